@@ -1,0 +1,86 @@
+"""Every knob, its unit and its default. Read from flags (`--port 8000`), then the environment (`PARLEY_PORT`), then `.env`."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _alias(name: str, *others: str) -> AliasChoices:
+    return AliasChoices(name, f"parley_{name}", *others)
+
+
+class Settings(BaseSettings):
+    """All settings of Parley. Times are in ms where the name ends in `_ms`, in seconds where it ends in `_s`."""
+
+    model_config = SettingsConfigDict(env_prefix="PARLEY_", env_file=".env", extra="forbid", frozen=True, populate_by_name=True)
+
+    # Where it runs
+    host: str = Field(
+        default="0.0.0.0" if "SPACE_ID" in os.environ else "127.0.0.1",
+        validation_alias=AliasChoices("host", "PARLEY_HOST", "GRADIO_SERVER_NAME"),
+        description="address to listen on (all addresses inside a Hugging Face Space)",
+    )
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        default=7860,
+        validation_alias=AliasChoices("port", "PARLEY_PORT", "PORT", "GRADIO_SERVER_PORT"),
+        description="TCP port of the page and the API",
+    )
+    data_dir: Path = Field(default=Path("data"), description="folder for the embedded store and the signing secret")
+    weights_dir: Path = Field(
+        default=Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "parley",
+        description="folder that keeps the model weights",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    secret: str = Field(default="", description="key that signs session tokens; empty: one is made and kept in data_dir")
+    max_sessions: Annotated[int, Field(ge=1)] = Field(default=8, description="conversations at once; more are refused")
+    idle_timeout_s: float = Field(default=300.0, description="a connection with no sound, text or reply for so long is ended")
+    messages_per_second: int = Field(default=200, description="above this a client is disconnected as a flood")
+
+    # Network path of WebRTC
+    stun_url: str = Field(default="", description="STUN server, e.g. stun:stun.example.org:3478")
+    turn_url: str = Field(default="", description="TURN server, e.g. turn:turn.example.org:3478")
+    turn_username: str = ""
+    turn_credential: str = Field(default="", repr=False)
+
+    # Persistence
+    redis_url: str = Field(
+        default="",
+        validation_alias=AliasChoices("redis_url", "PARLEY_REDIS_URL", "REDIS_URL"),
+        repr=False,
+        description="Redis server; empty: an embedded one is started",
+    )
+    session_ttl_s: Annotated[int, Field(ge=1)] = Field(default=3600, description="a session can be resumed for so long")
+    log_transcripts: bool = Field(default=True, description="keep texts in the audit log; off: times and states only")
+
+    # Knowledge
+    knowledge: Path | None = Field(default=None, description="folder of .md files to answer from; empty: the built-in one")
+
+    # Hearing: turns
+    vad_threshold: float = Field(default=0.5, description="probability above which a 32 ms window is speech")
+    onset_windows: int = Field(default=2, description="voiced windows in a row that make an onset")
+    preroll_ms: int = Field(default=400, description="audio kept from before the onset")
+    pause_ms: int = Field(default=128, description="silence after which a reply is prepared")
+    end_silence_ms: int = Field(default=192, description="least silence before a complete turn is taken as ended")
+    max_pause_ms: int = Field(default=1600, description="silence after which a turn ends though it sounds unfinished")
+    complete_threshold: float = Field(default=0.6, description="end-of-turn probability above which a turn is complete")
+    max_turn_s: float = Field(default=30.0, description="a longer turn is ended by force")
+    partial_every_ms: int = Field(default=600, description="interval of live captions while the user speaks")
+
+    # Barge-in
+    barge_in_ms: int = Field(default=320, description="speech over the agent for so long is an interruption")
+    barge_in_thinking_ms: int = Field(default=200, description="the same while the agent thinks")
+    backchannel_ms: int = Field(default=700, description="a burst shorter than this may be a backchannel")
+    duck_gain: float = Field(default=0.25, description="volume while it is unclear whether the user interrupts")
+    reopen_ms: int = Field(default=1200, description="speech so soon after a reply began continues the turn before it")
+    half_duplex: bool = Field(default=False, description="do not listen while the agent speaks (rooms with loud speakers)")
+
+    # Replies
+    greeting: bool = Field(default=True, description="greet when a conversation starts")
+    filler_after_ms: int = Field(default=900, description="say a filler when the first audio is later than this")
+    reply_timeout_s: float = Field(default=20.0, description="a reply that takes longer is given up with an apology")
+    speed: Annotated[float, Field(ge=0.5, le=2.0)] = Field(default=1.0, description="pace of the voice")
+    stop_ack_ms: int = Field(default=250, description="how long to wait for playback_stopped before estimating it")
+    done_ack_ms: int = Field(default=600, description="how long past the paced end to wait for playback_done")

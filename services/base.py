@@ -1,0 +1,176 @@
+"""What the conversation needs from the outside world: one Protocol a capability, and the values they exchange.
+
+`app` knows these names only. An implementation lives in `services/<capability>/local.py` (embedded) or `openai.py` (HTTP).
+
+Errors: `ServiceError` is the only exception an implementation may raise to its caller
+    ServiceError
+    +-- ServiceTimeout      the peer or the model took too long
+    +-- ServiceUnavailable  not reachable, not configured, over its limit
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+HEARING_RATE = 16_000  # Hz: what the models listen to
+SPEAKING_RATE = 48_000  # Hz: what leaves for the listener
+VAD_WINDOW = 512  # samples at HEARING_RATE: 32 ms, Silero's window
+
+Pcm = NDArray[np.int16]  # mono, shape (samples,)
+Audio = NDArray[np.float32]  # mono, shape (samples,), -1..1
+
+
+class ServiceError(Exception):
+    """A capability failed; `service` names it ("stt", "tts", ...) for the log and for the apology."""
+
+    def __init__(self, service: str, message: str) -> None:
+        super().__init__(f"{service}: {message}")
+        self.service = service
+
+
+class ServiceTimeout(ServiceError):
+    """The service took longer than its limit."""
+
+
+class ServiceUnavailable(ServiceError):
+    """The service cannot be reached, is not configured or refuses work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """Recognised speech. `no_speech` is the model's belief (0..1) that nothing was said."""
+
+    text: str
+    no_speech: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What the user wants: a name from `services/intent/intents.yaml`, or `out_of_scope`. `confidence` is 0..1."""
+
+    name: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One piece of knowledge. `score` is the cosine similarity to the query, -1..1."""
+
+    id: str
+    title: str
+    text: str
+    score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One finished turn as the listener knows it: `heard` holds only the words of the reply that were really heard."""
+
+    user: str
+    heard: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What an answer is made from."""
+
+    text: str
+    intent: Intent
+    passages: Sequence[Passage]
+    history: Sequence[Exchange] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """A piece of synthesised speech: int16 mono at SPEAKING_RATE. `words` gives each word's end in ms from the start of this
+    piece, where the voice knows it; empty where it does not (the ledger then spreads words by their length)."""
+
+    samples: Pcm
+    words: Sequence[tuple[str, float]] = ()
+
+
+class Service(Protocol):
+    """Common to all: `warm` loads weights and runs once (called at start, in parallel); `close` frees what it holds."""
+
+    async def warm(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class VoiceDetector(Protocol):
+    """The state of voice detection for one conversation; windows are fed in order."""
+
+    async def probability(self, window: Audio) -> float:
+        """Probability (0..1) that this window of VAD_WINDOW samples holds speech."""
+        ...
+
+    def reset(self) -> None: ...
+
+
+class VoiceActivity(Service, Protocol):
+    def detector(self) -> VoiceDetector:
+        """A fresh streaming detector."""
+        ...
+
+
+class EndOfTurn(Service, Protocol):
+    async def complete(self, audio: Audio) -> float:
+        """Probability (0..1) that the speaker has finished the turn; `audio` is the turn so far (the last 8 s are used)."""
+        ...
+
+
+class SpeechToText(Service, Protocol):
+    async def transcribe(self, audio: Audio, *, final: bool, prompt: str = "") -> Transcript:
+        """Text of `audio`. `final=False` is a partial: it yields to finals and may be skipped under load, raising
+        ServiceUnavailable. `prompt` names words to expect."""
+        ...
+
+
+class IntentClassifier(Service, Protocol):
+    async def classify(self, text: str) -> Intent: ...
+
+
+class Retriever(Service, Protocol):
+    async def search(self, text: str, limit: int = 3) -> list[Passage]:
+        """The `limit` best passages, best first, with their scores."""
+        ...
+
+    def vocabulary(self) -> str:
+        """Names and rare words of the knowledge, as a prompt for speech-to-text."""
+        ...
+
+    def topics(self) -> list[str]:
+        """Titles to offer when an answer is not known."""
+        ...
+
+
+class Answerer(Service, Protocol):
+    def answer(self, question: Question) -> AsyncIterator[str]:
+        """The reply's text, piece by piece as it is made (any size). Nothing at all means: not known."""
+        ...
+
+
+class TextToSpeech(Service, Protocol):
+    def speak(self, clause: str, *, speed: float = 1.0) -> AsyncIterator[Speech]:
+        """Speech for one clause, in pieces as they are made. Text with nothing to say yields nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a conversation talks to; made once at start and shared by all sessions."""
+
+    vad: VoiceActivity
+    turn: EndOfTurn
+    stt: SpeechToText
+    intent: IntentClassifier
+    retrieval: Retriever
+    llm: Answerer
+    tts: TextToSpeech
+
+    def all(self) -> dict[str, Service]:
+        """The services by name, in the order of this class."""
+        return {name: getattr(self, name) for name in self.__slots__}
