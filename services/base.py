@@ -134,8 +134,9 @@ class IntentClassifier(Service, Protocol):
 
 
 class Retriever(Service, Protocol):
-    async def search(self, text: str, limit: int = 3) -> list[Passage]:
-        """The `limit` best passages, best first, with their scores."""
+    async def search(self, text: str, limit: int = 3, history: Sequence[Exchange] = ()) -> list[Passage]:
+        """The `limit` best passages, best first, with their scores. A follow-up ("why?", "tell me more") is resolved from
+        `history` first."""
         ...
 
     def vocabulary(self) -> str:

@@ -1,0 +1,25 @@
+"""Time, injectable: conversations read it here only, so that tests run in virtual time."""
+
+import asyncio
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    def ms(self) -> float:
+        """Monotonic time in ms; differences are what counts."""
+        ...
+
+    def epoch_ms(self) -> float:
+        """Wall-clock time in ms since 1970 (UTC), for logs."""
+        ...
+
+
+class LoopClock:
+    """The running event loop's time, so that a loop whose time jumps makes every delay jump with it."""
+
+    def ms(self) -> float:
+        return asyncio.get_running_loop().time() * 1000
+
+    def epoch_ms(self) -> float:
+        return time.time() * 1000

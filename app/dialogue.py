@@ -1,0 +1,157 @@
+"""What the agent says of its own: greeting, fillers, apologies, goodbye, and the turns that are about the conversation itself
+(repeat, go on, slower). Every line lives in `lines.yaml`."""
+
+import random
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from app.turns import words_of
+from services.base import Exchange, Intent, ServiceError, Speech, TextToSpeech
+
+LINES = Path(__file__).with_name("lines.yaml")
+SPOKEN_AHEAD = (
+    "greeting",
+    "welcome_back",
+    "filler",
+    "apology_stt",
+    "apology_llm",
+    "apology_retrieval",
+    "apology_timeout",
+    "apology",
+)
+PLAIN_LINES = {  # intents that one line answers
+    "greeting": "hello",
+    "goodbye": "goodbye",
+    "thanks": "thanks",
+    "small_talk": "small_talk",
+    "yes": "yes",
+    "no": "no",
+    "human": "human",
+    "stop": "stopped",
+    "help": "help",
+    "capabilities": "help",
+    "change_language": "language",
+}
+SPEED_STEP = 1.15
+GAIN_STEP = 1.5
+
+
+class Phrasebook:
+    """The lines of one language, shared by all sessions, and the speech of those that must come at once or when the voice is
+    gone."""
+
+    def __init__(self, path: Path = LINES, language: str = "en") -> None:
+        """Raises ValueError when the file is not the expected YAML or lacks the language."""
+        try:
+            raw = yaml.safe_load(path.read_text(encoding="utf-8"))[language]
+        except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}: cannot read the lines of language {language!r}: {error}") from error
+        self.persona: str = raw.pop("persona")
+        self.lines: dict[str, list[str]] = {str(name): [str(line) for line in lines] for name, lines in raw.items()}
+        self._spoken: dict[str, list[Speech]] = {}
+
+    async def speak_ahead(self, tts: TextToSpeech, speed: float) -> None:
+        """Synthesises the lines of SPOKEN_AHEAD."""
+        for name in SPOKEN_AHEAD:
+            for line in self.lines.get(name, ()):
+                self._spoken[line] = [piece async for piece in tts.speak(line, speed=speed)]
+
+    def spoken(self, text: str) -> list[Speech] | None:
+        return self._spoken.get(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A turn about the conversation itself: what to say, and by what factor to change the pace and the volume."""
+
+    clauses: list[str]
+    speed: float = 1.0
+    gain: float = 1.0
+
+
+@dataclass(slots=True)
+class Memory:
+    """What the conversation remembers. `history` holds heard words only; `unheard` are the clauses that the last reply still
+    had to say."""
+
+    history: list[Exchange] = field(default_factory=list)
+    unheard: list[str] = field(default_factory=list)
+    speed: float = 1.0
+    gain: float = 1.0
+
+    def adjust(self, act: Act) -> None:
+        self.speed = min(2.0, max(0.5, self.speed * act.speed))
+        self.gain = min(3.0, max(0.2, self.gain * act.gain))
+
+    @property
+    def last_heard(self) -> str:
+        return next((exchange.heard for exchange in reversed(self.history) if exchange.heard), "")
+
+
+class Dialogue:
+    """The agent's own words for one conversation."""
+
+    def __init__(self, phrasebook: Phrasebook, topics: Sequence[str], rng: random.Random | None = None) -> None:
+        self.phrasebook = phrasebook
+        self._topics = list(topics)
+        self._rng = rng or random.Random()
+        self._last: dict[str, str] = {}
+
+    def line(self, name: str, **values: str) -> str:
+        """A line by its name, never the same variant twice in a row. Unknown apologies fall back to the general one."""
+        lines = self.phrasebook.lines
+        variants = lines.get(name) or lines["apology" if name.startswith("apology") else name]
+        fresh = [variant for variant in variants if variant != self._last.get(name)] or variants
+        choice = self._last[name] = self._rng.choice(fresh)
+        return choice.format_map({"topics": self._offer(), **values}) if "{" in choice else choice
+
+    def _offer(self) -> str:
+        some = self._rng.sample(self._topics, min(3, len(self._topics)))
+        return ", ".join(some[:-1]) + " or " + some[-1] if len(some) > 1 else "".join(some)
+
+    def conduct(self, intent: Intent, text: str, memory: Memory) -> Act | None:
+        """What to do in a turn that is about the conversation itself; None: the turn asks for knowledge."""
+        said = set(words_of(text))
+        match intent.name:
+            case "repeat":
+                heard = memory.last_heard
+                return Act([self.line("repeat", text=heard) if heard else self.line("nothing_to_repeat")])
+            case "go_on":
+                if memory.unheard:
+                    return Act(list(memory.unheard))
+                return None if memory.history else Act([self.line("nothing_left")])
+            case "change_speed":
+                slower = bool(said & {"slow", "slower", "slowly"})
+                return Act([self.line("slower" if slower else "faster")], speed=1 / SPEED_STEP if slower else SPEED_STEP)
+            case "change_volume":
+                quieter = bool(said & {"quiet", "quieter", "softer", "soft", "down", "lower"})
+                return Act([self.line("quieter" if quieter else "louder")], gain=1 / GAIN_STEP if quieter else GAIN_STEP)
+            case "spell":
+                return Act([self._spell(text)])
+            case name if name in PLAIN_LINES:
+                return Act([self.line(PLAIN_LINES[name])])
+        return None
+
+    def _spell(self, text: str) -> str:
+        words = words_of(text)
+        word = words[-1] if len(words) > 1 and words[-1] not in {"that", "it", "this"} else ""
+        return self.line("spelled", word=word, letters=", ".join(word.upper())) if word else self.line("spell_what")
+
+    async def speak(self, clause: str, tts: TextToSpeech, speed: float) -> AsyncIterator[Speech]:
+        """Speech for a clause. A line spoken ahead is used only where the voice has failed or for the plain pace."""
+        ready = self.phrasebook.spoken(clause)
+        if ready and speed == 1.0:
+            for piece in ready:
+                yield piece
+            return
+        try:
+            async for piece in tts.speak(clause, speed=speed):
+                yield piece
+        except ServiceError:
+            if not ready:
+                raise
+            for piece in ready:
+                yield piece

@@ -1,0 +1,219 @@
+"""The ears of one conversation: from frames of audio to what the session acts on. It runs voice detection on every window, lets
+`turns` decide, and does the work that `turns` asks for (captions, words of a burst, preparing the end of a turn)."""
+
+import asyncio
+import logging
+from collections import deque
+from typing import Protocol
+
+import numpy as np
+
+from app.clock import Clock
+from app.events import BargeIn, Happening, OnsetDismissed, Prompted, SpeechOnset, TurnEnded, TurnReopened
+from app.latency import Spans
+from app.settings import Settings
+from app.turns import Agent, Ask, Confirmed, Dismissed, Ended, Onset, Signal, Turns, is_wordless
+from services.base import HEARING_RATE, VAD_WINDOW, Audio, Pcm, ServiceError, Services, ServiceUnavailable
+
+log = logging.getLogger(__name__)
+
+TAPE_S = 45  # seconds of audio kept: the longest turn, its pre-roll and a pause
+BACKLOG = 320  # windows waiting for voice detection (10 s); more than that is dropped, oldest first
+BURST_LEAD_MS = 200  # audio before a burst that goes with it to be identified
+
+
+class Listener(Protocol):
+    """What the ears need of the session."""
+
+    def agent(self) -> tuple[Agent, float]:
+        """What the agent is doing, and for how many ms it has been audible in this reply."""
+        ...
+
+    def happened(self, event: Happening) -> None: ...
+
+    def caption(self, text: str, final: bool, turn: int, revision: int) -> None: ...
+
+    def prepare(self, turn: int, revision: int, text: str, spans: Spans) -> None:
+        """The user paused and said `text` so far: have a reply ready in case the turn has ended."""
+        ...
+
+    def drop(self) -> None:
+        """The user goes on: what was prepared is void."""
+        ...
+
+    def hint(self) -> str:
+        """Words to expect, for speech-to-text."""
+        ...
+
+
+class Tape:
+    """The last TAPE_S seconds of what was heard, addressed in ms since the conversation began."""
+
+    def __init__(self) -> None:
+        self._samples = np.zeros(TAPE_S * HEARING_RATE, np.int16)
+        self._written = 0
+
+    def append(self, samples: Pcm) -> None:
+        at = self._written % len(self._samples)
+        head = min(len(samples), len(self._samples) - at)
+        self._samples[at : at + head] = samples[:head]
+        self._samples[: len(samples) - head] = samples[head:]
+        self._written += len(samples)
+
+    def cut(self, start_ms: float) -> Audio:
+        """Audio from `start_ms` to now as float32 -1..1; what is no longer kept is left out."""
+        size = len(self._samples)
+        start = max(int(start_ms * HEARING_RATE / 1000), self._written - size, 0)
+        index = np.arange(start, self._written) % size
+        return self._samples[index].astype(np.float32) / 32768.0
+
+
+class Hearing:
+    def __init__(self, services: Services, settings: Settings, clock: Clock, listener: Listener) -> None:
+        self._services = services
+        self._settings = settings
+        self._clock = clock
+        self._listener = listener
+        self._turns = Turns(settings)
+        self._detector = services.vad.detector()
+        self._tape = Tape()
+        self._rest = np.zeros(0, np.int16)
+        self._windows: deque[tuple[Pcm, float]] = deque(maxlen=BACKLOG)
+        self._arrived = asyncio.Event()
+        self._window_at = 0.0  # clock ms at which the window in hand arrived
+        self._jobs: dict[Ask, asyncio.Task[None]] = {}
+        self._identify_again = False
+        self.last_sound_at = clock.ms()  # clock ms when the user was last heard
+
+    @property
+    def undecided(self) -> bool:
+        return self._turns.undecided
+
+    def hear(self, samples: Pcm) -> None:
+        """int16 mono at HEARING_RATE, any length. Never blocks; when detection falls far behind, the oldest audio is dropped."""
+        samples = np.concatenate((self._rest, samples))
+        whole = len(samples) // VAD_WINDOW * VAD_WINDOW
+        now = self._clock.ms()
+        for start in range(0, whole, VAD_WINDOW):
+            if len(self._windows) == BACKLOG:
+                log.warning("hearing fell %d windows behind: the oldest is dropped", BACKLOG)
+            self._windows.append((samples[start : start + VAD_WINDOW], now))
+        self._rest = samples[whole:]
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Works through what is heard until cancelled."""
+        try:
+            while True:
+                await self._arrived.wait()
+                self._arrived.clear()
+                while self._windows:
+                    window, self._window_at = self._windows.popleft()
+                    await self._listen(window)
+        finally:
+            for job in self._jobs.values():
+                job.cancel()
+
+    async def _listen(self, window: Pcm) -> None:
+        self._tape.append(window)
+        try:
+            probability = await self._detector.probability(window.astype(np.float32) / 32768.0)
+        except ServiceError as error:
+            log.error("voice detection failed: %s", error)
+            probability = 0.0
+        for signal in self._turns.window(probability, *self._listener.agent()):
+            self._act(signal)
+
+    def _act(self, signal: Signal) -> None:
+        match signal:
+            case Onset(at_ms):
+                self.last_sound_at = self._clock.ms()
+                self._listener.happened(SpeechOnset(at_ms=at_ms))
+            case Dismissed(kind):
+                self._listener.happened(OnsetDismissed(kind=kind))
+            case Confirmed(at_ms, reopens):
+                thinking = self._listener.agent()[0] == "thinking"
+                event = TurnReopened if reopens or thinking else BargeIn
+                self._listener.happened(event(at_ms=at_ms))
+            case Ended(turn, revision, text):
+                self.last_sound_at = self._clock.ms()
+                self._listener.happened(TurnEnded(turn=turn, revision=revision, text=text))
+            case Ask.DROP:
+                self._cancel(Ask.PREPARE)
+                self._listener.drop()
+            case Ask.PREPARE:
+                self._cancel(Ask.PARTIAL)
+                self._cancel(Ask.PREPARE)
+                self._jobs[signal] = asyncio.create_task(self._prepare(self._turns.turn, self._turns.revision))
+            case Ask.PARTIAL | Ask.IDENTIFY:
+                self._start(signal)
+
+    def _cancel(self, ask: Ask) -> None:
+        if job := self._jobs.pop(ask, None):
+            job.cancel()
+
+    def _start(self, ask: Ask) -> None:
+        """One job of a kind at a time. A caption asked for meanwhile is not missed; a burst asked for meanwhile is looked at
+        again when the running job is done."""
+        running = self._jobs.get(ask)
+        if running is None or running.done():
+            self._jobs[ask] = asyncio.create_task(self._identify() if ask is Ask.IDENTIFY else self._partial())
+        elif ask is Ask.IDENTIFY:
+            self._identify_again = True
+
+    def _turn_audio(self) -> Audio:
+        return self._tape.cut(self._turns.start_ms - self._settings.preroll_ms)
+
+    async def _partial(self) -> None:
+        turn, revision = self._turns.turn, self._turns.revision
+        try:
+            heard = await self._services.stt.transcribe(self._turn_audio(), final=False, prompt=self._listener.hint())
+        except ServiceUnavailable:
+            return  # skipped under load: the next one comes soon
+        except ServiceError as error:
+            log.warning("no caption: %s", error)
+            return
+        if heard.text:
+            self._listener.caption(heard.text, False, turn, revision)
+
+    async def _identify(self) -> None:
+        while True:
+            self._identify_again = False
+            burst = self._turns.burst_ms
+            text = ""
+            try:
+                text = (await self._services.stt.transcribe(self._tape.cut(burst - BURST_LEAD_MS), final=True)).text
+            except ServiceError as error:
+                log.warning("a burst could not be identified: %s", error)
+            if not (self._identify_again and is_wordless(text)):
+                for signal in self._turns.words(burst, text, *self._listener.agent()):
+                    self._act(signal)
+            if not (self._identify_again and self._turns.undecided):
+                return
+
+    async def _prepare(self, turn: int, revision: int) -> None:
+        spans = Spans(zero=self._window_at - self._turns.silence_ms)
+        spans.mark("pause_detected", self._window_at)
+        audio = self._turn_audio()
+        verdict = asyncio.ensure_future(self._services.turn.complete(audio))
+        try:
+            heard = await self._services.stt.transcribe(audio, final=True, prompt=self._listener.hint())
+            spans.mark("stt_final", self._clock.ms())
+            if heard.text:
+                self._listener.caption(heard.text, False, turn, revision)
+                self._listener.prepare(turn, revision, heard.text, spans)
+            text = heard.text
+        except ServiceError as error:
+            log.error("speech could not be recognised: %s", error)
+            verdict.cancel()
+            text = ""
+            self._listener.happened(Prompted(line="apology_stt"))
+        try:
+            complete = await verdict if text else 0.0
+        except ServiceError as error:
+            log.warning("no end-of-turn verdict, the limits decide: %s", error)
+            complete = 0.0
+        finally:
+            verdict.cancel()
+        for signal in self._turns.prepared(revision, text, complete):
+            self._act(signal)

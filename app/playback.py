@@ -1,0 +1,98 @@
+"""The ledger of one reply: what was sent, what was heard, and the words that match. All times are ms of the reply's own
+timeline, which runs without gaps from `playback_start` to `audio_end` (a stall inside the reply is silence on it)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+WORD_HEARD = 0.5  # a word counts as heard when this share of it was played
+
+
+@dataclass(slots=True)
+class Clause:
+    """One clause on the timeline; `word_ends` are absolute ms."""
+
+    text: str
+    start_ms: float
+    end_ms: float
+    word_ends: list[float]
+
+
+def spread_words(text: str, start_ms: float, end_ms: float) -> list[float]:
+    """End times for the words of `text` between two times, in proportion to their letters (plus one for the gap): the fallback
+    where the voice does not tell its word times."""
+    sizes = [len(word) + 1 for word in text.split()]
+    total, at, ends = sum(sizes), 0, []
+    for size in sizes:
+        at += size
+        ends.append(start_ms + (end_ms - start_ms) * at / total)
+    return ends
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What one generation sent and what of it was heard."""
+
+    generation: int
+    clauses: list[Clause] = field(default_factory=list)
+    sent_ms: float = 0.0  # handed to the transport
+    heard_ms: float = 0.0  # acknowledged by the listener, or estimated
+    acknowledged_at: float | None = None  # clock ms of the last acknowledgement
+    sent_at: float = 0.0  # clock ms of the last frame sent
+    ended: bool = False  # no more audio will follow
+    estimated: bool = False  # heard_ms rests on the pacing model, not on the listener
+
+    def begin_clause(self, text: str, start_ms: float, length_ms: float, words: Sequence[tuple[str, float]] = ()) -> None:
+        """A clause's audio starts at `start_ms`. `words` are (word, end in ms from there), or empty (see Speech.words)."""
+        ends = [start_ms + end for _, end in words]
+        if len(ends) != len(text.split()):
+            ends = spread_words(text, start_ms, start_ms + length_ms)
+        self.clauses.append(Clause(text, start_ms, start_ms + length_ms, ends))
+
+    def extend_clause(self, start_ms: float, length_ms: float) -> None:
+        """More audio of the last clause: its words are spread again over the longer time."""
+        clause = self.clauses[-1]
+        clause.end_ms = start_ms + length_ms
+        clause.word_ends = spread_words(clause.text, clause.start_ms, clause.end_ms)
+
+    def send(self, length_ms: float, now: float) -> None:
+        self.sent_ms += length_ms
+        self.sent_at = now
+
+    def acknowledge(self, played_ms: float, now: float) -> None:
+        """The listener has played so much. Never goes back and never exceeds what was sent: a client may be wrong."""
+        self.heard_ms = max(self.heard_ms, min(played_ms, self.sent_ms))
+        self.acknowledged_at = now
+        self.estimated = False
+
+    def estimate(self, now: float, delay_ms: float) -> float:
+        """What was probably heard by `now` if nobody says: the last acknowledgement grown at real time, or what was sent less
+        the path's delay. Sets and returns heard_ms, and marks it."""
+        if self.acknowledged_at is not None:
+            guess = self.heard_ms + (now - self.acknowledged_at)
+        else:
+            guess = self.sent_ms - max(0.0, delay_ms - (now - self.sent_at))
+        self.heard_ms = max(self.heard_ms, min(guess, self.sent_ms))
+        self.estimated = True
+        return self.heard_ms
+
+    def heard_text(self) -> str:
+        """The words that were heard, clause by clause."""
+        words: list[str] = []
+        for clause in self.clauses:
+            start = clause.start_ms
+            for word, end in zip(clause.text.split(), clause.word_ends, strict=True):
+                if self.heard_ms < start + (end - start) * WORD_HEARD:
+                    return " ".join(words)
+                words.append(word)
+                start = end
+        return " ".join(words)
+
+    def heard_clauses(self) -> int:
+        """How many clauses were heard to their last word."""
+        count = 0
+        for clause in self.clauses:
+            last = clause.word_ends[-2] if len(clause.word_ends) > 1 else clause.start_ms
+            if self.heard_ms < last + (clause.word_ends[-1] - last) * WORD_HEARD:
+                break
+            count += 1
+        return count
