@@ -1,0 +1,227 @@
+"""The page: Gradio components that show what `AdditionalOutputs` bring, around FastRTC's component. Sound, control messages
+and everything urgent live in ui/parley.js; nothing here is waited for."""
+
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from statistics import quantiles
+from typing import TypedDict
+
+import gradio as gr
+from fastrtc import Stream, WebRTC
+
+from app.events import State
+from app.settings import Settings
+
+ASSETS = files("app") / "ui"
+
+STATES: dict[State, tuple[str, str]] = {
+    "IDLE": ("Ready", "The conversation has not begun."),
+    "LISTENING": ("Listening", "Speak whenever you like."),
+    "THINKING": ("Thinking", "Go on if you were not done."),
+    "SPEAKING": ("Speaking", "You can talk over it."),
+    "INTERRUPTED": ("Interrupted", "It has stopped and listens."),
+}
+# The spans of a reply and of an interruption in the order of DESIGN section 7, and the words for them.
+REPLY_SPANS = {
+    "pause_detected": "Pause noticed",
+    "stt_final": "Speech to text",
+    "intent": "Intent",
+    "retrieval": "Passages found",
+    "first_token": "First word",
+    "first_clause": "First clause",
+    "first_audio_ready": "Voice ready",
+    "first_audio_sent": "Sound sent",
+    "first_audio_heard": "Sound heard",
+}
+STOP_SPANS = {"duck": "Turned down", "confirmed": "Interruption sure", "flushed": "Sound dropped", "silent": "Silence"}
+LABEL_WIDTH, BAR_WIDTH, VALUE_WIDTH, ROW_HEIGHT = 116, 220, 64, 22  # units of the drawing
+
+
+class Passage(TypedDict):
+    title: str
+    score: float
+
+
+class Turn(TypedDict):
+    """`heard` is the part of `agent` that was heard, None while that is not known. `latency`: ms by span name."""
+
+    user: str
+    agent: str
+    heard: str | None
+    interrupted: bool
+    sources: list[Passage]
+    latency: dict[str, float]
+
+
+class View(TypedDict):
+    """What the handler sends to the page as the one argument of `AdditionalOutputs`."""
+
+    state: State
+    caption: str
+    caption_final: bool
+    turns: list[Turn]
+
+
+def render(view: View) -> tuple[str, str, str, str, str]:
+    """The HTML of state, captions, transcript, passages and latency, all text escaped."""
+    turns = view["turns"]
+    return (
+        render_state(view["state"]),
+        render_caption(view["caption"], view["caption_final"]),
+        render_transcript(turns),
+        render_sources(turns[-1]["sources"] if turns else []),
+        render_latency([turn["latency"] for turn in turns]),
+    )
+
+
+def render_state(state: State) -> str:
+    label, hint = STATES[state]
+    return f'<p class="badge" data-state="{state}"><b>{label}</b><span>{hint}</span></p>'
+
+
+def render_caption(text: str, final: bool) -> str:
+    if not text:
+        return '<p class="caption empty">Your words appear here while you speak.</p>'
+    return f'<p class="caption" data-final="{str(final).lower()}">{escape(text)}</p>'
+
+
+def render_transcript(turns: Sequence[Turn]) -> str:
+    if not turns:
+        return '<p class="empty">Nothing has been said yet. Ask how Parley works, or what a barge-in is.</p>'
+    return f'<div class="transcript"><ol>{"".join(map(_render_turn, turns))}</ol></div>'
+
+
+def _render_turn(turn: Turn) -> str:
+    lines = []
+    if turn["user"]:
+        lines.append(f'<p class="user"><b>You</b>{escape(turn["user"])}</p>')
+    if turn["agent"]:
+        words = turn["agent"].split()
+        count = len(words) if turn["heard"] is None else len(turn["heard"].split())
+        heard, unheard = escape(" ".join(words[:count])), escape(" ".join(words[count:]))
+        lost = f' <del><span class="aside">not heard: </span>{unheard}</del>' if unheard else ""
+        stopped = ' <small class="mark">interrupted</small>' if turn["interrupted"] else ""
+        lines.append(f'<p class="agent"><b>Parley</b>{heard}{lost}{stopped}</p>')
+    return f"<li>{''.join(lines)}</li>"
+
+
+def render_sources(sources: Sequence[Passage]) -> str:
+    if not sources:
+        return '<p class="empty">The last answer used no passage.</p>'
+    rows = (
+        f"<li><span>{escape(source['title'])}</span>"
+        f'<meter min="0" max="1" value="{source["score"]:.2f}" aria-label="match"></meter>'
+        f"<small>{source['score']:.2f}</small></li>"
+        for source in sources
+    )
+    return f'<ol class="sources">{"".join(rows)}</ol>'
+
+
+def render_latency(turns: Sequence[dict[str, float]]) -> str:
+    """The last measured turn as a waterfall, and the spread over the conversation."""
+    replies = [spans for spans in turns if _headline(spans) is not None]
+    stops = [spans for spans in turns if "silent" in spans]
+    if not replies and not stops:
+        return '<p class="empty">Measured at the first answer.</p>'
+    parts = []
+    if replies:
+        heads = [head for spans in replies if (head := _headline(spans)) is not None]
+        parts.append(_figure(heads[-1], "from your last sound to the first sound of the answer"))
+        parts.append(_waterfall(replies[-1], REPLY_SPANS))
+        if len(heads) > 1:
+            cuts = quantiles(heads, n=20, method="inclusive")
+            parts.append(f"<p>{len(heads)} answers: half within {cuts[9]:.0f} ms, 95 % within {cuts[18]:.0f} ms.</p>")
+    if stops:
+        parts.append(_figure(stops[-1]["silent"], "from your first sound to silence, at the last interruption"))
+        parts.append(_waterfall(stops[-1], STOP_SPANS))
+    return f'<div class="latency">{"".join(parts)}</div>'
+
+
+def _headline(spans: dict[str, float]) -> float | None:
+    """The last mark that a reply reached on its way to the ear."""
+    names = ("first_audio_heard", "first_audio_sent", "first_audio_ready")
+    return next((spans[name] for name in names if name in spans), None)
+
+
+def _figure(value: float, what: str) -> str:
+    return f'<p class="figure"><strong>{value:.0f}&nbsp;ms</strong> {what}</p>'
+
+
+def _waterfall(spans: dict[str, float], names: dict[str, str]) -> str:
+    """Inline SVG: one row a mark, its bar reaching from the mark before it (in time) to its own."""
+    marks = sorted(((max(0.0, spans[name]), label) for name, label in names.items() if name in spans), key=lambda mark: mark[0])
+    scale = BAR_WIDTH / max(marks[-1][0], 1.0)
+    rows, begin = [], 0.0
+    for row, (value, label) in enumerate(marks):
+        y, left, width = row * ROW_HEIGHT, LABEL_WIDTH + begin * scale, max(2.0, (value - begin) * scale)
+        rows.append(
+            f'<text x="0" y="{y + 15}">{label}</text>'
+            f'<rect x="{left:.1f}" y="{y + 4}" width="{width:.1f}" height="14" rx="3"/>'
+            f'<text x="{left + width + 6:.1f}" y="{y + 15}">{value:.0f}</text>'
+        )
+        begin = value
+    size = f"{LABEL_WIDTH + BAR_WIDTH + VALUE_WIDTH} {len(marks) * ROW_HEIGHT}"
+    words = escape(", ".join(f"{label} {value:.0f} ms" for value, label in marks))
+    return f'<svg viewBox="0 0 {size}" role="img" aria-label="{words}">{"".join(rows)}</svg>'
+
+
+def build(settings: Settings, stream: Stream) -> gr.Blocks:
+    """The page of `stream`. It takes the place of the stream's own page: `stream.ui` and `stream.webrtc_component` are set."""
+    with gr.Blocks(
+        title="Parley",
+        theme=_theme(),
+        analytics_enabled=False,
+        css=(ASSETS / "parley.css").read_text("utf-8"),
+        head=f"<script>{(ASSETS / 'parley.js').read_text('utf-8')}</script>",
+        fill_width=True,
+    ) as page:
+        gr.HTML("<header><h1>Parley</h1><p>A voice agent you can talk over.</p></header>")
+        with gr.Row(elem_id="parley-main"):
+            with gr.Column(elem_id="parley-call", elem_classes="panel"):
+                gr.HTML('<p id="parley-link" role="status">Not connected</p><p id="parley-notice" role="alert"></p>')
+                state = gr.HTML(render_state("IDLE"), elem_id="parley-state")
+                call = WebRTC(
+                    label="Microphone",
+                    modality="audio",
+                    mode="send-receive",
+                    rtc_configuration=stream.rtc_configuration,
+                    # Wishes, not demands: a device that cannot do one of them still works.
+                    track_constraints={"echoCancellation": True, "noiseSuppression": True, "autoGainControl": True},
+                    elem_id="parley-device",
+                )
+                call.server_rtc_configuration = stream.server_rtc_configuration
+                with gr.Row(elem_id="parley-buttons"):
+                    start = gr.Button("Start", variant="primary", elem_id="parley-start")
+                    stop = gr.Button("Stop", variant="stop", elem_id="parley-stop")
+                    interrupt = gr.Button("Interrupt", elem_id="parley-interrupt")
+                caption = gr.HTML(render_caption("", False), elem_id="parley-caption")
+                text = gr.Textbox(label="Or type", placeholder="Type and press Enter", max_length=2000, elem_id="parley-text")
+            with gr.Column(elem_id="parley-said", elem_classes="panel"):
+                gr.HTML("<h2>Conversation</h2>")
+                transcript = gr.HTML(render_transcript([]), elem_id="parley-transcript")
+        with gr.Row(elem_id="parley-facts"):
+            with gr.Column(elem_classes="panel"):
+                gr.HTML("<h2>Passages used</h2>")
+                sources = gr.HTML(render_sources([]), elem_id="parley-sources")
+            with gr.Column(elem_classes="panel"):
+                gr.HTML("<h2>Latency</h2>")
+                latency = gr.HTML(render_latency([]), elem_id="parley-latency")
+
+        call.stream(stream.event_handler, inputs=[call], outputs=[call], concurrency_limit=stream.concurrency_limit)
+        # One generator runs for each open page as long as it is connected: a limit would leave later pages without a view.
+        call.on_additional_outputs(render, outputs=[state, caption, transcript, sources, latency], concurrency_limit=None)
+        page.load(None, js="() => parley.ready()")
+        start.click(None, js="() => parley.start()")
+        stop.click(None, js="() => parley.stop()")
+        interrupt.click(None, js="() => parley.interrupt()")
+        text.submit(None, inputs=text, outputs=text, js="(text) => parley.say(text)")
+    stream.webrtc_component = call
+    stream.ui = page
+    return page
+
+
+def _theme() -> gr.themes.Base:
+    """System fonts: the page loads nothing from elsewhere."""
+    fonts = [gr.themes.Font(name) for name in ("system-ui", "-apple-system", "Segoe UI", "sans-serif")]
+    return gr.themes.Base(primary_hue="teal", neutral_hue="slate", font=fonts, font_mono=[gr.themes.Font("monospace")])

@@ -1,0 +1,324 @@
+// The page's side of the protocol in app/events.py, on the data channel of FastRTC's component: begins or resumes the session,
+// falls silent and turns down when told, reports what was really played, reconnects, and says in words what went wrong.
+(() => {
+  "use strict";
+  const RTP_PER_MS = 48; // the RTP clock of Opus (RFC 7587, section 4.1)
+  const TICK_MS = 40; // how often playback is looked at
+  const PROGRESS_MS = 200;
+  const CONNECT_MS = 12000; // from the microphone's consent to `ready`
+  const RETRY_MS = [500, 1000, 2000, 4000, 8000]; // the last one repeats
+  const PATH_MS = 120; // assumed from server to ear where the browser gives no RTP time
+  const STORE = "parley-session";
+  const STALE = new Set(["unknown_session", "bad_token", "expired"]);
+  const WORDS = {
+    NotAllowedError: "The browser does not let this page use the microphone. Allow it in the address bar, then press Start.",
+    NotFoundError: "No microphone was found. Plug one in, then press Start.",
+    OverconstrainedError: "The chosen microphone is gone. Reload the page to use another one.",
+    NotReadableError: "The microphone is in use by another program, or the system does not give it away.",
+    full: "Too many people are talking right now. Please try again in a minute.",
+    taken_over: "This conversation goes on in another window.",
+    insecure: "Browsers give the microphone to secure pages only. Open this page by https, or at localhost.",
+    unsupported: "This browser cannot do real-time audio (WebRTC). A current Chrome, Edge, Firefox or Safari can.",
+    unreachable: "The server does not answer. Check the connection, then press Start.",
+    lost: "The connection was lost. Trying to get it back…",
+    ended: "The conversation has ended. Press Start for a new one.",
+    resumable: "Your conversation is kept. Press Start to go on.",
+    disconnected: "Press Start first, then type.",
+  };
+
+  let wanted = false; // the user wants a conversation
+  let attempt = 0;
+  let retryTimer, connectTimer, unmuteTimer, tickTimer;
+  let peer = null; // {pc, channel}: the connection in use
+  let componentOpen = false; // the component takes itself for connected, so its button stops
+  let playing = null; // the reply being heard: {generation, rtp, ms, at, end, progressAt}
+
+  const element = (id) => document.getElementById(`parley-${id}`);
+  const audio = () => document.querySelector("#parley-device audio");
+  const pressComponent = () => document.querySelector("#parley-device .button-wrap button").click();
+  const isLive = () => document.documentElement.dataset.link === "live";
+
+  // --- what the user is told ---
+
+  function setLink(link, text) {
+    document.documentElement.dataset.link = link;
+    element("link").textContent = text;
+    const focusLost = !document.activeElement || document.activeElement.offsetParent === null;
+    if (focusLost) element(wanted ? "stop" : "start").focus();
+  }
+
+  function tell(words) {
+    element("notice").textContent = words;
+  }
+
+  // --- the session ---
+
+  function storedSession() {
+    const session = JSON.parse(sessionStorage.getItem(STORE) ?? "null");
+    return session && Date.parse(session.expires_at) > Date.now() ? session : null;
+  }
+
+  function store(session) {
+    if (session) sessionStorage.setItem(STORE, JSON.stringify(session));
+    else sessionStorage.removeItem(STORE);
+  }
+
+  async function openSession() {
+    const session = storedSession();
+    if (session) return session;
+    const response = await fetch(new URL("sessions", location.origin + location.pathname.replace(/\/?$/, "/")), { method: "POST" });
+    if (response.status === 429 || response.status === 503) throw new Refusal(WORDS.full);
+    if (!response.ok) throw new Refusal(`The server refused to begin a conversation (status ${response.status}).`);
+    const fresh = { ...(await response.json()), begun: false };
+    store(fresh);
+    return fresh;
+  }
+
+  class Refusal extends Error {}
+
+  // --- connecting ---
+
+  async function connect() {
+    clearTimeout(retryTimer);
+    if (attempt === 0) setLink("connecting", "Connecting…");
+    else setLink("lost", `Reconnecting, try ${attempt}…`);
+    try {
+      await openSession();
+    } catch (error) {
+      if (error instanceof Refusal) hangUp(error.message);
+      else if (attempt > 0) retry();
+      else hangUp(WORDS.unreachable);
+      return;
+    }
+    if (!wanted) return;
+    if (componentOpen) pressComponent(); // closes what the component still takes for open
+    componentOpen = false;
+    pressComponent();
+    watchConnect();
+  }
+
+  function watchConnect() {
+    clearTimeout(connectTimer);
+    connectTimer = setTimeout(() => (attempt > 0 ? retry() : hangUp(WORDS.unreachable)), CONNECT_MS);
+  }
+
+  function retry() {
+    clearTimeout(connectTimer);
+    clearTimeout(retryTimer);
+    drop();
+    tell(WORDS.lost);
+    const wait = RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)] * (0.75 + Math.random() / 2);
+    attempt += 1;
+    setLink("lost", "Connection lost");
+    retryTimer = setTimeout(connect, wait);
+  }
+
+  function drop() {
+    endPlayback();
+    peer?.pc.close();
+    peer = null;
+  }
+
+  function hangUp(words) {
+    wanted = false;
+    attempt = 0;
+    clearTimeout(retryTimer);
+    clearTimeout(connectTimer);
+    if (componentOpen) pressComponent(); // its own way to stop: it tells the server and frees the microphone
+    componentOpen = false;
+    drop();
+    delete document.documentElement.dataset.state;
+    setLink("idle", "Not connected");
+    tell(words);
+  }
+
+  function attach(pc, channel) {
+    peer = { pc, channel };
+    watchConnect();
+    const mine = () => peer?.pc === pc;
+    const lost = () => {
+      if (mine() && wanted) retry();
+    };
+    channel.addEventListener("open", () => {
+      if (!mine()) return;
+      const session = storedSession();
+      const { session_id, token, begun } = session ?? {};
+      send({ type: "start", session_id, token, sample_rate: 48000, resume: Boolean(begun), greeting: !begun });
+    });
+    channel.addEventListener("message", (event) => {
+      const message = parse(event.data);
+      const handler = HANDLERS[message?.type];
+      if (!handler) return; // the component's own messages
+      event.stopImmediatePropagation();
+      if (mine()) handler(message);
+    });
+    channel.addEventListener("close", lost);
+    pc.addEventListener("connectionstatechange", () => {
+      if (!mine()) return;
+      componentOpen = pc.connectionState === "connected";
+      if (["disconnected", "failed", "closed"].includes(pc.connectionState)) lost();
+    });
+  }
+
+  function parse(data) {
+    try {
+      return JSON.parse(data);
+    } catch {
+      return null; // not ours
+    }
+  }
+
+  function send(message) {
+    if (peer?.channel.readyState === "open") peer.channel.send(JSON.stringify(message));
+  }
+
+  // --- messages of the server ---
+
+  const HANDLERS = {
+    ready(message) {
+      clearTimeout(connectTimer);
+      attempt = 0;
+      store({ ...storedSession(), begun: true });
+      tell("");
+      setLink("live", "Connected");
+    },
+    state({ state }) {
+      document.documentElement.dataset.state = state;
+      if (state !== "IDLE") return;
+      store(null);
+      hangUp(WORDS.ended);
+    },
+    playback_start(message) {
+      endPlayback();
+      playing = { ...message, at: performance.now(), end: null, progressAt: 0 };
+      audio().volume = 1;
+      const source = played();
+      const early = source === null || message.rtp === null ? 0 : ((message.rtp - source) | 0) / RTP_PER_MS;
+      // What is still on its way belongs to the reply that was stopped: it stays silent until the new one begins.
+      unmuteTimer = setTimeout(() => (audio().muted = false), Math.max(0, early - 20));
+      tickTimer = setInterval(tick, TICK_MS);
+    },
+    audio_end({ generation, ms }) {
+      if (playing?.generation === generation) playing.end = ms;
+    },
+    playback_stop({ generation }) {
+      audio().muted = true;
+      const { ms, estimated } = playing?.generation === generation ? position() : { ms: 0, estimated: false };
+      endPlayback();
+      send({ type: "playback_stopped", generation, played_ms: ms, estimated });
+    },
+    duck({ gain }) {
+      audio().volume = gain;
+    },
+    unduck({ gain }) {
+      audio().volume = gain;
+    },
+    error({ code, message, fatal }) {
+      if (fatal && STALE.has(code) && storedSession()?.begun) {
+        store(null);
+        retry();
+      } else if (fatal) hangUp(WORDS[code] ?? message);
+      else tell(WORDS[code] ?? message);
+    },
+  };
+
+  // --- playback truth ---
+
+  function played() {
+    return peer?.pc.getReceivers()[0]?.getSynchronizationSources()[0]?.rtpTimestamp ?? null;
+  }
+
+  function position() {
+    const now = played();
+    const estimated = now === null || playing.rtp === null;
+    // `| 0` takes the difference of two 32-bit clocks across their wrap.
+    const since = estimated ? performance.now() - playing.at - PATH_MS : ((now - playing.rtp) | 0) / RTP_PER_MS;
+    const ms = Math.min(Math.max(playing.ms + since, playing.ms), playing.end ?? Infinity);
+    return { ms, estimated };
+  }
+
+  function tick() {
+    const { ms, estimated } = position();
+    const { generation, end, progressAt } = playing;
+    if (end !== null && ms >= end) {
+      endPlayback();
+      send({ type: "playback_done", generation, played_ms: ms, estimated });
+    } else if (performance.now() - progressAt >= PROGRESS_MS) {
+      playing.progressAt = performance.now();
+      send({ type: "playback_progress", generation, played_ms: ms });
+    }
+  }
+
+  function endPlayback() {
+    clearInterval(tickTimer);
+    clearTimeout(unmuteTimer);
+    playing = null;
+  }
+
+  // --- the browser's doors that the component uses ---
+
+  function patchBrowser() {
+    const createDataChannel = RTCPeerConnection.prototype.createDataChannel;
+    RTCPeerConnection.prototype.createDataChannel = function (label, options) {
+      const channel = createDataChannel.call(this, label, options);
+      if (label === "text") attach(this, channel);
+      return channel;
+    };
+    const devices = navigator.mediaDevices;
+    const getUserMedia = devices.getUserMedia.bind(devices);
+    devices.getUserMedia = async (constraints) => {
+      clearTimeout(connectTimer); // the user may think about consent as long as they like
+      try {
+        const stream = await getUserMedia(constraints);
+        // The component opens the microphone once more when it stops.
+        if (!wanted) stream.getTracks().forEach((track) => track.stop());
+        return stream;
+      } catch (error) {
+        if (wanted) hangUp(WORDS[error.name] ?? `The microphone cannot be used (${error.name}).`);
+        throw error;
+      }
+    };
+  }
+
+  const obstacle = !window.isSecureContext ? "insecure" : !window.RTCPeerConnection || !navigator.mediaDevices ? "unsupported" : null;
+  if (!obstacle) patchBrowser();
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") window.parley.interrupt();
+  });
+
+  window.parley = {
+    ready() {
+      element("state").setAttribute("role", "status");
+      setLink("idle", "Not connected");
+      if (obstacle) {
+        element("start").disabled = true;
+        tell(WORDS[obstacle]);
+      } else if (storedSession()?.begun) tell(WORDS.resumable);
+    },
+    start() {
+      if (wanted) return;
+      wanted = true;
+      tell("");
+      connect();
+    },
+    stop() {
+      send({ type: "stop" });
+      store(null);
+      hangUp("");
+    },
+    interrupt() {
+      if (!isLive()) return;
+      if (playing) audio().muted = true; // at once; playback_stop follows
+      send({ type: "interrupt" });
+    },
+    say(text) {
+      if (!text.trim()) return text;
+      if (!isLive()) {
+        tell(WORDS.disconnected);
+        return text;
+      }
+      send({ type: "text", text });
+      return "";
+    },
+  };
+})();
