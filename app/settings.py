@@ -53,6 +53,7 @@ class Settings(BaseSettings):
         description="Redis server; empty: an embedded one is started",
     )
     session_ttl_s: Annotated[int, Field(ge=1)] = Field(default=3600, description="a session can be resumed for so long")
+    log_ttl_s: Annotated[int, Field(ge=1)] = Field(default=2_592_000, description="an audit log is kept for so long (30 days)")
     log_transcripts: bool = Field(default=True, description="keep texts in the audit log; off: times and states only")
 
     # Knowledge
