@@ -1,0 +1,42 @@
+"""`python -m tests.bench NAME`: run one measuring program; the exit status is 0 only when its figures hold."""
+
+import argparse
+import asyncio
+import importlib
+import inspect
+import json
+import pkgutil
+import sys
+from pathlib import Path
+
+import tests.bench
+from tests.bench.clips import HERE
+
+
+def programs() -> list[str]:
+    """Every module here that has a `run`."""
+    names = [module.name for module in pkgutil.iter_modules(tests.bench.__path__) if module.name != "__main__"]
+    return [name for name in names if "def run(" in (Path(tests.bench.__path__[0]) / f"{name}.py").read_text("utf-8")]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("name", choices=programs())
+    parser.add_argument("--transport", choices=["websocket", "webrtc"], default="websocket")
+    parser.add_argument("--server", default="", help="URL of a running server; without it one is started")
+    parser.add_argument("--data", type=Path, default=HERE, help="folder with manifest.jsonl and scenarios.jsonl")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--record", type=Path, help="keep two-channel recordings and event logs in this folder")
+    parser.add_argument("--events", type=int, default=30, help="how many events of each kind to measure")
+    args = parser.parse_args()
+    if args.record:
+        args.record.mkdir(parents=True, exist_ok=True)
+    result = importlib.import_module(f"tests.bench.{args.name}").run(args)
+    figures = asyncio.run(result) if inspect.iscoroutine(result) else result
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
+    return 0 if figures["holds"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

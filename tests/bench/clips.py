@@ -1,0 +1,101 @@
+"""Recordings to measure with: a folder with `manifest.jsonl` (clips) and `scenarios.jsonl` (what to say over the agent)."""
+
+import json
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+RATE = 16_000  # Hz: what clips are kept at
+HERE = Path(__file__).resolve().parent.parent / "data"
+Audio = NDArray[np.float32]
+
+
+@cache
+def load(path: Path) -> Audio:
+    """Samples of a WAV or FLAC file, mono at RATE, -1..1."""
+    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    return np.asarray(soxr.resample(samples.mean(axis=1), rate, RATE), np.float32)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One recording. Times are seconds from its first sample; `speech_end` is the zero of response latency."""
+
+    id: str
+    kind: str
+    path: Path
+    speech_start: float
+    speech_end: float
+    text: str = ""
+    pauses: tuple[tuple[float, float], ...] = ()
+    row: dict[str, Any] = field(default_factory=dict, compare=False)
+
+    @property
+    def audio(self) -> Audio:
+        return load(self.path)
+
+    @property
+    def seconds(self) -> float:
+        return len(self.audio) / RATE
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Say `context`; `after` s into the answer play `overlap` at `gain_db`. `expect`: stop_and_answer | continue."""
+
+    id: str
+    type: str
+    context: Clip
+    overlap: Clip
+    after: float
+    gain_db: float
+    expect: str
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()] if path.exists() else []
+
+
+def _clip(folder: Path, row: dict[str, Any]) -> Clip:
+    length = row.get("seconds", 0.0)
+    return Clip(
+        row["id"],
+        row["kind"],
+        folder / row["file"],
+        row.get("speech_start") or 0.0,
+        row.get("speech_end") or length,
+        row.get("text") or "",
+        tuple((a, b) for a, b in row.get("mid_turn_pauses") or ()),
+        row,
+    )
+
+
+def clips(folder: Path, *kinds: str) -> list[Clip]:
+    """The clips of these kinds, in the manifest's order; all of them without a kind. FileNotFoundError without a manifest."""
+    manifest = folder / "manifest.jsonl"
+    if not manifest.exists():
+        raise FileNotFoundError(f"no manifest.jsonl in {folder}")
+    return [_clip(folder, row) for row in _rows(manifest) if not kinds or row["kind"] in kinds]
+
+
+def scenarios(folder: Path) -> list[Scenario]:
+    """The overlap scenarios, with their clips found by file name."""
+    known = {str(clip.path.relative_to(folder)): clip for clip in clips(folder)}
+    return [
+        Scenario(
+            row["id"],
+            row["type"],
+            known[row["context"]],
+            known[row["overlap"]],
+            row["onset_after_agent_start_s"],
+            row["overlap_gain_db"],
+            row["expect"],
+        )
+        for row in _rows(folder / "scenarios.jsonl")
+    ]
