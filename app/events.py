@@ -22,6 +22,8 @@ class Event(BaseModel):
 
 
 class Start(Event):
+    """Known credentials always go on with their conversation. `resume` says that it was cut off: it goes on without a welcome."""
+
     type: Literal["start"] = "start"
     session_id: str | None = Field(default=None, max_length=128)
     token: str | None = Field(default=None, max_length=256)
@@ -214,10 +216,13 @@ class Latency(Event):
 
 
 class Error(Event):
+    """`field` names the field of the client's message that is at fault; after a fatal one the connection is closed."""
+
     type: Literal["error"] = "error"
     code: str
     message: str
     fatal: bool = False
+    field: str | None = None
 
 
 class Pong(Event):

@@ -4,6 +4,7 @@
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -41,10 +42,6 @@ class Listener(Protocol):
         """The user goes on: what was prepared is void."""
         ...
 
-    def hint(self) -> str:
-        """Words to expect, for speech-to-text."""
-        ...
-
 
 class Tape:
     """The last TAPE_S seconds of what was heard, addressed in ms since the conversation began."""
@@ -69,11 +66,14 @@ class Tape:
 
 
 class Hearing:
-    def __init__(self, services: Services, settings: Settings, clock: Clock, listener: Listener) -> None:
+    def __init__(
+        self, services: Services, settings: Settings, clock: Clock, listener: Listener, vocabulary: Callable[[], str]
+    ) -> None:
         self._services = services
         self._settings = settings
         self._clock = clock
         self._listener = listener
+        self._vocabulary = vocabulary  # words to expect
         self._turns = Turns(settings)
         self._detector = services.vad.detector()
         self._tape = Tape()
@@ -88,6 +88,10 @@ class Hearing:
     @property
     def undecided(self) -> bool:
         return self._turns.undecided
+
+    def typed_turn(self) -> int:
+        """The number of a turn that is typed; a spoken one under way is given up for it."""
+        return self._turns.typed()
 
     def hear(self, samples: Pcm) -> None:
         """int16 mono at HEARING_RATE, any length. Never blocks; when detection falls far behind, the oldest audio is dropped."""
@@ -167,7 +171,7 @@ class Hearing:
     async def _partial(self) -> None:
         turn, revision = self._turns.turn, self._turns.revision
         try:
-            heard = await self._services.stt.transcribe(self._turn_audio(), final=False, prompt=self._listener.hint())
+            heard = await self._services.stt.transcribe(self._turn_audio(), final=False, prompt=self._vocabulary())
         except ServiceUnavailable:
             return  # skipped under load: the next one comes soon
         except ServiceError as error:
@@ -197,7 +201,7 @@ class Hearing:
         audio = self._turn_audio()
         verdict = asyncio.ensure_future(self._services.turn.complete(audio))
         try:
-            heard = await self._services.stt.transcribe(audio, final=True, prompt=self._listener.hint())
+            heard = await self._services.stt.transcribe(audio, final=True, prompt=self._vocabulary())
             spans.mark("stt_final", self._clock.ms())
             if heard.text:
                 self._listener.caption(heard.text, False, turn, revision)

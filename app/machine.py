@@ -68,7 +68,7 @@ TRANSITIONS: dict[tuple[State, str], Row] = {
         {
             "speech_onset": ("THINKING", ()),
             "onset_dismissed": ("THINKING", ()),
-            "turn_reopened": ("LISTENING", (Effect.WITHDRAW, Effect.REOPEN)),
+            "turn_reopened": ("LISTENING", (Effect.REOPEN, Effect.WITHDRAW)),
             "text": ("THINKING", (Effect.WITHDRAW, Effect.START_REPLY)),
             "first_audio_ready": ("SPEAKING", (Effect.RELEASE,)),
             "reply_empty": ("LISTENING", (Effect.RECORD,)),

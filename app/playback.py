@@ -59,8 +59,9 @@ class Ledger:
         self.sent_at = now
 
     def acknowledge(self, played_ms: float, now: float) -> None:
-        """The listener has played so much. Never goes back and never exceeds what was sent: a client may be wrong."""
-        self.heard_ms = max(self.heard_ms, min(played_ms, self.sent_ms))
+        """The listener has played so much: it corrects an estimate; else it never goes back, and it never exceeds what was sent."""
+        known = 0.0 if self.estimated else self.heard_ms
+        self.heard_ms = max(known, min(played_ms, self.sent_ms))
         self.acknowledged_at = now
         self.estimated = False
 

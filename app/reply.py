@@ -41,6 +41,7 @@ class Request:
     revision: int = 0
     text: str = ""
     line: str = ""
+    typed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,7 @@ class Reply:
         self.sources: list[Source] = []
         self.first_sound = asyncio.Event()  # audio is waiting, or it is known that none will come
         self.empty = False
+        self.withdrawn = False  # its turn was reopened: it answers nothing any more
         self._services = services
         self._dialogue = dialogue
         self._memory = memory
@@ -245,8 +247,8 @@ class Reply:
             return
         text, history = self.request.text, self._memory.history
         intent, passages = await _both(
-            self._timed("intent", self._services.intent.classify(text)),
-            self._timed("retrieval", self._services.retrieval.search(text, history=history)),
+            self._timed("intent", lambda: self._services.intent.classify(text)),
+            self._timed("retrieval", lambda: self._services.retrieval.search(text, history=history)),
         )
         self.intent = intent.name
         self._say(IntentFound(name=intent.name, confidence=round(intent.confidence, 3), turn=self.request.turn))
@@ -270,8 +272,8 @@ class Reply:
             self.sources = []
             yield self._dialogue.line("unknown")
 
-    async def _timed(self, span: str, work: Coroutine[Any, Any, T]) -> T:
-        result = await work
+    async def _timed(self, span: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        result = await work()
         self.spans.mark(span, self._clock.ms())
         return result
 
@@ -312,4 +314,5 @@ async def _once(item: T) -> AsyncIterator[T]:
 def _amplify(samples: Pcm, gain: float) -> Pcm:
     if gain == 1.0:
         return samples
-    return np.clip(samples.astype(np.float32) * gain, -32768, 32767).astype(np.int16)
+    louder: Pcm = np.clip(samples.astype(np.float32) * gain, -32768, 32767).astype(np.int16)
+    return louder

@@ -173,14 +173,18 @@ class Speaking:
         self.drop_draft()
         self.reply.cancel()
         self._quiet()
+        if self.ledger is not None:
+            self.ledger.estimate(self._clock.ms(), PATH_DELAY_MS)
         self._tell(PlaybackStop(generation=self.reply.generation))
         self._timer = asyncio.get_running_loop().call_later(self._settings.stop_ack_ms / 1000, self._estimate, PlaybackStopped)
 
     def _estimate(self, kind: type[PlaybackStopped] | type[PlaybackDone]) -> None:
         """Nobody said what was played: the pacing model does, and says so."""
-        if self.ledger is not None:
-            played = self.ledger.estimate(self._clock.ms(), PATH_DELAY_MS)
-            self._happened(kind(generation=self.ledger.generation, played_ms=played, estimated=True))
+        if self.ledger is None:
+            return
+        if kind is PlaybackDone:
+            self.ledger.estimate(self._clock.ms(), PATH_DELAY_MS)
+        self._happened(kind(generation=self.ledger.generation, played_ms=self.ledger.heard_ms, estimated=True))
 
     def note(self, event: PlaybackProgress | PlaybackDone | PlaybackStopped) -> None:
         """The listener says what was played."""

@@ -17,8 +17,8 @@ MIN_TURN_MS = 96  # a turn with less voice than this is noise
 Agent = Literal["silent", "thinking", "speaking"]
 
 BACKCHANNELS = frozenset(
-    "yeah yea yep yup yes ya right okay ok sure mhm mm mmm hm hmm uh huh uhuh mmhmm ah aha oh wow nice cool good great true exactly "
-    "really interesting i see got it alright fine totally absolutely".split()
+    "yeah yea yep yup yes ya right okay ok sure mhm mm mmm hm hmm uh huh uhuh mmhmm ah aha oh wow nice cool good great true "
+    "exactly really interesting i see got it alright fine totally absolutely".split()
 )
 NON_LEXICAL = frozenset("mhm mm mmm hm hmm uh huh uhuh um uhm ah aha oh er mmhmm".split())
 # After one of these an English sentence has not ended.
@@ -180,6 +180,15 @@ class Turns:
         self._verdict = None
         self._over_agent = False
 
+    def typed(self) -> int:
+        """A turn was typed: it takes the next number and the place of a spoken turn under way."""
+        self.turn += 1
+        self.open = False
+        self._paused = False
+        self._in_burst = False
+        self._ended_turn_start = None
+        return self.turn
+
     def _resume(self) -> list[Signal]:
         if not self._paused:
             return []
@@ -239,7 +248,7 @@ class Turns:
         if complete >= settings.complete_threshold:
             return settings.end_silence_ms
         share = 1 - complete / settings.complete_threshold
-        return settings.end_silence_ms + (settings.max_pause_ms - settings.end_silence_ms) * share**0.5
+        return settings.end_silence_ms + (settings.max_pause_ms - settings.end_silence_ms) * float(share**0.5)
 
     # --- speech over the agent ----------------------------------------------------------------------------------------
 

@@ -1,0 +1,152 @@
+"""What the session does for each effect of `machine`. Each takes the session and the event that caused it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from app.events import (
+    AgentHeard,
+    Happening,
+    Latency,
+    PlaybackDone,
+    PlaybackProgress,
+    PlaybackStopped,
+    Prompted,
+    SessionStarted,
+    Stop,
+    Text,
+    TranscriptUpdate,
+    TurnEnded,
+)
+from app.latency import Spans
+from app.machine import Effect
+from app.reply import Request
+from services.base import Exchange
+
+if TYPE_CHECKING:
+    from app.session import Session
+
+HISTORY = 50  # exchanges remembered
+
+
+def greet(session: "Session", event: Happening) -> None:
+    if isinstance(event, SessionStarted) and event.greeting:
+        _prompt(session, "welcome_back" if event.resumed else "greeting")
+
+
+def prompt(session: "Session", event: Happening) -> None:
+    if isinstance(event, Prompted):
+        _prompt(session, event.line)
+
+
+def _prompt(session: "Session", line: str) -> None:
+    session.speaking.commit(Request(turn=0, line=line), Spans(zero=session.clock.ms()))
+
+
+def start_reply(session: "Session", event: Happening) -> None:
+    if isinstance(event, TurnEnded):
+        text, turn, revision = session.joined(event.text), event.turn, event.revision
+        spans = session.spans.get((turn, revision)) or Spans(zero=session.clock.ms())
+    elif isinstance(event, Text):
+        text, turn, revision = session.joined(event.text), session.hearing.typed_turn(), 0
+        spans = Spans(zero=session.clock.ms())
+    else:
+        raise TypeError(f"{event.type} starts no reply")
+    session.prefix = ""
+    session.tell(TranscriptUpdate(text=text, final=True, turn=turn, revision=revision))
+    session.speaking.commit(Request(turn, revision, text, typed=isinstance(event, Text)), spans)
+
+
+def duck(session: "Session", event: Happening) -> None:
+    session.onset = Spans(zero=session.clock.ms())
+    session.speaking.duck()
+    session.onset.mark("duck", session.clock.ms())
+
+
+def unduck(session: "Session", event: Happening) -> None:
+    session.onset = None
+    session.speaking.unduck()
+
+
+def stop_playback(session: "Session", event: Happening) -> None:
+    now = session.clock.ms()
+    session.onset = session.onset or Spans(zero=now)
+    session.onset.mark("confirmed", now)
+    session.speaking.stop()
+    session.onset.mark("flushed", session.clock.ms())
+
+
+def reopen(session: "Session", event: Happening) -> None:
+    """The audio of a spoken turn is still on the tape and is transcribed again; a typed turn's text is kept here."""
+    reply = session.speaking.reply
+    if reply is None:
+        return
+    reply.withdrawn = True
+    if reply.request.typed:
+        session.prefix = reply.request.text
+
+
+def keep_text(session: "Session", event: Happening) -> None:
+    if isinstance(event, Text):
+        session.pending = event
+
+
+def note_progress(session: "Session", event: Happening) -> None:
+    if isinstance(event, PlaybackProgress | PlaybackDone | PlaybackStopped):
+        session.speaking.note(event)
+        if isinstance(event, PlaybackStopped) and session.onset is not None:
+            session.onset.mark("silent", session.clock.ms())
+
+
+def record(session: "Session", event: Happening) -> None:
+    """The turn is over: the history gets what was heard of it."""
+    reply, ledger = session.speaking.reply, session.speaking.ledger
+    if reply is None or ledger is None:
+        return
+    acknowledged = isinstance(event, PlaybackDone | PlaybackStopped)
+    if ledger.sent_ms and not acknowledged:
+        ledger.estimate(session.clock.ms(), 0.0)
+    heard, turn = ledger.heard_text(), reply.request.turn
+    session.memory.unheard = reply.clauses[ledger.heard_clauses() :]
+    if not reply.withdrawn and (heard or reply.request.text):
+        session.memory.history = [*session.memory.history[-HISTORY + 1 :], Exchange(reply.request.text, heard)]
+    if ledger.sent_ms:
+        session.tell(AgentHeard(text=heard, turn=turn, estimated=ledger.estimated))
+    spans = reply.spans.marks | (session.onset.marks if session.onset is not None else {})
+    session.tell(Latency(turn=turn, spans=spans))
+    session.onset = None
+    session.speaking.forget()
+    if reply.intent == "goodbye" and isinstance(event, PlaybackDone):
+        asyncio.get_running_loop().call_soon(session.receive, Stop())
+
+
+def end(session: "Session", event: Happening) -> None:
+    """Stopped on purpose there is nothing to resume; a lost listener may come back."""
+    if isinstance(event, Stop):
+        session.ended.set()
+
+
+def withdraw(session: "Session", event: Happening) -> None:
+    session.speaking.withdraw()
+
+
+def release(session: "Session", event: Happening) -> None:
+    session.speaking.release()
+
+
+EFFECTS: dict[Effect, Callable[["Session", Happening], None]] = {
+    Effect.GREET: greet,
+    Effect.MARK_TURN: withdraw,
+    Effect.START_REPLY: start_reply,
+    Effect.PROMPT: prompt,
+    Effect.RELEASE: release,
+    Effect.DUCK: duck,
+    Effect.UNDUCK: unduck,
+    Effect.STOP_PLAYBACK: stop_playback,
+    Effect.WITHDRAW: withdraw,
+    Effect.REOPEN: reopen,
+    Effect.KEEP_TEXT: keep_text,
+    Effect.NOTE_PROGRESS: note_progress,
+    Effect.RECORD: record,
+    Effect.END: end,
+}

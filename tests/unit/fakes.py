@@ -1,0 +1,239 @@
+"""Services without models, for the conversation's logic. Sound is scripted: a sample of value 1000 is voice, 0 is silence."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from app.clock import LoopClock
+from app.dialogue import Dialogue, Phrasebook
+from app.events import PlaybackDone, PlaybackStopped, ServerMessage, StateChanged
+from app.session import Session
+from app.settings import Settings
+from app.speaking import FRAME_MS, Frame
+from services.base import (
+    HEARING_RATE,
+    SPEAKING_RATE,
+    Audio,
+    Exchange,
+    Intent,
+    Passage,
+    Question,
+    ServiceError,
+    Services,
+    Speech,
+    Transcript,
+)
+
+VOICE = 1000
+MS_PER_WORD = 250.0
+
+
+class Fake:
+    async def warm(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class FakeVad(Fake):
+    def detector(self) -> "FakeVad":
+        return self
+
+    async def probability(self, window: Audio) -> float:
+        return 0.95 if float(np.abs(window).mean()) * 32768 > VOICE / 2 else 0.02
+
+    def reset(self) -> None: ...
+
+
+@dataclass
+class FakeTurn(Fake):
+    complete_: float = 0.95
+
+    async def complete(self, audio: Audio) -> float:
+        await asyncio.sleep(0.06)
+        return self.complete_
+
+
+@dataclass
+class FakeStt(Fake):
+    """Says `text` whatever it hears. Each call takes `delay_s`."""
+
+    text: str = "how does it work"
+    delay_s: float = 0.15
+    error: ServiceError | None = None
+    heard_s: list[float] = field(default_factory=list)
+
+    async def transcribe(self, audio: Audio, *, final: bool, prompt: str = "") -> Transcript:
+        self.heard_s.append(len(audio) / HEARING_RATE)
+        await asyncio.sleep(self.delay_s)
+        if self.error is not None:
+            raise self.error
+        return Transcript(self.text)
+
+
+@dataclass
+class FakeIntent(Fake):
+    name: str = "question"
+    delay_s: float = 0.01
+    error: ServiceError | None = None
+
+    async def classify(self, text: str) -> Intent:
+        await asyncio.sleep(self.delay_s)
+        if self.error is not None:
+            raise self.error
+        return Intent(self.name, 0.9)
+
+
+@dataclass
+class FakeRetrieval(Fake):
+    delay_s: float = 0.01
+    error: ServiceError | None = None
+
+    async def search(self, text: str, limit: int = 3, history: Sequence[Exchange] = ()) -> list[Passage]:
+        await asyncio.sleep(self.delay_s)
+        if self.error is not None:
+            raise self.error
+        return [Passage("turns#one", "One", "The first passage.", 0.8)]
+
+    def vocabulary(self) -> str:
+        return "Parley"
+
+    def topics(self) -> list[str]:
+        return ["turn taking", "latency", "barge-in"]
+
+
+@dataclass
+class FakeLlm(Fake):
+    pieces: Sequence[str] = ("The first sentence is here. ", "The second one follows now. ", "And this is the third of them.")
+    delay_s: float = 0.02
+    error: ServiceError | None = None
+    fail_after: int = 0
+    asked: list[Question] = field(default_factory=list)
+    finished: int = 0
+
+    async def answer(self, question: Question) -> AsyncIterator[str]:
+        self.asked.append(question)
+        for index, piece in enumerate(self.pieces):
+            await asyncio.sleep(self.delay_s)
+            if self.error is not None and index >= self.fail_after:
+                raise self.error
+            yield piece
+        self.finished += 1
+
+
+@dataclass
+class FakeTts(Fake):
+    """A constant tone for each clause, MS_PER_WORD a word; word times are told exactly."""
+
+    delay_s: float = 0.02
+    error: ServiceError | None = None
+    spoken: list[str] = field(default_factory=list)
+
+    async def speak(self, clause: str, *, speed: float = 1.0) -> AsyncIterator[Speech]:
+        await asyncio.sleep(self.delay_s)
+        if self.error is not None:
+            raise self.error
+        self.spoken.append(clause)
+        words = clause.split()
+        samples = np.full(int(len(words) * MS_PER_WORD * SPEAKING_RATE / 1000), 500, np.int16)
+        yield Speech(samples, [(word, (i + 1) * MS_PER_WORD) for i, word in enumerate(words)])
+
+
+def fake_services() -> Services:
+    return Services(FakeVad(), FakeTurn(), FakeStt(), FakeIntent(), FakeRetrieval(), FakeLlm(), FakeTts())
+
+
+@dataclass
+class Journal:
+    entries: list[dict[str, object]] = field(default_factory=list)
+
+    def log(self, session_id: str, entry: dict[str, object]) -> None:
+        self.entries.append(entry)
+
+    def latency(self, entry: dict[str, object]) -> None: ...
+
+    def changed(self, session: Session) -> None: ...
+
+
+class Caller:
+    """Somebody on the line, in virtual time: sends sound in 20 ms frames, plays what comes back, and acknowledges it."""
+
+    def __init__(self, services: Services | None = None, acknowledges: bool = True, **settings: object) -> None:
+        self.services = services or fake_services()
+        self.settings = Settings(**{"greeting": False, "_env_file": None, **settings})  # type: ignore[arg-type]
+        self.journal = Journal()
+        dialogue = Dialogue(Phrasebook(), self.services.retrieval.topics())
+        self.session = Session("test", self.services, self.settings, dialogue, journal=self.journal)
+        self.session.attach(self.on_message)
+        self.clock = LoopClock()
+        self.messages: list[tuple[float, ServerMessage]] = []
+        self.frames: list[tuple[float, Frame]] = []
+        self.acknowledges = acknowledges
+        self.speaking = False
+        self._seen = 0
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> "Caller":
+        self._tasks = [asyncio.create_task(self.session.run()), asyncio.create_task(self._line())]
+        self.session.start(greeting=self.settings.greeting, resumed=False)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.session.attach(lambda message: None)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _line(self) -> None:
+        """20 ms of sound each way, 50 times a second."""
+        due = self.clock.ms()
+        while True:
+            self.session.hear(np.full(HEARING_RATE // 50, VOICE if self.speaking else 0, np.int16))
+            frame = self.session.speak()
+            self.frames.append((self.clock.ms(), frame))
+            due += FRAME_MS
+            await asyncio.sleep((due - self.clock.ms()) / 1000)
+
+    def on_message(self, message: ServerMessage) -> None:
+        self.messages.append((self.clock.ms(), message))
+        if not self.acknowledges:
+            return
+        loop = asyncio.get_running_loop()
+        if message.type == "audio_end":
+            done = PlaybackDone(generation=message.generation, played_ms=message.ms)
+            loop.call_later(0.04, self.session.receive, done)
+        elif message.type == "playback_stop":
+            stopped = PlaybackStopped(generation=message.generation, played_ms=self.played(message.generation))
+            loop.call_later(0.02, self.session.receive, stopped)
+
+    def played(self, generation: int) -> float:
+        return sum(FRAME_MS for _, frame in self.frames if frame.generation == generation)
+
+    async def say(self, seconds: float, then: float = 0.0) -> None:
+        """Speaks for `seconds`, then is silent for `then` seconds."""
+        self.speaking = True
+        await asyncio.sleep(seconds)
+        self.speaking = False
+        await asyncio.sleep(then)
+
+    async def until(self, state: str, limit: float = 20.0) -> None:
+        """Waits until the session enters a state after the one waited for last; fails after `limit` virtual seconds."""
+        end = self.clock.ms() + limit * 1000
+        while True:
+            for index in range(self._seen, len(self.messages)):
+                message = self.messages[index][1]
+                if isinstance(message, StateChanged) and message.state == state:
+                    self._seen = index + 1
+                    return
+            assert self.clock.ms() < end, f"{state} was not reached: {self.states()}"
+            await asyncio.sleep(0.01)
+
+    def of(self, kind: str) -> list[ServerMessage]:
+        return [message for _, message in self.messages if message.type == kind]
+
+    def states(self) -> list[str]:
+        return [message.state for message in self.of("state") if isinstance(message, StateChanged)]
+
+    def audible(self, generation: int | None = None) -> list[Frame]:
+        return [f for _, f in self.frames if f.generation and f.samples.any() and generation in (None, f.generation)]
