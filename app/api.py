@@ -1,0 +1,234 @@
+"""The HTTP side: sessions, the guarded WebRTC offer, health and metrics. Every refusal has its own status code and one shape,
+`{"error": {"code", "message", "field"?}}`; nobody reads a session without its token."""
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Protocol
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import JSONResponse, StreamingResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from app.records import StoreError, encode
+from app.sessions import Sessions
+from app.settings import Settings
+from app.store import Store
+from app.tickets import Forbidden, Full, Refused, Unknown
+from app.wire import complaint
+
+log = logging.getLogger(__name__)
+
+MAX_BODY = 64 * 1024  # bytes
+BODY_TIMEOUT_S = 10.0
+RETRY_AFTER_S = 10
+STATUS: dict[type[Refused], int] = {Forbidden: 403, Unknown: 404, Full: 503}
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+class ApiError(Exception):
+    def __init__(self, status: int, code: str, message: str, field: str | None = None, **headers: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.field = field
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    def response(self) -> JSONResponse:
+        error = {"code": self.code, "message": str(self)} | ({"field": self.field} if self.field else {})
+        return JSONResponse({"error": error}, self.status, NO_STORE | self.headers)
+
+
+class IceCandidate(BaseModel):
+    """As RTCIceCandidate.toJSON() gives it."""
+
+    candidate: str = Field(max_length=1024)
+    sdpMid: str | None = Field(default=None, max_length=64)  # noqa: N815 (the browser's name)
+    sdpMLineIndex: int | None = Field(default=None, ge=0, le=64)  # noqa: N815
+    usernameFragment: str | None = Field(default=None, max_length=256)  # noqa: N815
+
+
+class Credentials(BaseModel):
+    session_id: str | None = Field(default=None, max_length=128)
+    token: str | None = Field(default=None, max_length=256)
+
+
+class Offer(Credentials):
+    type: Literal["offer"]
+    sdp: str
+    greeting: bool = True
+
+
+class Candidate(Credentials):
+    """None: there are no more."""
+
+    type: Literal["ice-candidate"]
+    candidate: IceCandidate | None = None
+
+
+WEBRTC: TypeAdapter[Offer | Candidate] = TypeAdapter(Annotated[Offer | Candidate, Field(discriminator="type")])
+
+
+class Rtc(Protocol):
+    """The WebRTC transport. Both raise ValueError for what cannot be used."""
+
+    async def offer(self, session_id: str, token: str, sdp: str, kind: str, greeting: bool = True) -> dict[str, str]: ...
+
+    async def candidate(self, session_id: str, candidate: dict[str, Any]) -> None: ...
+
+
+def guard(app: FastAPI, settings: Settings) -> None:
+    """Gives every error of `app` the one shape and lets in the pages of other origins that `settings` name."""
+    if origins := settings.allowed_origins():
+        app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])
+
+    @app.exception_handler(ApiError)
+    async def _(request: Request, error: ApiError) -> Response:
+        return error.response()
+
+    @app.exception_handler(Refused)
+    async def _(request: Request, error: Refused) -> Response:
+        full = {"Retry_After": str(RETRY_AFTER_S)} if isinstance(error, Full) else {}
+        return ApiError(STATUS[type(error)], error.code, str(error), **full).response()
+
+    @app.exception_handler(StoreError)
+    async def _(request: Request, error: StoreError) -> Response:
+        return ApiError(503, "store_unavailable", str(error), Retry_After=str(RETRY_AFTER_S)).response()
+
+    @app.exception_handler(HTTPException)
+    async def _(request: Request, error: HTTPException) -> Response:
+        code = re.sub(r"\W+", "_", error.detail.lower())
+        return ApiError(error.status_code, code, error.detail, **(error.headers or {})).response()
+
+    @app.exception_handler(Exception)
+    async def _(request: Request, error: Exception) -> Response:
+        return ApiError(500, "internal", "an unexpected error; it has been logged").response()
+
+
+async def read_body(request: Request) -> bytes:
+    """At most MAX_BODY bytes, refused as soon as there are more, whatever was announced. Raises ApiError (408, 413)."""
+    too_large = ApiError(413, "too_large", f"a body has at most {MAX_BODY} bytes")
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > MAX_BODY:
+        raise too_large
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > MAX_BODY:
+                    raise too_large
+    except TimeoutError:
+        raise ApiError(408, "timeout", f"the body did not arrive within {BODY_TIMEOUT_S:.0f} s") from None
+    except ClientDisconnect:
+        raise ApiError(400, "cut_off", "the body ended early") from None
+    return bytes(body)
+
+
+def bearer(request: Request) -> str:
+    """The token of the Authorization header. Raises ApiError (401)."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        message = "send the session's token as `Authorization: Bearer TOKEN`"
+        raise ApiError(401, "missing_token", message, "token", WWW_Authenticate="Bearer")
+    return token.strip()
+
+
+def router(
+    sessions: Sessions, settings: Settings, rtc: Rtc, store: Store, pending: Callable[[], Mapping[str, str]]
+) -> APIRouter:
+    """All routes. `pending` names the services that are not ready yet, each with the reason."""
+    routes = APIRouter()
+    _session_routes(routes, sessions, settings, store)
+    _webrtc_routes(routes, sessions, rtc)
+    _health_routes(routes, store, pending)
+    return routes
+
+
+def _session_routes(routes: APIRouter, sessions: Sessions, settings: Settings, store: Store) -> None:
+    @routes.post("/sessions")
+    async def create() -> Response:
+        ticket = sessions.create()
+        expires_at = datetime.fromtimestamp(ticket.expires_at, UTC).isoformat().replace("+00:00", "Z")
+        body = {
+            "session_id": ticket.session_id,
+            "token": ticket.token,
+            "expires_at": expires_at,
+            "rtc_configuration": settings.rtc_configuration(),
+        }
+        return JSONResponse(body, 201, NO_STORE)
+
+    @routes.get("/sessions/{session_id}")
+    async def show(request: Request, session_id: str) -> Response:
+        sessions.authorize(session_id, bearer(request))
+        return JSONResponse(await sessions.look(session_id), headers=NO_STORE)
+
+    @routes.get("/sessions/{session_id}/log")
+    async def show_log(request: Request, session_id: str) -> Response:
+        sessions.authorize(session_id, bearer(request))
+        await sessions.look(session_id)
+        entries = store.read_log(session_id)
+        first = await anext(entries, None)  # before the status is sent: the store may be away
+
+        async def lines() -> AsyncIterator[bytes]:
+            if first is not None:
+                yield encode(first) + b"\n"
+            async for entry in entries:
+                yield encode(entry) + b"\n"
+
+        return StreamingResponse(lines(), headers=NO_STORE, media_type="application/x-ndjson")
+
+    @routes.delete("/sessions/{session_id}")
+    async def erase(request: Request, session_id: str) -> Response:
+        sessions.authorize(session_id, bearer(request))
+        await sessions.erase(session_id)
+        return Response(status_code=204)
+
+
+def _webrtc_routes(routes: APIRouter, sessions: Sessions, rtc: Rtc) -> None:
+    @routes.post("/webrtc/offer")
+    async def offer(request: Request) -> Response:
+        try:
+            message = WEBRTC.validate_json(await read_body(request))
+        except ValidationError as error:
+            path, words = complaint(error)
+            field = ".".join(path[1:] if len(path) > 1 else path) or None
+            raise ApiError(400, "bad_request", words, field) from None
+        token = message.token or bearer(request)
+        if message.session_id is None:
+            raise ApiError(400, "bad_request", "session_id: field required", "session_id")
+        sessions.authorize(message.session_id, token)
+        try:
+            if isinstance(message, Offer):
+                await sessions.admit(message.session_id)
+                answer = await rtc.offer(message.session_id, token, message.sdp, message.type, message.greeting)
+                return JSONResponse(answer, headers=NO_STORE)
+            if message.candidate is not None:
+                await rtc.candidate(message.session_id, message.candidate.model_dump(exclude_none=True))
+            return JSONResponse({"status": "success"}, headers=NO_STORE)
+        except ValueError as error:
+            raise ApiError(400, "bad_request", str(error), "sdp" if isinstance(message, Offer) else "candidate") from None
+
+
+def _health_routes(routes: APIRouter, store: Store, pending: Callable[[], Mapping[str, str]]) -> None:
+    @routes.get("/healthz")
+    async def alive() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @routes.get("/readyz")
+    async def ready() -> Response:
+        missing, status = dict(pending()), store.status
+        body = {"status": "loading" if missing else "ready", "pending": missing, "store": status.state}
+        if status.reason:
+            body["store_reason"] = status.reason
+        return JSONResponse(body, 503 if missing else 200, NO_STORE)
+
+    @routes.get("/metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

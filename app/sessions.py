@@ -1,0 +1,213 @@
+"""Every conversation of this process: how many there are at once, which connection has which, and what becomes of one whose
+connection is lost."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+from weakref import WeakValueDictionary
+
+from prometheus_client import Counter, Gauge
+
+from app.clock import Clock, LoopClock
+from app.events import Error, ServerMessage
+from app.records import SessionRecord, StoreError
+from app.session import Session
+from app.settings import Settings
+from app.store import Store
+from app.tickets import Full, Refused, Ticket, Tickets
+
+__all__ = ["Peer", "Refused", "Seat", "Sessions"]
+
+log = logging.getLogger(__name__)
+
+GRACE_S = 60.0  # a conversation without a connection stays in memory for so long
+
+LIVE = Gauge("parley_sessions", "Conversations in memory")
+OPENED = Counter("parley_sessions_opened", "Conversations joined by a client", ["resumed"])
+
+
+class Peer(Protocol):
+    """The transport's end of one connection. Neither call waits or raises."""
+
+    def send(self, message: ServerMessage) -> None: ...
+
+    def close(self, error: Error | None = None) -> None:
+        """Ends the connection, with `error` as its last message if there is one."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Seat:
+    """A conversation and the connection that has it, if one does."""
+
+    session: Session
+    resumed: bool = False
+    peer: Peer | None = None
+    grace: asyncio.TimerHandle | None = None
+
+    def begin(self, greeting: bool) -> None:
+        """The connection is ready for messages: the conversation starts, or goes on."""
+        if self.peer is not None:
+            self.session.attach(self.peer.send)
+            self.session.start(greeting, self.resumed)
+
+    def leave(self, reason: str, error: Error | None = None) -> None:
+        """Parts the conversation from its connection, which is closed."""
+        peer, self.peer = self.peer, None
+        if self.grace is not None:
+            self.grace.cancel()
+        self.session.disconnect(reason)
+        if peer is not None:
+            peer.close(error)
+
+
+class Sessions:
+    def __init__(
+        self,
+        settings: Settings,
+        make: Callable[[str, SessionRecord | None], Session],
+        store: Store,
+        clock: Clock | None = None,
+    ) -> None:
+        """`make` builds a session from its id and, when it is resumed, its record. Raises as `signing_secret` does."""
+        self._tickets = Tickets(settings, clock or LoopClock())
+        self._max = settings.max_sessions
+        self._make = make
+        self._store = store
+        self._owner = secrets.token_hex(8)
+        self._seats: dict[str, Seat] = {}
+        self._tasks: dict[Seat, asyncio.Task[None]] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._opening = 0
+        store.on_taken_over(self._taken_over)
+
+    def create(self) -> Ticket:
+        """A new id with its token. Raises Full when nobody could open it now."""
+        self._check_room()
+        return self._tickets.issue()
+
+    def authorize(self, session_id: str, token: str) -> None:
+        """Raises Forbidden unless the token was made for this id, Unknown when the session was erased."""
+        self._tickets.check(session_id, token)
+
+    async def admit(self, session_id: str) -> None:
+        """Whether an authorized session could be opened now. Raises Unknown or Full."""
+        if session_id in self._seats:
+            return
+        self._check_room()
+        try:
+            await self.look(session_id)
+        except StoreError as error:
+            log.warning("session %s is let in unseen: %s", session_id, error)
+
+    def _check_room(self) -> None:
+        if self._opening + sum(seat.peer is not None for seat in self._seats.values()) >= self._max:
+            raise Full(f"all {self._max} conversations are taken; please try again in a moment")
+
+    # --- joining and leaving ------------------------------------------------------------------------------------------
+
+    async def open(self, session_id: str, token: str, peer: Peer) -> Seat:
+        """Gives the conversation to `peer`, which then calls `Seat.begin`; makes, resumes or loads it as needed. Whoever had it
+        is told `taken_over` and closed. Raises Forbidden, Unknown or Full."""
+        self.authorize(session_id, token)
+        async with self._lock(session_id):
+            seat = self._seats.get(session_id)
+            if seat is None:
+                seat = await self._seat(session_id)
+            else:
+                seat.resumed = True
+                taken = "this conversation was opened from another connection"
+                seat.leave("taken over", Error(code="taken_over", message=taken, fatal=True))
+            seat.peer = peer
+            OPENED.labels(str(seat.resumed).lower()).inc()
+            return seat
+
+    def release(self, seat: Seat, peer: Peer) -> None:
+        """`peer` is gone. Its conversation waits for it in memory for GRACE_S, and in the store for longer."""
+        if seat.peer is peer:
+            seat.leave("connection lost")
+            seat.grace = asyncio.get_running_loop().call_later(GRACE_S, self._drop, seat)
+
+    def _lock(self, session_id: str) -> asyncio.Lock:
+        return self._locks.setdefault(session_id, asyncio.Lock())
+
+    async def _seat(self, session_id: str) -> Seat:
+        self._check_room()
+        if len(self._seats) + self._opening >= self._max:  # the one that has been without a connection for longest makes room
+            waiting = {seat.grace.when(): seat for seat in self._seats.values() if seat.peer is None and seat.grace is not None}
+            self._drop(waiting[min(waiting)])
+        self._opening += 1
+        try:
+            record = await self._store.claim(session_id, self._owner)
+            if record is None:
+                self._tickets.check_age(session_id)
+        except StoreError as error:
+            log.warning("session %s starts without its past: %s", session_id, error)
+            record = None
+        finally:
+            self._opening -= 1
+        seat = self._seats[session_id] = Seat(self._make(session_id, record), resumed=record is not None)
+        task = self._tasks[seat] = asyncio.create_task(self._run(seat), name=f"session {session_id}")
+        task.add_done_callback(lambda _: self._tasks.pop(seat))
+        LIVE.set(len(self._seats))
+        return seat
+
+    async def _run(self, seat: Seat) -> None:
+        error = None
+        try:
+            await seat.session.run()
+        except Exception:
+            log.exception("session %s failed", seat.session.id)
+            error = Error(code="internal", message="an unexpected error ended the conversation", fatal=True)
+        finally:
+            self._drop(seat, error)
+
+    def _drop(self, seat: Seat, error: Error | None = None) -> None:
+        """The conversation leaves memory."""
+        if self._seats.get(seat.session.id) is seat:
+            del self._seats[seat.session.id]
+            LIVE.set(len(self._seats))
+        seat.leave("closed", error)
+        task = self._tasks[seat]
+        if task is not asyncio.current_task():
+            task.cancel()
+
+    def _taken_over(self, session_id: str) -> None:
+        if seat := self._seats.get(session_id):
+            message = "this conversation goes on in another process"
+            self._drop(seat, Error(code="taken_over", message=message, fatal=True))
+
+    async def close(self) -> None:
+        """Ends every conversation; their state is left to the store."""
+        for seat in list(self._seats.values()):
+            self._drop(seat, Error(code="shutting_down", message="the server is going down", fatal=True))
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    # --- looking ------------------------------------------------------------------------------------------------------
+
+    async def look(self, session_id: str) -> dict[str, Any]:
+        """State and history of an authorized session. Raises Unknown, and StoreError when the store is needed and away."""
+        if seat := self._seats.get(session_id):
+            return seat.session.snapshot() | {"connected": seat.peer is not None}
+        record = await self._store.load(session_id)
+        if record is None:
+            self._tickets.check_age(session_id)
+        record = record or SessionRecord(session_id=session_id)
+        history = [{"user": exchange.user, "heard": exchange.heard} for exchange in record.history]
+        unheard = list(record.pending.clauses[record.pending.first_unheard :]) if record.pending else []
+        return {"session_id": session_id, "state": record.state, "history": history, "unheard": unheard, "connected": False}
+
+    async def erase(self, session_id: str) -> None:
+        """Ends the conversation of an authorized session and erases what is stored of it. Raises Unknown and StoreError."""
+        async with self._lock(session_id):
+            if seat := self._seats.get(session_id):
+                task = self._tasks[seat]
+                self._drop(seat, Error(code="deleted", message="this session was erased", fatal=True))
+                await asyncio.gather(task, return_exceptions=True)
+            elif await self._store.load(session_id) is None:
+                self._tickets.check_age(session_id)
+            await self._store.erase(session_id)
+            self._tickets.void(session_id)

@@ -1,0 +1,120 @@
+"""Who may join a conversation: ids that cannot be guessed, and tokens that prove themselves, so that nothing is kept for a session
+that nobody opens.
+
+Errors
+    Refused
+    +-- Forbidden   the token does not belong to the id
+    +-- Unknown     the session has expired or was erased
+    +-- Full        as many conversations as this process may have
+"""
+
+import hmac
+import logging
+import os
+import secrets
+from collections import OrderedDict
+from typing import NamedTuple
+
+from prometheus_client import Counter
+
+from app.clock import Clock
+from app.events import Error
+from app.settings import Settings
+
+log = logging.getLogger(__name__)
+
+SECRET_BYTES = 32
+ID_BYTES = 18
+VOID = 10_000  # erased ids that are remembered
+
+REFUSED = Counter("parley_sessions_refused", "Clients that were not let in", ["code"])
+
+
+class Refused(Exception):
+    """A client may not have what it asks for; the message is fit for a person."""
+
+    code = "refused"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        REFUSED.labels(self.code).inc()
+
+    def as_event(self) -> Error:
+        return Error(code=self.code, message=str(self), fatal=True)
+
+
+class Forbidden(Refused):
+    code = "wrong_token"
+
+
+class Unknown(Refused):
+    code = "unknown_session"
+
+
+class Full(Refused):
+    code = "full"
+
+
+class Ticket(NamedTuple):
+    """What a client needs to open a conversation; `expires_at` is in seconds since 1970 (UTC)."""
+
+    session_id: str
+    token: str
+    expires_at: float
+
+
+def signing_secret(settings: Settings) -> bytes:
+    """The key of all tokens: from the settings, or made once and kept in `data_dir/secret` for its owner's eyes only.
+
+    Raises ValueError when that file holds no key, OSError when it cannot be read or made.
+    """
+    if settings.secret:
+        return settings.secret.encode()
+    path = settings.data_dir / "secret"
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secrets.token_hex(SECRET_BYTES).encode())
+    except FileExistsError:
+        log.debug("tokens are signed with the key in %s", path)
+    key = path.read_bytes().strip()
+    if len(key) < SECRET_BYTES:
+        raise ValueError(f"{path} holds no signing key: delete it to have a new one made")
+    return key
+
+
+class Tickets:
+    """Issues ids and tokens, and knows them again without keeping them."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        """Raises as `signing_secret` does."""
+        self._secret = signing_secret(settings)
+        self._ttl_s = settings.session_ttl_s
+        self._clock = clock
+        self._void: OrderedDict[str, None] = OrderedDict()
+
+    def issue(self) -> Ticket:
+        issued = int(self._clock.epoch_ms() / 1000)
+        session_id = f"{issued:x}-{secrets.token_urlsafe(ID_BYTES)}"
+        return Ticket(session_id, self._sign(session_id), issued + self._ttl_s)
+
+    def check(self, session_id: str, token: str) -> None:
+        """Raises Forbidden unless the token was made for this id, Unknown when the session was erased."""
+        if not hmac.compare_digest(self._sign(session_id).encode(), token.encode("utf-8", "replace")):
+            raise Forbidden("the token does not belong to this session")
+        if session_id in self._void:
+            raise Unknown("this session was erased")
+
+    def check_age(self, session_id: str) -> None:
+        """For a session of which nothing is known: raises Unknown unless its id was issued within the time to live."""
+        if int(session_id.partition("-")[0], 16) + self._ttl_s <= self._clock.epoch_ms() / 1000:
+            raise Unknown("this session has expired")
+
+    def void(self, session_id: str) -> None:
+        """This session was erased: its id opens nothing any more."""
+        self._void[session_id] = None
+        while len(self._void) > VOID:
+            self._void.popitem(last=False)
+
+    def _sign(self, session_id: str) -> str:
+        return hmac.new(self._secret, session_id.encode("utf-8", "replace"), "sha256").hexdigest()
