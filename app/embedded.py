@@ -68,7 +68,7 @@ class EmbeddedServer:
         try:
             if not self._own_folder():
                 return
-            if self._process is not None and self._process.returncode is None and self._peer() is not None:
+            if self._process is not None and self._process.returncode is None and self.listener() is not None:
                 return
             await self._end()
             await self._reclaim()
@@ -116,7 +116,7 @@ class EmbeddedServer:
         )
         try:
             async with asyncio.timeout(START_S):
-                while self._peer() is None:
+                while self.listener() is None:
                     if self._process.returncode is not None:
                         raise StoreError(f"the embedded store ended at once, see {self.folder / 'server.log'}")
                     await asyncio.sleep(0.02)
@@ -143,7 +143,7 @@ class EmbeddedServer:
         """End a server that a killed process left behind: only the holder of the lock may come here."""
         deadline = asyncio.get_running_loop().time() + STOP_S
         signal = 15
-        while (pid := self._peer()) is not None:
+        while (pid := self.listener()) is not None:
             if signal == 15:
                 logger.warning("ending a store server left behind by an earlier run (process %d)", pid)
             with contextlib.suppress(ProcessLookupError):
@@ -153,7 +153,7 @@ class EmbeddedServer:
                 signal = 9
         self.socket.unlink(missing_ok=True)
 
-    def _peer(self) -> int | None:
+    def listener(self) -> int | None:
         """The process that listens on the socket, as the kernel knows it; None when there is none."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             probe.setblocking(False)

@@ -7,20 +7,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.events import State
+from services.base import Exchange
 
 
 class StoreError(Exception):
     """The store can not do this now; the message says why in words fit for a person."""
-
-
-class Exchange(BaseModel):
-    """One turn of each side: what the user said, and what of the answer was heard. `at_ms`: ms since 1970 (UTC)."""
-
-    model_config = ConfigDict(frozen=True)
-
-    user: str
-    heard: str
-    at_ms: float
 
 
 class PendingReply(BaseModel):
@@ -39,7 +30,8 @@ class SessionRecord(BaseModel):
 
     `epoch`, `owner` and `revision` fence writers off from each other and are set by the store alone: a claim raises the
     epoch, a save the revision. They come first because the store's script reads them from the head of the JSON text.
-    `acked_ms` is how much of `generation` the listener acknowledged; `*_ms` dates are ms since 1970 (UTC).
+    The rest is as it would be if the connection ended now: `history` and `pending` count a reply under way by what of it was
+    heard. `acked_ms` of `generation` were acknowledged by the listener; `updated_ms` is in ms since 1970 (UTC).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -50,13 +42,11 @@ class SessionRecord(BaseModel):
     revision: int = 0
     session_id: str
     state: State = "IDLE"
-    turn: int = 0
     generation: int = 0
     history: tuple[Exchange, ...] = ()
     profile: dict[str, Any] = Field(default_factory=dict)
     acked_ms: float = 0.0
     pending: PendingReply | None = None
-    created_ms: float = 0.0
     updated_ms: float = 0.0
 
 

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -36,6 +36,9 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     secret: str = Field(default="", description="key that signs session tokens; empty: one is made and kept in data_dir")
     max_sessions: Annotated[int, Field(ge=1)] = Field(default=8, description="conversations at once; more are refused")
+    cors_origins: str = Field(
+        default="", description="other origins whose pages may use the API, separated by commas; * for all; empty: only our own"
+    )
     idle_timeout_s: float = Field(default=300.0, description="a connection with no sound, text or reply for so long is ended")
     messages_per_second: int = Field(default=200, description="above this a client is disconnected as a flood")
 
@@ -85,3 +88,15 @@ class Settings(BaseSettings):
     speed: Annotated[float, Field(ge=0.5, le=2.0)] = Field(default=1.0, description="pace of the voice")
     stop_ack_ms: int = Field(default=250, description="how long to wait for playback_stopped before estimating it")
     done_ack_ms: int = Field(default=600, description="how long past the paced end to wait for playback_done")
+
+    def allowed_origins(self) -> list[str]:
+        return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
+
+    def rtc_configuration(self) -> dict[str, Any]:
+        """The ICE servers, as browsers and aiortc take them; none on a network where both sides see each other."""
+        servers: list[dict[str, Any]] = []
+        if self.stun_url:
+            servers.append({"urls": [self.stun_url]})
+        if self.turn_url:
+            servers.append({"urls": [self.turn_url], "username": self.turn_username, "credential": self.turn_credential})
+        return {"iceServers": servers}

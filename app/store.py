@@ -15,12 +15,12 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from app.embedded import EmbeddedServer
-from app.records import Exchange, PendingReply, SessionRecord, StoreError, encode, withhold
+from app.records import PendingReply, SessionRecord, StoreError, encode, withhold
 from app.redisurl import TIMEOUT_S, connect
 from app.settings import Settings
 from app.writer import LATENCY_KEY, UNREACHABLE, Held, Status, Writer, log_key, session_key
 
-__all__ = ["Exchange", "PendingReply", "SessionRecord", "Status", "Store", "StoreError"]
+__all__ = ["PendingReply", "SessionRecord", "Status", "Store", "StoreError"]
 
 logger = logging.getLogger(__name__)
 
@@ -118,36 +118,37 @@ class Store:
         return None if raw is None else _parse(session_id, raw)
 
     async def claim(self, session_id: str, owner: str) -> SessionRecord | None:
-        """Take the session over to go on with it; whoever had it loses it. None when there is none (any more): start a new
-        one under a new id. `owner` names the claimant ([A-Za-z0-9_.:-]). Without Redis, a session of this process can still
-        be claimed; otherwise StoreError."""
+        """Take the session over to go on with it; whoever had it loses it. None when nothing of it is stored.
+
+        `owner` names this process ([A-Za-z0-9_.:-]), the same in every claim. Without Redis, what this process remembers of the
+        session is given; when that is nothing, StoreError: the session may start without its past all the same, and is taken
+        over when Redis returns.
+        """
         writer = self._writer
         async with writer.guard:
             try:
                 await writer.flush()
-                record = await self._take(session_id, owner)
-                if record is not None:
-                    writer.held[session_id] = Held(record.epoch, owner, record)
-                return record
+                writer.held[session_id] = held = await self._take(session_id, owner)
+                return held.record
             except UNREACHABLE as error:
                 remembered = self._remembered(session_id)
+                writer.held[session_id] = Held(owner)
                 if remembered is None:
                     raise StoreError(f"the store is away: {error}") from error
-        writer.held[session_id] = Held(remembered.epoch + 1, owner)
         writer.save(remembered)
         return writer.held[session_id].record
 
-    async def _take(self, session_id: str, owner: str) -> SessionRecord | None:
+    async def _take(self, session_id: str, owner: str) -> Held:
         key = session_key(session_id)
         for _ in range(_CLAIMS):
             raw = await self._client.get(key)
+            epoch = await self._writer.highest_epoch(session_id) + 1
             if raw is None:
-                return None
-            stored = _parse(session_id, raw)
-            stamps = {"epoch": stored.epoch + 1, "owner": owner, "revision": 0, "updated_ms": self._writer.clock.epoch_ms()}
-            claimed = SessionRecord.model_validate(stored.model_dump() | stamps)
+                return Held(owner, epoch)
+            stamps = {"epoch": epoch, "owner": owner, "revision": 0, "updated_ms": self._writer.clock.epoch_ms()}
+            claimed = SessionRecord.model_validate(_parse(session_id, raw).model_dump() | stamps)
             if await self._client.eval(_SWAP, 1, key, raw, encode(claimed.model_dump()), self._ttl_s):
-                return claimed
+                return Held(owner, epoch, claimed)
         raise StoreError(f"session {session_id} is claimed by too many at once")
 
     async def read_log(self, session_id: str) -> AsyncIterator[dict[str, Any]]:

@@ -3,24 +3,26 @@ in order and once, however often the server goes away.
 
 Two writers may hold the same session for a moment (the user came back on another process). Scripts on the server fence them
 off: a key remembers the epoch and owner of its last writer, and whoever has a lower epoch, or the same with another name, has
-lost the session. They also make a repeated write harmless: the log skips entry numbers it has, the session older revisions.
+lost the session. Whoever takes a session, by a claim or by its first write, takes the epoch above all that is stored. The
+scripts also make a repeated write harmless: the log skips entry numbers that it has, the session older revisions.
 """
 
 import asyncio
 import contextlib
 import logging
+import re
 import uuid
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from prometheus_client import Counter, Gauge
 from redis.asyncio.retry import Retry
 from redis.backoff import DecorrelatedJitterBackoff
-from redis.exceptions import RedisClusterException, RedisError
+from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
 from app.buffer import Buffer
 from app.clock import Clock, LoopClock
@@ -45,6 +47,8 @@ RETRIES = Counter("parley_store_retries", "Attempts to reach Redis that failed a
 DROPPED = Counter("parley_store_dropped", "Writes given up", ["reason"])
 BUFFERED = Gauge("parley_store_buffered", "Log entries that wait for Redis")
 
+_HEAD = re.compile(rb'{"version":\d+,"epoch":(\d+),')
+
 # ARGV: epoch, owner, seconds to live, then number and text of each entry. Answers the last sequence number, or -1.
 _APPEND = """
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
@@ -55,7 +59,7 @@ if last then
 end
 local mine = tonumber(ARGV[1])
 if epoch > mine or (epoch == mine and owner ~= ARGV[2]) then return -1 end
-if epoch < mine then number = 0 end
+if owner ~= ARGV[2] then number = 0 end
 for i = 4, #ARGV, 2 do
   if tonumber(ARGV[i]) > number then
     seq = seq + 1
@@ -98,10 +102,11 @@ class Status:
 
 @dataclass(slots=True)
 class Held:
-    """What this process knows of a session that it writes. `lost`: somebody else owns it now, or it is erased."""
+    """What this process knows of a session that it writes. Epoch 0: to be found out when the server is reached. `lost`:
+    somebody else owns the session now, or it is erased."""
 
-    epoch: int
     owner: str
+    epoch: int = 0
     record: SessionRecord | None = None
     lost: bool = False
 
@@ -149,7 +154,7 @@ class Writer:
             DROPPED.labels("taken_over").inc()
             return
         revision = held.record.revision + 1 if held.record else 1
-        stamps = {"epoch": held.epoch, "owner": held.owner, "revision": revision, "updated_ms": self.clock.epoch_ms()}
+        stamps = {"revision": revision, "updated_ms": self.clock.epoch_ms()}
         held.record = self._pending.records[record.session_id] = record.model_copy(update=stamps)
         self._stir()
 
@@ -173,7 +178,7 @@ class Writer:
         """Write nothing more of this session until it is claimed again."""
         lost = self._buffer.discard(session_id) + (self._pending.records.pop(session_id, None) is not None)
         DROPPED.labels(reason).inc(lost)
-        self.held[session_id] = Held(0, "", lost=True)
+        self.held[session_id] = Held("", lost=True)
 
     async def start(self) -> None:
         """Reach for the server once, then go on in the background. Never fails: see `status`."""
@@ -205,16 +210,21 @@ class Writer:
 
     async def flush(self) -> None:
         """One round trip with what waits, or a ping. Raises one of UNREACHABLE; what was not written waits on."""
+        flight, records = self._buffer.flight(_BATCH), dict(self._pending.records)
+        helds = {session_id: self.held[session_id] for session_id in flight.keys() | records.keys()}
+        for session_id, held in helds.items():
+            held.epoch = held.epoch or await self.highest_epoch(session_id) + 1
         pipe = self.client.pipeline(transaction=False)
         settle: list[tuple[str, Callable[[Any], None]]] = []
-        for session_id, entries in self._buffer.flight(_BATCH).items():
-            held = self.held[session_id]
+        for session_id, entries in flight.items():
+            held = helds[session_id]
             words: Iterable[int | bytes] = chain.from_iterable((entry.number, entry.text()) for entry in entries)
             pipe.eval(_APPEND, 1, log_key(session_id), held.epoch, held.owner, self._ttls[1], *words)
             settle.append((session_id, partial(self._appended, session_id)))
-        for session_id, record in self._pending.records.items():
-            stamps = record.epoch, record.owner, record.revision, self._ttls[0]
-            pipe.eval(_SAVE, 1, session_key(session_id), encode(record.model_dump()), *stamps)
+        for session_id, record in records.items():
+            held = helds[session_id]
+            text = encode(record.model_dump() | {"epoch": held.epoch, "owner": held.owner})
+            pipe.eval(_SAVE, 1, session_key(session_id), text, held.epoch, held.owner, record.revision, self._ttls[0])
             settle.append((session_id, partial(self._saved, record)))
         for entry in list(self._pending.latency):
             pipe.xadd(LATENCY_KEY, {"entry": entry}, maxlen=_LATENCY_KEPT)
@@ -235,9 +245,19 @@ class Writer:
         if failure is not None:
             raise failure
 
+    async def highest_epoch(self, session_id: str) -> int:
+        """Of all that is stored of this session; 0 when nothing is, or when the keys hold something else."""
+        try:
+            head = _HEAD.match(cast(bytes, await self.client.getrange(session_key(session_id), 0, 255)))
+            last = cast(list[tuple[bytes, dict[bytes, bytes]]], await self.client.xrevrange(log_key(session_id), count=1))
+        except ResponseError as error:
+            if str(error).startswith(_HOPELESS):
+                return 0
+            raise
+        return max(int(head[1]) if head else 0, int(last[0][1].get(b"epoch", 0)) if last else 0)
+
     def _hold(self, session_id: str) -> Held:
-        """A session not seen before is a new one: only a claim goes on with a session of another process."""
-        held = self.held.setdefault(session_id, Held(1, self._process))
+        held = self.held.setdefault(session_id, Held(self._process))
         self.held.move_to_end(session_id)
         while len(self.held) > _REMEMBERED:
             oldest = next(iter(self.held))

@@ -1,0 +1,51 @@
+"""Between a conversation and the store: what is written down of it, and how it is remembered."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.dialogue import Memory
+from app.records import PendingReply, SessionRecord
+from app.session import Session
+from app.store import Store
+from services.base import Exchange
+
+UNDER_WAY = ("THINKING", "SPEAKING", "INTERRUPTED")  # states with a reply that is not in the history yet
+
+
+class Journal:
+    """A session's journal (`app.session.Journal`) that writes to the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def log(self, session_id: str, entry: Mapping[str, Any]) -> None:
+        """Every latency entry goes to the latency stream as well."""
+        self._store.log(session_id, entry)
+        if entry["kind"] == "latency":
+            self._store.latency({"session": session_id, "turn": entry["turn"], "spans": entry["spans"]})
+
+    def changed(self, session: Session) -> None:
+        self._store.save(record_of(session))
+
+
+def record_of(session: Session) -> SessionRecord:
+    """The session as it would be remembered if its connection ended now."""
+    memory, reply, ledger = session.memory, session.speaking.reply, session.speaking.ledger
+    profile = {"speed": memory.speed, "gain": memory.gain}
+    base = SessionRecord(session_id=session.id, state=session.state, history=tuple(memory.history), profile=profile)
+    if reply is None or ledger is None or session.state not in UNDER_WAY:
+        pending = PendingReply(turn=0, generation=0, clauses=tuple(memory.unheard)) if memory.unheard else None
+        return base.model_copy(update={"pending": pending})
+    turn, heard = reply.request.turn, ledger.heard_text()
+    pending = PendingReply(
+        turn=turn, generation=reply.generation, clauses=tuple(reply.clauses), first_unheard=ledger.heard_clauses()
+    )
+    under_way = (Exchange(reply.request.text, heard),) if heard or reply.request.text else ()
+    update = {"history": base.history + under_way, "pending": pending, "acked_ms": ledger.heard_ms}
+    return base.model_copy(update=update | {"generation": reply.generation})
+
+
+def memory_of(record: SessionRecord) -> Memory:
+    """What a resumed conversation remembers. "Where was I?" goes on from the first clause that was not heard."""
+    unheard = record.pending.clauses[record.pending.first_unheard :] if record.pending else ()
+    return Memory(history=list(record.history), unheard=list(unheard), **record.profile)
