@@ -3,24 +3,24 @@
 
 import asyncio
 import logging
-import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Protocol
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from app.readiness import Readiness
 from app.records import StoreError, encode
 from app.sessions import Sessions
 from app.settings import Settings
 from app.store import Store
-from app.tickets import Forbidden, Full, Refused, Unknown
+from app.tickets import Refused
 from app.wire import complaint
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 MAX_BODY = 64 * 1024  # bytes
 BODY_TIMEOUT_S = 10.0
 RETRY_AFTER_S = 10
-STATUS: dict[type[Refused], int] = {Forbidden: 403, Unknown: 404, Full: 503}
 NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -83,32 +82,33 @@ class Rtc(Protocol):
     async def candidate(self, session_id: str, candidate: dict[str, Any]) -> None: ...
 
 
-def guard(app: FastAPI, settings: Settings) -> None:
-    """Gives every error of `app` the one shape and lets in the pages of other origins that `settings` name."""
+class Route(APIRoute):
+    """Gives every error of its handler the one shape; the app it is part of may have its own."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler = super().get_route_handler()
+
+        async def guarded(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except ApiError as error:
+                return error.response()
+            except Refused as error:
+                headers = {"Retry_After": str(RETRY_AFTER_S)} if error.status == 503 else {}
+                return ApiError(error.status, error.code, str(error), **headers).response()
+            except StoreError as error:
+                return ApiError(503, "store_unavailable", str(error), Retry_After=str(RETRY_AFTER_S)).response()
+            except Exception:
+                log.exception("%s %s failed", request.method, request.url.path)
+                return ApiError(500, "internal", "an unexpected error; it has been logged").response()
+
+        return guarded
+
+
+def allow_origins(app: FastAPI, settings: Settings) -> None:
+    """Lets in the pages of other origins that `settings` name, to all of `app`."""
     if origins := settings.allowed_origins():
         app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])
-
-    @app.exception_handler(ApiError)
-    async def _(request: Request, error: ApiError) -> Response:
-        return error.response()
-
-    @app.exception_handler(Refused)
-    async def _(request: Request, error: Refused) -> Response:
-        full = {"Retry_After": str(RETRY_AFTER_S)} if isinstance(error, Full) else {}
-        return ApiError(STATUS[type(error)], error.code, str(error), **full).response()
-
-    @app.exception_handler(StoreError)
-    async def _(request: Request, error: StoreError) -> Response:
-        return ApiError(503, "store_unavailable", str(error), Retry_After=str(RETRY_AFTER_S)).response()
-
-    @app.exception_handler(HTTPException)
-    async def _(request: Request, error: HTTPException) -> Response:
-        code = re.sub(r"\W+", "_", error.detail.lower())
-        return ApiError(error.status_code, code, error.detail, **(error.headers or {})).response()
-
-    @app.exception_handler(Exception)
-    async def _(request: Request, error: Exception) -> Response:
-        return ApiError(500, "internal", "an unexpected error; it has been logged").response()
 
 
 async def read_body(request: Request) -> bytes:
@@ -140,14 +140,11 @@ def bearer(request: Request) -> str:
     return token.strip()
 
 
-def router(
-    sessions: Sessions, settings: Settings, rtc: Rtc, store: Store, pending: Callable[[], Mapping[str, str]]
-) -> APIRouter:
-    """All routes. `pending` names the services that are not ready yet, each with the reason."""
-    routes = APIRouter()
+def router(sessions: Sessions, rtc: Rtc, store: Store, readiness: Readiness, settings: Settings) -> APIRouter:
+    routes = APIRouter(route_class=Route)
     _session_routes(routes, sessions, settings, store)
     _webrtc_routes(routes, sessions, rtc)
-    _health_routes(routes, store, pending)
+    _health_routes(routes, store, readiness)
     return routes
 
 
@@ -216,18 +213,18 @@ def _webrtc_routes(routes: APIRouter, sessions: Sessions, rtc: Rtc) -> None:
             raise ApiError(400, "bad_request", str(error), "sdp" if isinstance(message, Offer) else "candidate") from None
 
 
-def _health_routes(routes: APIRouter, store: Store, pending: Callable[[], Mapping[str, str]]) -> None:
+def _health_routes(routes: APIRouter, store: Store, readiness: Readiness) -> None:
     @routes.get("/healthz")
     async def alive() -> dict[str, str]:
         return {"status": "ok"}
 
     @routes.get("/readyz")
     async def ready() -> Response:
-        missing, status = dict(pending()), store.status
-        body = {"status": "loading" if missing else "ready", "pending": missing, "store": status.state}
-        if status.reason:
-            body["store_reason"] = status.reason
-        return JSONResponse(body, 503 if missing else 200, NO_STORE)
+        status = "ready" if readiness.ready else "failed" if readiness.failed else "loading"
+        body = {"status": status, "waiting": sorted(readiness.waiting), "failed": readiness.failed, "store": store.status.state}
+        if store.status.reason:
+            body["store_reason"] = store.status.reason
+        return JSONResponse(body, 200 if readiness.ready else 503, NO_STORE)
 
     @routes.get("/metrics")
     async def metrics() -> Response:

@@ -4,7 +4,7 @@ connection is lost."""
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
@@ -17,7 +17,8 @@ from app.records import SessionRecord, StoreError
 from app.session import Session
 from app.settings import Settings
 from app.store import Store
-from app.tickets import Full, Refused, Ticket, Tickets
+from app.tickets import Full, NotReady, Refused, Ticket, Tickets
+from services.base import ServiceError
 
 __all__ = ["Peer", "Refused", "Seat", "Sessions"]
 
@@ -70,13 +71,16 @@ class Sessions:
         settings: Settings,
         make: Callable[[str, SessionRecord | None], Session],
         store: Store,
+        ready: Callable[[], Awaitable[None]],
         clock: Clock | None = None,
     ) -> None:
-        """`make` builds a session from its id and, when it is resumed, its record. Raises as `signing_secret` does."""
+        """`make` builds a session from its id and, when it is resumed, its record; `ready` returns when one can begin, or raises
+        ServiceError when none ever will. Raises as `signing_secret` does."""
         self._tickets = Tickets(settings, clock or LoopClock())
         self._max = settings.max_sessions
         self._make = make
         self._store = store
+        self._ready = ready
         self._owner = secrets.token_hex(8)
         self._seats: dict[str, Seat] = {}
         self._tasks: dict[Seat, asyncio.Task[None]] = {}
@@ -111,7 +115,7 @@ class Sessions:
 
     async def open(self, session_id: str, token: str, peer: Peer) -> Seat:
         """Gives the conversation to `peer`, which then calls `Seat.begin`; makes, resumes or loads it as needed. Whoever had it
-        is told `taken_over` and closed. Raises Forbidden, Unknown or Full."""
+        is told `taken_over` and closed. Raises Forbidden, Unknown, Full or NotReady."""
         self.authorize(session_id, token)
         async with self._lock(session_id):
             seat = self._seats.get(session_id)
@@ -141,12 +145,15 @@ class Sessions:
             self._drop(waiting[min(waiting)])
         self._opening += 1
         try:
+            await self._ready()
             record = await self._store.claim(session_id, self._owner)
             if record is None:
                 self._tickets.check_age(session_id)
         except StoreError as error:
             log.warning("session %s starts without its past: %s", session_id, error)
             record = None
+        except ServiceError as error:
+            raise NotReady(f"conversations cannot begin: {error}") from error
         finally:
             self._opening -= 1
         seat = self._seats[session_id] = Seat(self._make(session_id, record), resumed=record is not None)

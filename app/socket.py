@@ -51,6 +51,7 @@ CLOSE_CODES = {
     "taken_over": 4409,
     "deleted": 4410,
     "full": 1013,
+    "not_ready": 1013,
     "shutting_down": 1012,
     "internal": 1011,
 }  # any other fatal error is a breach of the protocol's limits: 1008
@@ -139,7 +140,7 @@ class Link:
         self._messages = Allowance(settings.messages_per_second, settings.messages_per_second, at=self._now())
         self._mistakes = Allowance(1, MISTAKES, at=self._now())
         self._active_at = self._now()
-        self._start = Start()
+        self._start: Start | None = None
         self._seat: Seat | None = None
         self._pacer: Pacer | None = None
         self._ears = Resampler(HEARING_RATE, HEARING_RATE)
@@ -205,7 +206,7 @@ class Link:
 
     async def _write(self) -> None:
         while (item := await self._outbox.get()) is not None:
-            data = encode(item, self._start.binary)
+            data = encode(item, self._start is not None and self._start.binary)
             await (self._websocket.send_bytes(data) if isinstance(data, bytes) else self._websocket.send_text(data))
         await self._websocket.close(self._closing or 1000)
 
@@ -270,8 +271,9 @@ class Link:
         session.hear(self._ears.feed(samples))
 
     async def _open(self, start: Start) -> None:
-        if self._seat is not None:
+        if self._start is not None:
             raise BadMessage("already_started", "this connection has its start already", "type")
+        self._start = start
         query, made = self._websocket.query_params, None
         session_id, token = start.session_id or query.get("session_id"), start.token or query.get("token")
         try:
@@ -284,7 +286,7 @@ class Link:
         if self._closing is not None:
             self._sessions.release(seat, self)
             return
-        self._seat, self._start = seat, start
+        self._seat = seat
         self._ears = Resampler(start.sample_rate, HEARING_RATE)
         self._pacer = Pacer(seat.session.speak, start.sample_rate, self._put)
         limits = Limits(idle_timeout_s=self._settings.idle_timeout_s, messages_per_second=self._settings.messages_per_second)
@@ -298,7 +300,7 @@ class Link:
         limit, opened_at = self._settings.idle_timeout_s, self._now()
         while self._closing is None:
             await asyncio.sleep(WATCH_S)
-            if self._seat is None and self._now() - opened_at > START_TIMEOUT_S:
+            if self._start is None and self._now() - opened_at > START_TIMEOUT_S:
                 self.close(Error(code="start_timeout", message=f"no start within {START_TIMEOUT_S:.0f} s", fatal=True))
             elif self._seat is not None and self._now() - self._active_at > limit:
                 self.close(Error(code="idle_timeout", message=f"nothing was said or done for {limit:.0f} s", fatal=True))

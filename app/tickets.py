@@ -6,6 +6,7 @@ Errors
     +-- Forbidden   the token does not belong to the id
     +-- Unknown     the session has expired or was erased
     +-- Full        as many conversations as this process may have
+    +-- NotReady    the models could not be started
 """
 
 import hmac
@@ -31,9 +32,10 @@ REFUSED = Counter("parley_sessions_refused", "Clients that were not let in", ["c
 
 
 class Refused(Exception):
-    """A client may not have what it asks for; the message is fit for a person."""
+    """A client may not have what it asks for; the message is fit for a person, `code` is for the wire, `status` for HTTP."""
 
     code = "refused"
+    status = 403
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -49,10 +51,17 @@ class Forbidden(Refused):
 
 class Unknown(Refused):
     code = "unknown_session"
+    status = 404
 
 
 class Full(Refused):
     code = "full"
+    status = 503
+
+
+class NotReady(Refused):
+    code = "not_ready"
+    status = 503
 
 
 class Ticket(NamedTuple):
