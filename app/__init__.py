@@ -1,0 +1,46 @@
+"""Parley: a voice agent you can talk over. `create_app()` makes the whole app, `mount()` puts it into another FastAPI app."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from services.base import Services
+
+__all__ = ["Settings", "create_app", "mount"]
+
+
+def create_app(settings: Settings | None = None, services: "Services | None" = None) -> "FastAPI":
+    """The page and the API on one app. Without `services` the embedded ones are used. Raises ValueError for settings that cannot
+    work (a knowledge folder that is missing or empty)."""
+    # Gradio and the models cost a second to import: whoever only wants the settings does not pay for it.
+    from app.compose import compose
+    from services import embedded
+
+    settings = settings or Settings()
+    return compose(settings, services or embedded(settings.weights_dir, settings.data_dir, settings.knowledge))
+
+
+def mount(
+    host: "FastAPI", path: str = "/voice", settings: Settings | None = None, services: "Services | None" = None
+) -> "FastAPI":
+    """Adds Parley to `host` under `path` and returns `host`; models and store start and stop with it, its own routes and error
+    pages stay as they are. Raises ValueError as `create_app` does, and for a path that names no place below the root."""
+    if not path.startswith("/") or not path.strip("/"):
+        raise ValueError(f"path must begin with a slash and name a place, not {path!r}")
+    parley = create_app(settings, services)
+    outer = host.router.lifespan_context
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: "FastAPI") -> AsyncIterator[Any]:
+        # A mounted app's own lifespan is not run by Starlette.
+        async with outer(app) as state, parley.router.lifespan_context(parley):
+            yield state
+
+    host.router.lifespan_context = lifespan
+    host.mount(path.rstrip("/"), parley)
+    return host

@@ -1,21 +1,22 @@
 """Every knob, its unit and its default. Read from flags (`--port 8000`), then the environment (`PARLEY_PORT`), then `.env`."""
 
 import os
+from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-def _alias(name: str, *others: str) -> AliasChoices:
-    return AliasChoices(name, f"parley_{name}", *others)
+PREFIX = "PARLEY_"  # of environment variables
 
 
 class Settings(BaseSettings):
     """All settings of Parley. Times are in ms where the name ends in `_ms`, in seconds where it ends in `_s`."""
 
-    model_config = SettingsConfigDict(env_prefix="PARLEY_", env_file=".env", extra="forbid", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="forbid", frozen=True, populate_by_name=True)
 
     # Where it runs
     host: str = Field(
@@ -89,6 +90,14 @@ class Settings(BaseSettings):
     stop_ack_ms: int = Field(default=250, description="how long to wait for playback_stopped before estimating it")
     done_ack_ms: int = Field(default=600, description="how long past the paced end to wait for playback_done")
 
+    @model_validator(mode="after")
+    def _know_every_variable(self) -> Self:
+        known = {f"{PREFIX}{name.upper()}" for name in type(self).model_fields}
+        for name in sorted(set(filter(lambda name: name.startswith(PREFIX), os.environ)) - known):
+            hint = "".join(f"; did you mean {close}?" for close in get_close_matches(name, known, 1))
+            raise ValueError(f"{name} in the environment is no setting{hint}")
+        return self
+
     def allowed_origins(self) -> list[str]:
         return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
 
@@ -100,3 +109,26 @@ class Settings(BaseSettings):
         if self.turn_url:
             servers.append({"urls": [self.turn_url], "username": self.turn_username, "credential": self.turn_credential})
         return {"iceServers": servers}
+
+
+class _Flags(
+    Settings,
+    cli_prog_name="app.py",
+    cli_kebab_case=True,
+    cli_implicit_flags=True,
+    cli_avoid_json=True,
+    cli_hide_none_type=True,
+):
+    """Parley, a voice agent you can talk over. Each flag can also be set in the environment: --turn-url as PARLEY_TURN_URL."""
+
+
+def read_settings(arguments: Sequence[str]) -> Settings:
+    """Settings from command-line flags, then the environment, then `.env`; `--help` prints them all and exits.
+
+    Raises ValueError that names the setting and what is wrong with it; SystemExit for an unknown flag.
+    """
+    try:
+        return _Flags(_cli_parse_args=list(arguments))  # type: ignore[call-arg]
+    except ValidationError as error:
+        faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}".removeprefix(": ") for fault in error.errors())
+        raise ValueError("; ".join(faults)) from error

@@ -1,0 +1,31 @@
+"""The outside world behind Protocols (`services.base`): one folder a capability."""
+
+from pathlib import Path
+
+from services.base import Services
+
+
+def embedded(weights: Path, cache: Path, knowledge: Path | None = None) -> Services:
+    """All services on this machine. `weights` is the folder of the model files, `cache` keeps what is computed from texts, and
+    `knowledge` is the folder to answer from (None: the built-in one). Raises ValueError when that folder cannot be used."""
+    from services.embedding import Embedder
+    from services.intent.local import LocalIntent
+    from services.llm.local import GroundedAnswerer
+    from services.retrieval.local import LocalRetriever
+    from services.stt.local import WhisperStt
+    from services.tts.local import HibariTts
+    from services.turn.local import SmartTurn
+    from services.vad.local import SileroVad
+    from services.workers import Workers
+
+    workers = Workers()
+    embedder = Embedder(weights, workers)
+    return Services(
+        vad=SileroVad(weights, workers),
+        turn=SmartTurn(weights, workers),
+        stt=WhisperStt(weights, workers),
+        intent=LocalIntent(embedder, cache, workers),
+        retrieval=LocalRetriever(embedder, cache, workers, knowledge),
+        llm=GroundedAnswerer(embedder),
+        tts=HibariTts(weights, workers),
+    )

@@ -151,8 +151,6 @@ class Journal:
     def log(self, session_id: str, entry: dict[str, object]) -> None:
         self.entries.append(entry)
 
-    def latency(self, entry: dict[str, object]) -> None: ...
-
     def changed(self, session: Session) -> None: ...
 
 

@@ -1,0 +1,58 @@
+"""Parley's way in: `python app.py` reads the settings, makes sure the models are there, and serves page and API on one port."""
+
+import logging
+import os
+import socket
+import sys
+
+# Before NumPy is imported: its matrix library would start a spinning thread per core beside the models.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import uvicorn
+
+from app.settings import read_settings
+from services.base import ServiceError
+from services.weights import fetch_all
+
+
+def main() -> int:
+    """Returns the exit status: 0 after a clean stop, 2 when a setting or the machine prevents the start."""
+    try:
+        settings = read_settings(sys.argv[1:])
+        logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        listener = _listen(settings.host, settings.port)
+        fetch_all(settings.weights_dir)
+
+        # Gradio takes a second to import: mistakes above are told without waiting for it.
+        from app import create_app
+
+        app = create_app(settings)
+    except (OSError, ValueError, ServiceError) as error:
+        print(f"parley: {error}", file=sys.stderr)
+        return 2
+    if "SPACE_ID" in os.environ and not settings.turn_url:
+        print("parley: no TURN server is set, so callers from elsewhere will hear nothing. Set PARLEY_TURN_URL,")
+        print("parley: PARLEY_TURN_USERNAME and PARLEY_TURN_CREDENTIAL; see the README on Hugging Face Spaces.")
+    print(f"parley: open http://{settings.host}:{listener.getsockname()[1]}", flush=True)
+    config = uvicorn.Config(app, log_level=settings.log_level.lower(), access_log=False, timeout_graceful_shutdown=3)
+    uvicorn.Server(config).run([listener])
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Takes the port before anything slow happens. Raises OSError that names it when it is in use."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise OSError(f"cannot listen on {host}, port {port}: {error.strerror}. Choose another with --port.") from error
+    return listener
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""Puts the rooms together: services, store, sessions, both transports, the API and the page; starts and stops them with the app."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import gradio as gr
+from fastapi import FastAPI
+
+from app import api, socket, ui
+from app.dialogue import Dialogue, Phrasebook
+from app.journal import Journal, memory_of
+from app.readiness import Readiness
+from app.records import SessionRecord
+from app.session import Session
+from app.sessions import Sessions
+from app.settings import Settings
+from app.store import Store
+from app.stream import Line
+from services.base import Services
+
+
+def compose(settings: Settings, services: Services) -> FastAPI:
+    """The whole app. Its lifespan opens the store, warms the models in the background, and closes everything."""
+    phrasebook = Phrasebook()
+    store = Store(settings)
+    journal = Journal(store)
+    readiness = Readiness(services)
+
+    def make(session_id: str, record: SessionRecord | None) -> Session:
+        dialogue = Dialogue(phrasebook, services.retrieval.topics())
+        memory = memory_of(record) if record is not None else None
+        return Session(session_id, services, settings, dialogue, memory, journal)
+
+    sessions = Sessions(settings, make, store, ready=readiness.wait)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with store:
+            warming = asyncio.create_task(readiness.warm(lambda: phrasebook.speak_ahead(services.tts, settings.speed)))
+            try:
+                yield
+            finally:
+                warming.cancel()
+                await sessions.close()
+                await asyncio.gather(*(service.close() for service in services.all().values()))
+
+    # FastAPI's own pages of documentation load scripts from elsewhere.
+    app = FastAPI(title="Parley", docs_url=None, redoc_url=None, lifespan=lifespan)
+    line = Line(sessions, settings)
+    page = ui.build(line.stream)
+    line.guard(line.stream.webrtc_component)
+    api.allow_origins(app, settings)
+    app.include_router(api.router(sessions, line, store, readiness, settings))
+    app.include_router(socket.router(sessions, settings))
+    return gr.mount_gradio_app(app, page, path="/", show_error=False, show_api=False)

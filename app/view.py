@@ -1,0 +1,95 @@
+"""What the page shows of a conversation, gathered from the messages the listener gets."""
+
+from typing import TypedDict
+
+from app.events import (
+    AgentHeard,
+    AgentResponse,
+    Latency,
+    ServerMessage,
+    Sources,
+    State,
+    StateChanged,
+    TranscriptUpdate,
+)
+
+TURNS = 30  # the newest that the page shows
+
+
+class Passage(TypedDict):
+    title: str
+    score: float
+
+
+class Turn(TypedDict):
+    """`heard` is the part of `agent` that was heard, None while that is not known. `latency`: ms by span name."""
+
+    user: str
+    agent: str
+    heard: str | None
+    interrupted: bool
+    sources: list[Passage]
+    latency: dict[str, float]
+
+
+class View(TypedDict):
+    state: State
+    caption: str
+    caption_final: bool
+    turns: list[Turn]
+
+
+class Viewer:
+    """Follows one conversation. `changed` tells whether there is something new since the last `look`."""
+
+    def __init__(self) -> None:
+        self.changed = True
+        self._state: State = "IDLE"
+        self._caption = ""
+        self._final = False
+        self._turns: dict[tuple[int, int], Turn] = {}
+        self._current: tuple[int, int] = (0, 0)  # turn, generation
+
+    def look(self) -> View:
+        self.changed = False
+        turns = list(self._turns.values())[-TURNS:]
+        return View(state=self._state, caption=self._caption, caption_final=self._final, turns=turns)
+
+    def follow(self, message: ServerMessage) -> None:
+        match message:
+            case StateChanged():
+                self._state = message.state
+                if message.state == "INTERRUPTED":
+                    self._turn()["interrupted"] = True
+            case TranscriptUpdate():
+                self._caption, self._final = message.text, message.final
+                if message.final:
+                    self._current = (message.turn, 0)
+                    self._turn()["user"] = message.text
+            case AgentResponse():
+                self._answer(message)
+            case AgentHeard():
+                self._turn()["heard"] = message.text
+            case Sources():
+                self._turn()["sources"] = [Passage(title=p.title, score=p.score) for p in message.passages]
+            case Latency():
+                self._turn()["latency"] = dict(message.spans)
+            case _:
+                return
+        self.changed = True
+
+    def _answer(self, message: AgentResponse) -> None:
+        turn, generation = self._current
+        if message.turn != turn or generation not in (0, message.generation):
+            self._current = (message.turn, message.generation)
+        elif not generation:
+            self._turns[message.turn, message.generation] = self._turns.pop((turn, 0), _empty())
+            self._current = (message.turn, message.generation)
+        self._turn()["agent"] = f"{self._turn()['agent']} {message.text}".strip()
+
+    def _turn(self) -> Turn:
+        return self._turns.setdefault(self._current, _empty())
+
+
+def _empty() -> Turn:
+    return Turn(user="", agent="", heard=None, interrupted=False, sources=[], latency={})
