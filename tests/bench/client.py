@@ -106,11 +106,12 @@ class Call:
             await asyncio.sleep(FRAME_S)
 
     async def event(self, kind: str, since: float, patience: float = 8.0) -> Message | None:
-        """The first server message of this type at or after `since`; waits for it, None when it does not come in time."""
+        """The first server message of this type at or after `since`; waits `patience` s for it, then gives None."""
+        deadline = self.now() + patience
         while not (found := self.events(kind, since)):
             self._news.clear()
             try:
-                await asyncio.wait_for(self._news.wait(), max(0.0, since + patience - self.now()))
+                await asyncio.wait_for(self._news.wait(), max(0.0, deadline - self.now()))
             except TimeoutError:
                 return None
         return found[0]
@@ -239,7 +240,7 @@ async def dial(url: str, transport: str, greeting: bool = False) -> AsyncIterato
         session = await post(http, f"{url}/sessions", {})
         call: WebRtcCall | WebSocketCall
         if transport == "webrtc":
-            call = await WebRtcCall.open(http, url, session)
+            call = await WebRtcCall.open(http, url, session, greeting)
         else:
             call = await WebSocketCall.open(url, session, greeting)
     try:

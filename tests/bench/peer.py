@@ -4,6 +4,7 @@ is the client's own error."""
 import asyncio
 import json
 import secrets
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from fractions import Fraction
@@ -17,7 +18,6 @@ from av import AudioFrame
 from fastapi import FastAPI, WebSocket
 
 from tests.bench.devices import Pcm, audible
-from tests.bench.server import free_port
 from tests.bench.webrtc import _hasten
 from tests.bench.websocket import HEADER
 
@@ -65,17 +65,17 @@ class Talker:
         return []
 
 
-async def _speak(socket: WebSocket, talker: Talker) -> None:
+async def _speak(wire: WebSocket, talker: Talker) -> None:
     loop, sent = asyncio.get_running_loop(), 0
     while True:
         for message in talker.next():
             begun, sent = loop.time(), 0
-            await socket.send_json(message)
+            await wire.send_json(message)
         if talker.left and loop.time() >= begun + 0.02 * (sent - AHEAD):
-            await socket.send_bytes(HEADER.pack(talker.generation, sent) + TONE.tobytes())
+            await wire.send_bytes(HEADER.pack(talker.generation, sent) + TONE.tobytes())
             sent, talker.left = sent + 1, talker.left - 1
             if not talker.left:
-                await socket.send_json(talker.end())
+                await wire.send_json(talker.end())
         else:
             await asyncio.sleep(0.002)
 
@@ -126,27 +126,27 @@ def create(delay: float, length: int = 50) -> FastAPI:
         return {"session_id": secrets.token_hex(4), "token": "t"}
 
     @app.websocket("/orchestrate")
-    async def orchestrate(socket: WebSocket) -> None:
-        await socket.accept()
+    async def orchestrate(wire: WebSocket) -> None:
+        await wire.accept()
         mine = talker()
-        mine.control(await socket.receive_json())
-        await socket.send_json({"type": "ready", "session_id": "x", "resumed": False, "sample_rate": RATE})
-        speaking = asyncio.create_task(_speak(socket, mine))
+        mine.control(await wire.receive_json())
+        await wire.send_json({"type": "ready", "session_id": "x", "resumed": False, "sample_rate": RATE})
+        speaking = asyncio.create_task(_speak(wire, mine))
         try:
             while True:
-                data = await socket.receive()
+                data = await wire.receive()
                 if data["type"] == "websocket.disconnect":
                     return
                 if data.get("bytes"):
                     mine.hear(np.frombuffer(data["bytes"], np.int16))
                 else:
                     for reply in mine.control(json.loads(data["text"])):
-                        await socket.send_json(reply)
+                        await wire.send_json(reply)
         finally:
             speaking.cancel()
 
     @app.post("/webrtc/offer")
-    async def offer(body: dict[str, str]) -> dict[str, str]:
+    async def offer(body: dict[str, Any]) -> dict[str, str]:
         peer, mine = RTCPeerConnection(), talker()
         app.state.peers.append(peer)
         channels: list[Any] = []
@@ -154,11 +154,14 @@ def create(delay: float, length: int = 50) -> FastAPI:
         @peer.on("datachannel")
         def opened(channel: Any) -> None:
             channels.append(channel)
+            channel.send(json.dumps({"type": "ready"}))
+            channel.send(json.dumps({"type": "log", "data": "a message of the transport's own"}))
             channel.on("message", lambda data: [send(reply) for reply in mine.control(json.loads(data))])
 
         def send(message: dict[str, Any]) -> None:
-            if message["type"] in ("playback_start", "audio_end"):
-                message["rtp"] = (peer.getSenders()[0]._RTCRtpSender__rtp_timestamp + FRAME) % 2**32
+            ahead = {"playback_start": FRAME, "audio_end": 2 * FRAME}.get(message["type"])
+            if ahead is not None:  # from the frame that was sent last
+                message["rtp"] = (peer.getSenders()[0]._RTCRtpSender__rtp_timestamp + ahead) % 2**32
             channels[0].send(json.dumps(message))
 
         @peer.on("track")
@@ -177,13 +180,11 @@ def create(delay: float, length: int = 50) -> FastAPI:
 @asynccontextmanager
 async def running(app: FastAPI) -> AsyncIterator[str]:
     """Serve `app` on this event loop; gives its URL."""
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", ws="websockets-sansio"))
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
+    listener = socket.create_server(("127.0.0.1", 0))  # takes connections from now on: nothing to wait for
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="websockets-sansio"))
+    serving = asyncio.create_task(server.serve([listener]))
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         for peer in app.state.peers:
             await peer.close()

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from argparse import Namespace
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +25,7 @@ class Server:
 
     url: str
     pid: int | None = None
-    page_s: float = float("nan")  # start of the process to the first answer on /healthz
+    page_s: float = float("nan")  # start of the process to the first page
     ready_s: float = float("nan")  # ... and to /readyz with 200
     log: Path | None = None
     _cpu: dict[int, float] = field(default_factory=dict)
@@ -59,9 +59,11 @@ async def _answers(http: httpx.AsyncClient, path: str) -> bool:
 
 
 @asynccontextmanager
-async def serve(args: Namespace, **settings: object) -> AsyncIterator[Server]:
-    """The server that `args.server` names, or a new one with these settings (`max_sessions=16` sets PARLEY_MAX_SESSIONS).
-    RuntimeError with the end of its log when it does not start."""
+async def serve(
+    args: Namespace, command: Sequence[str] = ("app.py",), path: str = "", **settings: object
+) -> AsyncIterator[Server]:
+    """The server that `args.server` names, or a new one with these settings (`max_sessions=16` sets PARLEY_MAX_SESSIONS), run by
+    `command` (Python's arguments; `--port N` is added) and found under `path`. RuntimeError with its log if it does not start."""
     if args.server:
         yield Server(args.server.rstrip("/"))
         return
@@ -72,13 +74,13 @@ async def serve(args: Namespace, **settings: object) -> AsyncIterator[Server]:
         with log.open("wb") as out:
             begun = time.perf_counter()
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "app.py", "--port", str(port)), cwd=ROOT, env=environment, stdout=out, stderr=out
+                *(sys.executable, *command, "--port", str(port)), cwd=ROOT, env=environment, stdout=out, stderr=out
             )
-        server = Server(f"http://127.0.0.1:{port}", process.pid, log=log)
+        server = Server(f"http://127.0.0.1:{port}{path}", process.pid, log=log)
         try:
             async with httpx.AsyncClient(base_url=server.url, timeout=5) as http:
                 while not await _answers(http, "/readyz"):
-                    if server.page_s != server.page_s and await _answers(http, "/healthz"):
+                    if server.page_s != server.page_s and await _answers(http, "/"):
                         server.page_s = time.perf_counter() - begun
                     if process.returncode is not None or time.perf_counter() - begun > READY_S:
                         raise RuntimeError(f"the server did not start:\n{log.read_text(errors='replace')[-3000:]}")

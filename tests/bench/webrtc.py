@@ -4,7 +4,6 @@ import asyncio
 import json
 from contextlib import suppress
 from fractions import Fraction
-from typing import Any
 
 import httpx
 import numpy as np
@@ -12,7 +11,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessi
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame
 
-from tests.bench.client import Call, Message, post
+from tests.bench.client import Call, Message, RefusedError, post
 
 RATE = 48_000
 CYCLE = 2**32  # RTP timestamps wrap here
@@ -55,7 +54,7 @@ class WebRtcCall(Call):
         self._begins = 0.0  # where the present generation begins on the RTP clock, ms
 
     @classmethod
-    async def open(cls, http: httpx.AsyncClient, url: str, session: dict[str, Any]) -> "WebRtcCall":
+    async def open(cls, http: httpx.AsyncClient, url: str, session: Message, greeting: bool) -> "WebRtcCall":
         call = cls()
         opened = asyncio.Event()
         call.channel.on("open", opened.set)
@@ -65,11 +64,13 @@ class WebRtcCall(Call):
         call.peer.addTrack(_Uplink(call))
         await call.peer.setLocalDescription(await call.peer.createOffer())
         local = call.peer.localDescription
-        ids = {"session_id": session["session_id"], "token": session["token"]}
+        who = {"session_id": session["session_id"], "token": session["token"], "greeting": greeting}
         try:
-            answer = await post(http, f"{url}/webrtc/offer", {"sdp": local.sdp, "type": local.type, **ids})
+            answer = await post(http, f"{url}/webrtc/offer", {"sdp": local.sdp, "type": local.type, **who})
             await call.peer.setRemoteDescription(RTCSessionDescription(answer["sdp"], answer["type"]))
             await asyncio.wait_for(opened.wait(), 10)
+            if await call.event("ready", float("-inf")) is None:
+                raise RefusedError(0, str(call.events("error") or "the server never said that it is ready"))
         except BaseException:
             await call.close()
             raise

@@ -3,7 +3,6 @@
 import json
 import struct
 from contextlib import suppress
-from typing import Any
 
 import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
@@ -24,7 +23,7 @@ class WebSocketCall(Call):
         self._ms: dict[int, float] = {}  # generation -> the place of its next frame
 
     @classmethod
-    async def open(cls, url: str, session: dict[str, Any], greeting: bool) -> "WebSocketCall":
+    async def open(cls, url: str, session: Message, greeting: bool) -> "WebSocketCall":
         address = f"ws{url.removeprefix('http')}/orchestrate?session_id={session['session_id']}&token={session['token']}"
         call = cls(await connect(address, max_size=None, compression=None))
         await call.send({"type": "start", "sample_rate": RATE, "format": "pcm16", "binary": True, "greeting": greeting})

@@ -1,0 +1,53 @@
+"""How latency, CPU and memory grow with conversations at once, and what happens when the house is full."""
+
+import asyncio
+import math
+import time
+from argparse import Namespace
+from contextlib import AsyncExitStack
+from typing import Any
+
+from tests.bench.client import RefusedError, dial
+from tests.bench.clips import clips
+from tests.bench.report import judge, percentile, share
+from tests.bench.server import serve
+from tests.bench.takes import answer_latencies, hold, turn
+
+COUNTS = (1, 2, 4, 8)
+TURNS = 8  # of each conversation
+TARGETS = {"at_1_latency_p95_ms": ("<=", 700.0), "refused_when_full": (">=", 1.0)}
+
+
+async def run(args: Namespace) -> dict[str, Any]:
+    sentences = clips(args.data, "question", "command", "open_question")
+    figures: dict[str, Any] = {}
+    async with serve(args, max_sessions=COUNTS[-1]) as server:
+        for count in COUNTS:
+            parts = [[sentences[(n * TURNS + k) % len(sentences)] for k in range(TURNS)] for n in range(count)]
+            used, begun = server.cpu_s(), time.perf_counter()
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(hold(server.url, args, f"at{count}-{n}", part, turn)) for n, part in enumerate(parts)
+                ]
+            cpu = 100 * (server.cpu_s() - used) / (time.perf_counter() - begun)
+            answers = answer_latencies([take for task in tasks for take in task.result()])
+            answered = [ms for ms in answers if math.isfinite(ms)]
+            figures[f"at_{count}_latency_p50_ms"] = percentile(answered, 50)
+            figures[f"at_{count}_latency_p95_ms"] = percentile(answered, 95)
+            figures[f"at_{count}_response_rate"] = share(math.isfinite(ms) for ms in answers)
+            figures[f"at_{count}_cpu_percent"] = cpu
+            figures[f"at_{count}_memory_mb"] = server.memory_mb()
+        figures["refused_when_full"] = await _refused(server.url, args.transport)
+    return judge(f"conversations at once, {args.transport}", figures, TARGETS)
+
+
+async def _refused(url: str, transport: str) -> int:
+    """1 when one call too many is refused in words, 0 when it is taken."""
+    async with AsyncExitStack() as calls:
+        try:
+            for _ in range(COUNTS[-1] + 1):
+                await calls.enter_async_context(dial(url, transport))
+        except RefusedError as refusal:
+            print(f"  one more: {refusal}")
+            return 1
+    return 0

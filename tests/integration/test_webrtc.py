@@ -1,0 +1,98 @@
+"""A real WebRTC client against the running app, alone and mounted in another: what is heard is what was written."""
+
+from argparse import Namespace
+from collections.abc import AsyncIterator
+
+import numpy as np
+import pytest
+import pytest_asyncio
+from jiwer import wer
+
+from services.stt.local import WhisperStt
+from tests.bench.client import Call, dial
+from tests.bench.clips import HERE, RATE, clips
+from tests.bench.score import segments
+from tests.bench.server import serve
+
+MOUNTED = """
+import sys, uvicorn
+from fastapi import FastAPI
+from app import mount
+app = FastAPI()
+mount(app, path="/voice")
+uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[-1]), log_level="warning")
+"""
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["alone", "mounted"])
+async def url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    command, path = (("app.py",), "") if request.param == "alone" else (("-c", MOUNTED), "/voice")
+    async with serve(Namespace(server=""), command, path) as server:
+        yield server.url
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stt() -> AsyncIterator[WhisperStt]:
+    service = WhisperStt()
+    await service.warm()
+    yield service
+    await service.close()
+
+
+def words(text: str) -> str:
+    return " ".join("".join(letter if letter.isalnum() else " " for letter in text.lower().replace("'", "")).split())
+
+
+def reply(call: Call, since: float) -> str:
+    """What the agent wrote since then."""
+    return " ".join(message["text"].strip() for message in call.events("agent_response", since))
+
+
+async def test_a_spoken_question_is_answered_and_the_answer_is_what_was_written(url: str, stt: WhisperStt) -> None:
+    question = clips(HERE, "question", "command")[0]
+    async with dial(url, "webrtc") as call:
+        start = await call.play(question)
+        end = start + question.speech_end
+        assert await call.audible(end) is not None
+        await call.quiet(1.0)
+        sound = call.agent()[round(end * RATE) :]
+        written, heard = reply(call, start), (await stt.transcribe(sound, final=True)).text
+        finals = [message for message in call.events("transcript") if message["final"]]
+        told = call.events("agent_heard", end)
+    assert wer(words(question.text), words(finals[-1]["text"])) <= 0.25
+    assert wer(words(written), words(heard)) <= 0.15, (written, heard)
+    assert words(told[-1]["text"]) == words(written)
+    assert not told[-1]["estimated"]
+
+
+async def test_a_client_interrupt_silences_the_reply_and_only_heard_words_are_kept(url: str) -> None:
+    async with dial(url, "webrtc") as call:
+        asked = await call.say("How does barge-in work?")
+        first = await call.audible(asked)
+        assert first is not None
+        await call.until(first + 1.5)
+        at = await call.interrupt()
+        assert await call.event("playback_stop", at)
+        told = await call.event("agent_heard", at)
+        await call.until(at + 1.5)
+        after = segments(call.agent()[round((at + 0.5) * RATE) :])
+        written = reply(call, asked)
+    assert after == []
+    assert told is not None
+    assert words(written).startswith(words(told["text"]))
+    assert 0 < len(told["text"].split()) < len(written.split())
+
+
+async def test_a_spoken_interruption_is_yielded_to_and_answered(url: str) -> None:
+    question = clips(HERE, "question", "command")[0]
+    async with dial(url, "webrtc") as call:
+        asked = await call.say("How does turn taking work?")
+        first = await call.audible(asked)
+        assert first is not None
+        start = await call.play(question, first + 1.5)
+        onset, end = start + question.speech_start, start + question.speech_end
+        assert await call.event("playback_stop", onset)
+        await call.until(end)
+        assert np.abs(call.agent()[round((end - 0.2) * RATE) : round(end * RATE)]).max() < 0.01
+        assert await call.audible(end) is not None
