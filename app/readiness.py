@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 from services.base import Services, ServiceUnavailable
 
@@ -13,14 +13,16 @@ class Readiness:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._finished = asyncio.Event()
-        self._pending = dict.fromkeys([*services.all(), "lines"], "loading")
+        self.waiting = {*services.all(), "lines"}  # not warm yet
+        self.failed: dict[str, str] = {}  # what cannot be warmed, and why
 
-    def pending(self) -> Mapping[str, str]:
-        """What is not ready, each with "loading" or the reason why it never will be; empty when a turn would be fast."""
-        return self._pending
+    @property
+    def ready(self) -> bool:
+        """A first turn would be fast."""
+        return not self.waiting and not self.failed
 
     async def warm(self, after: Callable[[], Awaitable[None]]) -> None:
-        """Warms all services at once, then does `after`, which needs them. What fails is logged and stays in `pending`."""
+        """Warms all services at once, then does `after`, which needs them. What fails is logged and named in `failed`."""
         await asyncio.gather(*(self._warm(name, service.warm) for name, service in self._services.all().items()))
         await self._warm("lines", after)
         self._finished.set()
@@ -28,13 +30,13 @@ class Readiness:
     async def _warm(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
-            del self._pending[name]
         except Exception as error:
             log.exception("%s cannot be started", name)
-            self._pending[name] = str(error)
+            self.failed[name] = str(error)
+        self.waiting.discard(name)
 
     async def wait(self) -> None:
         """Returns when a conversation can begin. Raises ServiceUnavailable when it never will."""
         await self._finished.wait()
-        for name, reason in self._pending.items():
+        for name, reason in self.failed.items():
             raise ServiceUnavailable(name, reason)

@@ -18,14 +18,16 @@ def embedded(weights: Path, cache: Path, knowledge: Path | None = None) -> Servi
     from services.vad.local import SileroVad
     from services.workers import Workers
 
+    if knowledge is not None and not any(knowledge.glob("**/*.md")):
+        raise ValueError(f"knowledge: {knowledge} is no folder with .md files in it")
     workers = Workers()
     embedder = Embedder(weights, workers)
     return Services(
         vad=SileroVad(weights, workers),
         turn=SmartTurn(weights, workers),
         stt=WhisperStt(weights, workers),
-        intent=LocalIntent(embedder, cache, workers),
-        retrieval=LocalRetriever(embedder, cache, workers, knowledge),
-        llm=GroundedAnswerer(embedder),
+        intent=LocalIntent(embedder, workers, cache),
+        retrieval=LocalRetriever(embedder, workers, cache, knowledge),
+        llm=GroundedAnswerer(),
         tts=HibariTts(weights, workers),
     )

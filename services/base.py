@@ -57,12 +57,14 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """One piece of knowledge. `score` is the cosine similarity to the query, -1..1."""
+    """One piece of knowledge. `score` tells how well it fits the query: about -1..1.2, see the retriever. `sentences` are those of
+    `text` in order, each with its cosine similarity to the query; empty where the retriever does not know."""
 
     id: str
     title: str
     text: str
     score: float = 0.0
+    sentences: Sequence[tuple[str, float]] = ()
 
 
 @dataclass(frozen=True, slots=True)
