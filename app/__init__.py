@@ -22,7 +22,7 @@ def create_app(settings: Settings | None = None, services: "Services | None" = N
     from services import embedded
 
     settings = settings or Settings()
-    return compose(settings, services or embedded(settings.weights_dir, settings.data_dir / "cache", settings.knowledge))
+    return compose(settings, services or embedded(settings.weights_dir, settings.weights_dir / "computed", settings.knowledge))
 
 
 def mount(
