@@ -21,7 +21,7 @@ from app.records import StoreError
 
 logger = logging.getLogger(__name__)
 
-START_S = 10.0  # a server that does not listen after this has failed
+START_S = 20.0  # a server that does not answer after this has failed; 256 MB are read in about 2 s
 STOP_S = 5.0  # a server that does not end after this is killed
 _LONGEST_SOCKET_PATH = 100  # bytes; the kernel's limit is 104 (macOS) or 108 (Linux) with the final zero
 
@@ -116,7 +116,7 @@ class EmbeddedServer:
         )
         try:
             async with asyncio.timeout(START_S):
-                while self.listener() is None:
+                while not await self._answers():
                     if self._process.returncode is not None:
                         raise StoreError(f"the embedded store ended at once, see {self.folder / 'server.log'}")
                     await asyncio.sleep(0.02)
@@ -152,6 +152,17 @@ class EmbeddedServer:
             if asyncio.get_running_loop().time() > deadline:
                 signal = 9
         self.socket.unlink(missing_ok=True)
+
+    async def _answers(self) -> bool:
+        """Listening is not enough: a server listens before it has read its file, and ends if it can not."""
+        try:
+            reader, writer = await asyncio.open_unix_connection(self.socket)
+            writer.write(b"PING\r\n")
+            answer = await reader.readline()
+            writer.close()
+        except OSError:
+            return False
+        return answer.startswith(b"+PONG")
 
     def listener(self) -> int | None:
         """The process that listens on the socket, as the kernel knows it; None when there is none."""

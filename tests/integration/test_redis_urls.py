@@ -1,0 +1,102 @@
+"""Every kind of Redis URL against a real server of that kind."""
+
+import asyncio
+import datetime
+import subprocess
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from app.redisurl import connect
+from app.store import Store
+from tests.bench.server import free_port
+from tests.integration.redis_servers import DebianRedis, settings
+
+
+async def assert_works(url: str, tmp_path: Path) -> None:
+    async with Store(settings(tmp_path, url)) as store:
+        for index in range(20):
+            for session in range(5):
+                store.log(f"s{session}", {"kind": "event", "index": index})
+        assert await store.drain(10), store.status.reason
+        assert await store.claim("s0", "me") is None
+        for session in range(5):
+            assert [entry["index"] async for entry in store.read_log(f"s{session}")] == list(range(20))
+        await store.erase("s1")
+        assert [entry async for entry in store.read_log("s1")] == []
+
+
+async def test_a_password_and_a_database(tmp_path: Path) -> None:
+    port = free_port()
+    server = DebianRedis(tmp_path / "redis", "--port", str(port))
+    await server.start()
+    async with server.admin() as admin:
+        await admin.config_set("requirepass", "p:w@d")
+    await assert_works(f"redis://:p%3Aw%40d@127.0.0.1:{port}/2", tmp_path)
+    async with Store(settings(tmp_path, f"redis://:wrong@127.0.0.1:{port}/2")) as store:
+        assert store.status.state == "degraded" and "password" in store.status.reason
+    await server.close()
+
+
+async def test_tls(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem, private = tmp_path / "cert.pem", tmp_path / "key.pem"
+    pem.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    plain = serialization.NoEncryption()
+    private.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+    port = free_port()
+    options = ["--port", "0", "--tls-port", str(port), "--tls-cert-file", str(pem), "--tls-key-file", str(private)]
+    server = DebianRedis(tmp_path / "redis", *options, "--tls-auth-clients", "no", "--tls-ca-cert-file", str(pem))
+    await server.start()
+    await assert_works(f"rediss://localhost:{port}/0?ssl_ca_certs={pem}", tmp_path)
+    async with Store(settings(tmp_path, f"rediss://localhost:{port}/0")) as store:
+        assert store.status.state == "degraded", "a certificate that nobody vouches for must not be accepted"
+    await server.close()
+
+
+async def test_sentinel(tmp_path: Path) -> None:
+    port, watch = free_port(), free_port()
+    server = DebianRedis(tmp_path / "redis", "--port", str(port))
+    await server.start()
+    config = tmp_path / "sentinel.conf"
+    config.write_text(f"port {watch}\nsentinel monitor main 127.0.0.1 {port} 1\n")
+    sentinel = subprocess.Popen(["redis-server", str(config), "--sentinel", "--logfile", str(tmp_path / "sentinel.log")])
+    try:
+        await assert_works(f"redis+sentinel://127.0.0.1:{watch}/main/0", tmp_path)
+    finally:
+        sentinel.kill()
+        await asyncio.to_thread(sentinel.wait)
+        await server.close()
+
+
+async def test_cluster(tmp_path: Path) -> None:
+    port = free_port()
+    server = DebianRedis(
+        tmp_path / "redis", "--port", str(port), "--cluster-enabled", "yes", "--cluster-port", str(free_port())
+    )
+    await server.start()
+    async with server.admin() as admin:
+        await admin.execute_command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+        async with asyncio.timeout(10):
+            while b"cluster_state:ok" not in await admin.execute_command("CLUSTER", "INFO", NEVER_DECODE=True):
+                await asyncio.sleep(0.02)
+    await assert_works(f"redis+cluster://127.0.0.1:{port}", tmp_path)
+    await server.close()
+
+
+@pytest.mark.parametrize("url", ["localhost:6379", "http://localhost", "redis+sentinel://localhost:26379", "redis://localhost:x"])
+def test_a_url_that_can_not_be_one_is_refused_with_the_reason(url: str) -> None:
+    with pytest.raises(ValueError, match=r"REDIS_URL|[Pp]ort"):
+        connect(url)
