@@ -1,0 +1,101 @@
+"""Answers without a language model: the sentences of the best passage that fit the question, as they stand there."""
+
+import re
+from collections.abc import AsyncIterator, Sequence
+
+from services.base import Exchange, Passage, Question
+from services.embedding import plain
+from services.followup import asks_for_more, offer
+from services.intent.local import OUT_OF_SCOPE
+from services.retrieval.documents import sentences
+
+# Scores of services/retrieval/index.py, set on spoken questions (`python -m tests.bench knowledge`).
+KNOWN = 0.42  # below it nothing fits
+KNOWN_UNLIKELY = 0.46  # the same where the classifier takes the utterance for something out of scope
+CLOSE = 0.03  # two passages nearer than this both fit
+WORDS = 60  # of an answer: about 20 s of speech
+SENTENCES = 4
+FIRST_BONUS = 0.15
+# A sentence that begins like this leans on the one before it.
+_LEANING = re.compile(
+    r"(?:It|Its|That|This|These|Those|They|Their|Then|So|But|And|Or|Both|Such|There|Also|Either|If not|With it|Without)\b"
+)
+
+
+class GroundedAnswerer:
+    """Speaks sentences of the passages it is given and nothing else. Says nothing when no passage scores `known`."""
+
+    def __init__(self, known: float = KNOWN, known_unlikely: float = KNOWN_UNLIKELY) -> None:
+        self._known = known
+        self._known_unlikely = known_unlikely
+
+    async def warm(self) -> None:
+        """There is nothing to load."""
+
+    async def close(self) -> None:
+        """There is nothing to free."""
+
+    async def answer(self, question: Question) -> AsyncIterator[str]:
+        """The answer, sentence by sentence; nothing when it is not known."""
+        least = self._known_unlikely if question.intent.name == OUT_OF_SCOPE else self._known
+        fitting = [passage for passage in question.passages if passage.score >= least]
+        more = question.intent.name == "go_on" or asks_for_more(question.text)
+        for sentence in _rest(fitting, question.history) if more else _best(fitting):
+            yield sentence + " "
+
+
+def _best(passages: Sequence[Passage]) -> list[str]:
+    """The best stretch of the best passage, and a word on the second if it fits nearly as well."""
+    if not passages:
+        return []
+    first, *others = passages
+    said = stretch(_scored(first))
+    if others and first.score - others[0].score < CLOSE and others[0].title != first.title:
+        said.append(offer(_inside(others[0])))
+    return said
+
+
+def _rest(passages: Sequence[Passage], history: Sequence[Exchange]) -> list[str]:
+    """What the listener has not heard yet of the passages."""
+    heard = plain(" ".join(exchange.heard for exchange in history))
+    for passage in passages:
+        new = [pair for pair in _scored(passage) if plain(pair[0]) not in heard]
+        if new:
+            return stretch(new, from_start=True)
+    return []
+
+
+def stretch(scored: Sequence[tuple[str, float]], from_start: bool = False) -> list[str]:
+    """The consecutive sentences, at most SENTENCES and about WORDS, that fit best and can stand alone."""
+    runs = [_run(scored[at:]) for at, (sentence, _) in enumerate(scored) if at == 0 or not _LEANING.match(sentence)]
+    best = runs[0]
+    if not from_start:
+        # The first sentence says what the passage is about: leaving it out must be worth it.
+        best = max(runs, key=lambda run: _worth(run) + (FIRST_BONUS if run is runs[0] else 0))
+    return [sentence for sentence, _ in best]
+
+
+def _worth(run: Sequence[tuple[str, float]]) -> float:
+    scores = sorted((score for _, score in run), reverse=True)
+    return scores[0] + 0.5 * sum(scores[1:3])
+
+
+def _run(scored: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+    run: list[tuple[str, float]] = []
+    words = 0
+    for sentence, score in scored[:SENTENCES]:
+        words += len(sentence.split())
+        if run and words > WORDS:
+            break
+        run.append((sentence, score))
+    return run
+
+
+def _scored(passage: Passage) -> Sequence[tuple[str, float]]:
+    return passage.sentences or [(sentence, 0.0) for sentence in sentences(passage.text)]
+
+
+def _inside(passage: Passage) -> str:
+    """The title as it stands inside a sentence."""
+    first = passage.title.split()[0]
+    return passage.title if re.search(rf"\b{first}\b", passage.text) else first.lower() + passage.title[len(first) :]

@@ -1,0 +1,113 @@
+"""Retrieval over a folder of Markdown: embedded once, kept by content, searched in memory."""
+
+import asyncio
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from services.base import Exchange, Passage, ServiceUnavailable
+from services.embedding import DIMENSIONS, Embedder, Vectors
+from services.followup import standalone
+from services.retrieval.documents import Document, read_folder
+from services.retrieval.index import Index, build, texts_of
+from services.workers import Priority, Workers
+
+DEFAULT_FOLDER = Path(__file__).parent.parent / "knowledge"
+SHOW_PROGRESS = 200  # texts to embed from which a progress bar is worth it
+VOCABULARY = 40  # words: a longer prompt costs recognition time
+
+
+class LocalRetriever:
+    """Finds passages in the .md files of `folder` (see `documents` for what is read, `index` for the score).
+
+    Embeddings are kept in `cache_dir` by the hash of their text: a second start, or a start after a change, embeds only what is
+    new.
+    """
+
+    def __init__(self, embedder: Embedder, workers: Workers, cache_dir: Path, folder: Path | None = None) -> None:
+        self._embedder = embedder
+        self._workers = workers
+        self._folder = folder or DEFAULT_FOLDER
+        self._cache = cache_dir / f"knowledge-{hashlib.sha256(str(self._folder.absolute()).encode()).hexdigest()[:16]}.npz"
+        self._documents: list[Document] = []
+        self._index: Index | None = None
+
+    async def warm(self) -> None:
+        """Reads and embeds the folder. Raises ServiceUnavailable that names the folder when it cannot be used."""
+        self._documents, _ = await asyncio.gather(
+            self._workers.run(Priority.LOAD, read_folder, self._folder), self._embedder.warm()
+        )
+        sections = [section for document in self._documents for section in document.sections]
+        vectors = await self._vectors([text for section in sections for text in texts_of(section)])
+        self._index = await self._workers.run(Priority.LOAD, build, sections, vectors)
+
+    async def close(self) -> None:
+        self._index = None
+
+    async def search(self, text: str, limit: int = 3, history: Sequence[Exchange] = ()) -> list[Passage]:
+        """The `limit` best passages, best first. A follow-up is resolved from `history`."""
+        if self._index is None:
+            raise ServiceUnavailable("retrieval", "not loaded: call warm() first")
+        query = standalone(text, history)
+        vector = await self._embedder.embed(query)
+        return await self._workers.run(Priority.TEXT, self._index.search, query, vector, limit)
+
+    def vocabulary(self) -> str:
+        """Names and rare words of the knowledge, the most frequent first, as a prompt for speech-to-text."""
+        return ", ".join(names(self._documents)[:VOCABULARY])
+
+    def topics(self) -> list[str]:
+        """The titles of the documents; of a single document, those of its sections."""
+        titles = [document.title for document in self._documents]
+        if len(titles) == 1:
+            titles = [section.title for section in self._documents[0].sections]
+        known = set(re.findall(r"\b[a-z]+\b", _text(self._documents)))
+        return [title[0].lower() + title[1:] if title.split()[0].lower() in known else title for title in titles]
+
+    async def _vectors(self, texts: list[str]) -> Vectors:
+        known = await self._workers.run(Priority.LOAD, _read_cache, self._cache)
+        keys = [hashlib.sha256(text.encode()).hexdigest()[:32] for text in texts]
+        new = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+        if new:
+            with tqdm(
+                total=len(new), desc=f"reading {self._folder.name}", disable=len(new) < SHOW_PROGRESS, leave=False
+            ) as bar:
+                vectors = await self._embedder.embed_all(list(new.values()), bar.update)
+            known.update(zip(new, vectors, strict=True))
+        found = np.stack([known[key] for key in keys])
+        if new or len(known) > len(set(keys)):
+            await self._workers.run(Priority.LOAD, _write_cache, self._cache, keys, found)
+        return found
+
+
+def names(documents: Sequence[Document]) -> list[str]:
+    """Words that a recogniser may not know: written with a capital inside a sentence, or with one inside the word."""
+    text = _text(documents)
+    inside = re.findall(r"(?<=[a-z,] )[A-Z][\w-]*[a-zA-Z]|\b[A-Za-z]+[A-Z]\w*\b", text)
+    return [word for word, _ in Counter(inside).most_common()]
+
+
+def _text(documents: Sequence[Document]) -> str:
+    return " ".join(section.text for document in documents for section in document.sections)
+
+
+def _read_cache(path: Path) -> dict[str, Vectors]:
+    if not path.exists():
+        return {}
+    try:
+        with np.load(path) as stored:
+            return dict(zip(stored["keys"].tolist(), stored["vectors"], strict=True))
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise ServiceUnavailable("retrieval", f"the cache {path} is broken ({error}): delete it") from error
+
+
+def _write_cache(path: Path, keys: list[str], vectors: Vectors) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(".new.npz")
+    np.savez(new, keys=np.array(keys), vectors=vectors.reshape(-1, DIMENSIONS))
+    new.replace(path)
