@@ -22,6 +22,8 @@ def main() -> int:
     try:
         settings = read_settings(sys.argv[1:])
         logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        for chatty in ("aioice", "aiortc", "httpx"):
+            logging.getLogger(chatty).setLevel("WARNING")
         listener = _listen(settings.host, settings.port)
         fetch_all(settings.weights_dir)
 

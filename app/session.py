@@ -165,13 +165,13 @@ class Session:
             self.note({"kind": "illegal", "state": before, "event": event.model_dump()})
             return
         self.note({"kind": "event", "state": before, "next": self.state, "event": event.model_dump()})
-        for effect in effects:
-            EFFECTS[effect](self, event)
         if self.state != before:
             at = round(self.clock.ms() - self._began, 1)
             self.tell(StateChanged(state=self.state, previous=before, reason=event.type, at_ms=at))
-            if self.journal is not None:
-                self.journal.changed(self)
+        for effect in effects:
+            EFFECTS[effect](self, event)
+        if self.state != before and self.journal is not None:
+            self.journal.changed(self)
         reply = self.speaking.reply
         if isinstance(event, OnsetDismissed) and self.state == "THINKING" and reply is not None and reply.first_sound.is_set():
             self.happened(FirstAudioReady(generation=reply.generation))

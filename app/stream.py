@@ -156,6 +156,7 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
 
     def set_channel(self, channel: Any) -> None:
         super().set_channel(channel)
+        channel.remove_all_listeners("message")  # FastRTC's own only sends each message back
         channel.on("message", self._on_message)
 
     async def start_up(self) -> None:

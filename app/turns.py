@@ -21,11 +21,13 @@ BACKCHANNELS = frozenset(
     "exactly really interesting i see got it alright fine totally absolutely".split()
 )
 NON_LEXICAL = frozenset("mhm mm mmm hm hmm uh huh uhuh um uhm ah aha oh er mmhmm".split())
-# After one of these an English sentence has not ended.
+# After one of these an English sentence has not ended, whatever mark speech-to-text puts there ...
 _OPEN_ENDS = frozenset(
-    "a an the and or but so because if when while that which who whose of to in on at for with from by about as than like into "
-    "my your our their his her its this these those is are was were am be i we they he she um uh er well then also between".split()
+    "a an the and or but so because if when while which whose my your our their his its these those um uh er we they he she "
+    "is are was were am be".split()
 )
+# ... and after one of these only a question has ("What is it like?").
+_OPEN_STATEMENTS = frozenset("to of in on at for with from by about as than like into that who this between i well then also".split())
 
 
 def words_of(text: str) -> list[str]:
@@ -47,7 +49,12 @@ def is_wordless(text: str) -> bool:
 def sounds_unfinished(text: str) -> bool:
     """The text ends where a sentence cannot: on a function word, a comma or a dash."""
     words = words_of(text)
-    return bool(words) and (words[-1] in _OPEN_ENDS or text.rstrip().endswith((",", "-", "–", "—", "...", "…")))
+    text = text.rstrip()
+    return bool(words) and (
+        words[-1] in _OPEN_ENDS
+        or (words[-1] in _OPEN_STATEMENTS and not text.endswith("?"))
+        or text.endswith((",", "-", "–", "—", "...", "…"))
+    )
 
 
 # --- what the policy asks for or tells --------------------------------------------------------------------------------

@@ -5,15 +5,20 @@ from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 from statistics import quantiles
-from typing import TypedDict
 
 import gradio as gr
+from fastapi import FastAPI
 from fastrtc import Stream, WebRTC
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.events import State
-from app.settings import Settings
+from app.view import Passage, Turn, View
 
 ASSETS = files("app") / "ui"
+# Gradio runs inline scripts and builds functions from text, hence the two "unsafe" words.
+POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob: mediastream:"
 
 STATES: dict[State, tuple[str, str]] = {
     "IDLE": ("Ready", "The conversation has not begun."),
@@ -35,32 +40,8 @@ REPLY_SPANS = {
     "first_audio_heard": "Sound heard",
 }
 STOP_SPANS = {"duck": "Turned down", "confirmed": "Interruption sure", "flushed": "Sound dropped", "silent": "Silence"}
-LABEL_WIDTH, BAR_WIDTH, VALUE_WIDTH, ROW_HEIGHT = 116, 220, 64, 22  # units of the drawing
-
-
-class Passage(TypedDict):
-    title: str
-    score: float
-
-
-class Turn(TypedDict):
-    """`heard` is the part of `agent` that was heard, None while that is not known. `latency`: ms by span name."""
-
-    user: str
-    agent: str
-    heard: str | None
-    interrupted: bool
-    sources: list[Passage]
-    latency: dict[str, float]
-
-
-class View(TypedDict):
-    """What the handler sends to the page as the one argument of `AdditionalOutputs`."""
-
-    state: State
-    caption: str
-    caption_final: bool
-    turns: list[Turn]
+LINK = '<p id="parley-link" role="status">Not connected</p><p id="parley-notice" role="alert"></p>'  # written by parley.js
+LABEL_WIDTH, BAR_WIDTH, VALUE_WIDTH, ROW_HEIGHT = 108, 180, 36, 22  # units of the drawing
 
 
 def render(view: View) -> tuple[str, str, str, str, str]:
@@ -89,7 +70,8 @@ def render_caption(text: str, final: bool) -> str:
 def render_transcript(turns: Sequence[Turn]) -> str:
     if not turns:
         return '<p class="empty">Nothing has been said yet. Ask how Parley works, or what a barge-in is.</p>'
-    return f'<div class="transcript"><ol>{"".join(map(_render_turn, turns))}</ol></div>'
+    scroller = 'class="transcript" tabindex="0" role="log" aria-live="off" aria-label="Conversation"'
+    return f"<div {scroller}><ol>{''.join(map(_render_turn, turns))}</ol></div>"
 
 
 def _render_turn(turn: Turn) -> str:
@@ -111,7 +93,7 @@ def render_sources(sources: Sequence[Passage]) -> str:
         return '<p class="empty">The last answer used no passage.</p>'
     rows = (
         f"<li><span>{escape(source['title'])}</span>"
-        f'<meter min="0" max="1" value="{source["score"]:.2f}" aria-label="match"></meter>'
+        f'<span class="match"><i style="width: {100 * min(1.0, max(0.0, source["score"])):.0f}%"></i></span>'
         f"<small>{source['score']:.2f}</small></li>"
         for source in sources
     )
@@ -166,21 +148,20 @@ def _waterfall(spans: dict[str, float], names: dict[str, str]) -> str:
     return f'<svg viewBox="0 0 {size}" role="img" aria-label="{words}">{"".join(rows)}</svg>'
 
 
-def build(settings: Settings, stream: Stream) -> gr.Blocks:
+def build(stream: Stream) -> gr.Blocks:
     """The page of `stream`. It takes the place of the stream's own page: `stream.ui` and `stream.webrtc_component` are set."""
     with gr.Blocks(
         title="Parley",
         theme=_theme(),
         analytics_enabled=False,
-        css=(ASSETS / "parley.css").read_text("utf-8"),
-        head=f"<script>{(ASSETS / 'parley.js').read_text('utf-8')}</script>",
+        head=_head(),
         fill_width=True,
     ) as page:
         gr.HTML("<header><h1>Parley</h1><p>A voice agent you can talk over.</p></header>")
         with gr.Row(elem_id="parley-main"):
-            with gr.Column(elem_id="parley-call", elem_classes="panel"):
-                gr.HTML('<p id="parley-link" role="status">Not connected</p><p id="parley-notice" role="alert"></p>')
-                state = gr.HTML(render_state("IDLE"), elem_id="parley-state")
+            with gr.Column(elem_id="parley-call"):
+                gr.HTML(LINK, elem_id="parley-status", padding=False)
+                state = gr.HTML(render_state("IDLE"), elem_id="parley-state", padding=False)
                 call = WebRTC(
                     label="Microphone",
                     modality="audio",
@@ -195,18 +176,18 @@ def build(settings: Settings, stream: Stream) -> gr.Blocks:
                     start = gr.Button("Start", variant="primary", elem_id="parley-start")
                     stop = gr.Button("Stop", variant="stop", elem_id="parley-stop")
                     interrupt = gr.Button("Interrupt", elem_id="parley-interrupt")
-                caption = gr.HTML(render_caption("", False), elem_id="parley-caption")
+                caption = gr.HTML(render_caption("", False), elem_id="parley-caption", padding=False)
                 text = gr.Textbox(label="Or type", placeholder="Type and press Enter", max_length=2000, elem_id="parley-text")
-            with gr.Column(elem_id="parley-said", elem_classes="panel"):
-                gr.HTML("<h2>Conversation</h2>")
-                transcript = gr.HTML(render_transcript([]), elem_id="parley-transcript")
+            with gr.Column(elem_id="parley-said"):
+                gr.HTML("<h2>Conversation</h2>", padding=False)
+                transcript = gr.HTML(render_transcript([]), elem_id="parley-transcript", padding=False)
         with gr.Row(elem_id="parley-facts"):
-            with gr.Column(elem_classes="panel"):
-                gr.HTML("<h2>Passages used</h2>")
-                sources = gr.HTML(render_sources([]), elem_id="parley-sources")
-            with gr.Column(elem_classes="panel"):
-                gr.HTML("<h2>Latency</h2>")
-                latency = gr.HTML(render_latency([]), elem_id="parley-latency")
+            with gr.Column():
+                gr.HTML("<h2>Passages used</h2>", padding=False)
+                sources = gr.HTML(render_sources([]), elem_id="parley-sources", padding=False)
+            with gr.Column():
+                gr.HTML("<h2>Latency</h2>", padding=False)
+                latency = gr.HTML(render_latency([]), elem_id="parley-latency", padding=False)
 
         call.stream(stream.event_handler, inputs=[call], outputs=[call], concurrency_limit=stream.concurrency_limit)
         # One generator runs for each open page as long as it is connected: a limit would leave later pages without a view.
@@ -219,6 +200,33 @@ def build(settings: Settings, stream: Stream) -> gr.Blocks:
     stream.webrtc_component = call
     stream.ui = page
     return page
+
+
+def mount(app: FastAPI, page: gr.Blocks, path: str) -> None:
+    """Serves the page under `path` of `app`, fenced in."""
+    gr.mount_gradio_app(app, page, path, ssr_mode=False, show_api=False, app_kwargs={"middleware": [Middleware(Fence)]})
+
+
+class Fence:
+    """ASGI middleware that forbids the page to load anything from elsewhere: Gradio's and FastRTC's own pages would, a script
+    from a CDN and a sound from a model hub, of which ours uses neither."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def fenced(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Content-Security-Policy"] = POLICY
+            await send(message)
+
+        await self._app(scope, receive, fenced)
+
+
+def _head() -> str:
+    """Script and style. The style goes this way because Gradio confines what it gets as `css` to its own container."""
+    script, style = ((ASSETS / name).read_text("utf-8") for name in ("parley.js", "parley.css"))
+    return f"<style>{style}</style><script>{script}</script>"
 
 
 def _theme() -> gr.themes.Base:

@@ -5,11 +5,12 @@
   const RTP_PER_MS = 48; // the RTP clock of Opus (RFC 7587, section 4.1)
   const TICK_MS = 40; // how often playback is looked at
   const PROGRESS_MS = 200;
+  const START_MS = 1000; // until `start` is said again
   const CONNECT_MS = 12000; // from the microphone's consent to `ready`
   const RETRY_MS = [500, 1000, 2000, 4000, 8000]; // the last one repeats
   const PATH_MS = 120; // assumed from server to ear where the browser gives no RTP time
   const STORE = "parley-session";
-  const STALE = new Set(["unknown_session", "bad_token", "expired"]);
+  const STALE = new Set(["unknown_session", "wrong_token", "deleted"]); // a kept session that is no good any more
   const WORDS = {
     NotAllowedError: "The browser does not let this page use the microphone. Allow it in the address bar, then press Start.",
     NotFoundError: "No microphone was found. Plug one in, then press Start.",
@@ -28,8 +29,9 @@
 
   let wanted = false; // the user wants a conversation
   let attempt = 0;
-  let retryTimer, connectTimer, unmuteTimer, tickTimer;
+  let retryTimer, connectTimer, startTimer, unmuteTimer, tickTimer;
   let peer = null; // {pc, channel}: the connection in use
+  let microphone = null; // the newest stream: the component uses no other
   let componentOpen = false; // the component takes itself for connected, so its button stops
   let playing = null; // the reply being heard: {generation, rtp, ms, at, end, progressAt}
 
@@ -43,8 +45,9 @@
   function setLink(link, text) {
     document.documentElement.dataset.link = link;
     element("link").textContent = text;
-    const focusLost = !document.activeElement || document.activeElement.offsetParent === null;
-    if (focusLost) element(wanted ? "stop" : "start").focus();
+    // Start and Stop take each other's place: the keyboard must not fall off the page between them.
+    const focused = document.activeElement;
+    if (focused !== document.body && focused?.offsetParent === null) element(wanted ? "stop" : "start").focus();
   }
 
   function tell(words) {
@@ -55,7 +58,7 @@
 
   function storedSession() {
     const session = JSON.parse(sessionStorage.getItem(STORE) ?? "null");
-    return session && Date.parse(session.expires_at) > Date.now() ? session : null;
+    return session && new Date(session.expires_at) > Date.now() ? session : null;
   }
 
   function store(session) {
@@ -63,15 +66,17 @@
     else sessionStorage.removeItem(STORE);
   }
 
+  function address(route) {
+    return new URL(route, location.origin + location.pathname.replace(/\/?$/, "/"));
+  }
+
   async function openSession() {
     const session = storedSession();
-    if (session) return session;
-    const response = await fetch(new URL("sessions", location.origin + location.pathname.replace(/\/?$/, "/")), { method: "POST" });
+    if (session) return fetch(address("healthz")); // the component hangs when the server is not there
+    const response = await fetch(address("sessions"), { method: "POST" });
     if (response.status === 429 || response.status === 503) throw new Refusal(WORDS.full);
     if (!response.ok) throw new Refusal(`The server refused to begin a conversation (status ${response.status}).`);
-    const fresh = { ...(await response.json()), begun: false };
-    store(fresh);
-    return fresh;
+    store({ ...(await response.json()), begun: false });
   }
 
   class Refusal extends Error {}
@@ -91,8 +96,6 @@
       return;
     }
     if (!wanted) return;
-    if (componentOpen) pressComponent(); // closes what the component still takes for open
-    componentOpen = false;
     pressComponent();
     watchConnect();
   }
@@ -114,9 +117,13 @@
   }
 
   function drop() {
+    clearInterval(startTimer);
     endPlayback();
-    peer?.pc.close();
+    const last = peer;
     peer = null;
+    if (componentOpen) pressComponent(); // its own way to stop: it tells the server and closes
+    else last?.pc.close();
+    componentOpen = false;
   }
 
   function hangUp(words) {
@@ -124,9 +131,8 @@
     attempt = 0;
     clearTimeout(retryTimer);
     clearTimeout(connectTimer);
-    if (componentOpen) pressComponent(); // its own way to stop: it tells the server and frees the microphone
-    componentOpen = false;
     drop();
+    release();
     delete document.documentElement.dataset.state;
     setLink("idle", "Not connected");
     tell(words);
@@ -141,9 +147,11 @@
     };
     channel.addEventListener("open", () => {
       if (!mine()) return;
-      const session = storedSession();
-      const { session_id, token, begun } = session ?? {};
-      send({ type: "start", session_id, token, sample_rate: 48000, resume: Boolean(begun), greeting: !begun });
+      const { session_id, token, begun } = storedSession();
+      const start = { type: "start", session_id, token, sample_rate: 48000, resume: begun, greeting: !begun };
+      send(start);
+      // Said before the server has found its ears, it is lost; said twice, the second is ignored.
+      startTimer = setInterval(send, START_MS, start);
     });
     channel.addEventListener("message", (event) => {
       const message = parse(event.data);
@@ -175,16 +183,17 @@
   // --- messages of the server ---
 
   const HANDLERS = {
-    ready(message) {
+    ready() {
       clearTimeout(connectTimer);
+      clearInterval(startTimer);
       attempt = 0;
       store({ ...storedSession(), begun: true });
       tell("");
       setLink("live", "Connected");
     },
-    state({ state }) {
+    state({ state, reason }) {
       document.documentElement.dataset.state = state;
-      if (state !== "IDLE") return;
+      if (state !== "IDLE" || reason !== "stop") return; // otherwise it can be resumed
       store(null);
       hangUp(WORDS.ended);
     },
@@ -193,7 +202,7 @@
       playing = { ...message, at: performance.now(), end: null, progressAt: 0 };
       audio().volume = 1;
       const source = played();
-      const early = source === null || message.rtp === null ? 0 : ((message.rtp - source) | 0) / RTP_PER_MS;
+      const early = source === null || message.rtp === undefined ? 0 : ((message.rtp - source) | 0) / RTP_PER_MS;
       // What is still on its way belongs to the reply that was stopped: it stays silent until the new one begins.
       unmuteTimer = setTimeout(() => (audio().muted = false), Math.max(0, early - 20));
       tickTimer = setInterval(tick, TICK_MS);
@@ -214,11 +223,12 @@
       audio().volume = gain;
     },
     error({ code, message, fatal }) {
-      if (fatal && STALE.has(code) && storedSession()?.begun) {
-        store(null);
-        retry();
-      } else if (fatal) hangUp(WORDS[code] ?? message);
-      else tell(WORDS[code] ?? message);
+      const words = WORDS[code] ?? `${message[0].toUpperCase()}${message.slice(1)}.`;
+      const stale = STALE.has(code) && storedSession()?.begun;
+      if (stale) store(null);
+      if (stale || code === "shutting_down") retry();
+      else if (fatal) hangUp(words);
+      else tell(words);
     },
   };
 
@@ -230,7 +240,7 @@
 
   function position() {
     const now = played();
-    const estimated = now === null || playing.rtp === null;
+    const estimated = now === null || playing.rtp === undefined;
     // `| 0` takes the difference of two 32-bit clocks across their wrap.
     const since = estimated ? performance.now() - playing.at - PATH_MS : ((now - playing.rtp) | 0) / RTP_PER_MS;
     const ms = Math.min(Math.max(playing.ms + since, playing.ms), playing.end ?? Infinity);
@@ -257,6 +267,11 @@
 
   // --- the browser's doors that the component uses ---
 
+  function release() {
+    microphone?.getTracks().forEach((track) => track.stop());
+    microphone = null;
+  }
+
   function patchBrowser() {
     const createDataChannel = RTCPeerConnection.prototype.createDataChannel;
     RTCPeerConnection.prototype.createDataChannel = function (label, options) {
@@ -270,8 +285,9 @@
       clearTimeout(connectTimer); // the user may think about consent as long as they like
       try {
         const stream = await getUserMedia(constraints);
-        // The component opens the microphone once more when it stops.
-        if (!wanted) stream.getTracks().forEach((track) => track.stop());
+        release();
+        microphone = stream;
+        if (!wanted) release(); // the component opens the microphone once more when it stops
         return stream;
       } catch (error) {
         if (wanted) hangUp(WORDS[error.name] ?? `The microphone cannot be used (${error.name}).`);
