@@ -52,7 +52,7 @@ class Journal(Protocol):
     def log(self, session_id: str, entry: Mapping[str, Any]) -> None: ...
 
     def changed(self, session: "Session") -> None:
-        """The conversation's state changed and may be saved."""
+        """An event was carried out: what is remembered of the conversation may be another than before."""
         ...
 
 
