@@ -1,0 +1,164 @@
+"""What stands in for the store and for the far end of a connection."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import numpy as np
+from fastapi import WebSocketDisconnect
+from starlette.datastructures import Headers, QueryParams
+
+from app.clock import LoopClock
+from app.dialogue import Dialogue, Phrasebook
+from app.events import Error, ServerMessage
+from app.journal import memory_of
+from app.records import SessionRecord, StoreError
+from app.session import Session
+from app.sessions import Sessions
+from app.settings import Settings
+from app.writer import Status
+from services.base import ServiceError, Services
+from tests.unit.fakes import fake_services
+
+
+class MemoryStore:
+    """The store's interface over a dictionary. `away`: every call fails; `delay_s`: every call takes so long."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, SessionRecord] = {}
+        self.logs: dict[str, list[dict[str, Any]]] = {}
+        self.away = False
+        self.delay_s = 0.0
+        self.claims = 0
+        self.status = Status("ok")
+        self.tell: Callable[[str], None] = lambda session_id: None
+
+    def on_taken_over(self, tell: Callable[[str], None]) -> None:
+        self.tell = tell
+
+    async def _call(self) -> None:
+        await asyncio.sleep(self.delay_s)
+        if self.away:
+            raise StoreError("the store is away")
+
+    async def load(self, session_id: str) -> SessionRecord | None:
+        await self._call()
+        return self.records.get(session_id)
+
+    async def claim(self, session_id: str, owner: str) -> SessionRecord | None:
+        self.claims += 1
+        return await self.load(session_id)
+
+    async def erase(self, session_id: str) -> None:
+        await self._call()
+        self.records.pop(session_id, None)
+        self.logs.pop(session_id, None)
+
+    async def read_log(self, session_id: str) -> AsyncIterator[dict[str, Any]]:
+        await self._call()
+        for entry in self.logs.get(session_id, []):
+            yield entry
+
+
+class Wall(LoopClock):
+    """A clock on the wall that can be put forward."""
+
+    def __init__(self) -> None:
+        self.later_s = 0.0
+
+    def epoch_ms(self) -> float:
+        return super().epoch_ms() + self.later_s * 1000
+
+
+class Desk:
+    """`Sessions` with sessions of fake services."""
+
+    def __init__(self, services: Services | None = None, **settings: Any) -> None:
+        self.services = services or fake_services()
+        self.settings = Settings(**{"_env_file": None, "secret": "a secret for tests", "greeting": False, **settings})
+        self.store = MemoryStore()
+        self.made: list[Session] = []
+        self.unready: ServiceError | None = None
+        self.wall = Wall()
+        self.sessions = Sessions(self.settings, self.make, self.store, self.ready, self.wall)  # type: ignore[arg-type]
+
+    def make(self, session_id: str, record: SessionRecord | None) -> Session:
+        dialogue = Dialogue(Phrasebook(), self.services.retrieval.topics())
+        memory = memory_of(record) if record is not None else None
+        self.made.append(Session(session_id, self.services, self.settings, dialogue, memory))
+        return self.made[-1]
+
+    async def ready(self) -> None:
+        if self.unready is not None:
+            raise self.unready
+
+
+class Peer:
+    """The far end of a connection, for `Sessions`."""
+
+    def __init__(self) -> None:
+        self.messages: list[ServerMessage] = []
+        self.closed = False
+        self.error: Error | None = None
+
+    def send(self, message: ServerMessage) -> None:
+        self.messages.append(message)
+
+    def close(self, error: Error | None = None) -> None:
+        self.closed, self.error = True, error
+
+
+class FakeWebSocket:
+    """The server's side of a WebSocket, without a network. `reads` cleared: the client takes nothing off the wire."""
+
+    def __init__(self, query: str = "", **headers: str) -> None:
+        self.query_params = QueryParams(query)
+        self.headers = Headers(headers)
+        self.sent: list[tuple[float, Any]] = []
+        self.code: int | None = None
+        self.reads = asyncio.Event()
+        self.reads.set()
+        self._incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def receive(self) -> dict[str, Any]:
+        return await self._incoming.get()
+
+    async def send_text(self, text: str) -> None:
+        await self._wire(json.loads(text))
+
+    async def send_bytes(self, data: bytes) -> None:
+        await self._wire(data)
+
+    async def close(self, code: int = 1000) -> None:
+        await self._wire(None)
+        self.code = code
+
+    async def _wire(self, data: Any) -> None:
+        await self.reads.wait()
+        if self.code is not None:
+            raise WebSocketDisconnect(1006)
+        if data is not None:
+            self.sent.append((asyncio.get_running_loop().time(), data))
+
+    # what the client does
+
+    def say(self, message: dict[str, Any] | str | bytes) -> None:
+        if isinstance(message, bytes):
+            self._incoming.put_nowait({"type": "websocket.receive", "bytes": message})
+        else:
+            text = message if isinstance(message, str) else json.dumps(message)
+            self._incoming.put_nowait({"type": "websocket.receive", "text": text})
+
+    def leave(self) -> None:
+        self._incoming.put_nowait({"type": "websocket.disconnect", "code": 1001})
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [data for _, data in self.sent if isinstance(data, dict) and data["type"] == kind]
+
+    def codes(self) -> list[str]:
+        return [message["code"] for message in self.of("error")]
+
+
+def pcm(rate: int, ms: int, value: int) -> bytes:
+    return np.full(rate * ms // 1000, value, "<i2").tobytes()

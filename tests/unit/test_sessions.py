@@ -1,0 +1,271 @@
+"""The registry of conversations, in virtual time."""
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.events import Stop, Text
+from app.records import SessionRecord, StoreError
+from app.sessions import GRACE_S, Seat
+from app.tickets import Forbidden, Full, NotReady, Ticket, Unknown
+from services.base import Audio, Exchange, ServiceUnavailable
+from tests.unit.doubles import Desk, Peer
+from tests.unit.fakes import FakeVad, fake_services
+from tests.unit.virtual_time import run
+
+
+def scene(**settings: Any) -> Callable[[Callable[[Desk], Awaitable[None]]], Callable[[], None]]:
+    """Runs an async test in virtual time with a desk, which is closed at the end."""
+
+    def decorate(test: Callable[[Desk], Awaitable[None]]) -> Callable[[], None]:
+        def plain() -> None:
+            async def play() -> None:
+                desk = Desk(**settings)
+                try:
+                    await test(desk)
+                finally:
+                    await desk.sessions.close()
+                assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("session")]
+
+            run(play())
+
+        plain.__name__, plain.__doc__ = test.__name__, test.__doc__
+        return plain
+
+    return decorate
+
+
+async def join(desk: Desk, ticket: Ticket | None = None, peer: Peer | None = None) -> tuple[Ticket, Seat, Peer]:
+    ticket, peer = ticket or desk.sessions.create(), peer or Peer()
+    seat = await desk.sessions.open(ticket.session_id, ticket.token, peer)
+    seat.begin(greeting=False)
+    return ticket, seat, peer
+
+
+def record(ticket: Ticket) -> SessionRecord:
+    return SessionRecord(session_id=ticket.session_id, history=(Exchange(user="hello", heard="Hi there."),))
+
+
+@scene()
+async def test_a_conversation_begins(desk: Desk) -> None:
+    _, seat, peer = await join(desk)
+    assert not seat.resumed
+    assert seat.session.state == "LISTENING"
+    assert [message.type for message in peer.messages] == ["state"]
+
+
+@scene()
+async def test_only_the_token_opens_it(desk: Desk) -> None:
+    ticket, other = desk.sessions.create(), desk.sessions.create()
+    for token in ("", "guessed", other.token):
+        with pytest.raises(Forbidden):
+            await desk.sessions.open(ticket.session_id, token, Peer())
+    assert not desk.made
+
+
+@scene()
+async def test_the_later_connection_takes_over(desk: Desk) -> None:
+    ticket, first_seat, first = await join(desk)
+    _, seat, second = await join(desk, ticket)
+    assert (seat.session, seat.resumed) == (first_seat.session, True)
+    assert first.closed and first.error is not None
+    assert (first.error.code, first.error.fatal) == ("taken_over", True)
+    desk.sessions.release(seat, first)  # the loser's connection ends afterwards
+    seat.session.receive(Text(text="still there?"))
+    assert seat.session.state == "THINKING"
+    assert "transcript" in [message.type for message in second.messages]
+    assert "transcript" not in [message.type for message in first.messages]
+
+
+@scene()
+async def test_two_at_once_leave_one(desk: Desk) -> None:
+    ticket = desk.sessions.create()
+    desk.store.delay_s = 0.5
+    peers = [Peer(), Peer(), Peer()]
+    await asyncio.gather(*(join(desk, ticket, peer) for peer in peers))
+    assert len(desk.made) == 1
+    assert [peer.closed for peer in peers].count(False) == 1
+
+
+@scene()
+async def test_a_lost_connection_finds_its_conversation_again(desk: Desk) -> None:
+    ticket, seat, peer = await join(desk)
+    desk.sessions.release(seat, peer)
+    assert seat.session.state == "IDLE"
+    await asyncio.sleep(GRACE_S - 1)
+    _, again, _ = await join(desk, ticket)
+    assert again.session is seat.session and again.resumed
+    await asyncio.sleep(GRACE_S * 2)
+    assert (await desk.sessions.look(ticket.session_id))["connected"] is True, "the old time limit ended the new connection"
+
+
+@scene()
+async def test_after_the_grace_it_comes_from_the_store(desk: Desk) -> None:
+    ticket, seat, peer = await join(desk)
+    desk.sessions.release(seat, peer)
+    desk.store.records[ticket.session_id] = record(ticket)
+    await asyncio.sleep(GRACE_S + 1)
+    _, again, _ = await join(desk, ticket)
+    assert again.session is not seat.session and again.resumed
+    assert [exchange.heard for exchange in again.session.memory.history] == ["Hi there."]
+
+
+@scene(session_ttl_s=3600)
+async def test_what_has_expired_is_unknown(desk: Desk) -> None:
+    ticket = desk.sessions.create()
+    desk.wall.later_s = 3601
+    for call in (desk.sessions.open(ticket.session_id, ticket.token, Peer()), desk.sessions.look(ticket.session_id)):
+        with pytest.raises(Unknown, match="expired"):
+            await call
+    desk.store.records[ticket.session_id] = record(ticket)
+    _, seat, _ = await join(desk, ticket)
+    assert seat.resumed, "use renews the time to live: what the store still has is not expired"
+
+
+@scene(max_sessions=2)
+async def test_more_than_the_limit_are_refused(desk: Desk) -> None:
+    ticket = desk.sessions.create()
+    await join(desk)
+    _, seat, peer = await join(desk)
+    for call in (join(desk, ticket), desk.sessions.admit(ticket.session_id)):
+        with pytest.raises(Full, match="all 2 conversations are taken"):
+            await call
+    with pytest.raises(Full):
+        desk.sessions.create()
+    desk.sessions.release(seat, peer)
+    await join(desk, ticket)
+
+
+@scene(max_sessions=2)
+async def test_those_that_open_at_the_same_time_are_counted(desk: Desk) -> None:
+    tickets = [desk.sessions.create() for _ in range(5)]
+    desk.store.delay_s = 0.3
+    results = await asyncio.gather(*(join(desk, ticket) for ticket in tickets), return_exceptions=True)
+    assert sum(isinstance(result, Full) for result in results) == 3
+    assert len(desk.made) == 2
+
+
+@scene(max_sessions=2)
+async def test_a_newcomer_takes_the_place_of_who_left_first(desk: Desk) -> None:
+    (one, first, a), (two, second, b) = await join(desk), await join(desk)
+    desk.sessions.release(second, b)
+    await asyncio.sleep(1)
+    desk.sessions.release(first, a)
+    await join(desk)
+    _, again, _ = await join(desk, one)
+    assert again.session is first.session, "the one that left last was kept"
+    with pytest.raises(Full):
+        await join(desk, two)
+
+
+@scene()
+async def test_a_conversation_that_ends_is_closed(desk: Desk) -> None:
+    ticket, seat, peer = await join(desk)
+    seat.session.receive(Stop())
+    await asyncio.sleep(0.01)
+    assert peer.closed and peer.error is None
+    assert (await desk.sessions.look(ticket.session_id))["connected"] is False
+
+
+class FragileVad(FakeVad):
+    async def probability(self, window: Audio) -> float:
+        if window.max() > 0.9:
+            raise RuntimeError("boom")
+        return await super().probability(window)
+
+
+@scene(services=dataclasses.replace(fake_services(), vad=FragileVad()))
+async def test_a_failure_stays_in_its_conversation(desk: Desk) -> None:
+    _, broken, peer = await join(desk)
+    _, healthy, other = await join(desk)
+    records: list[logging.LogRecord] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logging.getLogger("app.sessions"), "handle", records.append)
+        broken.session.hear(np.full(16000, 32000, np.int16))
+        await asyncio.sleep(0.1)
+    assert peer.closed and peer.error is not None and peer.error.code == "internal"
+    assert "boom" not in peer.error.message
+    assert [str(entry.exc_info[1]) for entry in records if entry.exc_info] == ["boom"]
+    assert not other.closed
+    healthy.session.receive(Text(text="hello"))
+    assert healthy.session.state == "THINKING"
+
+
+@scene()
+async def test_without_the_store_a_conversation_begins_all_the_same(desk: Desk) -> None:
+    desk.store.away = True
+    ticket, seat, _ = await join(desk)
+    assert not seat.resumed
+    await desk.sessions.admit(ticket.session_id)
+    with pytest.raises(StoreError):
+        await desk.sessions.look(desk.sessions.create().session_id)
+
+
+@scene()
+async def test_another_process_takes_over(desk: Desk) -> None:
+    ticket, _, peer = await join(desk)
+    desk.store.tell(ticket.session_id)
+    assert peer.error is not None and peer.error.code == "taken_over"
+    desk.store.tell("somebody else's")
+    await join(desk, ticket)
+    assert len(desk.made) == 2
+
+
+@scene()
+async def test_models_that_cannot_start_are_said(desk: Desk) -> None:
+    desk.unready = ServiceUnavailable("stt", "no weights")
+    with pytest.raises(NotReady, match="no weights"):
+        await join(desk)
+    desk.unready = None
+    await join(desk)
+
+
+@scene()
+async def test_erasing_ends_and_forgets(desk: Desk) -> None:
+    ticket, _, peer = await join(desk)
+    desk.store.records[ticket.session_id] = record(ticket)
+    await desk.sessions.erase(ticket.session_id)
+    assert peer.error is not None and peer.error.code == "deleted"
+    assert not desk.store.records
+    with pytest.raises(Unknown, match="erased"):
+        await desk.sessions.open(ticket.session_id, ticket.token, Peer())
+
+
+@scene()
+async def test_what_could_not_be_erased_can_be_erased_later(desk: Desk) -> None:
+    ticket, _, peer = await join(desk)
+    desk.store.records[ticket.session_id] = record(ticket)
+    desk.store.away = True
+    with pytest.raises(StoreError):
+        await desk.sessions.erase(ticket.session_id)
+    assert peer.closed
+    desk.store.away = False
+    await desk.sessions.erase(ticket.session_id)
+    assert not desk.store.records
+
+
+@scene()
+async def test_looking_shows_state_and_history(desk: Desk) -> None:
+    ticket = desk.sessions.create()
+    fresh = await desk.sessions.look(ticket.session_id)
+    assert (fresh["state"], fresh["history"], fresh["connected"]) == ("IDLE", [], False)
+    desk.store.records[ticket.session_id] = record(ticket)
+    stored = await desk.sessions.look(ticket.session_id)
+    assert stored["history"] == [{"user": "hello", "heard": "Hi there."}]
+    await join(desk, ticket)
+    live = await desk.sessions.look(ticket.session_id)
+    assert (live["state"], live["connected"]) == ("LISTENING", True)
+    assert live["history"] == stored["history"]
+    assert set(fresh) == set(stored) == set(live)
+
+
+@scene()
+async def test_closing_tells_everybody(desk: Desk) -> None:
+    peers = [(await join(desk))[2] for _ in range(3)]
+    await desk.sessions.close()
+    assert [peer.error.code for peer in peers if peer.error] == ["shutting_down"] * 3

@@ -1,0 +1,74 @@
+import stat
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.settings import Settings
+from app.tickets import Forbidden, Tickets, Unknown, signing_secret
+from tests.unit.doubles import Wall
+
+
+def tickets(clock: Wall | None = None, secret: str = "one", **settings: object) -> Tickets:
+    return Tickets(Settings(_env_file=None, secret=secret, **settings), clock or Wall())  # type: ignore[arg-type]
+
+
+def test_a_ticket_is_known_again_without_being_kept() -> None:
+    ticket = tickets().issue()
+    tickets().check(ticket.session_id, ticket.token)
+    with pytest.raises(Forbidden):
+        tickets(secret="two").check(ticket.session_id, ticket.token)
+
+
+def test_no_two_are_alike() -> None:
+    desk = tickets()
+    assert len({desk.issue().session_id for _ in range(1000)}) == 1000
+
+
+@given(st.text(max_size=200), st.text(max_size=200))
+def test_nothing_else_is_let_in(session_id: str, token: str) -> None:
+    desk = tickets()
+    ticket = desk.issue()
+    for pair in ((session_id, token), (ticket.session_id, token), (session_id, ticket.token)):
+        with pytest.raises(Forbidden):
+            desk.check(*pair)
+
+
+def test_an_id_grows_old() -> None:
+    clock = Wall()
+    desk = tickets(clock, session_ttl_s=100)
+    ticket = desk.issue()
+    assert ticket.expires_at == pytest.approx(time.time() + 100, abs=5)
+    clock.later_s = 90
+    desk.check_age(ticket.session_id)
+    clock.later_s = 101
+    with pytest.raises(Unknown):
+        desk.check_age(ticket.session_id)
+
+
+def test_an_erased_id_opens_nothing() -> None:
+    desk = tickets()
+    ticket = desk.issue()
+    desk.void(ticket.session_id)
+    with pytest.raises(Unknown):
+        desk.check(ticket.session_id, ticket.token)
+    with pytest.raises(Forbidden):
+        desk.check(ticket.session_id, "guessed")
+
+
+def test_the_secret_is_made_once_and_kept_private(tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, data_dir=tmp_path / "data")  # type: ignore[call-arg]
+    first = signing_secret(settings)
+    assert signing_secret(settings) == first
+    assert len(first) >= 32
+    assert stat.S_IMODE((tmp_path / "data" / "secret").stat().st_mode) == 0o600
+    other = Settings(_env_file=None, data_dir=tmp_path / "other")  # type: ignore[call-arg]
+    assert signing_secret(other) != first
+
+
+def test_a_broken_secret_is_named(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("short\n")
+    with pytest.raises(ValueError, match="secret holds no signing key"):
+        signing_secret(Settings(_env_file=None, data_dir=tmp_path))  # type: ignore[call-arg]
