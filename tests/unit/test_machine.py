@@ -1,0 +1,82 @@
+"""Every row of the state table, and everything it refuses."""
+
+from itertools import product
+from typing import get_args
+
+import pytest
+
+from app import events
+from app.effects import EFFECTS
+from app.events import Happening, State
+from app.machine import TRANSITIONS, Effect, IllegalTransition, transition
+
+SAMPLES: dict[str, Happening] = {
+    "session_started": events.SessionStarted(greeting=True, resumed=False),
+    "speech_onset": events.SpeechOnset(at_ms=0),
+    "onset_dismissed": events.OnsetDismissed(kind="noise"),
+    "barge_in": events.BargeIn(at_ms=0),
+    "turn_reopened": events.TurnReopened(at_ms=0),
+    "turn_ended": events.TurnEnded(turn=1, revision=1, text="hello"),
+    "prompted": events.Prompted(line="greeting"),
+    "first_audio_ready": events.FirstAudioReady(generation=1),
+    "reply_empty": events.ReplyEmpty(generation=1),
+    "disconnected": events.Disconnected(reason="lost"),
+    "interrupt": events.Interrupt(),
+    "playback_progress": events.PlaybackProgress(generation=1, played_ms=1),
+    "playback_done": events.PlaybackDone(generation=1, played_ms=1),
+    "playback_stopped": events.PlaybackStopped(generation=1, played_ms=1),
+    "text": events.Text(text="hello"),
+    "stop": events.Stop(),
+}
+STATES = get_args(State)
+# The design's table: state, event, next state, and an effect that must be among those carried out.
+DESIGN = [
+    ("IDLE", "session_started", "LISTENING", Effect.GREET),
+    ("LISTENING", "speech_onset", "LISTENING", Effect.MARK_TURN),
+    ("LISTENING", "turn_ended", "THINKING", Effect.START_REPLY),
+    ("LISTENING", "first_audio_ready", "SPEAKING", Effect.RELEASE),  # the greeting
+    ("THINKING", "first_audio_ready", "SPEAKING", Effect.RELEASE),
+    ("THINKING", "turn_reopened", "LISTENING", Effect.WITHDRAW),
+    ("SPEAKING", "speech_onset", "SPEAKING", Effect.DUCK),
+    ("SPEAKING", "onset_dismissed", "SPEAKING", Effect.UNDUCK),
+    ("SPEAKING", "barge_in", "INTERRUPTED", Effect.STOP_PLAYBACK),
+    ("SPEAKING", "interrupt", "INTERRUPTED", Effect.STOP_PLAYBACK),
+    ("INTERRUPTED", "playback_stopped", "LISTENING", Effect.RECORD),
+    ("SPEAKING", "playback_done", "LISTENING", Effect.RECORD),
+    ("LISTENING", "disconnected", "IDLE", Effect.END),
+    ("THINKING", "disconnected", "IDLE", Effect.END),
+    ("SPEAKING", "disconnected", "IDLE", Effect.END),
+    ("INTERRUPTED", "disconnected", "IDLE", Effect.END),
+]
+
+
+@pytest.mark.parametrize(("state", "event", "after", "effect"), DESIGN)
+def test_the_rows_of_the_design(state: State, event: str, after: State, effect: Effect) -> None:
+    reached, effects = transition(state, SAMPLES[event])
+    assert reached == after
+    assert effect in effects
+
+
+@pytest.mark.parametrize(("state", "event"), sorted(set(product(STATES, SAMPLES)) - set(TRANSITIONS)))
+def test_what_the_table_does_not_allow_is_an_error(state: State, event: str) -> None:
+    with pytest.raises(IllegalTransition, match=f"{event} is not allowed while {state}"):
+        transition(state, SAMPLES[event])
+
+
+def test_every_event_of_the_union_is_in_the_table_and_every_effect_is_carried_out() -> None:
+    assert {kind.model_fields["type"].default for kind in get_args(Happening)} == set(SAMPLES)
+    assert {event for _, event in TRANSITIONS} == set(SAMPLES)
+    assert set(EFFECTS) == set(Effect)
+    assert {effect for _, effects in TRANSITIONS.values() for effect in effects} == set(Effect)
+
+
+def test_the_alias_of_interrupt_is_the_same_event() -> None:
+    assert transition("SPEAKING", events.Interrupt(type="audio_interrupt")) == transition("SPEAKING", events.Interrupt())
+
+
+def test_nothing_is_heard_after_a_session_ends() -> None:
+    leaving = [(state, event) for (state, event), (after, _) in TRANSITIONS.items() if after == "IDLE"]
+    for state, event in leaving:
+        effects = TRANSITIONS[state, event][1]
+        silenced = {Effect.WITHDRAW, Effect.STOP_PLAYBACK} & set(effects)
+        assert silenced or state == "INTERRUPTED", (state, event)

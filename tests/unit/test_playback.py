@@ -1,0 +1,81 @@
+"""The ledger: which words were heard at which millisecond."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.playback import Ledger, spread_words
+
+SCRIPT = [("One two three.", 900.0), ("Four five.", 600.0)]
+
+
+def ledger(ended: bool = True) -> Ledger:
+    book = Ledger(generation=1)
+    for text, length in SCRIPT:
+        words = text.split()
+        book.begin_clause(text, book.sent_ms, length, [(word, (i + 1) * 300.0) for i, word in enumerate(words)])
+        book.send(length, now=0)
+    book.ended = ended
+    return book
+
+
+def test_a_word_is_heard_when_half_of_it_was_played() -> None:
+    expected = {0: "", 149: "", 151: "One", 751: "One two three.", 1049: "One two three.", 1051: "One two three. Four", 9000: None}
+    for played, text in expected.items():
+        book = ledger()
+        book.acknowledge(played, now=0)
+        assert book.heard_text() == (text if text is not None else "One two three. Four five.")
+
+
+def test_clauses_count_when_their_last_word_was_heard() -> None:
+    for played, count in {0: 0, 740: 0, 760: 1, 1340: 1, 1360: 2}.items():
+        book = ledger()
+        book.acknowledge(played, now=0)
+        assert book.heard_clauses() == count
+
+
+def test_acknowledgements_never_go_back_and_never_exceed_what_was_sent() -> None:
+    book = ledger()
+    for played in (500.0, 300.0, 99_999.0):
+        book.acknowledge(played, now=0)
+    assert book.heard_ms == 1500
+    assert not book.estimated
+
+
+def test_an_estimate_grows_from_the_last_acknowledgement_and_the_truth_replaces_it() -> None:
+    book = ledger(ended=False)
+    book.acknowledge(400, now=1000)
+    assert book.estimate(now=1250, delay_ms=120) == 650
+    assert book.estimated
+    book.acknowledge(520, now=1300)
+    assert (book.heard_ms, book.estimated) == (520, False)
+
+
+def test_without_any_acknowledgement_the_path_is_subtracted() -> None:
+    book = ledger(ended=False)
+    assert book.estimate(now=0, delay_ms=120) == 1380
+    assert book.estimate(now=200, delay_ms=120) == 1500
+
+
+def test_more_audio_of_a_clause_spreads_its_words_again() -> None:
+    book = Ledger(generation=1)
+    book.begin_clause("one two", 0, 200)
+    book.send(200, now=0)
+    book.extend_clause(200, 600)
+    assert book.clauses[0].end_ms == 800
+    assert book.clauses[0].word_ends == [400, 800]
+
+
+@given(st.text(alphabet="ab ", max_size=60), st.floats(0, 1e5), st.floats(1, 1e5))
+def test_spread_words_rise_and_end_at_the_end(text: str, start: float, length: float) -> None:
+    ends = spread_words(text, start, start + length)
+    assert len(ends) == len(text.split())
+    assert ends == sorted(ends)
+    assert not ends or abs(ends[-1] - (start + length)) < 1e-6 * (start + length)
+
+
+@given(st.lists(st.floats(0, 3000), max_size=20))
+def test_heard_text_is_always_a_beginning_of_what_was_said(played: list[float]) -> None:
+    book, whole = ledger(), "One two three. Four five."
+    for ms in played:
+        book.acknowledge(ms, now=0)
+        assert whole.startswith(book.heard_text())

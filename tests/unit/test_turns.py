@@ -1,0 +1,217 @@
+"""The turn-taking policy, fed window by window."""
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.settings import Settings
+from app.turns import (
+    WINDOW_MS,
+    Agent,
+    Ask,
+    Confirmed,
+    Dismissed,
+    Ended,
+    Onset,
+    Signal,
+    Turns,
+    is_backchannel,
+    is_wordless,
+    sounds_unfinished,
+)
+
+
+def policy(**settings: object) -> Turns:
+    return Turns(Settings(_env_file=None, **settings))  # type: ignore[arg-type]
+
+
+def feed(turns: Turns, voice_ms: float, agent: Agent = "silent", probability: float = 0.9, age_ms: float = 0.0) -> list[Signal]:
+    signals: list[Signal] = []
+    for _ in range(round(voice_ms / WINDOW_MS)):
+        signals += turns.window(probability, agent, age_ms)
+    return signals
+
+
+def hush(turns: Turns, ms: float, agent: Agent = "silent", age_ms: float = 0.0) -> list[Signal]:
+    return feed(turns, ms, agent, probability=0.02, age_ms=age_ms)
+
+
+def a_turn(turns: Turns, text: str = "How does it work?", complete: float = 0.95) -> list[Signal]:
+    feed(turns, 960)
+    hush(turns, 160)
+    turns.prepared(turns.revision, text, complete)
+    return hush(turns, 2000)
+
+
+def test_one_voiced_window_is_no_onset_and_two_are() -> None:
+    turns = policy()
+    assert feed(turns, 32) == []
+    hush(turns, 320)
+    assert feed(turns, 64) == [Onset(at_ms=352.0)]
+
+
+def test_a_pause_asks_for_preparation_once_and_speech_drops_it() -> None:
+    turns = policy()
+    feed(turns, 640)
+    assert hush(turns, 600) == [Ask.PREPARE]
+    assert feed(turns, 96)[:1] == [Ask.DROP]
+    assert turns.revision == 1
+    assert hush(turns, 160) == [Ask.PREPARE]
+    assert turns.revision == 2
+
+
+def test_a_stale_revision_ends_nothing() -> None:
+    turns = policy()
+    feed(turns, 640)
+    hush(turns, 160)
+    feed(turns, 320)
+    hush(turns, 160)
+    assert turns.prepared(1, "How does it", 0.99) == []
+    assert hush(turns, 3000) == []
+    assert turns.prepared(2, "How does it work?", 0.99) == [Ended(1, 2, "How does it work?")]
+
+
+@pytest.mark.parametrize(("complete", "least", "most"), [(0.95, 192, 224), (0.5, 600, 900), (0.0, 1600, 1632)])
+def test_the_less_complete_a_turn_sounds_the_longer_it_may_pause(complete: float, least: float, most: float) -> None:
+    turns = policy()
+    feed(turns, 960)
+    hush(turns, 128)
+    signals = turns.prepared(1, "How does it work?", complete)
+    waited = 128.0
+    while not signals:
+        signals = hush(turns, WINDOW_MS)
+        waited += WINDOW_MS
+    assert least <= waited <= most
+    assert signals == [Ended(1, 1, "How does it work?")]
+
+
+def test_noise_without_words_opens_no_turn_for_the_agent() -> None:
+    for text in ("", "Hmm.", "Mm-hmm."):
+        turns = policy()
+        feed(turns, 320)
+        hush(turns, 160)
+        assert turns.prepared(1, text, 0.9) == [Dismissed("noise")]
+        assert not turns.open
+
+
+def test_a_turn_that_never_ends_is_ended_by_force() -> None:
+    turns = policy(max_turn_s=5)
+    assert Ask.PREPARE in feed(turns, 5100)
+    assert turns.prepared(turns.revision, "and so on and", 0.0) == [Ended(1, 1, "and so on and")]
+
+
+def test_captions_are_asked_for_while_the_user_speaks() -> None:
+    assert feed(policy(partial_every_ms=600), 2000).count(Ask.PARTIAL) == 3
+
+
+def test_a_backchannel_is_dismissed_and_real_words_are_confirmed() -> None:
+    for text, kind in (("Mm-hmm.", "backchannel"), ("Yeah, right.", "backchannel"), ("", "noise")):
+        turns = policy()
+        assert isinstance(feed(turns, 64, "speaking")[0], Onset)
+        assert Ask.IDENTIFY in feed(turns, 320, "speaking")
+        assert turns.words(turns.burst_ms, text, "speaking", 5000) == []
+        assert hush(turns, 256, "speaking") == [Dismissed(kind)]  # type: ignore[arg-type]
+    turns = policy()
+    feed(turns, 384, "speaking", age_ms=5000)
+    assert turns.words(turns.burst_ms, "What about", "speaking", 5000) == [Confirmed(0.0, reopens=False)]
+    assert turns.open
+
+
+def test_a_long_backchannel_becomes_an_interruption() -> None:
+    turns = policy(backchannel_ms=700)
+    feed(turns, 384, "speaking", age_ms=5000)
+    assert turns.words(turns.burst_ms, "Yeah", "speaking", 5000) == []
+    assert any(isinstance(signal, Confirmed) for signal in feed(turns, 640, "speaking", age_ms=5000))
+
+
+def test_a_short_command_over_the_agent_is_confirmed_after_it_ended() -> None:
+    turns = policy()
+    feed(turns, 256, "speaking", age_ms=5000)
+    hush(turns, 256, "speaking", age_ms=5000)
+    assert turns.words(turns.burst_ms, "Stop.", "speaking", 5000) == [Confirmed(0.0, reopens=False)]
+    assert Ask.PREPARE in hush(turns, 64)
+
+
+def test_going_on_while_the_agent_thinks_reopens_the_turn() -> None:
+    turns = policy()
+    assert isinstance(a_turn(turns)[-1], Ended)
+    turns = policy()
+    feed(turns, 960)
+    hush(turns, 160)
+    turns.prepared(1, "How does it work?", 0.95)
+    hush(turns, 32)
+    began = turns.start_ms
+    signals = feed(turns, 320, "thinking")
+    assert [type(signal) for signal in signals] == [Onset, Confirmed]
+    assert (turns.turn, turns.start_ms, turns.open) == (1, began, True)
+
+
+def test_speech_right_after_the_reply_began_reopens_and_later_speech_does_not() -> None:
+    for age, reopens in ((400.0, True), (4000.0, False)):
+        turns = policy()
+        feed(turns, 960)
+        hush(turns, 160)
+        turns.prepared(1, "How does it work?", 0.95)
+        hush(turns, 32)
+        feed(turns, 384, "speaking", age_ms=age)
+        [confirmed] = turns.words(turns.burst_ms, "I mean the model", "speaking", age)
+        assert isinstance(confirmed, Confirmed)
+        assert confirmed.reopens is reopens
+
+
+def test_what_was_said_over_the_agent_as_it_finished_is_a_plain_turn() -> None:
+    turns = policy()
+    feed(turns, 256, "speaking", age_ms=5000)
+    signals = feed(turns, 640, "silent")
+    assert turns.open
+    assert not [signal for signal in signals if isinstance(signal, Confirmed)]
+    assert Ask.PREPARE in hush(turns, 160)
+
+
+def test_half_duplex_hears_nothing_while_the_agent_speaks() -> None:
+    turns = policy(half_duplex=True)
+    assert feed(turns, 2000, "speaking") == []
+    assert feed(turns, 64, "silent") != []
+
+
+@pytest.mark.parametrize(
+    ("text", "unfinished"),
+    [
+        ("I want to", True),
+        ("I would like a coffee and", True),
+        ("Well, the thing is,", True),
+        ("What is the weather like?", False),
+        ("How does it work?", False),
+        ("Tell me about latency.", False),
+        ("I think that...", True),
+    ],
+)
+def test_unfinished_sentences_are_recognised(text: str, unfinished: bool) -> None:
+    assert sounds_unfinished(text) is unfinished
+
+
+def test_backchannels_and_sounds() -> None:
+    assert is_backchannel("Uh-huh, yeah.")
+    assert not is_backchannel("Yeah, but what about latency?")
+    assert not is_backchannel("")
+    assert is_wordless("Hmm...")
+    assert not is_wordless("No.")
+
+
+@given(st.lists(st.tuples(st.integers(1, 40), st.booleans(), st.sampled_from(["silent", "thinking", "speaking"])), max_size=20))
+def test_numbers_only_grow_and_every_ended_turn_had_an_onset(bursts: Iterable[tuple[int, bool, Agent]]) -> None:
+    turns, seen = policy(), []
+    for windows, voiced, agent in bursts:
+        before = (turns.turn, turns.now_ms)
+        for signal in feed(turns, windows * WINDOW_MS, agent, 0.9 if voiced else 0.02):
+            seen.append(signal)
+            if signal is Ask.PREPARE:
+                seen += turns.prepared(turns.revision, "a whole sentence here", 0.9)
+            if signal is Ask.IDENTIFY:
+                seen += turns.words(turns.burst_ms, "something else entirely", agent, 5000)
+        assert (turns.turn, turns.now_ms) >= before
+    ended = [signal.turn for signal in seen if isinstance(signal, Ended)]
+    assert ended == sorted(ended)
+    assert not ended or isinstance(seen[0], Onset)
