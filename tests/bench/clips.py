@@ -1,8 +1,9 @@
 """Recordings to measure with: a folder with `manifest.jsonl` (clips) and `scenarios.jsonl` (what to say over the agent)."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,11 @@ class Clip:
     text: str = ""
     pauses: tuple[tuple[float, float], ...] = ()
     row: dict[str, Any] = field(default_factory=dict, compare=False)
+    edited: Audio | None = field(default=None, compare=False)  # in place of the file
 
     @property
     def audio(self) -> Audio:
-        return load(self.path)
+        return load(self.path) if self.edited is None else self.edited
 
     @property
     def seconds(self) -> float:
@@ -82,6 +84,35 @@ def clips(folder: Path, *kinds: str) -> list[Clip]:
     if not manifest.exists():
         raise FileNotFoundError(f"no manifest.jsonl in {folder}")
     return [_clip(folder, row) for row in _rows(manifest) if not kinds or row["kind"] in kinds]
+
+
+def with_pause(clip: Clip, seconds: float) -> Clip:
+    """The clip as one turn with a thinking pause: room tone put in at the quietest 60 ms of the middle third of its speech."""
+    audio, window = clip.audio, round(0.06 * RATE)
+    power = np.convolve(np.square(audio), np.ones(window), "valid")
+    third = (clip.speech_end - clip.speech_start) / 3
+    first = round((clip.speech_start + third) * RATE)
+    cut = first + int(np.argmin(power[first : first + round(third * RATE)])) + window // 2
+    quietest = int(np.argmin(power))
+    tone = np.resize(audio[quietest : quietest + window], round(seconds * RATE))
+    at = cut / RATE
+    return replace(
+        clip,
+        id=f"{clip.id}-p{1000 * seconds:.0f}",
+        kind="turn",
+        speech_end=clip.speech_end + seconds,
+        pauses=((at, at + seconds),),
+        edited=np.concatenate([audio[:cut], tone, audio[cut:]]),
+    )
+
+
+def paused_turns(folder: Path, count: int) -> list[Clip]:
+    """Turns with pauses in them: the folder's own, and commands with a pause put in, up to `count` pauses of 0.4 to 1.2 s."""
+    found = [clip for clip in clips(folder, "turn") if clip.pauses]
+    missing = count - sum(0.4 <= round(b - a, 3) <= 1.2 for clip in found for a, b in clip.pauses)
+    lengths = cycle((0.4, 0.6, 0.8, 1.0, 1.2))
+    made = (with_pause(clip, next(lengths)) for clip in cycle(clips(folder, "command")))
+    return found + list(islice(made, max(0, missing)))
 
 
 def scenarios(folder: Path) -> list[Scenario]:

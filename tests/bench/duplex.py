@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.bench.client import Call
-from tests.bench.clips import Clip, Scenario, clips, scenarios
+from tests.bench.clips import Clip, Scenario, clips, paused_turns, scenarios
 from tests.bench.report import judge, percentile, share
 from tests.bench.score import HOP_S, Kind, Recorded, UserEvent, panel, paused_takeovers, takeover
 from tests.bench.server import serve
@@ -134,11 +134,10 @@ def takeovers(recorded: Recorded, before: bool) -> list[bool]:
 async def run(args: Namespace) -> dict[str, Any]:
     everything = clips(args.data)
     sentences = [c for c in everything if c.kind in ("question", "command", "open_question")]
-    paused = [c for c in everything if c.kind == "turn" and c.pauses]
     overlaps = plan(everything, scenarios(args.data), args.events)
     async with serve(args) as server:
         turns = await hold(server.url, args, "turns", sentences[: max(args.events, 1) * 2], turn, HOP_S)
-        pauses = await hold(server.url, args, "pauses", paused, turn, HOP_S)
+        pauses = await hold(server.url, args, "pauses", paused_turns(args.data, args.events), turn, HOP_S)
         overs = await hold(server.url, args, "overlaps", overlaps, over, HOP_S)
     figures = {
         **panel([take.recorded for take in (*turns, *overs)]),

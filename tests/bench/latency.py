@@ -4,7 +4,7 @@ import math
 from argparse import Namespace
 from typing import Any
 
-from tests.bench.clips import clips
+from tests.bench.clips import clips, paused_turns
 from tests.bench.report import judge, percentile, share
 from tests.bench.score import paused_takeovers
 from tests.bench.server import serve
@@ -21,10 +21,9 @@ PAUSE_S = (0.4, 1.2)  # the pauses that must be held
 
 async def run(args: Namespace) -> dict[str, Any]:
     sentences = clips(args.data, "question", "command", "open_question")
-    paused = [clip for clip in clips(args.data, "turn") if clip.pauses]
     async with serve(args) as server:
         takes = await hold(server.url, args, "latency", sentences, turn)
-        pauses = await hold(server.url, args, "pauses", paused, turn)
+        pauses = await hold(server.url, args, "pauses", paused_turns(args.data, args.events), turn)
     answers = answer_latencies(takes)
     answered = [ms for ms in answers if math.isfinite(ms)]
     held = [verdict for take in pauses for verdict in paused_takeovers(take.recorded, *PAUSE_S)]

@@ -88,7 +88,7 @@ def paused_takeovers(recorded: Recorded, shortest: float, longest: float) -> lis
         first_start(recorded.agent, a, b + RESUME_S) is not None
         for event in recorded.events
         for a, b in event.pauses
-        if shortest <= b - a <= longest
+        if shortest <= round(b - a, 3) <= longest
     ]
 
 

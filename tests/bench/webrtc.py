@@ -106,7 +106,7 @@ class WebRtcCall(Call):
     def played(self, now: float) -> float:
         cycle_ms = CYCLE * 1000 / RATE
         ahead = ((self.speaker.position(now, 0) or 0.0) - self._begins + cycle_ms / 2) % cycle_ms - cycle_ms / 2
-        return round(min(max(0.0, ahead), self._length.get(self.generation, ahead)), 1)
+        return round(max(0.0, min(ahead, self._length.get(self.generation, ahead))), 1)
 
     def silence(self, now: float, generation: int) -> None:
         self.speaker.set_gain(now, 0.0)
