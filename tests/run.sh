@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Everything that proves Parley, on a fresh machine: installs what is missing, checks types and style, runs all tests.
+# Arguments go to pytest: `bash tests/run.sh tests/unit`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+missing=()
+command -v chromium >/dev/null || missing+=(chromium fonts-dejavu-core)
+command -v redis-server >/dev/null || missing+=(redis-server)
+command -v flite >/dev/null || missing+=(flite)
+if ((${#missing[@]})); then
+  root=()
+  ((EUID == 0)) || root=(sudo)
+  "${root[@]}" apt-get update -qq
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+python=${PYTHON:-.venv/bin/python}
+[[ -x $python ]] || python3 -m venv .venv
+"$python" -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+export OPENBLAS_NUM_THREADS=1 HF_HUB_OFFLINE=1 GRADIO_ANALYTICS_ENABLED=False
+
+"$python" -m services.weights
+"$python" -m ruff check .
+"$python" -m ruff format --check .
+"$python" -m mypy
+"$python" -m pytest "$@"
