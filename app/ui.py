@@ -4,6 +4,7 @@ and everything urgent live in ui/parley.js; nothing here is waited for."""
 from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
+from itertools import count
 from statistics import quantiles
 
 import gradio as gr
@@ -41,6 +42,7 @@ REPLY_SPANS = {
 }
 STOP_SPANS = {"duck": "Turned down", "confirmed": "Interruption sure", "flushed": "Sound dropped", "silent": "Silence"}
 LINK = '<p id="parley-link" role="status">Not connected</p><p id="parley-notice" role="alert"></p>'  # written by parley.js
+_views = count()
 LABEL_WIDTH, BAR_WIDTH, VALUE_WIDTH, ROW_HEIGHT = 108, 180, 36, 22  # units of the drawing
 
 
@@ -62,9 +64,11 @@ def render_state(state: State) -> str:
 
 
 def render_caption(text: str, final: bool) -> str:
+    """`data-view` is new with each view: by it the page's script sees whether views still arrive."""
+    view = next(_views)
     if not text:
-        return '<p class="caption empty">Your words appear here while you speak.</p>'
-    return f'<p class="caption" data-final="{str(final).lower()}">{escape(text)}</p>'
+        return f'<p class="caption empty" data-view="{view}">Your words appear here while you speak.</p>'
+    return f'<p class="caption" data-view="{view}" data-final="{str(final).lower()}">{escape(text)}</p>'
 
 
 def render_transcript(turns: Sequence[Turn]) -> str:
@@ -204,7 +208,10 @@ def build(stream: Stream) -> gr.Blocks:
 
 def mount(app: FastAPI, page: gr.Blocks, path: str) -> None:
     """Serves the page under `path` of `app`, fenced in."""
-    gr.mount_gradio_app(app, page, path, ssr_mode=False, show_api=False, app_kwargs={"middleware": [Middleware(Fence)]})
+    middleware = [Middleware(Fence)]
+    gr.mount_gradio_app(
+        app, page, path, ssr_mode=False, show_error=False, show_api=False, app_kwargs={"middleware": middleware}
+    )
 
 
 class Fence:

@@ -9,7 +9,9 @@
   const CONNECT_MS = 12000; // from the microphone's consent to `ready`
   const RETRY_MS = [500, 1000, 2000, 4000, 8000]; // the last one repeats
   const PATH_MS = 120; // assumed from server to ear where the browser gives no RTP time
+  const VIEW_MS = 3000; // for the page's view to follow after a reconnection
   const STORE = "parley-session";
+  const GO_ON = "parley-go-on"; // set across a reload that is to start by itself
   const STALE = new Set(["unknown_session", "wrong_token", "deleted"]); // a kept session that is no good any more
   const WORDS = {
     NotAllowedError: "The browser does not let this page use the microphone. Allow it in the address bar, then press Start.",
@@ -33,6 +35,7 @@
   let peer = null; // {pc, channel}: the connection in use
   let microphone = null; // the newest stream: the component uses no other
   let componentOpen = false; // the component takes itself for connected, so its button stops
+  let shownBefore; // the view on the page when the connection was lost
   let playing = null; // the reply being heard: {generation, rtp, ms, at, end, progressAt}
 
   const element = (id) => document.getElementById(`parley-${id}`);
@@ -100,6 +103,15 @@
     watchConnect();
   }
 
+  const shown = () => document.querySelector("#parley-caption [data-view]")?.dataset.view;
+
+  // Gradio does not take up its own event stream again after an outage or a restart of the server: only a reload does.
+  function checkView() {
+    if (!isLive() || shown() !== shownBefore) return;
+    sessionStorage.setItem(GO_ON, "1");
+    location.reload();
+  }
+
   function watchConnect() {
     clearTimeout(connectTimer);
     connectTimer = setTimeout(() => (attempt > 0 ? retry() : hangUp(WORDS.unreachable)), CONNECT_MS);
@@ -110,6 +122,7 @@
     clearTimeout(retryTimer);
     drop();
     tell(WORDS.lost);
+    if (attempt === 0) shownBefore = shown();
     const wait = RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)] * (0.75 + Math.random() / 2);
     attempt += 1;
     setLink("lost", "Connection lost");
@@ -186,6 +199,7 @@
     ready() {
       clearTimeout(connectTimer);
       clearInterval(startTimer);
+      if (attempt > 0) setTimeout(checkView, VIEW_MS);
       attempt = 0;
       store({ ...storedSession(), begun: true });
       tell("");
@@ -309,6 +323,9 @@
       if (obstacle) {
         element("start").disabled = true;
         tell(WORDS[obstacle]);
+      } else if (sessionStorage.getItem(GO_ON)) {
+        sessionStorage.removeItem(GO_ON);
+        window.parley.start();
       } else if (storedSession()?.begun) tell(WORDS.resumable);
     },
     start() {
