@@ -53,4 +53,5 @@ def compose(settings: Settings, services: Services) -> FastAPI:
     api.allow_origins(app, settings)
     app.include_router(api.router(sessions, line, store, readiness, settings))
     app.include_router(socket.router(sessions, settings))
-    return gr.mount_gradio_app(app, page, path="/", show_error=False, show_api=False)
+    gr.mount_gradio_app(app, page, path="/", show_error=False, show_api=False)
+    return app

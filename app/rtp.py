@@ -41,7 +41,7 @@ def shorten_jitter_buffer(pc: RTCPeerConnection) -> bool:
     """Hands arriving audio on at once. False when aiortc has changed and the buffer stays as it is."""
     for receiver in pc.getReceivers():
         buffer = getattr(receiver, "_RTCRtpReceiver__jitter_buffer", None)
-        if not hasattr(buffer, "_prefetch"):
+        if buffer is None or not hasattr(buffer, "_prefetch"):
             log.warning("the jitter buffer of this aiortc is not known: sound arrives up to 80 ms later")
             return False
         buffer._prefetch = PREFETCH

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AliasChoices, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-
 PREFIX = "PARLEY_"  # of environment variables
 
 

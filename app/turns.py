@@ -27,7 +27,9 @@ _OPEN_ENDS = frozenset(
     "is are was were am be".split()
 )
 # ... and after one of these only a question has ("What is it like?").
-_OPEN_STATEMENTS = frozenset("to of in on at for with from by about as than like into that who this between i well then also".split())
+_OPEN_STATEMENTS = frozenset(
+    "to of in on at for with from by about as than like into that who this between i well then also".split()
+)
 
 
 def words_of(text: str) -> list[str]:

@@ -10,13 +10,13 @@ Errors: `ServiceError` is the only exception an implementation may raise to its 
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 HEARING_RATE = 16_000  # Hz: what the models listen to
-SPEAKING_RATE = 48_000  # Hz: what leaves for the listener
+SPEAKING_RATE: Final = 48_000  # Hz: what leaves for the listener
 VAD_WINDOW = 512  # samples at HEARING_RATE: 32 ms, Silero's window
 
 Pcm = NDArray[np.int16]  # mono, shape (samples,)
