@@ -64,7 +64,7 @@ def draw(rows: list[Figures], title: str, out: Path) -> None:
     axes.set_title(title)
     axes.margins(x=0.12)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="lower right")
+    axes.legend(loc="upper right")
     figure.savefig(out, dpi=150)
 
 

@@ -170,7 +170,7 @@ class Session:
             self.tell(StateChanged(state=self.state, previous=before, reason=event.type, at_ms=at))
         for effect in effects:
             EFFECTS[effect](self, event)
-        if self.state != before and self.journal is not None:
+        if self.journal is not None:
             self.journal.changed(self)
         reply = self.speaking.reply
         if isinstance(event, OnsetDismissed) and self.state == "THINKING" and reply is not None and reply.first_sound.is_set():

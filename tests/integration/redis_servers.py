@@ -5,8 +5,7 @@ import contextlib
 import os
 import shutil
 import signal
-import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,21 @@ def settings(data_dir: Path, redis_url: str = "", **others: Any) -> Settings:
     return Settings(_env_file=None, data_dir=data_dir, redis_url=redis_url, **others)
 
 
-async def answering(client: Redis, limit_s: float = 10.0) -> None:
+async def becomes(condition: Callable[[], bool | Awaitable[bool]], limit_s: float = 15.0) -> None:
+    """Waits until it holds; TimeoutError after `limit_s`."""
     async with asyncio.timeout(limit_s):
         while True:
-            with contextlib.suppress(RedisError, OSError):
-                if await client.ping():
-                    return
+            holds = condition()
+            if holds if isinstance(holds, bool) else await holds:
+                return
             await asyncio.sleep(0.02)
+
+
+async def answers(client: Redis) -> bool:
+    try:
+        return bool(await client.ping())
+    except (RedisError, OSError):
+        return False
 
 
 class DebianRedis:
@@ -41,12 +48,12 @@ class DebianRedis:
         self.url = f"unix://{self.socket}"
         self._command = [program, "--unixsocket", str(self.socket), "--dir", str(folder), "--save", "", "--appendonly", "yes"]
         self._command += ["--appendfsync", "always", "--logfile", str(folder / "redis.log"), *(options or ("--port", "0"))]
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        self._process = subprocess.Popen(self._command)
+        self._process = await asyncio.create_subprocess_exec(*self._command)
         async with self.admin() as client:
-            await answering(client)
+            await becomes(lambda: answers(client))
 
     def admin(self) -> Redis:
         return Redis(unix_socket_path=str(self.socket), socket_timeout=20)
@@ -61,16 +68,16 @@ class DebianRedis:
     async def kill(self) -> None:
         self.signal(signal.SIGKILL)
         assert self._process is not None
-        await asyncio.to_thread(self._process.wait)
+        await self._process.wait()
 
     async def restore(self) -> None:
         """Running again after `kill`."""
         await self.start()
 
     async def close(self) -> None:
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None and self._process.returncode is None:
             self._process.kill()
-            await asyncio.to_thread(self._process.wait)
+            await self._process.wait()
 
 
 class Embedded:
@@ -98,7 +105,7 @@ class Embedded:
 
     async def restore(self) -> None:
         async with self.admin() as client:
-            await answering(client)
+            await becomes(lambda: answers(client))
 
     async def close(self) -> None: ...
 

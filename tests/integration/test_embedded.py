@@ -13,7 +13,7 @@ import pytest
 from app.embedded import EmbeddedServer
 from app.records import SessionRecord, StoreError
 from app.store import Store
-from tests.integration.redis_servers import settings
+from tests.integration.redis_servers import becomes, settings
 
 ROOT = Path(__file__).parents[2]
 APP = """
@@ -61,17 +61,15 @@ def processes_on(folder: Path) -> list[int]:
     found = []
     for proc in Path("/proc").iterdir():
         try:
-            if proc.name.isdigit() and str(folder).encode() in (proc / "cmdline").read_bytes() and int(proc.name) != os.getpid():
+            if (
+                proc.name.isdigit()
+                and str(folder).encode() in (proc / "cmdline").read_bytes()
+                and int(proc.name) != os.getpid()
+            ):
                 found.append(int(proc.name))
         except OSError:
             continue  # has ended meanwhile
     return found
-
-
-async def all_end(folder: Path, limit_s: float = 10.0) -> None:
-    async with asyncio.timeout(limit_s):
-        while processes_on(folder):
-            await asyncio.sleep(0.02)
 
 
 async def test_the_server_ends_with_the_app(tmp_path: Path) -> None:
@@ -80,7 +78,7 @@ async def test_the_server_ends_with_the_app(tmp_path: Path) -> None:
         assert processes_on(tmp_path)
         modes = {name: (tmp_path / "store" / name).stat().st_mode & 0o777 for name in (".", "server.sock")}
         assert modes == {".": 0o700, "server.sock": 0o700}, "nobody else may connect"
-    await all_end(tmp_path)
+    await becomes(lambda: not processes_on(tmp_path))
 
 
 async def test_killed_apps_leave_no_server_and_lose_nothing_that_was_written(tmp_path: Path) -> None:
@@ -90,7 +88,7 @@ async def test_killed_apps_leave_no_server_and_lose_nothing_that_was_written(tmp
         await printed(app, 3)
         app.kill()
         written = max(written, await asyncio.to_thread(last_printed, app))
-        await all_end(tmp_path)
+        await becomes(lambda: not processes_on(tmp_path))
     async with Store(settings(tmp_path)) as store:
         record = await store.claim("s", "test")
         assert record is not None and record.generation >= 3
@@ -118,7 +116,7 @@ async def test_a_server_that_was_left_behind_is_ended_first(tmp_path: Path, hung
         assert listener is not None and listener != server
         entries = [entry async for entry in store.read_log("s")]
         assert [entry["number"] for entry in entries][: written + 1] == list(range(written + 1))
-    await all_end(tmp_path)
+    await becomes(lambda: not processes_on(tmp_path))
 
 
 async def test_two_processes_on_one_folder_share_one_server(tmp_path: Path) -> None:
@@ -130,14 +128,12 @@ async def test_two_processes_on_one_folder_share_one_server(tmp_path: Path) -> N
         assert store.status.state == "ok"
         app.kill()
         await asyncio.to_thread(last_printed, app)
-        async with asyncio.timeout(10):
-            while server in processes_on(tmp_path):
-                await asyncio.sleep(0.02)
+        await becomes(lambda: server not in processes_on(tmp_path))
         store.save(SessionRecord(session_id="mine"))
         assert await store.drain(15), "the survivor must take the server's care over"
         assert EmbeddedServer(tmp_path / "store").listener() not in (None, server)
         assert await store.claim("s", "test") is not None
-    await all_end(tmp_path)
+    await becomes(lambda: not processes_on(tmp_path))
 
 
 async def test_a_folder_with_a_very_long_name_works(tmp_path: Path) -> None:
@@ -145,7 +141,7 @@ async def test_a_folder_with_a_very_long_name_works(tmp_path: Path) -> None:
     async with Store(settings(folder)) as store:
         store.save(SessionRecord(session_id="s"))
         assert await store.drain(5)
-    await all_end(folder)
+    await becomes(lambda: not processes_on(folder))
 
 
 async def test_without_any_server_the_store_says_so_and_takes_everything(tmp_path: Path) -> None:
@@ -169,4 +165,4 @@ async def test_a_server_that_can_not_start_is_named_with_its_log(tmp_path: Path)
     async with Store(settings(tmp_path)) as store:
         assert store.status.state == "degraded"
         assert "server.log" in store.status.reason
-    await all_end(tmp_path)
+    await becomes(lambda: not processes_on(tmp_path))

@@ -2,7 +2,6 @@
 
 import asyncio
 import datetime
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from cryptography.x509.oid import NameOID
 from app.redisurl import connect
 from app.store import Store
 from tests.bench.server import free_port
-from tests.integration.redis_servers import DebianRedis, settings
+from tests.integration.redis_servers import DebianRedis, becomes, settings
 
 
 async def assert_works(url: str, tmp_path: Path) -> None:
@@ -47,7 +46,9 @@ async def test_tls(tmp_path: Path) -> None:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + datetime.timedelta(days=1))
+        x509.CertificateBuilder(
+            name, name, key.public_key(), x509.random_serial_number(), now, now + datetime.timedelta(days=1)
+        )
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
@@ -72,12 +73,13 @@ async def test_sentinel(tmp_path: Path) -> None:
     await server.start()
     config = tmp_path / "sentinel.conf"
     config.write_text(f"port {watch}\nsentinel monitor main 127.0.0.1 {port} 1\n")
-    sentinel = subprocess.Popen(["redis-server", str(config), "--sentinel", "--logfile", str(tmp_path / "sentinel.log")])
+    command = ["redis-server", str(config), "--sentinel", "--logfile", str(tmp_path / "sentinel.log")]
+    sentinel = await asyncio.create_subprocess_exec(*command)
     try:
         await assert_works(f"redis+sentinel://127.0.0.1:{watch}/main/0", tmp_path)
     finally:
         sentinel.kill()
-        await asyncio.to_thread(sentinel.wait)
+        await sentinel.wait()
         await server.close()
 
 
@@ -89,14 +91,18 @@ async def test_cluster(tmp_path: Path) -> None:
     await server.start()
     async with server.admin() as admin:
         await admin.execute_command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
-        async with asyncio.timeout(10):
-            while b"cluster_state:ok" not in await admin.execute_command("CLUSTER", "INFO", NEVER_DECODE=True):
-                await asyncio.sleep(0.02)
+
+        async def ready() -> bool:
+            return b"cluster_state:ok" in await admin.execute_command("CLUSTER", "INFO", NEVER_DECODE=True)
+
+        await becomes(ready)
     await assert_works(f"redis+cluster://127.0.0.1:{port}", tmp_path)
     await server.close()
 
 
-@pytest.mark.parametrize("url", ["localhost:6379", "http://localhost", "redis+sentinel://localhost:26379", "redis://localhost:x"])
+@pytest.mark.parametrize(
+    "url", ["localhost:6379", "http://localhost", "redis+sentinel://localhost:26379", "redis://localhost:x"]
+)
 def test_a_url_that_can_not_be_one_is_refused_with_the_reason(url: str) -> None:
     with pytest.raises(ValueError, match=r"REDIS_URL|[Pp]ort"):
         connect(url)

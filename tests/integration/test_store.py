@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import json
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 from app.records import PendingReply, SessionRecord, StoreError
 from app.store import Store
 from services.base import Exchange
-from tests.integration.redis_servers import Backend, DebianRedis, Proxy, backend, settings
+from tests.integration.redis_servers import Backend, DebianRedis, Proxy, backend, becomes, settings
 
 RECORD = SessionRecord(
     session_id="s",
@@ -41,12 +41,6 @@ async def redis(tmp_path: Path) -> AsyncIterator[DebianRedis]:
 
 async def logged(store: Store, session_id: str = "s") -> list[dict[str, Any]]:
     return [entry async for entry in store.read_log(session_id)]
-
-
-async def becomes(condition: Callable[[], bool], limit_s: float = 15.0) -> None:
-    async with asyncio.timeout(limit_s):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 def number(store: Store, numbers: range, session_id: str = "s") -> None:
