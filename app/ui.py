@@ -54,7 +54,7 @@ def render(view: View) -> tuple[str, str, str, str, str]:
         render_caption(view["caption"], view["caption_final"]),
         render_transcript(turns),
         render_sources(turns[-1]["sources"] if turns else []),
-        render_latency([turn["latency"] for turn in turns]),
+        render_latency([turn["latency"] for turn in turns if turn["user"]]),
     )
 
 
@@ -113,13 +113,13 @@ def render_latency(turns: Sequence[dict[str, float]]) -> str:
     parts = []
     if replies:
         heads = [head for spans in replies if (head := _headline(spans)) is not None]
-        parts.append(_figure(heads[-1], "from your last sound to the first sound of the answer"))
+        parts.append(_figure(heads[-1], "from the end of your turn to the first sound of the answer"))
         parts.append(_waterfall(replies[-1], REPLY_SPANS))
         if len(heads) > 1:
             cuts = quantiles(heads, n=20, method="inclusive")
             parts.append(f"<p>{len(heads)} answers: half within {cuts[9]:.0f} ms, 95 % within {cuts[18]:.0f} ms.</p>")
     if stops:
-        parts.append(_figure(stops[-1]["silent"], "from your first sound to silence, at the last interruption"))
+        parts.append(_figure(stops[-1]["silent"], "from your last interruption to silence"))
         parts.append(_waterfall(stops[-1], STOP_SPANS))
     return f'<div class="latency">{"".join(parts)}</div>'
 
@@ -161,7 +161,7 @@ def build(stream: Stream) -> gr.Blocks:
         head=_head(),
         fill_width=True,
     ) as page:
-        gr.HTML("<header><h1>Parley</h1><p>A voice agent you can talk over.</p></header>")
+        gr.HTML("<header><h1>Parley</h1><p>A voice agent you can talk over.</p></header>", elem_id="parley-head", padding=False)
         with gr.Row(elem_id="parley-main"):
             with gr.Column(elem_id="parley-call"):
                 gr.HTML(LINK, elem_id="parley-status", padding=False)

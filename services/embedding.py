@@ -49,7 +49,7 @@ class Embedder(LocalService[_MiniLm]):
         return await asyncio.shield(task)  # whoever gives up does not take the other's answer away
 
     async def embed_all(self, texts: Sequence[str], progress: Callable[[int], object] = lambda done: None) -> Vectors:
-        """The vectors of texts (one at least), shape (len(texts), DIMENSIONS), at leisure. `progress` is told the number done since."""
+        """The vectors of texts (one at least), shape (len(texts), DIMENSIONS), at leisure. `progress` is told of each batch."""
         model, texts = self._loaded(), [plain(text) for text in texts]
 
         async def part(at: int) -> Vectors:

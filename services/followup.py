@@ -21,7 +21,18 @@ _OTHER = re.compile(r"\b(?:the )?(?:second|other|last|next) (?:one|thing|topic)\
 _OFFERED = re.compile(r"I can also tell you about ([^.?!]+)")
 _ABOUT = re.compile(r"^(?:and |but |so |okay |ok )*(?:what|how) about |^and ")
 _POINTING = re.compile(r"\b(?:it|its|that|this|they|them|their|those|these|one)\b")
-_LITTLE = 7  # words; a longer question says itself what it is about
+_SHORT = 7  # words; a longer question says itself what it is about
+_EMPTY = frozenset(  # words that say nothing of the subject
+    "a an and are at be but by can could did do does for from good how i if in is it its long many me mean much of often on "
+    "one or please so that the them then there these they this those to use used was we well were what what's when where which who why "
+    "will with work works would you your okay".split()
+)
+# Turns about the talking itself: what was spoken of before is still the subject.
+_ACT = re.compile(
+    r"(?:(?:thanks?|thank you|hello|hi|hey|ok|okay|yes|yeah|no|please|sorry|right|sure|great|stop|wait|hold on|pardon|what|huh|"
+    r"(?:a bit |a little |speak |talk |more )*(?:louder|quieter|softer|slower|slowly|faster|quickly)|slow down|speed up|speak up|"
+    r"(?:can you |could you )?(?:repeat|say|spell)(?: that| it)?(?: again)?|very much|a lot|so much)\s*)+"
+)
 
 
 def offer(title: str) -> str:
@@ -37,21 +48,23 @@ def asks_for_more(text: str) -> bool:
 def standalone(text: str, history: Sequence[Exchange]) -> str:
     """`text` as a query that can be understood without the turns before it."""
     said = plain(text)
-    before = next((exchange for exchange in reversed(history) if not _leans(plain(exchange.user))), None)
-    if before is None:
+    past = [exchange for exchange in history if not _ACT.fullmatch(plain(exchange.user))]
+    if not past:
         return text
-    offered = _OFFERED.findall(history[-1].heard)
+    offered = _OFFERED.findall(past[-1].heard)
     if offered and _OTHER.search(said):
         return str(offered[-1])
     if asks_for_more(said):
-        return f"{before.user} {text}" if _WHY.search(said) else before.user
+        before = standalone(past[-1].user, past[:-1])
+        return f"{before} {text}" if _WHY.search(said) else before
     if _leans(said):
-        return f"{_ABOUT.sub('', said)}. {before.user}"
+        return f"{_ABOUT.sub('', said)}. {standalone(past[-1].user, past[:-1])}"
     return text
 
 
 def _leans(said: str) -> bool:
-    """Whether a turn leans on the one before it."""
-    if _MORE.fullmatch(said) or _OTHER.search(said):
-        return True
-    return len(said.split()) <= _LITTLE and bool(_ABOUT.search(said) or _POINTING.search(said))
+    """Whether a turn only means something after the one before it."""
+    words = said.split()
+    if _ABOUT.search(said) or _OTHER.search(said):
+        return len(words) <= _SHORT
+    return bool(_POINTING.search(said)) and sum(word not in _EMPTY for word in words) <= 1

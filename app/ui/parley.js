@@ -3,7 +3,7 @@
 (() => {
   "use strict";
   const RTP_PER_MS = 48; // the RTP clock of Opus (RFC 7587, section 4.1)
-  const TICK_MS = 40; // how often playback is looked at
+  const TICK_MS = 20; // how often playback is looked at
   const PROGRESS_MS = 200;
   const START_MS = 1000; // until `start` is said again
   const CONNECT_MS = 12000; // from the microphone's consent to `ready`
@@ -213,7 +213,7 @@
     },
     playback_start(message) {
       endPlayback();
-      playing = { ...message, at: performance.now(), end: null, progressAt: 0 };
+      playing = { ...message, at: performance.now(), end: null, progressAt: -Infinity };
       audio().volume = 1;
       const source = played();
       const early = source === null || message.rtp === undefined ? 0 : ((message.rtp - source) | 0) / RTP_PER_MS;
@@ -267,7 +267,7 @@
     if (end !== null && ms >= end) {
       endPlayback();
       send({ type: "playback_done", generation, played_ms: ms, estimated });
-    } else if (performance.now() - progressAt >= PROGRESS_MS) {
+    } else if (ms > playing.ms && performance.now() - progressAt >= PROGRESS_MS) {
       playing.progressAt = performance.now();
       send({ type: "playback_progress", generation, played_ms: ms });
     }

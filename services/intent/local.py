@@ -1,6 +1,7 @@
 """Intent by logistic regression on sentence embeddings, trained at start from a readable file of examples."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +14,19 @@ from services.embedding import MODEL, Embedder, Vectors, plain
 from services.workers import Priority, Workers
 
 OUT_OF_SCOPE = "out_of_scope"
+QUESTION = "question"
 EXAMPLES = Path(__file__).with_name("intents.yaml")
 INVERSE_REGULARISATION = 10.0  # scikit-learn's C
 # Mean of the class probability and of the cosine to the nearest example; below it an utterance is out of scope. On CLINC-150
 # (12 intents x 20 examples, 60 out-of-scope utterances) it gives accuracy 0.98 with out-of-scope recall 0.95.
 MIN_BELONGING = 0.48
+# No set of examples covers what may be asked: what is unlike all of them but has the form of a question is one. Whether it can be
+# answered is for retrieval to tell.
+_ASKS = re.compile(
+    r"(?:who|whose|what|which|when|where|why|how|do|does|did|is|are|was|were|can|could|may|will|would|should|explain|describe|"
+    r"tell me (?:about|how|what|why|which|if)|i(?:'d| would) like to know|i (?:want|need) to know|i wonder)\b"
+)
+_PADDING = frozenset("okay ok so well um uh oh ah and but hey please yes no now just then sorry alright right parley".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +38,17 @@ class Model:
     bias: Vectors
     examples: Vectors
 
-    def classify(self, vector: Vectors) -> Intent:
+    def classify(self, vector: Vectors, asks: bool) -> Intent:
         logits = (vector @ self.weights + self.bias)[0]
         odds = np.exp(logits - logits.max())
         best = int(odds.argmax())
         probability = float(odds[best] / odds.sum())
         belonging = (probability + float((self.examples @ vector[0]).max())) / 2
-        if belonging < MIN_BELONGING:
-            return Intent(OUT_OF_SCOPE, 1 - belonging)
-        return Intent(str(self.names[best]), probability)
+        if belonging >= MIN_BELONGING:
+            return Intent(str(self.names[best]), probability)
+        if asks and QUESTION in self.names:
+            return Intent(QUESTION, belonging)
+        return Intent(OUT_OF_SCOPE, 1 - belonging)
 
 
 class LocalIntent:
@@ -58,7 +69,7 @@ class LocalIntent:
         """Reads the examples and trains (or loads) the model. Raises ServiceUnavailable when the file does not fit."""
         await self._embedder.warm()
         examples = read_examples(self._examples)
-        self._known = {plain(text): name for name, texts in examples.items() for text in texts}
+        self._known = {words(plain(text)): name for name, texts in examples.items() for text in texts}
         digest = hashlib.sha256(repr((sorted(self._known.items()), MODEL)).encode()).hexdigest()
         cached = self._cache_dir / f"intent-{digest[:16]}.npz"
         self._model = await self._workers.run(Priority.LOAD, _load, cached)
@@ -71,12 +82,23 @@ class LocalIntent:
 
     async def classify(self, text: str) -> Intent:
         """The intent of one utterance. An utterance that stands among the examples is known for certain."""
-        known = self._known.get(plain(text))
+        if self._model is None:
+            raise ServiceUnavailable("intent", "not loaded: call warm() first")
+        said = plain(text)
+        known = self._known.get(words(said)) or self._known.get(words(said, padded=False))
         if known is not None:
             return Intent(known, 1.0)
-        if self._model is None:
-            raise ServiceUnavailable("intent", "not warmed")
-        return self._model.classify(await self._embedder.embed(text))
+        return self._model.classify(await self._embedder.embed(text), asks=_ASKS.match(said) is not None)
+
+
+def words(said: str, padded: bool = True) -> str:
+    """The words of `said`, without the small ones around them unless `padded`: "okay, stop please" is "stop"."""
+    found = re.findall(r"[\w'’-]+", said)
+    while not padded and len(found) > 1 and found[0] in _PADDING:
+        found.pop(0)
+    while not padded and len(found) > 1 and found[-1] in _PADDING:
+        found.pop()
+    return " ".join(found)
 
 
 def read_examples(path: Path) -> dict[str, list[str]]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from services.base import HEARING_RATE, Audio, ServiceError, Transcript
 from services.local import LocalService, require_sound
-from services.stt.guards import trusted_text
+from services.stt.guards import loop_start, trusted_text
 from services.weights import fetch
 from services.workers import CORES, Priority
 
@@ -32,6 +32,7 @@ class _Whisper(NamedTuple):
     model: "Whisper"
     tokenizer: "Tokenizer"
     features: "FeatureExtractor"
+    first_timestamp: int  # token id of 0.00 s; the others follow
 
 
 class WhisperStt(LocalService[_Whisper]):
@@ -59,8 +60,9 @@ class WhisperStt(LocalService[_Whisper]):
         paths = [fetch(f"whisper-base/{file}", self._folder) for file in FILES]
         model = _Whisper(
             Whisper(str(paths[0].parent), device="cpu", compute_type="int8", intra_threads=1, inter_threads=CORES),
-            Tokenizer.from_file(str(paths[1])),
+            tokenizer := Tokenizer.from_file(str(paths[1])),
             FeatureExtractor(),
+            tokenizer.token_to_id("<|notimestamps|>") + 1,
         )
         _decode(model, np.zeros(HEARING_RATE, np.float32), "")
         return model
@@ -89,23 +91,30 @@ def _decode(model: _Whisper, audio: Audio, prompt: str) -> Transcript:
     window = np.zeros(int(min(max(seconds + TAIL_S, LEAST_WINDOW_S), WINDOW_S) * 100) * 160, np.float32)
     window[: len(audio)] = audio
     mel = np.ascontiguousarray(model.features(window, padding=0)[None], np.float32)
-    token = model.tokenizer.token_to_id
-    start = [token("<|startoftranscript|>"), token("<|en|>"), token("<|transcribe|>")]
-    if prompt:
-        words = model.tokenizer.encode(" " + prompt, add_special_tokens=False).ids[:PROMPT_TOKENS]
-        start = [token("<|startofprev|>"), *words, *start]
-    most = int(12 + 7 * seconds)  # tokens: fast speech has about five a second
-    # CTranslate2 generates at most min(max_length / 2, max_length - prompt) tokens (src/models/whisper.cc).
-    result = model.model.generate(
-        StorageView.from_array(mel),
-        [start],
-        beam_size=1,
-        max_length=max(2 * most, most + len(start)),
-        return_scores=True,
-        return_no_speech_prob=True,
-    )[0]
-    first = token("<|notimestamps|>") + 1
-    text = trusted_text(
-        result.sequences_ids[0], first, model.tokenizer.decode, seconds, result.no_speech_prob, result.scores[0]
-    )
+    heard = model.model.encode(StorageView.from_array(mel))
+    start = _prompt(model, prompt)
+    # A looping decoder goes on until it is stopped, so the first limit is tight: 8 tokens and 5 a second hold all but the fastest
+    # speech (270 clips needed at most 4.2 a second). Only what is then cut off and does not loop is decoded again.
+    for most in (int(8 + 5 * seconds), int(16 + 10 * seconds)):
+        # CTranslate2 generates at most min(max_length / 2, max_length - prompt) tokens (src/models/whisper.cc).
+        result = model.model.generate(
+            heard,
+            [start],
+            beam_size=1,
+            max_length=max(2 * most, most + len(start)),
+            return_scores=True,
+            return_no_speech_prob=True,
+        )[0]
+        ids = result.sequences_ids[0]
+        if len(ids) < most or loop_start(ids) is not None:
+            break
+    text = trusted_text(ids, model.first_timestamp, model.tokenizer.decode, seconds, result.no_speech_prob, result.scores[0])
     return Transcript(text, result.no_speech_prob)
+
+
+def _prompt(model: _Whisper, words: str) -> list[int]:
+    """Whisper's control tokens for English with timestamps, after the words it may expect."""
+    special = model.tokenizer.token_to_id
+    expected = model.tokenizer.encode(" " + words, add_special_tokens=False).ids[:PROMPT_TOKENS] if words else []
+    before = [special("<|startofprev|>"), *expected] if expected else []
+    return [*before, special("<|startoftranscript|>"), special("<|en|>"), special("<|transcribe|>")]

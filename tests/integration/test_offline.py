@@ -1,0 +1,45 @@
+"""At run time nothing is fetched from anywhere: a whole conversation over each transport, and no address but this machine's."""
+
+import ast
+import ipaddress
+from argparse import Namespace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.bench.clips import HERE, clips
+from tests.bench.client import dial
+from tests.bench.server import serve
+
+
+def own_addresses() -> set[str]:
+    return {address.address.partition("%")[0] for found in psutil.net_if_addrs().values() for address in found}
+
+
+def is_local(host: str | bytes | None) -> bool:
+    """Loopback, this machine's own interfaces (WebRTC offers them as candidates), a Unix socket, or a multicast name query."""
+    if not host or isinstance(host, bytes) or host.startswith("/") or host == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified or str(address) in own_addresses()
+
+
+@pytest.mark.parametrize("transport", ["websocket", "webrtc"])
+async def test_a_conversation_leaves_this_machine_alone(
+    transport: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = tmp_path / "addresses"
+    monkeypatch.setenv("WATCHED_ADDRESSES", str(record))
+    clip = clips(HERE, "utt")[0]
+    async with serve(Namespace(server=None), ["-m", "tests.integration.watched"], greeting=True) as server:
+        async with dial(server.url, transport) as call:
+            start = await call.play(clip)
+            await call.audible(after=start + clip.speech_end)
+    seen = [line.split(" ", 1) for line in record.read_text().splitlines()]
+    assert seen, "nothing was watched"
+    strangers = {f"{event} {host}" for event, host in seen if not is_local(ast.literal_eval(host))}
+    assert not strangers

