@@ -70,8 +70,14 @@ class DebianRedis:
         assert self._process is not None
         await self._process.wait()
 
+    async def end(self) -> None:
+        """As an orderly restart begins."""
+        self.signal(signal.SIGTERM)
+        assert self._process is not None
+        await self._process.wait()
+
     async def restore(self) -> None:
-        """Running again after `kill`."""
+        """Running again after `kill` or `end`."""
         await self.start()
 
     async def close(self) -> None:
@@ -102,6 +108,9 @@ class Embedded:
 
     async def kill(self) -> None:
         self.signal(signal.SIGKILL)
+
+    async def end(self) -> None:
+        self.signal(signal.SIGTERM)
 
     async def restore(self) -> None:
         async with self.admin() as client:
