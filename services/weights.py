@@ -22,7 +22,7 @@ from typing import BinaryIO
 
 import httpx
 from filelock import FileLock
-from tqdm import tqdm  # type: ignore[import-untyped]
+from tqdm import tqdm
 
 from services.base import ServiceUnavailable
 

@@ -17,7 +17,7 @@ from enum import IntEnum
 from queue import PriorityQueue
 from typing import Any, ParamSpec, TypeVar
 
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from services.base import ServiceUnavailable
 

@@ -62,7 +62,7 @@ class WhisperStt(LocalService[_Whisper]):
             Whisper(str(paths[0].parent), device="cpu", compute_type="int8", intra_threads=1, inter_threads=CORES),
             tokenizer := Tokenizer.from_file(str(paths[1])),
             FeatureExtractor(),
-            tokenizer.token_to_id("<|notimestamps|>") + 1,
+            _control(tokenizer, "notimestamps") + 1,
         )
         _decode(model, np.zeros(HEARING_RATE, np.float32), "")
         return model
@@ -114,7 +114,14 @@ def _decode(model: _Whisper, audio: Audio, prompt: str) -> Transcript:
 
 def _prompt(model: _Whisper, words: str) -> list[int]:
     """Whisper's control tokens for English with timestamps, after the words it may expect."""
-    special = model.tokenizer.token_to_id
-    expected = model.tokenizer.encode(" " + words, add_special_tokens=False).ids[:PROMPT_TOKENS] if words else []
-    before = [special("<|startofprev|>"), *expected] if expected else []
-    return [*before, special("<|startoftranscript|>"), special("<|en|>"), special("<|transcribe|>")]
+    ids = model.tokenizer.encode(" " + words, add_special_tokens=False).ids[:PROMPT_TOKENS] if words else []
+    before = ["startofprev"] if ids else []
+    controls = [_control(model.tokenizer, name) for name in (*before, "startoftranscript", "en", "transcribe")]
+    return [*controls[:-3], *ids, *controls[-3:]]
+
+
+def _control(tokenizer: "Tokenizer", name: str) -> int:
+    token = tokenizer.token_to_id(f"<|{name}|>")
+    if token is None:
+        raise ServiceError("stt", f"the tokenizer has no {name} token")
+    return token
