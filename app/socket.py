@@ -239,7 +239,7 @@ class Link:
         try:
             data = incoming.get("bytes")
             message = parse(incoming["text"]) if data is None else None
-            if not isinstance(message, Ping | None):
+            if not isinstance(message, Ping | AudioChunk | None):
                 self._active_at = self._now()
             match message:
                 case None:

@@ -172,6 +172,14 @@ def test_the_end_may_come_apart_from_the_frames() -> None:
     assert isinstance(listener.out[-1][1], AudioEnd)
 
 
+def test_a_stop_takes_the_end_with_it() -> None:
+    listener = Listener(Voice())
+    listener.pacer.end(AudioEnd(generation=1, ms=60.0))
+    listener.pacer.stop(1)
+    listener.run(until=1.0)
+    assert not listener.out
+
+
 def test_an_end_after_all_sound_is_passed_on_at_once() -> None:
     frames = [Frame(np.full(FRAME, 9, np.int16), 1, n, n * 20.0) for n in range(3)]
     listener = Listener(Voice())

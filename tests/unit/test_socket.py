@@ -14,8 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.events import PlaybackStop
+from app.session import Session
 from app.settings import Settings
 from app.socket import MISTAKES, OUTBOX, HideTokens, Link, same_origin
+from app.speaking import FRAME, Frame
 from app.tickets import Ticket
 from tests.unit.doubles import Desk, FakeWebSocket, pcm
 from tests.unit.test_wire import JSON, MESSAGES
@@ -268,6 +271,21 @@ async def test_after_an_interruption_nothing_of_the_reply_follows(desk: Desk) ->
 
 
 @scene()
+async def test_a_late_frame_of_a_stopped_reply_is_dropped(desk: Desk) -> None:
+    late = (Frame(np.full(FRAME, 9, np.int16), 1, n, n * 20.0) for n in range(1000))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Session, "speak", lambda session: next(late))
+        client = Client(desk)
+        await client.start()
+    await asyncio.sleep(1)
+    sent = len(client.audio())
+    assert sent > 40
+    desk.made[0].tell(PlaybackStop(generation=1))
+    await asyncio.sleep(1)
+    assert len(client.audio()) == sent
+
+
+@scene()
 async def test_acknowledgements_reach_the_session(desk: Desk) -> None:
     client = Client(desk)
     await client.start()
@@ -347,12 +365,13 @@ async def test_a_hundred_a_second_are_no_flood(desk: Desk) -> None:
 async def test_an_idle_connection_is_ended(desk: Desk) -> None:
     client = Client(desk)
     await client.start()
-    for _ in range(20):
+    for second in range(45):
         client.say({"type": "ping"})
         client.say(pcm(16000, 20, 0))
+        client.say({"type": "audio_chunk", "data": base64.b64encode(pcm(16000, 20, 0)).decode()})
+        if second == 20:
+            client.say({"type": "interrupt"})
         await asyncio.sleep(1)
-    client.say({"type": "interrupt"})
-    await asyncio.sleep(25)
     assert client.code is None
     assert (await client.ended(), client.code) == ("idle_timeout", 4408)
     assert asyncio.get_running_loop().time() == pytest.approx(50, abs=2)
