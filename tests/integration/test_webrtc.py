@@ -8,7 +8,9 @@ import pytest
 import pytest_asyncio
 from jiwer import wer
 
+from app import Settings
 from services.stt.local import WhisperStt
+from services.workers import Workers
 from tests.bench.client import Call, dial
 from tests.bench.clips import HERE, RATE, clips
 from tests.bench.score import segments
@@ -34,7 +36,7 @@ async def url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stt() -> AsyncIterator[WhisperStt]:
-    service = WhisperStt()
+    service = WhisperStt(Settings().weights_dir, Workers())
     await service.warm()
     yield service
     await service.close()
@@ -56,7 +58,9 @@ async def test_a_spoken_question_is_answered_and_the_answer_is_what_was_written(
         end = start + question.speech_end
         assert await call.audible(end) is not None
         await call.quiet(1.0)
-        sound = call.agent()[round(end * RATE) :]
+        sound = call.agent()
+        loud = [segment for segment in segments(sound) if segment[1] > end]
+        sound = sound[round((loud[0][0] - 0.2) * RATE) : round((loud[-1][1] + 0.2) * RATE)]
         written, heard = reply(call, start), (await stt.transcribe(sound, final=True)).text
         finals = [message for message in call.events("transcript") if message["final"]]
         told = call.events("agent_heard", end)
