@@ -12,14 +12,16 @@ import numpy as np
 from app.clock import Clock
 from app.events import BargeIn, Happening, OnsetDismissed, Prompted, SpeechOnset, TurnEnded, TurnReopened
 from app.latency import Spans
+from app.resample import Resampler
 from app.settings import Settings
-from app.turns import Agent, Ask, Confirmed, Dismissed, Ended, Onset, Signal, Turns, is_wordless
-from services.base import HEARING_RATE, VAD_WINDOW, Audio, Pcm, ServiceError, Services, ServiceUnavailable
+from app.turns import Agent, Ask, Confirmed, Dismissed, Ended, Onset, Signal, Turns, is_echo, is_wordless
+from services.base import HEARING_RATE, SPEAKING_RATE, VAD_WINDOW, Audio, Pcm, ServiceError, Services, ServiceUnavailable
 
 log = logging.getLogger(__name__)
 
 TAPE_S = 45  # seconds of audio kept: the longest turn, its pre-roll and a pause
 BACKLOG = 320  # windows waiting for voice detection (10 s); more than that is dropped, oldest first
+ECHO_MS = 1000.0  # the agent's voice may come back for so long after it was sent
 BURST_LEAD_MS = 200  # audio before a burst that goes with it to be identified
 
 
@@ -28,6 +30,10 @@ class Listener(Protocol):
 
     def agent(self) -> tuple[Agent, float]:
         """What the agent is doing, and for how many ms it has been audible in this reply."""
+        ...
+
+    def saying(self) -> str:
+        """The text of the reply that is being spoken."""
         ...
 
     def happened(self, event: Happening) -> None: ...
@@ -76,6 +82,10 @@ class Hearing:
         self._vocabulary = vocabulary  # words to expect
         self._turns = Turns(settings)
         self._detector = services.vad.detector()
+        self._canceller = services.echo.canceller()
+        self._own = Resampler(SPEAKING_RATE, HEARING_RATE)
+        self._own_voice: Pcm = np.zeros(0, np.int16)  # spoken, and not yet set against what is heard
+        self._own_voice_ms = -ECHO_MS  # when there last was some, in ms of audio received
         self._tape = Tape()
         self._rest = np.zeros(0, np.int16)
         self._windows: deque[tuple[Pcm, float]] = deque(maxlen=BACKLOG)
@@ -89,9 +99,18 @@ class Hearing:
     def undecided(self) -> bool:
         return self._turns.undecided
 
+    def played(self, samples: Pcm) -> None:
+        """What the agent says: int16 mono at SPEAKING_RATE, so that it is known when it comes back through the microphone."""
+        self._own_voice = np.concatenate((self._own_voice, self._own.feed(samples)))[-HEARING_RATE:]
+
     def typed_turn(self) -> int:
         """The number of a turn that is typed; a spoken one under way is given up for it."""
         return self._turns.typed()
+
+    @property
+    def behind(self) -> int:
+        """Windows that wait for voice detection."""
+        return len(self._windows)
 
     def hear(self, samples: Pcm) -> None:
         """int16 mono at HEARING_RATE, any length. Never blocks; when detection falls far behind, the oldest audio is dropped."""
@@ -119,6 +138,10 @@ class Hearing:
                 job.cancel()
 
     async def _listen(self, window: Pcm) -> None:
+        try:
+            window = await self._without_own_voice(window)
+        except ServiceError as error:
+            log.error("echo cancellation failed: %s", error)
         self._tape.append(window)
         try:
             probability = await self._detector.probability(window.astype(np.float32) / 32768.0)
@@ -127,6 +150,19 @@ class Hearing:
             probability = 0.0
         for signal in self._turns.window(probability, *self._listener.agent()):
             self._act(signal)
+
+    async def _without_own_voice(self, window: Pcm) -> Pcm:
+        own, self._own_voice = self._own_voice[:VAD_WINDOW], self._own_voice[VAD_WINDOW:]
+        if len(own):
+            self._own_voice_ms = self._turns.now_ms
+        if self._turns.now_ms - self._own_voice_ms > ECHO_MS:
+            return window
+        known = self._canceller.present
+        window = await self._canceller.clean(window, np.pad(own, (0, VAD_WINDOW - len(own))))
+        if self._canceller.present and not known:
+            for signal in self._turns.echo():
+                self._act(signal)
+        return window
 
     def _act(self, signal: Signal) -> None:
         match signal:
@@ -189,9 +225,14 @@ class Hearing:
                 text = (await self._services.stt.transcribe(self._tape.cut(burst - BURST_LEAD_MS), final=True)).text
             except ServiceError as error:
                 log.warning("a burst could not be identified: %s", error)
-            if not (self._identify_again and is_wordless(text)):
-                for signal in self._turns.words(burst, text, *self._listener.agent()):
-                    self._act(signal)
+            if is_echo(text, self._listener.saying()):
+                signals = self._turns.echo()
+            elif self._identify_again and is_wordless(text):
+                signals = []
+            else:
+                signals = self._turns.words(burst, text, *self._listener.agent())
+            for signal in signals:
+                self._act(signal)
             if not (self._identify_again and self._turns.undecided):
                 return
 

@@ -107,7 +107,10 @@ class Session:
 
     def speak(self) -> Frame:
         """The next 20 ms of audio, silence where there is nothing to say; to be called once per 20 ms played."""
-        return self.speaking.frame()
+        frame = self.speaking.frame()
+        if frame.generation:
+            self.hearing.played(frame.samples)
+        return frame
 
     def receive(self, message: ControlMessage | Start | AudioChunk | Ping) -> None:
         """A control message of the client. Those about a reply that is over are dropped."""
@@ -194,6 +197,9 @@ class Session:
         if self.state == "SPEAKING":
             return "speaking", self.speaking.audible_ms
         return ("thinking" if self.state == "THINKING" else "silent"), 0.0
+
+    def saying(self) -> str:
+        return self.speaking.reply.text if self.state == "SPEAKING" and self.speaking.reply else ""
 
     def caption(self, text: str, final: bool, turn: int, revision: int) -> None:
         self.tell(TranscriptUpdate(text=self.joined(text), final=final, turn=turn, revision=revision))

@@ -3,6 +3,7 @@ is counted in windows received, so a stalled network is not mistaken for silence
 
 import re
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from enum import Enum, auto
 from typing import Literal
 
@@ -57,6 +58,13 @@ def sounds_unfinished(text: str) -> bool:
         or (words[-1] in _OPEN_STATEMENTS and not text.endswith("?"))
         or text.endswith((",", "-", "–", "—", "...", "…"))
     )
+
+
+def is_echo(text: str, saying: str) -> bool:
+    """At least three words, nearly all of which the agent is saying in the same order: its own voice came back."""
+    words, own = words_of(text), words_of(saying)
+    matches = SequenceMatcher(None, own, words, autojunk=False).get_matching_blocks()
+    return len(words) >= 3 and sum(block.size for block in matches) >= 0.8 * len(words)
 
 
 # --- what the policy asks for or tells --------------------------------------------------------------------------------
@@ -302,7 +310,11 @@ class Turns:
             return self._dismiss("backchannel")
         return self._confirm(agent, reply_age_ms)
 
-    def _dismiss(self, kind: Literal["backchannel", "noise"]) -> list[Signal]:
+    def echo(self) -> list[Signal]:
+        """The burst over the agent is the agent itself."""
+        return self._dismiss("echo") if self._over_agent else []
+
+    def _dismiss(self, kind: Literal["backchannel", "noise", "echo"]) -> list[Signal]:
         self._over_agent = False
         self._in_burst = False
         return [Dismissed(kind)]

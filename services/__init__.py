@@ -8,6 +8,7 @@ from services.base import Services
 def embedded(weights: Path, cache: Path, knowledge: Path | None = None) -> Services:
     """All services on this machine. `weights` is the folder of the model files, `cache` keeps what is computed from texts, and
     `knowledge` is the folder to answer from (None: the built-in one). Raises ValueError when that folder cannot be used."""
+    from services.echo.local import EchoCancellation
     from services.embedding import Embedder
     from services.intent.local import LocalIntent
     from services.llm.local import GroundedAnswerer
@@ -23,6 +24,7 @@ def embedded(weights: Path, cache: Path, knowledge: Path | None = None) -> Servi
     workers = Workers()
     embedder = Embedder(weights, workers)
     return Services(
+        echo=EchoCancellation(weights, workers),
         vad=SileroVad(weights, workers),
         turn=SmartTurn(weights, workers),
         stt=WhisperStt(weights, workers),

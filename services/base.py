@@ -102,6 +102,20 @@ class Service(Protocol):
     async def close(self) -> None: ...
 
 
+class EchoCanceller(Protocol):
+    """The state of echo cancellation for one conversation."""
+
+    present: bool  # the agent's own voice comes back through the microphone
+
+    async def clean(self, heard: Pcm, played: Pcm) -> Pcm:
+        """`heard` without what of `played` comes back in it: int16 mono at HEARING_RATE, all of one length."""
+        ...
+
+
+class EchoCancellation(Service, Protocol):
+    def canceller(self) -> EchoCanceller: ...
+
+
 class VoiceDetector(Protocol):
     """The state of voice detection for one conversation; windows are fed in order."""
 
@@ -166,6 +180,7 @@ class TextToSpeech(Service, Protocol):
 class Services:
     """Everything a conversation talks to; made once at start and shared by all sessions."""
 
+    echo: EchoCancellation
     vad: VoiceActivity
     turn: EndOfTurn
     stt: SpeechToText

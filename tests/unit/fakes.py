@@ -19,6 +19,7 @@ from services.base import (
     Exchange,
     Intent,
     Passage,
+    Pcm,
     Question,
     ServiceError,
     Services,
@@ -34,6 +35,16 @@ class Fake:
     async def warm(self) -> None: ...
 
     async def close(self) -> None: ...
+
+
+class FakeEcho(Fake):
+    present = False
+
+    def canceller(self) -> "FakeEcho":
+        return self
+
+    async def clean(self, heard: Pcm, played: Pcm) -> Pcm:
+        return heard
 
 
 class FakeVad(Fake):
@@ -141,7 +152,7 @@ class FakeTts(Fake):
 
 
 def fake_services() -> Services:
-    return Services(FakeVad(), FakeTurn(), FakeStt(), FakeIntent(), FakeRetrieval(), FakeLlm(), FakeTts())
+    return Services(FakeEcho(), FakeVad(), FakeTurn(), FakeStt(), FakeIntent(), FakeRetrieval(), FakeLlm(), FakeTts())
 
 
 @dataclass
