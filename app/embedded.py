@@ -16,6 +16,7 @@ import struct
 import sys
 import tempfile
 from pathlib import Path
+from urllib.parse import quote
 
 from app.records import StoreError
 
@@ -63,6 +64,10 @@ class EmbeddedServer:
             self.socket = Path(tempfile.gettempdir()) / f"parley-{os.getuid()}-{digest}" / "server.sock"
         self._lock: int | None = None
         self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def url(self) -> str:
+        return f"unix://{quote(str(self.socket))}"
 
     async def ensure(self) -> None:
         try:

@@ -3,7 +3,6 @@ connection is lost."""
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -81,7 +80,6 @@ class Sessions:
         self._make = make
         self._store = store
         self._ready = ready
-        self._owner = secrets.token_hex(8)
         self._seats: dict[str, Seat] = {}
         self._tasks: dict[Seat, asyncio.Task[None]] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -146,7 +144,7 @@ class Sessions:
         self._opening += 1
         try:
             await self._ready()
-            record = await self._store.claim(session_id, self._owner)
+            record = await self._store.claim(session_id)
             if record is None:
                 self._tickets.check_age(session_id)
         except StoreError as error:

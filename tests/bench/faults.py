@@ -169,7 +169,7 @@ class Truth:
             return
         self.resumed += 1
         known = self.heard.get(line["session"])
-        heard = {user: heard for user, heard in line["history"]}
+        heard = dict(line["history"])
         if known and not heard.get(known["user"], "\0").startswith(known["heard"]):
             self.forgotten += 1
             self.unsure.append(f"{known} is not in {line['history'][-2:]}")

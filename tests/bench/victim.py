@@ -29,7 +29,7 @@ class Victim(Listener):
 
 
 async def live(session_id: str, store: Store) -> None:
-    record = await store.claim(session_id, "victim")
+    record = await store.claim(session_id)
     caller = Victim(session_id, Journal(store))
     memory = caller.session.memory
     if record is not None:

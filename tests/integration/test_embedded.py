@@ -25,7 +25,7 @@ APP = """
 
     async def main():
         async with Store(Settings(_env_file=None, redis_url="", data_dir=Path(sys.argv[1]))) as store:
-            await store.claim("s", "app")
+            await store.claim("s")
             for number in range(10**9):
                 store.log("s", {"kind": "event", "number": number})
                 store.save(SessionRecord(session_id="s", generation=number))
@@ -82,19 +82,19 @@ async def test_the_server_ends_with_the_app(tmp_path: Path) -> None:
 
 
 async def test_killed_apps_leave_no_server_and_lose_nothing_that_was_written(tmp_path: Path) -> None:
-    written = -1
+    written = 0
     for _ in range(5):
         app = start_app(tmp_path)
         await printed(app, 3)
         app.kill()
-        written = max(written, await asyncio.to_thread(last_printed, app))
+        written += await asyncio.to_thread(last_printed, app) + 1
         await becomes(lambda: not processes_on(tmp_path))
     async with Store(settings(tmp_path)) as store:
-        record = await store.claim("s", "test")
+        record = await store.claim("s")
         assert record is not None and record.generation >= 3
         entries = [entry async for entry in store.read_log("s")]
         assert [entry["seq"] for entry in entries] == list(range(1, len(entries) + 1))
-        assert len(entries) >= written + 1
+        assert written <= len(entries) <= written + 5, "at most the entry in hand of each killed app is in doubt"
 
 
 @pytest.mark.parametrize("hung", [False, True])
@@ -132,7 +132,7 @@ async def test_two_processes_on_one_folder_share_one_server(tmp_path: Path) -> N
         store.save(SessionRecord(session_id="mine"))
         assert await store.drain(15), "the survivor must take the server's care over"
         assert EmbeddedServer(tmp_path / "store").listener() not in (None, server)
-        assert await store.claim("s", "test") is not None
+        assert await store.claim("s") is not None
     await becomes(lambda: not processes_on(tmp_path))
 
 
@@ -152,9 +152,9 @@ async def test_without_any_server_the_store_says_so_and_takes_everything(tmp_pat
         store.save(SessionRecord(session_id="s"))
         store.log("s", {"kind": "event"})
         store.latency({"session": "s", "turn": 1, "spans": {}})
-        assert await store.claim("s", "me") is not None
+        assert await store.claim("s") is not None
         with pytest.raises(StoreError):
-            await store.claim("other", "me")
+            await store.claim("other")
         with pytest.raises(StoreError):
             _ = [entry async for entry in store.read_log("s")]
 

@@ -22,7 +22,7 @@ async def assert_works(url: str, tmp_path: Path) -> None:
             for session in range(5):
                 store.log(f"s{session}", {"kind": "event", "index": index})
         assert await store.drain(10), store.status.reason
-        assert await store.claim("s0", "me") is None
+        assert await store.claim("s0") is None
         for session in range(5):
             assert [entry["index"] async for entry in store.read_log(f"s{session}")] == list(range(20))
         await store.erase("s1")

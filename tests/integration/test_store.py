@@ -1,6 +1,7 @@
 """The store against the embedded server and against Debian's redis-server, both of which fail in every way that can be arranged."""
 
 import asyncio
+import contextlib
 import itertools
 import json
 import signal
@@ -152,10 +153,9 @@ async def test_a_write_whose_answer_is_lost_is_not_written_twice(redis: DebianRe
 
 async def test_a_server_that_takes_connections_and_never_answers_holds_nobody_up(redis: DebianRedis, tmp_path: Path) -> None:
     loop = asyncio.get_running_loop()
-    async with Proxy(tmp_path, redis.socket) as proxy:
+    async with Proxy(tmp_path, redis.socket) as proxy, contextlib.AsyncExitStack() as stack:
         proxy.mute = True
-        store = Store(settings(tmp_path, proxy.url))
-        await store.open()
+        store = await stack.enter_async_context(Store(settings(tmp_path, proxy.url)))
         assert store.status.state == "degraded"
         ticks: list[float] = []
 
@@ -177,18 +177,17 @@ async def test_a_server_that_takes_connections_and_never_answers_holds_nobody_up
         ticking.cancel()
         assert len(ticks) > 10
         assert_complete(await logged(store), 1000)
-        await store.close()
 
 
 async def test_the_later_resume_wins_and_the_earlier_owner_is_told(server: Backend, tmp_path: Path) -> None:
     async with Store(server.settings(tmp_path)) as first, Store(server.settings(tmp_path)) as second:
         told: list[str] = []
         first.on_taken_over(told.append)
-        assert await first.claim("s", "first") is None
+        assert await first.claim("s") is None
         first.save(RECORD)
         number(first, range(5))
         assert await first.drain(5)
-        claimed = await second.claim("s", "second")
+        claimed = await second.claim("s")
         assert claimed is not None and claimed.pending == RECORD.pending and claimed.history == RECORD.history
         number(second, range(5, 8))
         second.save(RECORD.model_copy(update={"generation": 9}))
@@ -201,7 +200,7 @@ async def test_the_later_resume_wins_and_the_earlier_owner_is_told(server: Backe
         assert_complete(await logged(second), 8)
         loaded = await second.load("s")
         assert loaded is not None and loaded.generation == 9
-        back = await first.claim("s", "first")
+        back = await first.claim("s")
         assert back is not None and back.generation == 9
         number(first, range(8, 10))
         assert await first.drain(5)
@@ -209,14 +208,18 @@ async def test_the_later_resume_wins_and_the_earlier_owner_is_told(server: Backe
 
 
 async def test_of_many_claims_at_once_exactly_one_owner_remains(redis: DebianRedis, tmp_path: Path) -> None:
-    stores = [Store(redis.settings(tmp_path)) for _ in range(4)]
+    async with contextlib.AsyncExitStack() as stack:
+        stores = [await stack.enter_async_context(Store(redis.settings(tmp_path))) for _ in range(4)]
+        await claim_at_once(stores)
+
+
+async def claim_at_once(stores: list[Store]) -> None:
     told: list[int] = []
     for index, store in enumerate(stores):
-        await store.open()
         store.on_taken_over(lambda session_id, index=index: told.append(index))
     stores[0].save(RECORD)
     assert await stores[0].drain(5)
-    await asyncio.gather(*(store.claim("s", f"process-{index}") for index, store in enumerate(stores)))
+    await asyncio.gather(*(store.claim("s") for index, store in enumerate(stores)))
     for index, store in enumerate(stores):
         store.save(RECORD.model_copy(update={"generation": index}))
         number(store, range(index * 10, index * 10 + 5))
@@ -228,18 +231,16 @@ async def test_of_many_claims_at_once_exactly_one_owner_remains(redis: DebianRed
     assert [entry["seq"] for entry in entries] == list(range(1, len(entries) + 1))
     loaded = await stores[winner].load("s")
     assert loaded is not None and loaded.generation == winner
-    for store in stores:
-        await store.close()
 
 
 async def test_a_session_of_this_process_resumes_while_the_server_is_away(redis: DebianRedis, tmp_path: Path) -> None:
     async with Store(redis.settings(tmp_path)) as store:
-        assert await store.claim("s", "me") is None
+        assert await store.claim("s") is None
         store.save(RECORD)
         number(store, range(3))
         assert await store.drain(5)
         await redis.kill()
-        claimed = await store.claim("s", "me")
+        claimed = await store.claim("s")
         assert claimed is not None and claimed.history == RECORD.history
         number(store, range(3, 6))
         await redis.restore()
@@ -259,7 +260,7 @@ async def test_a_session_that_starts_without_its_past_is_not_cut_off_when_the_se
         told: list[str] = []
         store.on_taken_over(told.append)
         with pytest.raises(StoreError):
-            await store.claim("s", "me")
+            await store.claim("s")
         number(store, range(3, 6))
         store.save(RECORD.model_copy(update={"generation": 7}))
         await redis.restore()
@@ -274,7 +275,7 @@ async def test_a_log_without_a_session_goes_on(server: Backend, tmp_path: Path) 
         assert await earlier.drain(5)
         assert await admin.delete("session:s") == 0
         async with Store(server.settings(tmp_path)) as store:
-            assert await store.claim("s", "me") is None
+            assert await store.claim("s") is None
             number(store, range(3, 6))
             assert await store.drain(5)
             assert_complete(await logged(store), 6)
@@ -291,7 +292,7 @@ async def test_erasing_leaves_nothing_behind_and_nothing_comes_back(server: Back
         store.save(RECORD)
         assert await store.drain(5)
         assert await admin.keys("*") == []
-        assert await store.load("s") is None and await store.claim("s", "me") is None
+        assert await store.load("s") is None and await store.claim("s") is None
 
 
 async def test_texts_stay_out_of_the_log_on_demand(server: Backend, tmp_path: Path) -> None:
@@ -338,7 +339,7 @@ async def test_a_key_that_holds_something_else_does_not_stop_the_others(server: 
 
 
 async def test_the_latency_stream_is_capped(server: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.writer._LATENCY_KEPT", 100)
+    monkeypatch.setattr("app.outbox._LATENCY_KEPT", 100)
     async with Store(server.settings(tmp_path)) as store, server.admin() as admin:
         for turn in range(900):
             store.latency({"session": "s", "turn": turn, "spans": {}})

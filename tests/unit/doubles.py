@@ -46,7 +46,7 @@ class MemoryStore:
         await self._call()
         return self.records.get(session_id)
 
-    async def claim(self, session_id: str, owner: str) -> SessionRecord | None:
+    async def claim(self, session_id: str) -> SessionRecord | None:
         self.claims += 1
         return await self.load(session_id)
 

@@ -1,0 +1,136 @@
+"""What conversations hand over for the store, until it is written: log entries, the last record of each session, and latency
+figures; and what this process knows of the sessions it writes."""
+
+import logging
+import uuid
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from prometheus_client import Counter, Gauge
+
+from app import keys
+from app.buffer import Buffer
+from app.clock import Clock
+from app.keys import Held
+from app.records import SessionRecord, encode
+from app.redisurl import Client
+from app.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_BATCH = 500  # log entries in one round trip
+_REMEMBERED = 256  # sessions whose last record this process keeps
+_LATENCY_WAITING = 1_000  # turns whose latency waits for the server
+_LATENCY_KEPT = 20_000  # turns in the latency stream, about 10 MB
+
+WRITES = Counter("parley_store_writes", "Writes that reached Redis", ["kind"])
+DROPPED = Counter("parley_store_dropped", "Writes given up", ["reason"])
+BUFFERED = Gauge("parley_store_buffered", "Writes that wait for Redis")
+
+
+class Outbox:
+    """`save`, `log` and `latency` are for the event loop's thread; they return at once and never fail for the server's sake.
+    `arrived` is called for each. `process` is the name under which this one owns sessions."""
+
+    def __init__(self, settings: Settings, capacity: int, clock: Clock, arrived: Callable[[], None]) -> None:
+        self.held: OrderedDict[str, Held] = OrderedDict()
+        self.on_taken_over: Callable[[str], None] = lambda session_id: None
+        self._session_ttl_s = settings.session_ttl_s
+        self._log_ttl_s = settings.log_ttl_s
+        self._clock = clock
+        self._arrived = arrived
+        self.process = uuid.uuid4().hex
+        self._log = Buffer(capacity)
+        self._records: dict[str, SessionRecord] = {}
+        self._latency: deque[bytes] = deque()  # those in flight are at the head
+
+    def __len__(self) -> int:
+        return len(self._log) + len(self._records) + len(self._latency)
+
+    def save(self, record: SessionRecord) -> None:
+        if held := self._hold(record.session_id):
+            revision = held.record.revision + 1 if held.record else 1
+            held.record = record.model_copy(update={"revision": revision, "updated_ms": self._clock.epoch_ms()})
+            self._records[record.session_id] = held.record
+            self._arrived()
+
+    def log(self, session_id: str, entry: Mapping[str, Any]) -> None:
+        if self._hold(session_id):
+            DROPPED.labels("buffer_full").inc(self._log.add(session_id, entry))
+            self._arrived()
+
+    def latency(self, entry: Mapping[str, Any]) -> None:
+        if len(self._latency) < _LATENCY_WAITING:
+            self._latency.append(encode(entry))
+            self._arrived()
+        else:
+            DROPPED.labels("latency_full").inc()
+
+    def remembered(self, session_id: str) -> SessionRecord | None:
+        """The last record of a session that this process still writes, for as long as it would live on the server."""
+        held = self.held.get(session_id)
+        if held is None or held.lost or held.record is None:
+            return None
+        expired = held.record.updated_ms + self._session_ttl_s * 1000 < self._clock.epoch_ms()
+        return None if expired else held.record
+
+    def forget(self, session_id: str, reason: str) -> None:
+        """Write nothing more of this session until it is claimed again."""
+        lost = self._log.discard(session_id) + (self._records.pop(session_id, None) is not None)
+        DROPPED.labels(reason).inc(lost)
+        self.held[session_id] = Held(lost=True)
+
+    async def fill(self, pipe: Any, client: Client) -> list[tuple[str, Callable[[], None]]]:
+        """Queue on `pipe` what is to be sent now. For each command: whose it is, and what to do once it is written."""
+        flight, records = self._log.flight(_BATCH), dict(self._records)
+        helds = {session_id: self.held[session_id] for session_id in flight.keys() | records.keys()}
+        for session_id, held in helds.items():
+            held.epoch = held.epoch or await keys.highest_epoch(client, session_id) + 1
+        settle: list[tuple[str, Callable[[], None]]] = []
+        for session_id, entries in flight.items():
+            keys.append(pipe, session_id, self.process, helds[session_id].epoch, entries, self._log_ttl_s)
+            settle.append((session_id, partial(self._appended, session_id)))
+        for session_id, record in records.items():
+            keys.put(pipe, record, self.process, helds[session_id].epoch, self._session_ttl_s)
+            settle.append((session_id, partial(self._saved, record)))
+        for entry in list(self._latency):
+            pipe.xadd(keys.LATENCY_KEY, {"entry": entry}, maxlen=_LATENCY_KEPT)
+            settle.append(("", self._measured))
+        return settle
+
+    def refused(self, session_id: str, answer: Exception) -> None:
+        logger.error("session %s can not be written: %s", session_id, answer)
+        self.forget(session_id, "refused")
+
+    def taken_over(self, session_id: str) -> None:
+        if session_id in self.held and not self.held[session_id].lost:
+            logger.warning("session %s goes on elsewhere", session_id)
+            self.forget(session_id, "taken_over")
+            self.on_taken_over(session_id)
+
+    def _hold(self, session_id: str) -> Held | None:
+        """None: it is lost, and what somebody still wants to write of it is dropped."""
+        held = self.held.setdefault(session_id, Held())
+        self.held.move_to_end(session_id)
+        while len(self.held) > _REMEMBERED:
+            oldest = next(iter(self.held))
+            self.forget(oldest, "too_many_sessions")
+            del self.held[oldest]
+        if held.lost:
+            DROPPED.labels("taken_over").inc()
+            return None
+        return held
+
+    def _appended(self, session_id: str) -> None:
+        WRITES.labels("log").inc(self._log.landed(session_id))
+
+    def _saved(self, record: SessionRecord) -> None:
+        WRITES.labels("session").inc()
+        if self._records.get(record.session_id) is record:
+            del self._records[record.session_id]
+
+    def _measured(self) -> None:
+        WRITES.labels("latency").inc()
+        self._latency.popleft()
