@@ -27,7 +27,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=HERE, help="folder with manifest.jsonl and scenarios.jsonl")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--record", type=Path, help="keep two-channel recordings and event logs in this folder")
-    parser.add_argument("--events", type=int, default=30, help="how many events of each kind to measure")
+    parser.add_argument("--events", type=int, default=0, help="how many events of each kind to measure; without it 30 at least")
     args = parser.parse_args()
     if args.record:
         args.record.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from argparse import Namespace
 from typing import Any
 
 from tests.bench.client import Call
-from tests.bench.clips import clips
+from tests.bench.clips import LEAST, clips
 from tests.bench.duplex import Overlap, ducks, over
 from tests.bench.report import judge, percentile
 from tests.bench.score import UserEvent, panel
@@ -47,11 +47,12 @@ def silences(takes: list[Take]) -> list[float]:
 
 async def run(args: Namespace) -> dict[str, Any]:
     dice = random.Random(11)
-    stops = [(PROMPTS[n % len(PROMPTS)], dice.uniform(0.6, 3.0)) for n in range(args.events)]
+    count = args.events or LEAST
+    stops = [(PROMPTS[n % len(PROMPTS)], dice.uniform(0.6, 3.0)) for n in range(count)]
     voices = clips(args.data, "question", "command")
     overlaps = [
         Overlap("interruption", dice.choice(PROMPTS), voices[n % len(voices)], dice.uniform(0.8, 3.0), 0.0)
-        for n in range(args.events)
+        for n in range(count)
     ]
     async with serve(args) as server:
         stopped = await hold(server.url, args, "stops", stops, stop, HOP_S)

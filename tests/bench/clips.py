@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import cycle, islice
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import soxr
 from numpy.typing import NDArray
 
 RATE = 16_000  # Hz: what clips are kept at
+LEAST = 30  # events of a kind, for a share to mean something
 HERE = Path(__file__).resolve().parent.parent / "data"
 Audio = NDArray[np.float32]
 
@@ -106,13 +108,20 @@ def with_pause(clip: Clip, seconds: float) -> Clip:
     )
 
 
-def paused_turns(folder: Path, count: int) -> list[Clip]:
-    """Turns with pauses in them: the folder's own, and commands with a pause put in, up to `count` pauses of 0.4 to 1.2 s."""
+def paused_turns(folder: Path, events: int) -> list[Clip]:
+    """The folder's turns with pauses, and commands with one put in: `events` pauses of 0.4 to 1.2 s, LEAST with 0."""
     found = [clip for clip in clips(folder, "turn") if clip.pauses]
-    missing = count - sum(0.4 <= round(b - a, 3) <= 1.2 for clip in found for a, b in clip.pauses)
+    missing = (events or LEAST) - sum(0.4 <= round(b - a, 3) <= 1.2 for clip in found for a, b in clip.pauses)
     lengths = cycle((0.4, 0.6, 0.8, 1.0, 1.2))
     made = (with_pause(clip, next(lengths)) for clip in cycle(clips(folder, "command")))
-    return found + list(islice(made, max(0, missing)))
+    return (found + list(islice(made, max(0, missing))))[: events or None]
+
+
+def sentences(folder: Path, events: int) -> list[Clip]:
+    """Complete sentences that want an answer, shuffled: `events` of them, or with 0 every one and LEAST at least."""
+    found = clips(folder, "question", "command", "open_question")
+    Random(3).shuffle(found)
+    return list(islice(cycle(found), events or max(LEAST, len(found))))
 
 
 def scenarios(folder: Path) -> list[Scenario]:

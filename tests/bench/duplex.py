@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.bench.client import Call
-from tests.bench.clips import Clip, Scenario, clips, paused_turns, scenarios
+from tests.bench.clips import LEAST, Clip, Scenario, clips, paused_turns, scenarios, sentences
 from tests.bench.report import judge, percentile, share
 from tests.bench.score import HOP_S, Kind, Recorded, UserEvent, panel, paused_takeovers, takeover
 from tests.bench.server import serve
@@ -57,8 +57,8 @@ def from_scenario(scenario: Scenario) -> Overlap:
     return Overlap(kind, scenario.context, scenario.overlap, scenario.after, scenario.gain_db)
 
 
-def plan(everything: Sequence[Clip], given: Sequence[Scenario], count: int) -> list[Overlap]:
-    """The scenarios, and more of each kind up to `count`: the same voices over typed questions, at other onsets and levels."""
+def plan(everything: Sequence[Clip], given: Sequence[Scenario], events: int) -> list[Overlap]:
+    """The scenarios, and more of each kind up to `events` (LEAST with 0): the same voices at other onsets and levels."""
     material: dict[Kind, list[Clip]] = {
         "interruption": [c for c in everything if c.kind in ("question", "command")],
         "backchannel": [c for c in everything if c.kind == "backchannel"],
@@ -70,7 +70,7 @@ def plan(everything: Sequence[Clip], given: Sequence[Scenario], count: int) -> l
     dice = random.Random(7)
     for kind, sounds in material.items():
         dice.shuffle(sounds)
-        for n in range(count - sum(o.kind == kind for o in overlaps) if sounds else 0):
+        for n in range((events or LEAST) - sum(o.kind == kind for o in overlaps) if sounds else 0):
             after, gain = dice.uniform(0.8, 3.0), dice.choice(GAINS.get(kind, (0.0, -3.0, -6.0)))
             overlaps.append(Overlap(kind, dice.choice(PROMPTS), sounds[n % len(sounds)], after, gain))
     return overlaps
@@ -132,11 +132,9 @@ def takeovers(recorded: Recorded, before: bool) -> list[bool]:
 
 
 async def run(args: Namespace) -> dict[str, Any]:
-    everything = clips(args.data)
-    sentences = [c for c in everything if c.kind in ("question", "command", "open_question")]
-    overlaps = plan(everything, scenarios(args.data), args.events)
+    overlaps = plan(clips(args.data), scenarios(args.data), args.events)
     async with serve(args) as server:
-        turns = await hold(server.url, args, "turns", sentences[: max(args.events, 1) * 2], turn, HOP_S)
+        turns = await hold(server.url, args, "turns", sentences(args.data, args.events), turn, HOP_S)
         pauses = await hold(server.url, args, "pauses", paused_turns(args.data, args.events), turn, HOP_S)
         overs = await hold(server.url, args, "overlaps", overlaps, over, HOP_S)
     figures = {

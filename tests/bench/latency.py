@@ -4,7 +4,7 @@ import math
 from argparse import Namespace
 from typing import Any
 
-from tests.bench.clips import clips, paused_turns
+from tests.bench.clips import paused_turns, sentences
 from tests.bench.report import judge, percentile, share
 from tests.bench.score import paused_takeovers
 from tests.bench.server import serve
@@ -20,9 +20,8 @@ PAUSE_S = (0.4, 1.2)  # the pauses that must be held
 
 
 async def run(args: Namespace) -> dict[str, Any]:
-    sentences = clips(args.data, "question", "command", "open_question")
     async with serve(args) as server:
-        takes = await hold(server.url, args, "latency", sentences, turn)
+        takes = await hold(server.url, args, "latency", sentences(args.data, args.events), turn)
         pauses = await hold(server.url, args, "pauses", paused_turns(args.data, args.events), turn)
     answers = answer_latencies(takes)
     answered = [ms for ms in answers if math.isfinite(ms)]

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from tests.bench.client import RefusedError, dial
-from tests.bench.clips import clips
+from tests.bench.clips import sentences
 from tests.bench.report import judge, percentile, share
 from tests.bench.server import serve
 from tests.bench.takes import answer_latencies, hold, turn
@@ -19,11 +19,11 @@ TARGETS = {"at_1_latency_p95_ms": ("<=", 700.0), "refused_when_full": (">=", 1.0
 
 
 async def run(args: Namespace) -> dict[str, Any]:
-    sentences = clips(args.data, "question", "command", "open_question")
+    said = sentences(args.data, COUNTS[-1] * TURNS)
     figures: dict[str, Any] = {}
     async with serve(args, max_sessions=COUNTS[-1]) as server:
         for count in COUNTS:
-            parts = [[sentences[(n * TURNS + k) % len(sentences)] for k in range(TURNS)] for n in range(count)]
+            parts = [said[n * TURNS : (n + 1) * TURNS] for n in range(count)]
             used, begun = server.cpu_s(), time.perf_counter()
             async with asyncio.TaskGroup() as group:
                 tasks = [

@@ -4,7 +4,7 @@ import math
 from argparse import Namespace
 from typing import Any
 
-from tests.bench.clips import clips
+from tests.bench.clips import sentences
 from tests.bench.report import judge, percentile
 from tests.bench.server import serve
 from tests.bench.takes import answer_latencies, hold, turn
@@ -16,7 +16,7 @@ STARTS = 3
 async def run(args: Namespace) -> dict[str, Any]:
     if args.server:
         raise SystemExit("startup measures a server that it starts itself: leave out --server")
-    sentence = clips(args.data, "question", "command", "open_question")[:1]
+    sentence = sentences(args.data, 1)
     pages, ready, first = [], [], []
     memory = math.nan
     for _ in range(STARTS):

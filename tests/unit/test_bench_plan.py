@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.bench.clips import RATE, Clip, clips, paused_turns, scenarios, with_pause
+from tests.bench.clips import RATE, Clip, clips, paused_turns, scenarios, sentences, with_pause
 from tests.bench.duplex import plan
 from tests.bench.score import Recorded, UserEvent
 from tests.bench.takes import Take, answer_latencies
@@ -46,6 +46,12 @@ def test_a_pause_is_put_in_where_it_is_quiet(folder: Path) -> None:
 
 def test_there_are_as_many_pauses_as_asked_for(folder: Path) -> None:
     assert [len(clip.pauses) for clip in paused_turns(folder, 7)] == [1] * 7
+
+
+def test_sentences_repeat_until_there_are_enough(folder: Path) -> None:
+    assert {clip.kind for clip in sentences(folder, 0)} == {"command", "question"}
+    assert len(sentences(folder, 0)) == 30
+    assert len(sentences(folder, 5)) == 5
 
 
 def test_every_kind_there_is_material_for_reaches_its_count_and_a_sneeze_is_a_tic(folder: Path) -> None:
