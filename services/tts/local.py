@@ -25,6 +25,7 @@ VOICE_RATE = 24_000  # Hz
 STEP = VOICE_RATE // 40  # samples: the predicted durations count 25 ms (two 12.5 ms frames of the decoder)
 LOUD = 0.015  # of full scale: what lies below it before and after the speech is silence
 LEAD, TRAIL = VOICE_RATE * 20 // 1000, VOICE_RATE * 120 // 1000  # samples of silence kept around the speech
+BREATH = VOICE_RATE * 120 // 1000  # samples more at the end of a sentence
 FADE = VOICE_RATE * 5 // 1000  # samples: against clicks
 GAIN = 1.7  # the raw voice speaks at -25 dBFS RMS; -20 leaves headroom for its peaks
 PEAK = 0.95
@@ -50,8 +51,10 @@ class HibariTts(LocalService[_Voice]):
     name = "tts"
 
     async def speak(self, clause: str, *, speed: float = 1.0) -> AsyncIterator[Speech]:
-        """Speech for `clause`: a piece for each sentence or 25 words, with 20 ms of silence before and 120 ms after. The `words`
-        of all pieces together are `clause.split()`. `speed` is clamped to 0.5..2. Raises ServiceError."""
+        """Speech for `clause`: a piece for each sentence or 25 words, with 20 ms of silence before and 120 ms after (240 at the
+        end of a sentence). The `words` of all pieces together are `clause.split()`. `speed` is clamped to 0.5..2.
+
+        Raises ServiceError."""
         voice = self._loaded()
         for words in pieces(clause):
             speech = await self._run(Priority.SPEECH, _speak, voice, words, float(np.clip(speed, *SPEEDS)))
@@ -121,6 +124,7 @@ def _synthesise(voice: _Voice, run: Sequence[Spoken], speed: float) -> tuple[Aud
     loud = np.flatnonzero(np.abs(audio) > LOUD)
     start = max(0, min(loud[0] if len(loud) else until[0], until[0]) - LEAD)
     stop = max(loud[-1] if len(loud) else 0, until[len(phonemes.rstrip("".join(PAUSES)))]) + TRAIL
+    stop += BREATH if phonemes.rstrip().endswith((".", "!", "?")) else 0
     audio = audio[start:stop]
     ends, at = [], 0
     for _, part in run:

@@ -1,16 +1,160 @@
-"""Text made ready for the ear, and the words of the eye matched with those of the ear."""
+"""Text made ready for the ear, and the words of the eye matched with those of the ear.
 
+hibari reads numbers, dates, times, units and titles itself. What it reads wrongly or aloud is replaced here: markup, addresses,
+code, symbols, and some names.
+"""
+
+import html
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
 
 LONGEST = 25  # words the voice is given at once
+MOST_DIGITS = 12  # a longer number is read digit by digit
+
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]*_`]*$")
+_PHRASE_END = re.compile(r"[,;:—–)][\"'”’]*$")
 _ABBREVIATION = re.compile(
     r"\W*(?:[A-Za-z]|[A-Za-z](?:\.[A-Za-z])+|mrs?|ms|dr|st|prof|no|vs|approx|fig|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\.$",
-    re.I,
+    re.IGNORECASE,
 )
-_PHRASE_END = re.compile(r"[,;:—–)][\"'”’]*$")
+_NAMES = {  # how to write what the voice says wrongly
+    "aiortc": "A I O R T C",
+    "json": "Jason",
+    "nginx": "engine X",
+    "onnx": "onnix",
+    "pypi": "pie P I",
+    "redis": "reddiss",
+    "silero": "sill airo",
+    "sql": "S Q L",
+    "uvicorn": "you-vee-corn",
+    "yaml": "yammel",
+}
+_CURRENCIES = {"$": ("dollar", "cent", "cents"), "£": ("pound", "penny", "pence"), "€": ("euro", "cent", "cents")}
+_EXTENSIONS = {
+    "py": "pie",
+    "txt": "text",
+    "md": "M D",
+    "js": "J S",
+    "sh": "S H",
+    "yml": "yammel",
+    "css": "C S S",
+    "html": "H T M L",
+}
+_END = r"(?=[\s.,;:!?)\]\"'”’]|$)"
+
+
+def _dots(name: str) -> str:
+    """A host or file name as it is read: "app.py" is "app dot pie"."""
+    *front, last = name.split(".")
+    return " dot ".join([*front, _EXTENSIONS.get(last.lower(), last)])
+
+
+def _money(match: re.Match[str]) -> str:
+    unit, small, smalls = _CURRENCIES[match[1]]
+    whole, cents = match[2], int(match[3] or 0)
+    said = [f"{whole} {unit}" + ("" if whole == "1" else "s")] if whole != "0" or not cents else []
+    said += [f"{cents} {small if cents == 1 else smalls}"] if cents else []
+    return " and ".join(said)
+
+
+def _address(match: re.Match[str]) -> str:
+    port = f" port {match[2]}" if match[2] else ""
+    return _dots(match[1]) + port
+
+
+def _link(match: re.Match[str]) -> str:
+    """The host of a URL; its path says nothing to the ear."""
+    host, _, port = match[1].removeprefix("www.").partition(":")
+    end = match[0][-1] if match[0][-1] in ".,;:!?" else ""
+    return _dots(host) + (f" port {port}" if port else "") + end
+
+
+_RULES: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
+    (re.compile(pattern, re.MULTILINE), said)
+    for pattern, said in (
+        # Markup
+        (r"```+\w*|~~~+\w*", " "),
+        (r"!?\[([^\]]*)\]\([^)\s]*(?:\s+\"[^\"]*\")?\)", r"\1"),
+        (r"<((?:https?|mailto)[^>\s]+)>", r"\1"),
+        (r"^\s*(?:#{1,6}|>+|[-*+•])\s+", ""),
+        (r"^\s*(?:[-*_]\s*){3,}$|^[\s|:-]+$", ""),
+        (r"\s*\|\s*", ", "),
+        (r"(\*\*|__|~~)(?=\S)(.+?)\1", r"\2"),
+        (r"(?<!\w)([*_])(?=[^\s*_])([^*_]+?)\1(?!\w)", r"\2"),
+        (r"`", ""),
+        # Addresses and code
+        (r"\bhttps?://([^\s/?#]*[^\s/?#.,;:!])\S*", _link),
+        (r"\b([\w.+-]+)@([\w-]+(?:\.[\w-]+)+)", lambda m: f"{_dots(m[1])} at {_dots(m[2])}"),
+        (r"\b(\d+(?:\.\d+){2,}|localhost)(?::(\d+))?\b", _address),
+        (r"\b([A-Za-z][\w-]+(?:\.[a-z][\w-]+)+)\b", lambda m: _dots(m[1])),
+        (r"(?<!\S)--?(?=[A-Za-z])", ""),
+        (r"(?<=\w)_+(?=\w)|(?<!\w)_+|_+(?!\w)", " "),
+        (r"\b([CF])#", r"\1 sharp"),
+        (r"(?<=[A-Za-z])\+\+", " plus plus"),
+        (r"\bv(?=\d)", "version "),
+        # Abbreviations
+        (r"\be\.g\.,?", "for example,"),
+        (r"\bi\.e\.,?", "that is,"),
+        (r"\bw/o\b", "without"),
+        (r"\bw/(?=\s)", "with"),
+        # Numbers and symbols
+        (rf"\d{{{MOST_DIGITS + 1},}}", lambda m: " ".join(m[0])),
+        (
+            r"([$£€])(\d+(?:,\d{3})*)(?:\.(\d\d))?(?![\d.]*\s?(?:hundred|thousand|million|billion|trillion|[kKmMbB]\b))(?!\.\d)",
+            _money,
+        ),
+        (r"(?<![\w.])\.(?=\d)", "0."),
+        (r"\b(\d[\d.,]*)\s?(?:-|–|to)\s?(\d[\d.,]*)\s?%", r"\1 to \2%"),
+        (r"\b(24)/(7)\b|\b(50)/(50)\b", lambda m: f"{m[1] or m[3]} {m[2] or m[4]}"),
+        (rf"(?<!['’\d.])(?<!the )(\d{{1,3}}(?:\.\d+)?)\s?s{_END}", r"\1 seconds"),
+        (rf"(?<=\d)\s?h{_END}", " hours"),
+        (rf"(?<=\d)k{_END}", " thousand"),
+        (rf"(?<=\d)\s?x{_END}", " times"),
+        (r"(?<=[\d\w)])\s*[*×·]\s*(?=[\d(])", " times "),
+        (r"\s*(?:<=|≤)\s*", " at most "),
+        (r"\s*(?:>=|≥)\s*", " at least "),
+        (r"\s*(?:!=|≠)\s*", " is not "),
+        (r"\s*(?:->|=>|→|⇒)\s*", " to "),
+        (r"[~≈]\s?(?=\d)", "about "),
+        (r"°(?![CF\d])", " degrees "),
+        # Punctuation that makes blips
+        (r"(?:\.\s?){3,}|…", "… "),
+        (r"\s*…\s*(?=[a-z])", ", "),
+        (r"\s*…\s*", ". "),
+        (r"[!?]*\?[!?]*", "?"),
+        (r"!+", "!"),
+        (r"\.{2,}", "."),
+        (r"\s+(?:--+|-|–)\s+|--+", ", "),
+        (r"[\[\]{}\\*~]+|#(?!\d)|(?<=\S)[<>]|[<>](?=\S)", " "),
+        (r",(?:\s*,)+", ","),
+        (r"^[\s,;:]+", ""),
+        (r"\s+(?=[,;:.!?](?:\s|$))", ""),
+    )
+]
+_TAG = re.compile(r"</?[A-Za-z][^<>:]*>|<!--.*?-->")
+_SOUND = re.compile(r"[0-9A-Za-zÀ-ɏ]")
+_NAME = re.compile(rf"\b(?:{'|'.join(_NAMES)})\b", re.IGNORECASE)
+
+
+def speakable(text: str) -> str:
+    """`text` as it should be read out: no markup, no emoji, addresses and symbols in words. "" when nothing can be said."""
+    text = unicodedata.normalize("NFKC", html.unescape(_TAG.sub(" ", text))).replace("\N{FRACTION SLASH}", "/")
+    text = "".join(c for c in text if _wanted(c))
+    for pattern, said in _RULES:
+        text = pattern.sub(said, text)
+    text = " ".join(_NAME.sub(lambda match: _NAMES[match[0].lower()], text).split())
+    return text if _SOUND.search(text) else ""
+
+
+def _wanted(character: str) -> bool:
+    """Neither emoji nor invisible."""
+    return (
+        character.isascii()
+        or character == "°"
+        or unicodedata.category(character) not in {"So", "Sk", "Cc", "Cf", "Cs", "Co", "Cn", "Mn", "Me"}
+    )
 
 
 def pieces(clause: str) -> list[list[str]]:
@@ -19,7 +163,8 @@ def pieces(clause: str) -> list[list[str]]:
     words: list[str] = []
     for word in clause.split():
         words.append(word)
-        if _SENTENCE_END.search(word) and not _ABBREVIATION.match(word):
+        numbered = len(words) == 1 and word[:-1].isdigit()  # "1. First"
+        if _SENTENCE_END.search(word) and not numbered and not _ABBREVIATION.match(word):
             done.append(words)
             words = []
         elif len(words) == LONGEST:
@@ -44,7 +189,3 @@ def align(words: Sequence[str], spoken: Sequence[str], ends: Sequence[float]) ->
             last = max(last, ends[upto - 1]) if upto > j else last
             times.append(last)
     return times
-
-
-def speakable(text: str) -> str:
-    return text if re.search(r"[A-Za-z0-9]", text) else ""
