@@ -1,0 +1,99 @@
+"""What the voice is given to read, and which word of the reply is being said."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.tts.text import LONGEST, align, pieces, speakable
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("# Heading", "Heading"),
+        ("- **Bold**, *italic*, __bold__ and _italic_", "Bold, italic, bold and italic"),
+        ("See [the docs](https://x.org/a_b).", "See the docs."),
+        ("Read https://www.example.com/path?x=1.", "Read example dot com."),
+        ("Open http://localhost:7860/ now", "Open localhost port 7860 now"),
+        ("It is 127.0.0.1:7860, then /healthz.", "It is 127 dot 0 dot 0 dot 1 port 7860, then /healthz."),
+        ("Mail bob.smith@example.org!", "Mail bob dot smith at example dot org!"),
+        ("Run `python app.py --port 8000`", "Run python app dot pie port 8000"),
+        ("```python\nprint(1)\n```", "print(1)"),
+        ("PARLEY_PORT or snake_case", "PARLEY PORT or snake case"),
+        ("<b>bold</b> &amp; more", "bold & more"),
+        ("| a | b |\n|---|---|\n| 1 | 2 |", "a, b, 1, 2,"),
+        ("Wait... what!? No way!!! Hm…", "Wait, what? No way! Hm."),
+        ("🙂 Great 👍🏽 job ❤️", "Great job"),
+        ("It takes ≤ 300 ms, ~5 s, 1.5s or 3h", "It takes at most 300 ms, about 5 seconds, 1.5 seconds or 3 hours"),
+        ("a >= b, x != y, in -> out", "a at least b, x is not y, in to out"),
+        ("the 1990s and the 90s", "the 1990s and the 90s"),
+        ("€5, 100%, $5.20, £0.99 and $1.2M", "5 euros, 100%, 5 dollars and 20 cents, 99 pence and $1.2M"),
+        ("10-20% of 24/7, 2x, 5k", "10 to 20% of 24 7, 2 times, 5 thousand"),
+        ("v1.2.3 of C# and C++", "version 1.2.3 of C sharp and C plus plus"),
+        ("e.g. this, i.e. that", "for example, this, that is, that"),
+        ("3 * 4 and 2×3", "3 times 4 and 2 times 3"),
+        ("12345678901234567890", "1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0"),
+        ("Redis speaks JSON", "reddiss speaks Jason"),
+        ("a -- b – c - well-known", "a, b, c, well-known"),
+        ("it’s “fine” at 20°C", "it’s “fine” at 20°C"),
+    ],
+)
+def test_text_is_made_ready_for_the_ear(written: str, said: str) -> None:
+    assert speakable(written) == said
+
+
+@pytest.mark.parametrize("text", ["", "  \n", "...", "!?", "…", "🙂👍", "**", "---", "`", "()", "你好", "<br/>"])
+def test_what_has_no_letter_or_digit_is_not_said(text: str) -> None:
+    assert speakable(text) == ""
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_survived(text: str) -> None:
+    said = speakable(text)
+    assert said == " ".join(said.split())
+    assert not set(said) & set("`*{}[]\\")
+
+
+@given(st.text(alphabet=st.sampled_from("ab,. !?1"), max_size=600))
+def test_pieces_keep_every_word_in_order(text: str) -> None:
+    parts = pieces(text)
+    assert [word for words in parts for word in words] == text.split()
+    assert all(1 <= len(words) <= LONGEST for words in parts)
+
+
+def test_a_piece_ends_with_its_sentence() -> None:
+    assert pieces("Yes. It is on Jan. 5th, Dr. Smith! 1. First") == [
+        ["Yes."],
+        ["It", "is", "on", "Jan.", "5th,", "Dr.", "Smith!"],
+        ["1.", "First"],
+    ]
+
+
+def test_a_long_sentence_is_cut_after_a_comma() -> None:
+    words = ["word"] * 40
+    assert [len(part) for part in pieces(" ".join(words))] == [25, 15]
+    words[19] = "word,"
+    assert [len(part) for part in pieces(" ".join(words))] == [20, 20]
+
+
+def test_words_said_as_written_keep_their_times() -> None:
+    assert align(["Hello,", "there!"], ["Hello,", "there!"], [100, 250]) == [100, 250]
+
+
+def test_a_word_said_as_several_ends_with_the_last_of_them() -> None:
+    spoken = ["It", "costs", "5", "dollars", "and", "20", "cents", "now."]
+    assert align(["It", "costs", "$5.20", "now."], spoken, [1, 2, 3, 4, 5, 6, 7, 8]) == [1, 2, 7, 8]
+
+
+def test_words_said_as_one_share_it_and_unsaid_words_take_no_time() -> None:
+    assert align(["🙂", "one", "—", "two"], ["one", "two"], [10, 20]) == [0, 10, 10, 20]
+    assert align(["20", "°C"], ["20°C"], [30])[-1] == 30
+
+
+@given(st.lists(st.sampled_from(["a", "b", "$5", "🙂", "c"]), max_size=12), st.lists(st.sampled_from("abcde"), max_size=12))
+def test_times_never_go_back(words: list[str], spoken: list[str]) -> None:
+    ends = [float(10 * i) for i in range(1, len(spoken) + 1)]
+    times = align(words, spoken, ends)
+    assert len(times) == len(words)
+    assert times == sorted(times)
+    assert all(0 <= time <= (ends[-1] if ends else 0) for time in times)

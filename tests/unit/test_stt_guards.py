@@ -1,0 +1,76 @@
+"""Which part of a decoding is believed."""
+
+import numpy as np
+import pytest
+
+from services.base import HEARING_RATE
+from services.stt.guards import loop_start, trusted_text
+from services.stt.local import split_at_quiet
+
+FIRST = 1000  # id of the timestamp 0.00 in these tests; a word is a letter, its id the letter's code
+
+
+def decoding(*items: str | float) -> list[int]:
+    """Token ids of texts and timestamps (s)."""
+    ids: list[int] = []
+    for item in items:
+        ids += [ord(letter) for letter in item] if isinstance(item, str) else [FIRST + round(item / 0.02)]
+    return ids
+
+
+def trusted(ids: list[int], seconds: float, no_speech: float = 0.05, log_probability: float = -0.3) -> str:
+    def decode(tokens: list[int]) -> str:
+        return "".join(map(chr, tokens))
+
+    return trusted_text(ids, FIRST, decode, seconds, no_speech, log_probability)
+
+
+def test_all_segments_of_clear_speech_are_kept() -> None:
+    assert trusted(decoding(0.0, "one two ", 1.2, 1.2, "three", 2.9), 3.0) == "one two three"
+
+
+def test_a_clip_without_timestamps_is_kept() -> None:
+    assert trusted(decoding("okay"), 0.8) == "okay"
+
+
+def test_what_comes_after_the_end_of_the_audio_is_cut() -> None:
+    assert trusted(decoding(0.0, "all was said", 2.8, 2.8, " and more", 5.0), 3.0) == "all was said"
+
+
+def test_what_nobody_could_say_in_the_time_left_is_cut() -> None:
+    assert trusted(decoding(0.0, "all was said", 2.4, 2.4, "x" * 90, 4.0), 3.0) == "all was said"
+
+
+def test_a_loop_is_said_once() -> None:
+    assert trusted(decoding(0.0, "abcdefgh" * 4, 2.0), 6.0) == "abcdefgh"
+
+
+def test_a_loop_over_noise_is_nothing() -> None:
+    assert trusted(decoding(0.0, "abcdefgh" * 4, 2.0), 6.0, no_speech=0.4) == ""
+
+
+@pytest.mark.parametrize(("no_speech", "log_probability"), [(0.9, -1.0), (0.34, -1.84), (0.7, -2.0)])
+def test_an_unsure_text_over_noise_is_nothing(no_speech: float, log_probability: float) -> None:
+    assert trusted(decoding(0.0, "I'm sorry", 2.0), 5.0, no_speech, log_probability) == ""
+
+
+@pytest.mark.parametrize(("no_speech", "log_probability"), [(0.1, -1.1), (0.8, -0.5)])
+def test_a_strong_accent_or_a_far_talker_is_still_heard(no_speech: float, log_probability: float) -> None:
+    assert trusted(decoding(0.0, "lobster", 2.0), 2.3, no_speech, log_probability) == "lobster"
+
+
+@pytest.mark.parametrize(
+    "text", ["no no no", "ask not what your country can do for you ask what you can do for your country", ""]
+)
+def test_people_who_repeat_themselves_do_not_loop(text: str) -> None:
+    assert loop_start(decoding(text)) is None
+
+
+def test_a_long_recording_is_cut_where_it_is_quiet() -> None:
+    audio = np.random.default_rng(0).normal(0, 0.1, 70 * HEARING_RATE).astype(np.float32)
+    for second in (25, 50):
+        audio[second * HEARING_RATE : second * HEARING_RATE + 3200] = 0
+    parts = split_at_quiet(audio)
+    assert np.array_equal(np.concatenate(parts), audio)
+    assert max(map(len, parts)) <= 29 * HEARING_RATE
+    assert abs(len(parts[0]) - 25.1 * HEARING_RATE) < 0.2 * HEARING_RATE
