@@ -22,7 +22,7 @@ ASSETS = files("app") / "ui"
 POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob: mediastream:"
 
 STATES: dict[State, tuple[str, str]] = {
-    "IDLE": ("Ready", "The conversation has not begun."),
+    "IDLE": ("Ready", "One moment."),
     "LISTENING": ("Listening", "Speak whenever you like."),
     "THINKING": ("Thinking", "Go on if you were not done."),
     "SPEAKING": ("Speaking", "You can talk over it."),

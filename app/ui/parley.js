@@ -290,7 +290,10 @@
     const createDataChannel = RTCPeerConnection.prototype.createDataChannel;
     RTCPeerConnection.prototype.createDataChannel = function (label, options) {
       const channel = createDataChannel.call(this, label, options);
-      if (label === "text") attach(this, channel);
+      if (label !== "text") return channel;
+      const say = channel.send.bind(channel);
+      channel.send = (data) => data === "handshake" || say(data); // the component's own greeting is not in the protocol
+      attach(this, channel);
       return channel;
     };
     const devices = navigator.mediaDevices;

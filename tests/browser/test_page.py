@@ -1,0 +1,205 @@
+"""The page in a real browser: speak, be answered, talk over it, type, and be told in words what is wrong."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from playwright.async_api import Page, Request, expect
+
+from tests.bench.server import Server
+from tests.browser.conftest import LISTEN, SESSIONS, Browse
+
+AUDIBLE = 0.005  # of full scale, RMS
+MUTED_MS = 100  # a stop is heard within this at the player
+WAIT_MS = 60_000  # generous: speed is measured elsewhere
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def start(page: Page) -> None:
+    await page.click("#parley-start")
+    await page.wait_for_function("() => document.documentElement.dataset.link === 'live'", timeout=WAIT_MS)
+    await page.evaluate(LISTEN)
+
+
+async def state(page: Page, name: str) -> None:
+    await page.wait_for_function("name => document.documentElement.dataset.state === name", arg=name, timeout=WAIT_MS)
+
+
+async def audible(page: Page) -> None:
+    await page.wait_for_function(f"() => window.heard.slice(-5).every(([, level]) => level > {AUDIBLE})", timeout=WAIT_MS)
+
+
+async def type_in(page: Page, words: str) -> None:
+    await page.fill("#parley-text textarea", words)
+    await page.press("#parley-text textarea", "Enter")
+
+
+def stops(states: list[tuple[float, str]]) -> list[tuple[float, float]]:
+    """Each time at which the agent was interrupted, and the next at which it spoke again (or never), ms."""
+    spoke = [at for at, name in states if name == "SPEAKING"]
+    return [(at, min((s for s in spoke if s > at), default=float("inf"))) for at, name in states if name == "INTERRUPTED"]
+
+
+async def loudest_after_stops(page: Page) -> float:
+    """The highest level that was heard between an interruption and the next answer."""
+    states, heard = await page.evaluate("[window.states, window.heard]")
+    silences = stops(states)
+    assert silences
+    return max(level for at, level in heard for stop, again in silences if stop + MUTED_MS < at < again)
+
+
+async def test_a_spoken_question_is_answered_and_the_answer_can_be_talked_over(
+    url: str, browse: Browse, question: Path, pictures: Path
+) -> None:
+    async with browse(url, question) as page:
+        await start(page)
+        user, agent = page.locator("#parley-transcript .user"), page.locator("#parley-transcript .agent")
+        await expect(user.first).to_contain_text("talking", timeout=WAIT_MS)
+        await audible(page)
+        await expect(page.locator("#parley-sources li").first).to_be_visible(timeout=WAIT_MS)
+        await expect(page.locator("#parley-latency svg").first).to_be_visible(timeout=WAIT_MS)
+        await expect(agent.locator(".mark").last).to_be_visible(timeout=WAIT_MS)  # interrupted
+        await expect(agent.locator("del").last).not_to_be_empty(timeout=WAIT_MS)  # and so not heard to its end
+        await page.screenshot(path=pictures / "talked-over-1280.png", full_page=True)
+        assert await loudest_after_stops(page) < AUDIBLE
+
+
+async def test_typed_text_is_answered_and_the_button_silences_the_answer(url: str, browse: Browse) -> None:
+    async with browse(url) as page:
+        await type_in(page, "What is a barge-in?")
+        await expect(page.locator("#parley-notice")).to_contain_text("Press Start")
+        await start(page)
+        await audible(page)  # the greeting
+        await type_in(page, "What is <img src=x onerror=alert(1)> a barge-in?")
+        await expect(page.locator("#parley-transcript .user")).to_contain_text("<img src=x", timeout=WAIT_MS)
+        await expect(page.locator("#parley-transcript .agent").last).to_contain_text("talking", timeout=WAIT_MS)
+        await state(page, "SPEAKING")
+        await audible(page)
+        await page.click("#parley-interrupt")
+        assert await page.evaluate("() => document.querySelector('#parley-device audio').muted")
+        await state(page, "LISTENING")
+        assert await loudest_after_stops(page) < AUDIBLE
+        assert await page.locator("#parley-transcript img").count() == 0
+        await page.click("#parley-stop")
+        await expect(page.locator("#parley-link")).to_have_text("Not connected")
+
+
+async def test_the_keyboard_alone_starts_interrupts_and_stops(url: str, browse: Browse) -> None:
+    async with browse(url) as page:
+        await page.focus("#parley-start")
+        await page.keyboard.press("Enter")
+        await page.wait_for_function("() => document.documentElement.dataset.link === 'live'", timeout=WAIT_MS)
+        assert await page.evaluate("() => document.activeElement.id") == "parley-stop"
+        await state(page, "SPEAKING")
+        await page.keyboard.press("Escape")
+        await page.wait_for_function("() => window.states.some(([, name]) => name === 'INTERRUPTED')", timeout=WAIT_MS)
+        await page.keyboard.press("Space")
+        await expect(page.locator("#parley-link")).to_have_text("Not connected")
+        assert await page.evaluate("() => document.activeElement.id") == "parley-start"
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [({"consent": False}, "does not let this page use the microphone"), ({"microphone": None}, "No microphone was found")],
+)
+async def test_what_is_wrong_with_the_microphone_is_said_in_words(
+    url: str, browse: Browse, settings: dict[str, Any], words: str
+) -> None:
+    async with browse(url, **settings) as page:
+        await page.click("#parley-start")
+        await expect(page.locator("#parley-notice")).to_contain_text(words)
+        await expect(page.locator("#parley-start")).to_be_visible()
+
+
+async def test_one_caller_too_many_is_told_so(url: str, browse: Browse) -> None:
+    async with browse(url) as page:
+        others = [await page.context.new_page() for _ in range(SESSIONS)]
+        for other in others:
+            await other.goto(url)
+            await other.wait_for_function("() => window.parley && document.documentElement.dataset.link")
+            await start(other)
+        await page.click("#parley-start")
+        await expect(page.locator("#parley-notice")).to_contain_text("Too many people")
+        for other in others:
+            await other.click("#parley-stop")
+            await expect(other.locator("#parley-link")).to_have_text("Not connected")
+
+
+async def lost(page: Page) -> None:
+    await expect(page.locator("#parley-notice")).to_contain_text("connection was lost", timeout=WAIT_MS)
+
+
+async def back(page: Page) -> None:
+    await page.wait_for_function("() => document.documentElement.dataset.link === 'live'", timeout=2 * WAIT_MS)
+    await expect(page.locator("#parley-notice")).to_be_empty()
+
+
+async def ask_what_was_said(page: Page) -> None:
+    await type_in(page, "What did you say last?")
+    await expect(page.locator("#parley-transcript .agent").last).to_contain_text("arge-in", timeout=WAIT_MS)
+
+
+async def test_a_lost_connection_comes_back_to_the_same_conversation(server: Server, browse: Browse) -> None:
+    async with browse(server.url) as page:
+        await start(page)
+        await type_in(page, "What is a barge-in?")
+        await expect(page.locator("#parley-transcript .agent").last).to_contain_text("arge-in", timeout=WAIT_MS)
+        await audible(page)
+        os.kill(server.pid or 0, signal.SIGSTOP)
+        try:
+            await lost(page)
+        finally:
+            os.kill(server.pid or 0, signal.SIGCONT)
+        await back(page)
+        await ask_what_was_said(page)
+
+
+async def test_a_conversation_outlives_the_server(revived: Server, browse: Browse) -> None:
+    async with browse(revived.url) as page:
+        await start(page)
+        await type_in(page, "What is a barge-in?")
+        await expect(page.locator("#parley-transcript .agent")).to_contain_text("arge-in", timeout=WAIT_MS)
+        await audible(page)
+        await state(page, "LISTENING")
+        psutil.Process(revived.pid).children()[0].kill()
+        await lost(page)
+        async with page.expect_navigation(timeout=3 * WAIT_MS):  # the view needs a fresh page, the conversation does not
+            pass
+        await back(page)
+        await ask_what_was_said(page)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_the_page_fits(url: str, browse: Browse, pictures: Path, width: int, scheme: Any) -> None:
+    async with browse(url) as page:
+        await page.set_viewport_size({"width": width, "height": 844})
+        await page.emulate_media(color_scheme=scheme)
+        await page.reload()
+        await start(page)
+        await expect(page.locator("#parley-transcript .agent")).to_be_visible(timeout=WAIT_MS)
+        assert await page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
+        await page.screenshot(path=pictures / f"{scheme}-{width}.png", full_page=True)
+        await page.click("#parley-stop")
+        await expect(page.locator("#parley-link")).to_have_text("Not connected")
+
+
+async def test_nothing_is_loaded_from_elsewhere(url: str, browse: Browse) -> None:
+    async with browse(url) as page:
+        requests: list[Request] = []
+        page.on("request", lambda request: requests.append(request))
+        await page.reload()
+        await start(page)
+        elsewhere = [request for request in requests if not request.url.startswith((url, "data:", "blob:"))]
+        assert not [request.url for request in elsewhere if request.failure != "csp"]  # held back by the page itself
+
+
+async def test_the_page_works_under_a_prefix(mounted_url: str, browse: Browse) -> None:
+    async with browse(mounted_url) as page:
+        await start(page)
+        await type_in(page, "What is a barge-in?")
+        await audible(page)
