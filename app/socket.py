@@ -3,6 +3,7 @@
 
 import asyncio
 import base64
+import contextlib
 import logging
 import re
 import struct
@@ -25,6 +26,7 @@ from app.events import (
     ServerMessage,
     SpokenChunk,
     Start,
+    StateChanged,
     Stop,
 )
 from app.pacing import Chunk, Pacer
@@ -147,6 +149,7 @@ class Link:
         self._closing: int | None = None
         self._writer: asyncio.Task[None] | None = None
         self._speaker: asyncio.Task[None] | None = None
+        self._speaks = asyncio.Event()
 
     async def serve(self) -> None:
         """Serves the client until either side ends the connection. Raises nothing."""
@@ -182,6 +185,8 @@ class Link:
         if isinstance(message, AudioEnd) and self._pacer is not None:
             self._pacer.end(message)
             return
+        if isinstance(message, StateChanged) and message.state == "SPEAKING":
+            self._speaks.set()  # the first frame need not wait for the next tick
         if isinstance(message, PlaybackStop):
             self._outbox.void(message.generation)
             if self._pacer is not None:
@@ -213,7 +218,10 @@ class Link:
     async def _pump(self, pacer: Pacer) -> None:
         while self._closing is None:
             due = pacer.step(self._now())
-            await asyncio.sleep(max(0.0, due - self._now()))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(due):
+                    await self._speaks.wait()
+            self._speaks.clear()
 
     # --- in -----------------------------------------------------------------------------------------------------------
 

@@ -239,6 +239,20 @@ async def test_the_reply_is_paced_and_whole(desk: Desk) -> None:
 
 
 @scene()
+async def test_the_first_sound_follows_the_state_at_once(desk: Desk) -> None:
+    client = Client(desk)
+    await client.start()
+    for wait in (1.003, 1.0081, 1.0139):
+        await asyncio.sleep(wait)
+        client.say({"type": "text", "text": "hello"})
+        await asyncio.sleep(1)
+        [*_, speaking] = [at for at, m in client.sent if m["type"] == "state" and m["state"] == "SPEAKING"]
+        [*_, generation] = [m["generation"] for m in client.of("playback_start")]
+        assert client.audio(generation)[0][0] == speaking
+        client.say({"type": "interrupt"})
+
+
+@scene()
 async def test_binary_sound_carries_its_generation(desk: Desk) -> None:
     client = Client(desk)
     await client.start(sample_rate=24000, binary=True)
