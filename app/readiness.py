@@ -4,7 +4,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from services.base import Services, ServiceUnavailable
+from app.tickets import Unready
+from services.base import Services
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class Readiness:
         self.waiting.discard(name)
 
     async def wait(self) -> None:
-        """Returns when a conversation can begin. Raises ServiceUnavailable when it never will."""
+        """Returns when a conversation can begin. Raises Unready when it never will."""
         await self._finished.wait()
         for name, reason in self.failed.items():
-            raise ServiceUnavailable(name, reason)
+            raise Unready(f"{name} could not be started: {reason}")
