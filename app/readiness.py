@@ -4,8 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from app.tickets import Unready
-from services.base import Services
+from services.base import Services, ServiceUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +36,7 @@ class Readiness:
         self.waiting.discard(name)
 
     async def wait(self) -> None:
-        """Returns when a conversation can begin. Raises Unready when it never will."""
+        """Returns when a conversation can begin. Raises ServiceUnavailable when it never will."""
         await self._finished.wait()
         for name, reason in self.failed.items():
-            raise Unready(f"{name} could not be started: {reason}")
+            raise ServiceUnavailable(name, reason)

@@ -6,7 +6,6 @@ Errors
     +-- Forbidden   the token does not belong to the id
     +-- Unknown     the session has expired or was erased
     +-- Full        as many conversations as this process may have
-    +-- Unready     a model could not be started
     +-- NotReady    the models could not be started
 """
 
@@ -63,10 +62,6 @@ class Full(Refused):
 class NotReady(Refused):
     code = "not_ready"
     status = 503
-
-
-class Unready(Refused):
-    code = "not_ready"
 
 
 class Ticket(NamedTuple):
