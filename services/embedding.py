@@ -59,6 +59,10 @@ class Embedder(LocalService[_MiniLm]):
 
         return np.concatenate(await asyncio.gather(*(part(at) for at in range(0, len(texts), BATCH))))
 
+    def pieces(self, word: str) -> int:
+        """Into how many parts the tokenizer cuts a word: a common one is one."""
+        return len(self._loaded().tokenizer.encode(word, add_special_tokens=False).ids)
+
     def _load(self) -> _MiniLm:
         from tokenizers import Tokenizer
 

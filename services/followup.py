@@ -23,9 +23,11 @@ _ABOUT = re.compile(r"^(?:and |but |so |okay |ok )*(?:what|how) about |^and ")
 _POINTING = re.compile(r"\b(?:it|its|that|this|they|them|their|those|these|one)\b")
 _SHORT = 7  # words; a longer question says itself what it is about
 _EMPTY = frozenset(  # words that say nothing of the subject
-    "a an and are at be but by can could did do does for from good how i if in is it its long many me mean much of often on "
-    "one or please so that the them then there these they this those to use used was we well were what what's when where which who why "
-    "will with work works would you your okay".split()
+    (
+        "a an and are at be but by can could did do does for from good how i if in is it its long many me mean much of often on "
+        "one or please so that the them then there these they this those to use used was we well were what what's when where "
+        "which who why will with work works would you your okay"
+    ).split()
 )
 # Turns about the talking itself: what was spoken of before is still the subject.
 _ACT = re.compile(

@@ -10,6 +10,7 @@ import yaml
 from numpy.typing import NDArray
 
 from services.base import Intent, ServiceUnavailable
+from services.cache import load, save
 from services.embedding import MODEL, Embedder, Vectors, plain
 from services.workers import Priority, Workers
 
@@ -116,20 +117,17 @@ def read_examples(path: Path) -> dict[str, list[str]]:
 
 
 def _load(path: Path) -> Model | None:
-    if not path.exists():
-        return None
-    with np.load(path) as stored:
-        return Model(*(stored[name] for name in Model.__slots__))
+    stored = load(path)
+    return None if stored is None else Model(**stored)
 
 
 def _train(vectors: Vectors, labels: list[str], path: Path) -> Model:
     from sklearn.linear_model import LogisticRegression  # takes a second to import: only where the cache does not help
 
-    fitted = LogisticRegression(C=INVERSE_REGULARISATION, max_iter=300, class_weight="balanced").fit(vectors, labels)
+    fitted = LogisticRegression(C=INVERSE_REGULARISATION, max_iter=300).fit(vectors, labels)
     weights, bias = fitted.coef_.T, fitted.intercept_
     if len(fitted.classes_) == 2:  # scikit-learn then keeps the second class only
         weights, bias = np.hstack([-weights / 2, weights / 2]), np.hstack([-bias / 2, bias / 2])
     model = Model(np.array(fitted.classes_, np.str_), weights.astype(np.float32), bias.astype(np.float32), vectors)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, **{name: getattr(model, name) for name in Model.__slots__})
+    save(path, {name: getattr(model, name) for name in Model.__slots__})
     return model

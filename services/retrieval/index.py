@@ -3,7 +3,7 @@
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -49,8 +49,8 @@ class Index:
         """Share (0..1) of the query's words in each section, weighed by how rare they are."""
         share = np.zeros(len(self.sections), np.float32)
         total = 0.0
-        for stem in stems(text):
-            rows = self.words.get(stem, ())
+        for word in stems(text):
+            rows = self.words.get(word, ())
             weight = math.log(1 + (len(share) - len(rows) + 0.5) / (len(rows) + 0.5)) ** 2  # BM25's idf (Robertson 2009)
             total += weight
             if len(rows):
@@ -74,28 +74,26 @@ def build(sections: Sequence[Section], vectors: Vectors) -> Index:
     wholes = np.cumsum(sizes) - sizes
     words: dict[str, list[int]] = defaultdict(list)
     for row, section in enumerate(sections):
-        for stem in stems(" ".join([section.context, section.text, *section.asked])):
-            words[stem].append(row)
+        for word in stems(" ".join([section.context, section.text, *section.asked])):
+            words[word].append(row)
     return Index(
         sections,
         vectors[wholes],
         np.delete(vectors, wholes, axis=0),
         np.concatenate([[0], np.cumsum(sizes - 1)]),
-        {stem: np.array(rows, np.int64) for stem, rows in words.items()},
+        {word: np.array(rows, np.int64) for word, rows in words.items()},
     )
 
 
 def stems(text: str) -> set[str]:
-    return {_stem(word) for word in split_words(text)}
-
-
-def split_words(text: str) -> Iterable[str]:
-    return re.findall(r"[^\W_]+", text.lower())
+    """The stems of the words of `text`."""
+    return {stem(word) for word in re.findall(r"[^\W_]+", text.lower())}
 
 
 _stemmer = snowballstemmer.stemmer("english")
 
 
 @lru_cache(maxsize=100_000)
-def _stem(word: str) -> str:
+def stem(word: str) -> str:
+    """What a lower-case English word has in common with its inflections."""
     return str(_stemmer.stemWord(word))

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import re
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,10 +10,12 @@ import numpy as np
 from tqdm import tqdm
 
 from services.base import Exchange, Passage, ServiceUnavailable
-from services.embedding import DIMENSIONS, Embedder, Vectors
+from services.cache import load, save
+from services.embedding import Embedder, Vectors
 from services.followup import standalone
 from services.retrieval.documents import Document, read_folder
 from services.retrieval.index import Index, build, texts_of
+from services.retrieval.vocabulary import vocabulary
 from services.workers import Priority, Workers
 
 DEFAULT_FOLDER = Path(__file__).parent.parent / "knowledge"
@@ -36,6 +37,7 @@ class LocalRetriever:
         self._cache = cache_dir / f"knowledge-{hashlib.sha256(str(self._folder.absolute()).encode()).hexdigest()[:16]}.npz"
         self._documents: list[Document] = []
         self._index: Index | None = None
+        self._vocabulary = ""
 
     async def warm(self) -> None:
         """Reads and embeds the folder. Raises ServiceUnavailable that names the folder when it cannot be used."""
@@ -45,6 +47,8 @@ class LocalRetriever:
         sections = [section for document in self._documents for section in document.sections]
         vectors = await self._vectors([text for section in sections for text in texts_of(section)])
         self._index = await self._workers.run(Priority.LOAD, build, sections, vectors)
+        words = await self._workers.run(Priority.LOAD, vocabulary, self._documents, self._embedder.pieces, VOCABULARY)
+        self._vocabulary = ", ".join(words)
 
     async def close(self) -> None:
         self._index = None
@@ -58,8 +62,8 @@ class LocalRetriever:
         return await self._workers.run(Priority.TEXT, self._index.search, query, vector, limit)
 
     def vocabulary(self) -> str:
-        """Names and rare words of the knowledge, the most frequent first, as a prompt for speech-to-text."""
-        return ", ".join(names(self._documents)[:VOCABULARY])
+        """Names and rare words of the knowledge, as a prompt for speech-to-text."""
+        return self._vocabulary
 
     def topics(self) -> list[str]:
         """The titles of the documents; of a single document, those of its sections."""
@@ -85,29 +89,14 @@ class LocalRetriever:
         return found
 
 
-def names(documents: Sequence[Document]) -> list[str]:
-    """Words that a recogniser may not know: written with a capital inside a sentence, or with one inside the word."""
-    text = _text(documents)
-    inside = re.findall(r"(?<=[a-z,] )[A-Z][\w-]*[a-zA-Z]|\b[A-Za-z]+[A-Z]\w*\b", text)
-    return [word for word, _ in Counter(inside).most_common()]
-
-
 def _text(documents: Sequence[Document]) -> str:
     return " ".join(section.text for document in documents for section in document.sections)
 
 
 def _read_cache(path: Path) -> dict[str, Vectors]:
-    if not path.exists():
-        return {}
-    try:
-        with np.load(path) as stored:
-            return dict(zip(stored["keys"].tolist(), stored["vectors"], strict=True))
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise ServiceUnavailable("retrieval", f"the cache {path} is broken ({error}): delete it") from error
+    stored = load(path)
+    return {} if stored is None else dict(zip(stored["keys"].tolist(), stored["vectors"], strict=True))
 
 
 def _write_cache(path: Path, keys: list[str], vectors: Vectors) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_suffix(".new.npz")
-    np.savez(new, keys=np.array(keys), vectors=vectors.reshape(-1, DIMENSIONS))
-    new.replace(path)
+    save(path, {"keys": np.array(keys), "vectors": vectors})
