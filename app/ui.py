@@ -113,14 +113,10 @@ def render_latency(turns: Sequence[dict[str, float]]) -> str:
     parts = []
     if replies:
         heads = [head for spans in replies if (head := _headline(spans)) is not None]
-        parts.append(_figure(heads[-1], "from the end of your turn to the first sound of the answer"))
-        parts.append(_waterfall(replies[-1], REPLY_SPANS))
-        if len(heads) > 1:
-            cuts = quantiles(heads, n=20, method="inclusive")
-            parts.append(f"<p>{len(heads)} answers: half within {cuts[9]:.0f} ms, 95 % within {cuts[18]:.0f} ms.</p>")
+        parts.append(_figure(heads, "from the end of your turn to the first sound of the answer", replies[-1], REPLY_SPANS))
     if stops:
-        parts.append(_figure(stops[-1]["silent"], "from your last interruption to silence"))
-        parts.append(_waterfall(stops[-1], STOP_SPANS))
+        silences = [spans["silent"] for spans in stops]
+        parts.append(_figure(silences, "from your interruption to silence", stops[-1], STOP_SPANS))
     return f'<div class="latency">{"".join(parts)}</div>'
 
 
@@ -130,8 +126,13 @@ def _headline(spans: dict[str, float]) -> float | None:
     return next((spans[name] for name in names if name in spans), None)
 
 
-def _figure(value: float, what: str) -> str:
-    return f'<p class="figure"><strong>{value:.0f}&nbsp;ms</strong> {what}</p>'
+def _figure(values: Sequence[float], what: str, spans: dict[str, float], names: dict[str, str]) -> str:
+    """The newest of `values` (ms), how it came about, and how the others spread."""
+    spread = ""
+    if len(values) > 1:
+        cuts = quantiles(values, n=20, method="inclusive")
+        spread = f"<p>Of {len(values)}: half within {cuts[9]:.0f} ms, 95 % within {cuts[18]:.0f} ms.</p>"
+    return f"<section><p><strong>{values[-1]:.0f}&nbsp;ms</strong> {what}</p>{_waterfall(spans, names)}{spread}</section>"
 
 
 def _waterfall(spans: dict[str, float], names: dict[str, str]) -> str:
@@ -186,7 +187,7 @@ def build(stream: Stream) -> gr.Blocks:
                 gr.HTML("<h2>Conversation</h2>", padding=False)
                 transcript = gr.HTML(render_transcript([]), elem_id="parley-transcript", padding=False)
         with gr.Row(elem_id="parley-facts"):
-            with gr.Column():
+            with gr.Column(elem_id="parley-used"):
                 gr.HTML("<h2>Passages used</h2>", padding=False)
                 sources = gr.HTML(render_sources([]), elem_id="parley-sources", padding=False)
             with gr.Column():

@@ -160,7 +160,7 @@
     };
     channel.addEventListener("open", () => {
       if (!mine()) return;
-      const { session_id, token, begun } = storedSession();
+      const { session_id, token, begun = false } = storedSession() ?? {};
       const start = { type: "start", session_id, token, sample_rate: 48000, resume: begun, greeting: !begun };
       send(start);
       // Said before the server has found its ears, it is lost; said twice, the second is ignored.
