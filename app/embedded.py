@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import logging
 import os
+import signal
 import socket
 import struct
 import sys
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 START_S = 20.0  # a server that does not answer after this has failed; 256 MB are read in about 2 s
 STOP_S = 5.0  # a server that does not end after this is killed
+_LOOK_S = 0.02  # between looks at a server that starts or ends
 _LONGEST_SOCKET_PATH = 100  # bytes; the kernel's limit is 104 (macOS) or 108 (Linux) with the final zero
 
 # The shell becomes the server; its child, the guard, waits for the end of the pipe. The guard stays in the server's process
@@ -78,7 +80,9 @@ class EmbeddedServer:
             await self._end()
             await self._reclaim()
             await self._start()
-        except (OSError, ImportError) as error:
+        except StoreError:
+            raise
+        except Exception as error:  # whatever is missing or in the way: the app runs without a store
             raise StoreError(f"the embedded store can not run in {self.folder}: {error}") from error
 
     async def stop(self) -> None:
@@ -124,7 +128,7 @@ class EmbeddedServer:
                 while not await self._answers():
                     if self._process.returncode is not None:
                         raise StoreError(f"the embedded store ended at once, see {self.folder / 'server.log'}")
-                    await asyncio.sleep(0.02)
+                    await asyncio.sleep(_LOOK_S)
         except TimeoutError:
             await self._end()
             raise StoreError(f"the embedded store does not answer, see {self.folder / 'server.log'}") from None
@@ -146,16 +150,18 @@ class EmbeddedServer:
 
     async def _reclaim(self) -> None:
         """End a server that a killed process left behind: only the holder of the lock may come here."""
-        deadline = asyncio.get_running_loop().time() + STOP_S
-        signal = 15
-        while (pid := self.listener()) is not None:
-            if signal == 15:
-                logger.warning("ending a store server left behind by an earlier run (process %d)", pid)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if (pid := self.listener()) is None:
+                break
+            logger.warning("ending a store server left behind by an earlier run (process %d, %s)", pid, number.name)
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal)
-            await asyncio.sleep(0.1)
-            if asyncio.get_running_loop().time() > deadline:
-                signal = 9
+                os.kill(pid, number)
+            for _ in range(int(STOP_S / _LOOK_S)):
+                if self.listener() is None:
+                    break
+                await asyncio.sleep(_LOOK_S)
+        if pid := self.listener():
+            raise StoreError(f"the store server of an earlier run (process {pid}) can not be ended")
         self.socket.unlink(missing_ok=True)
 
     async def _answers(self) -> bool:

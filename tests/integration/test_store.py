@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from app import keys
 from app.records import PendingReply, SessionRecord, StoreError
 from app.store import Store
 from services.base import Exchange
@@ -123,6 +124,18 @@ async def test_a_paused_server_is_waited_for(server: Backend, tmp_path: Path) ->
     async with Store(server.settings(tmp_path)) as restarted:
         loaded = await restarted.load("s")
         assert loaded is not None and loaded.generation == 2, "a late write of an older state has won"
+
+
+async def test_a_late_write_of_an_older_state_changes_nothing(server: Backend, tmp_path: Path) -> None:
+    """As when a server that was paused takes up commands whose sender has long given up and sent newer ones."""
+    async with Store(server.settings(tmp_path)), server.admin() as admin:
+        for revision in (1, 3, 2):
+            record = RECORD.model_copy(update={"revision": revision, "generation": revision})
+            pipe = admin.pipeline(transaction=False)
+            keys.put(pipe, record, "process", 1, 60)
+            assert await pipe.execute() == [1]
+        kept = await keys.load(admin, "s")
+        assert kept is not None and kept.generation == 3
 
 
 async def test_a_server_out_of_memory_is_waited_for(server: Backend, tmp_path: Path) -> None:

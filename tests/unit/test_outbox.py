@@ -1,0 +1,105 @@
+"""What waits for the store, while writes are under way and sessions change hands."""
+
+from collections.abc import Callable
+from typing import Any
+
+from app.clock import LoopClock
+from app.outbox import DROPPED, Outbox
+from app.records import SessionRecord
+from app.settings import Settings
+
+
+class Server:
+    """Takes commands, answers nothing of its own."""
+
+    def __init__(self) -> None:
+        self.commands: list[tuple[Any, ...]] = []
+
+    def eval(self, *words: Any) -> None:
+        self.commands.append(words)
+
+    def xadd(self, *words: Any, **options: Any) -> None:
+        self.commands.append(words)
+
+    async def getrange(self, *words: Any) -> bytes:
+        return b'{"version":1,"epoch":6,"owner":"somebody","revision":2,'
+
+    async def xrevrange(self, *words: Any, **options: Any) -> list[Any]:
+        return [(b"9-0", {b"epoch": b"4"})]
+
+
+def new_outbox() -> Outbox:
+    return Outbox(Settings(_env_file=None), 100, LoopClock(), lambda: None)
+
+
+def record(session_id: str = "s", generation: int = 0) -> SessionRecord:
+    return SessionRecord(session_id=session_id, generation=generation)
+
+
+async def sent(outbox: Outbox) -> tuple[list[tuple[Any, ...]], list[tuple[str, Callable[[], None]]]]:
+    server = Server()
+    settle = await outbox.fill(server, server)  # type: ignore[arg-type]
+    return server.commands, settle
+
+
+def dropped(reason: str) -> float:
+    return DROPPED.labels(reason)._value.get()
+
+
+async def test_what_is_saved_while_a_write_is_under_way_is_written_next() -> None:
+    outbox = new_outbox()
+    outbox.save(record(generation=1))
+    _, [(_, written)] = await sent(outbox)
+    outbox.save(record(generation=2))
+    written()
+    assert len(outbox) == 1
+    [command], [(_, written)] = await sent(outbox)
+    assert b'"generation":2' in command[3]
+    written()
+    assert len(outbox) == 0
+
+
+async def test_the_first_write_takes_the_epoch_above_all_that_is_stored() -> None:
+    outbox = new_outbox()
+    outbox.log("s", {"kind": "event", "at_ms": 0})
+    [command], _ = await sent(outbox)
+    assert command[3:5] == (7, outbox.process)
+
+
+async def test_after_a_session_was_taken_over_nothing_of_it_waits_and_the_owner_is_told_once() -> None:
+    outbox, told = new_outbox(), []  # type: ignore[var-annotated]
+    outbox.on_taken_over = told.append
+    outbox.save(record())
+    outbox.log("s", {"kind": "event", "at_ms": 0})
+    outbox.save(record("other"))
+    before = dropped("taken_over")
+    outbox.taken_over("s")
+    outbox.taken_over("s")
+    outbox.log("s", {"kind": "event", "at_ms": 0})
+    outbox.save(record())
+    assert told == ["s"] and outbox.remembered("s") is None
+    assert dropped("taken_over") - before == 4
+    commands, _ = await sent(outbox)
+    assert [command[2] for command in commands] == ["session:other"]
+
+
+def test_a_record_is_remembered_for_as_long_as_it_would_live() -> None:
+    outbox = new_outbox()
+    outbox.save(record())
+    assert outbox.remembered("s") is not None
+    held = outbox.held["s"]
+    assert held.record is not None
+    held.record = held.record.model_copy(update={"updated_ms": held.record.updated_ms - 3_601_000})
+    assert outbox.remembered("s") is None
+
+
+def test_a_server_that_is_away_for_ever_costs_bounded_memory() -> None:
+    outbox = new_outbox()
+    before = dropped("too_many_sessions"), dropped("latency_full")
+    for index in range(2_000):
+        outbox.save(record(f"s{index}"))
+        outbox.log(f"s{index}", {"kind": "event", "at_ms": 0})
+        outbox.latency({"turn": index})
+    assert len(outbox.held) == 256
+    assert len(outbox) <= 256 + 100 + 256 + 1_000
+    assert dropped("too_many_sessions") > before[0] and dropped("latency_full") - before[1] == 1_000
