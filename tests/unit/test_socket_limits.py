@@ -1,0 +1,195 @@
+"""What a WebSocket client may not do, in virtual time: it is told, or cut off, and nobody else is hurt."""
+
+import asyncio
+import base64
+import json
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.settings import Settings
+from app.socket import MISTAKES, OUTBOX, HideTokens, same_origin
+from tests.unit.connection import Client, scene
+from tests.unit.doubles import Desk, pcm
+from tests.unit.test_wire import JSON, MESSAGES
+from tests.unit.virtual_time import run
+
+
+@scene()
+async def test_bad_sound_is_refused_and_the_connection_stays(desk: Desk) -> None:
+    client = Client(desk)
+    await client.start()
+    client.say(b"odd")
+    client.say(bytes(192_002))
+    client.say({"type": "audio_chunk", "data": "!!!"})
+    client.say({"type": "audio_chunk", "data": "A" * 256_100})
+    client.say(b"")
+    await asyncio.sleep(0.01)
+    assert client.codes() == ["bad_audio", "too_large", "bad_audio", "bad_message"]
+    assert {error["field"] for error in client.of("error")} == {"data"}
+    client.say({"type": "ping"})
+    await asyncio.sleep(0.01)
+    assert client.of("pong") and client.code is None
+
+
+@scene()
+async def test_many_mistakes_end_the_connection(desk: Desk) -> None:
+    client = Client(desk)
+    await client.start()
+    for _ in range(MISTAKES + 1):
+        client.say("{")
+    assert (await client.ended(), client.code) == ("too_many_errors", 1008)
+    assert client.codes().count("bad_json") == MISTAKES + 1
+
+
+@scene()
+async def test_mistakes_now_and_then_are_forgiven(desk: Desk) -> None:
+    client = Client(desk)
+    await client.start()
+    for _ in range(3 * MISTAKES):
+        client.say("{")
+        await asyncio.sleep(2)
+    assert client.code is None
+
+
+@scene(messages_per_second=100)
+async def test_a_flood_ends_the_connection(desk: Desk) -> None:
+    client = Client(desk)
+    await client.start()
+    for _ in range(300):
+        client.say({"type": "ping"})
+    assert (await client.ended(), client.code) == ("flood", 1008)
+    assert len(client.of("pong")) <= 100
+
+
+@scene(messages_per_second=100)
+async def test_a_hundred_a_second_are_no_flood(desk: Desk) -> None:
+    client = Client(desk)
+    await client.start()
+    for _ in range(1000):
+        client.say(pcm(16000, 10, 0))
+        await asyncio.sleep(0.0101)
+    assert client.code is None and not client.codes()
+
+
+@scene(idle_timeout_s=30)
+async def test_an_idle_connection_is_ended(desk: Desk) -> None:
+    client = Client(desk)
+    await client.start()
+    for second in range(45):
+        client.say({"type": "ping"})
+        client.say(pcm(16000, 20, 0))
+        client.say({"type": "audio_chunk", "data": base64.b64encode(pcm(16000, 20, 0)).decode()})
+        if second == 20:
+            client.say({"type": "interrupt"})
+        await asyncio.sleep(1)
+    assert client.code is None
+    assert (await client.ended(), client.code) == ("idle_timeout", 4408)
+    assert asyncio.get_running_loop().time() == pytest.approx(50, abs=2)
+
+
+@scene(idle_timeout_s=30)
+async def test_sound_keeps_a_connection_up(desk: Desk) -> None:
+    client = Client(desk)
+    await client.start()
+    for _ in range(100):
+        client.say(pcm(16000, 20, 3))
+        await asyncio.sleep(1)
+    assert client.code is None
+
+
+@scene()
+async def test_a_client_that_does_not_read_is_cut_off_and_blocks_nobody(desk: Desk) -> None:
+    slow, other = Client(desk), Client(desk)
+    await slow.start()
+    await other.start()
+    slow.reads.clear()
+    for _ in range(OUTBOX + 10):
+        slow.say({"type": "ping"})
+        await asyncio.sleep(0.01)
+    assert await slow.ended() == ""
+    other.say({"type": "text", "text": "hello"})
+    await asyncio.sleep(1)
+    assert other.audio()
+    [seated] = [session for session in desk.made if session.state != "IDLE"]
+    assert seated is desk.made[1]
+
+
+@scene()
+async def test_a_client_that_leaves_frees_its_place(desk: Desk) -> None:
+    client = Client(desk)
+    ready = await client.start()
+    client.say({"type": "text", "text": "hello"})
+    await asyncio.sleep(1)
+    client.leave()
+    assert await client.ended() == ""
+    assert (await desk.sessions.look(ready["session_id"]))["connected"] is False
+
+
+@scene()
+async def test_an_error_inside_is_not_shown_and_not_raised(desk: Desk) -> None:
+    client = Client(desk)
+    await client.start()
+
+    def explode(*_: object) -> None:
+        raise RuntimeError("boom")
+
+    desk.made[0].receive = explode  # type: ignore[method-assign]
+    with pytest.MonkeyPatch.context() as patch:
+        logged: list[logging.LogRecord] = []
+        patch.setattr(logging.getLogger("app.socket"), "handle", logged.append)
+        client.say({"type": "interrupt"})
+        assert (await client.ended(), client.code) == ("internal", 1011)
+    assert "boom" not in str(client.of("error"))
+    assert len(logged) == 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists((MESSAGES | JSON).filter(lambda m: not isinstance(m, dict) or m.get("type") not in ("start", "stop")), max_size=15)
+)
+def test_whatever_is_sent_the_connection_answers(messages: list[Any]) -> None:
+    async def play() -> None:
+        desk = Desk()
+        client = Client(desk)
+        await client.start()
+        for message in messages:
+            client.say(json.dumps(message))
+        client.say({"type": "ping"})
+        await asyncio.sleep(0.1)
+        assert client.of("pong"), client.codes()
+        assert not client.serving.done()
+        assert all(not error["fatal"] and error["message"] for error in client.of("error"))
+        await desk.sessions.close()
+        await client.ended()
+
+    run(play())
+
+
+@pytest.mark.parametrize(
+    ("headers", "allowed", "may"),
+    [
+        ({"host": "here:7860"}, "", True),
+        ({"host": "here:7860", "origin": "http://here:7860"}, "", True),
+        ({"host": "here:7860", "origin": "https://elsewhere"}, "", False),
+        ({"host": "here:7860", "origin": "null"}, "", False),
+        ({"host": "here:7860", "origin": "https://elsewhere"}, "https://a, https://elsewhere", True),
+        ({"host": "here:7860", "origin": "https://elsewhere"}, "*", True),
+    ],
+)
+def test_pages_of_other_origins_need_leave(headers: dict[str, str], allowed: str, may: bool) -> None:
+    socket = SimpleNamespace(headers=headers)
+    assert same_origin(socket, Settings(_env_file=None, cors_origins=allowed)) is may  # type: ignore[arg-type, call-arg]
+
+
+def test_tokens_are_not_logged() -> None:
+    path = "/orchestrate?session_id=abc&token=0123456789abcdef"
+    record = logging.LogRecord(
+        "uvicorn.error", logging.INFO, "", 0, '%s - "WebSocket %s" [accepted]', ("1.2.3.4:5", path), None
+    )
+    assert HideTokens().filter(record)
+    assert record.getMessage() == '1.2.3.4:5 - "WebSocket /orchestrate?session_id=abc&token=..." [accepted]'
