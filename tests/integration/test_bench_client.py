@@ -32,9 +32,9 @@ async def test_a_reply_is_heard_to_its_end_and_acknowledged(transport: str, tmp_
     assert done["played_ms"] == pytest.approx(800, abs=2)
     recording, rate = soundfile.read(tmp_path / "take.wav", dtype="float32")
     assert rate == RATE
-    user, agent = segments(recording[:, 0]), segments(recording[:, 1])
+    user, agent = segments(recording[:, 0]), segments(recording[:, 1], gap=0.0, hop_s=0.002)
     assert user[0][1] - user[0][0] == pytest.approx(1.0, abs=0.04)
-    assert agent[0][1] - agent[0][0] == pytest.approx(0.8, abs=0.06)
+    assert sum(b - a for a, b in agent) == pytest.approx(0.8, abs=0.03)  # without the holes that a busy machine makes
     assert agent[0][0] == pytest.approx(first, abs=0.04)
     assert '"playback_done"' in (tmp_path / "take.jsonl").read_text()
 
