@@ -19,7 +19,10 @@ _MORE = re.compile(
 _WHY = re.compile(r"\b(?:why|how|example|mean|then)\b")
 _OTHER = re.compile(r"\b(?:the )?(?:second|other|last|next) (?:one|thing|topic)\b|\bthe (?:second|other)\b")
 _OFFERED = re.compile(r"I can also tell you about ([^.?!]+)")
-_ABOUT = re.compile(r"^(?:and |but |so |okay |ok )*(?:what|how) about |^and ")
+_ABOUT = re.compile(
+    r"^(?:and |but |so |okay |ok )*(?:what|how) about |"
+    r"^and (?!(?:who|what|which|when|where|why|how|is|are|was|do|does|did|can|could|may|will|would|should|tell|explain)\b)"
+)
 _POINTING = re.compile(r"\b(?:it|its|that|this|they|them|their|those|these|one)\b")
 _SHORT = 7  # words; a longer question says itself what it is about
 _EMPTY = frozenset(  # words that say nothing of the subject
@@ -38,7 +41,7 @@ _ACT = re.compile(
 
 
 def offer(title: str) -> str:
-    """How an answer offers another passage; `standalone` knows it again."""
+    """How an answer offers another passage; `readings` knows it again."""
     return f"I can also tell you about {title}."
 
 
@@ -47,21 +50,28 @@ def asks_for_more(text: str) -> bool:
     return _MORE.fullmatch(plain(text)) is not None
 
 
-def standalone(text: str, history: Sequence[Exchange]) -> str:
-    """`text` as a query that can be understood without the turns before it."""
+def readings(text: str, history: Sequence[Exchange]) -> list[str]:
+    """What `text` may mean as a query on its own: one reading, or two of which the first is taken if it finds something."""
     said = plain(text)
     past = [exchange for exchange in history if not _ACT.fullmatch(plain(exchange.user))]
     if not past:
-        return text
+        return [text]
     offered = _OFFERED.findall(past[-1].heard)
     if offered and _OTHER.search(said):
-        return str(offered[-1])
+        return [str(offered[-1])]
     if asks_for_more(said):
-        before = standalone(past[-1].user, past[:-1])
-        return f"{before} {text}" if _WHY.search(said) else before
+        before = _subject(past)
+        return [f"{before} {text}" if _WHY.search(said) else before]
     if _leans(said):
-        return f"{_ABOUT.sub('', said)}. {standalone(past[-1].user, past[:-1])}"
-    return text
+        rest = _ABOUT.sub("", said)
+        joined = f"{rest}. {_subject(past)}"
+        return [joined] if _POINTING.search(rest) else [rest, joined]
+    return [text]
+
+
+def _subject(past: Sequence[Exchange]) -> str:
+    """What the last of these turns was about."""
+    return readings(past[-1].user, past[:-1])[0]
 
 
 def _leans(said: str) -> bool:

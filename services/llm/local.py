@@ -7,7 +7,7 @@ from services.base import Exchange, Passage, Question
 from services.embedding import plain
 from services.followup import asks_for_more, offer
 from services.intent.local import OUT_OF_SCOPE
-from services.retrieval.documents import sentences
+from services.retrieval.documents import inside, sentences
 
 # Scores of services/retrieval/index.py, set on spoken questions (`python -m tests.bench knowledge`).
 KNOWN = 0.42  # below it nothing fits
@@ -51,7 +51,7 @@ def _best(passages: Sequence[Passage]) -> list[str]:
     first, *others = passages
     said = stretch(_scored(first))
     if others and first.score - others[0].score < CLOSE and others[0].title != first.title:
-        said.append(offer(_inside(others[0])))
+        said.append(offer(inside(others[0].title, others[0].text)))
     return said
 
 
@@ -93,9 +93,3 @@ def _run(scored: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
 
 def _scored(passage: Passage) -> Sequence[tuple[str, float]]:
     return passage.sentences or [(sentence, 0.0) for sentence in sentences(passage.text)]
-
-
-def _inside(passage: Passage) -> str:
-    """The title as it stands inside a sentence."""
-    first = passage.title.split()[0]
-    return passage.title if re.search(rf"\b{first}\b", passage.text) else first.lower() + passage.title[len(first) :]

@@ -16,8 +16,8 @@ log = logging.getLogger(__name__)
 LONGEST = 160  # words of a section; a longer one is cut between sentences (the embedding reads 256 tokens)
 
 # A sentence ends at its mark, when the next begins like one. Initials and common short forms do not end it.
-_END = re.compile(r"(?<=[.!?…])[\"'”’)]*\s+(?=[\"'“‘(]?[A-Z0-9])")
-_SHORT = re.compile(r"(?:\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|No|vs|etc|e\.g|i\.e|approx|Inc|Ltd|U\.S))\.[\"'”’)]*\s*$")
+_END = re.compile(r"(?:(?<=[.!?…])|(?<=[.!?…][\"'”’)]))\s+(?=[\"'“‘(]?[A-Z0-9])")
+_SHORT = re.compile(r"(?:\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|vs|etc|e\.g|i\.e|approx|Inc|Ltd|U\.S))\.[\"'”’)]*\s*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,8 @@ def parse(markdown: str, name: str) -> Document:
     for headings, body, quoted in _blocks(markdown):
         title = title or (headings[0] if headings else "")
         path = headings[1:] or headings or [name]
-        asked = tuple(sentences(" ".join(quoted)))
-        for part in _cut(sentences(" ".join(body))):
+        asked = tuple(question for line in quoted for question in sentences(line))
+        for part in _cut([sentence for line in body for sentence in sentences(line)]):
             sections.append(Section(_unique(f"{name}#{slug(path[-1])}", ids), path[-1], ": ".join(path), part, asked))
     return Document(title or name, tuple(sections))
 
@@ -85,6 +85,14 @@ def sentences(text: str) -> list[str]:
         elif piece:
             found.append(piece)
     return found
+
+
+def inside(title: str, text: str) -> str:
+    """`title` as it stands inside a sentence: only what `text` spells with a capital in mid-sentence keeps it."""
+    first = title.split()[0]
+    if first[1:] != first[1:].lower() or re.search(rf"(?<=[a-z,] ){re.escape(first)}\b", text):
+        return title
+    return first.lower() + title[len(first) :]
 
 
 def slug(text: str) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,14 +11,15 @@ from tqdm import tqdm
 from services.base import Exchange, Passage, ServiceUnavailable
 from services.cache import load, save
 from services.embedding import Embedder, Vectors
-from services.followup import standalone
-from services.retrieval.documents import Document, read_folder
+from services.followup import readings
+from services.retrieval.documents import Document, inside, read_folder
 from services.retrieval.index import Index, build, texts_of
 from services.retrieval.vocabulary import vocabulary
 from services.workers import Priority, Workers
 
 DEFAULT_FOLDER = Path(__file__).parent.parent / "knowledge"
 SHOW_PROGRESS = 200  # texts to embed from which a progress bar is worth it
+CLEAR = 0.6  # a score that needs no other reading of the query
 VOCABULARY = 40  # words: a longer prompt costs recognition time
 
 
@@ -57,9 +57,13 @@ class LocalRetriever:
         """The `limit` best passages, best first. A follow-up is resolved from `history`."""
         if self._index is None:
             raise ServiceUnavailable("retrieval", "not loaded: call warm() first")
-        query = standalone(text, history)
-        vector = await self._embedder.embed(query)
-        return await self._workers.run(Priority.TEXT, self._index.search, query, vector, limit)
+        found: list[Passage] = []
+        for query in readings(text, history):
+            vector = await self._embedder.embed(query)
+            found = await self._workers.run(Priority.TEXT, self._index.search, query, vector, limit)
+            if found[0].score >= CLEAR:
+                break
+        return found
 
     def vocabulary(self) -> str:
         """Names and rare words of the knowledge, as a prompt for speech-to-text."""
@@ -70,8 +74,8 @@ class LocalRetriever:
         titles = [document.title for document in self._documents]
         if len(titles) == 1:
             titles = [section.title for section in self._documents[0].sections]
-        known = set(re.findall(r"\b[a-z]+\b", _text(self._documents)))
-        return [title[0].lower() + title[1:] if title.split()[0].lower() in known else title for title in titles]
+        text = " ".join(section.text for document in self._documents for section in document.sections)
+        return [inside(title, text) for title in titles]
 
     async def _vectors(self, texts: list[str]) -> Vectors:
         known = await self._workers.run(Priority.LOAD, _read_cache, self._cache)
@@ -87,10 +91,6 @@ class LocalRetriever:
         if new or len(known) > len(set(keys)):
             await self._workers.run(Priority.LOAD, _write_cache, self._cache, keys, found)
         return found
-
-
-def _text(documents: Sequence[Document]) -> str:
-    return " ".join(section.text for document in documents for section in document.sections)
 
 
 def _read_cache(path: Path) -> dict[str, Vectors]:

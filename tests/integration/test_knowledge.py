@@ -1,0 +1,181 @@
+"""The real models on the built-in knowledge: what is found, answered, refused and understood."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings
+from services.base import Exchange, Question, ServiceUnavailable
+from services.embedding import Embedder, plain
+from services.intent.local import EXAMPLES, LocalIntent, read_examples
+from services.llm.local import GroundedAnswerer
+from services.retrieval.documents import read_folder
+from services.retrieval.local import DEFAULT_FOLDER, LocalRetriever
+from services.workers import Workers
+from tests.bench.intents import rows
+from tests.bench.knowledge import QUESTIONS
+
+
+class Thinking:
+    """Embedder, classifier, retriever and answerer as the app joins them."""
+
+    def __init__(self, cache: Path) -> None:
+        self.workers = Workers()
+        self.embedder = Embedder(Settings().weights_dir, self.workers)
+        self.intent = LocalIntent(self.embedder, self.workers, cache)
+        self.retriever = LocalRetriever(self.embedder, self.workers, cache)
+        self.history: list[Exchange] = []
+
+    async def warm(self) -> None:
+        await asyncio.gather(self.intent.warm(), self.retriever.warm())
+
+    async def ask(self, text: str) -> str:
+        intent, passages = await asyncio.gather(self.intent.classify(text), self.retriever.search(text, history=self.history))
+        pieces = GroundedAnswerer().answer(Question(text, intent, passages, self.history))
+        heard = "".join([piece async for piece in pieces])
+        self.history.append(Exchange(text, heard))
+        return heard
+
+
+@pytest.fixture(scope="module")
+def warmed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Thinking]:
+    made = Thinking(tmp_path_factory.mktemp("cache"))
+    asyncio.run(made.warm())
+    yield made
+
+
+@pytest.fixture
+def thinking(warmed: Thinking) -> Thinking:
+    warmed.history.clear()
+    return warmed
+
+
+@pytest.mark.parametrize(
+    ("question", "holds"),
+    [
+        ("What is a jitter buffer?", "uneven times"),
+        ("Does my voice go to some company?", "no sound or text is sent"),
+        ("How do I get it to run?", "app dot py"),
+        ("Will you stop if I interrupt you?", "lowers its voice"),
+        ("Can it run on a hugging face space", "Gradio Space"),
+        ("How many of us can talk with it in parallel?", "eight conversations"),
+    ],
+)
+async def test_questions_are_answered_from_the_knowledge(thinking: Thinking, question: str, holds: str) -> None:
+    assert holds in await thinking.ask(question)
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["How tall is the Eiffel tower?", "I'd like a flat white please.", "Who was the first man on the moon?", "Play some jazz."],
+)
+async def test_what_is_not_known_is_not_answered(thinking: Thinking, question: str) -> None:
+    assert await thinking.ask(question) == ""
+
+
+async def test_follow_ups_go_on_where_the_answer_ended(thinking: Thinking) -> None:
+    first = await thinking.ask("What is a jitter buffer?")
+    more = await thinking.ask("Tell me more.")
+    assert "Chrome" in more
+    assert more not in first
+    assert "public address" in await thinking.ask("And what about a STUN server?")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Yes.", "yes"),
+        ("No, thank you.", "no"),
+        ("Go on.", "go_on"),
+        ("Okay, stop please.", "stop"),
+        ("Could you say that once more?", "repeat"),
+        ("Hi!", "greeting"),
+        ("All right, bye then.", "goodbye"),
+        ("Please talk a bit slower.", "change_speed"),
+        ("A little louder, please.", "change_volume"),
+        ("What does full duplex mean?", "question"),
+        ("Why did you stop talking?", "question"),
+        ("Order two pizzas.", "out_of_scope"),
+    ],
+)
+async def test_intents(thinking: Thinking, text: str, name: str) -> None:
+    assert (await thinking.intent.classify(text)).name == name
+
+
+async def test_a_text_asked_for_twice_at_once_is_embedded_once(thinking: Thinking, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs: list[object] = []
+    run = thinking.workers.run
+
+    async def counted(*args: object) -> object:
+        runs.append(args)
+        return await run(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(thinking.workers, "run", counted)
+    await asyncio.gather(thinking.embedder.embed("What is Opus?"), thinking.embedder.embed("what is opus"))
+    assert len(runs) == 1
+
+
+def test_the_recogniser_is_told_the_names(thinking: Thinking) -> None:
+    expected = thinking.retriever.vocabulary().split(", ")
+    assert {"Parley", "WebRTC", "Redis", "VAD"} <= set(expected)
+    assert len(expected) <= 40
+
+
+async def test_only_new_text_is_embedded_at_the_next_start(thinking: Thinking, tmp_path: Path) -> None:
+    embedded: list[str] = []
+
+    class Watched(Embedder):
+        async def embed_all(self, texts, progress=lambda done: None):  # type: ignore[no-untyped-def]
+            embedded.extend(texts)
+            return await super().embed_all(texts, progress)
+
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "tea.md").write_text("# Tea\n\nTea is made with hot water.\n")
+    watched = Watched(Settings().weights_dir, thinking.workers)
+
+    async def found(question: str) -> str:
+        retriever = LocalRetriever(watched, thinking.workers, tmp_path / "cache", folder)
+        await retriever.warm()
+        return (await retriever.search(question))[0].id
+
+    assert await found("how do I make tea") == "tea#tea"
+    embedded.clear()
+    assert await found("how do I make tea") == "tea#tea"
+    assert embedded == []
+    (folder / "coffee.md").write_text("# Coffee\n\nCoffee is made from beans.\n")
+    assert await found("what is coffee made of") == "coffee#coffee"
+    assert embedded
+    assert all("offee" in text for text in embedded)
+
+
+async def test_a_folder_with_nothing_to_read_stops_the_start(thinking: Thinking, tmp_path: Path) -> None:
+    with pytest.raises(ServiceUnavailable, match=str(tmp_path)):
+        await LocalRetriever(thinking.embedder, thinking.workers, tmp_path, tmp_path).warm()
+
+
+async def test_a_broken_cache_is_made_again(thinking: Thinking, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "tea.md").write_text("# Tea\n\nTea is hot.\n")
+    retriever = LocalRetriever(thinking.embedder, thinking.workers, tmp_path / "cache", tmp_path)
+    await retriever.warm()
+    (file,) = (tmp_path / "cache").iterdir()
+    file.write_bytes(b"broken")
+    with caplog.at_level(logging.WARNING):
+        await retriever.warm()
+    assert file.name in caplog.text
+    assert (await retriever.search("tea"))[0].id == "tea#tea"
+
+
+def test_the_measured_questions_are_not_copied_into_what_they_measure() -> None:
+    asked = {plain(row["text"]) for row in rows(QUESTIONS)}
+    known = {plain(q) for document in read_folder(DEFAULT_FOLDER) for section in document.sections for q in section.asked}
+    trained = {plain(text) for texts in read_examples(EXAMPLES).values() for text in texts}
+    assert not asked & (known | trained)
+
+
+def test_the_measured_questions_name_passages_that_exist() -> None:
+    ids = {section.id for document in read_folder(DEFAULT_FOLDER) for section in document.sections}
+    assert {name for row in rows(QUESTIONS) for name in row["passages"]} <= ids

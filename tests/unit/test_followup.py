@@ -1,0 +1,47 @@
+"""Turns that lean on the one before them."""
+
+import pytest
+
+from services.base import Exchange
+from services.followup import asks_for_more, offer, readings
+
+BUFFER = Exchange("What is a jitter buffer?", "A jitter buffer evens out packets.")
+
+
+@pytest.mark.parametrize("text", ["Tell me more.", "Okay, go on.", "And why is that?", "more please", "Can you explain that?"])
+def test_asking_for_more(text: str) -> None:
+    assert asks_for_more(text.replace(",", ""))
+    assert readings(text.replace(",", ""), [BUFFER])[0].startswith("What is a jitter buffer?")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "What is Opus?",
+        "How long does it take to answer?",
+        "And how do I deploy Parley?",
+        "Why do you need Redis?",
+        "Tell me more about barge-in.",
+    ],
+)
+def test_a_whole_question_stays_as_it_is(text: str) -> None:
+    assert readings(text, [BUFFER]) == [text]
+
+
+def test_what_about_keeps_the_subject_before() -> None:
+    assert readings("And what about Opus?", [BUFFER]) == ["opus", "opus. What is a jitter buffer?"]
+    assert readings("Is it large?", [BUFFER]) == ["is it large. What is a jitter buffer?"]
+
+
+def test_follow_ups_chain() -> None:
+    history = [BUFFER, Exchange("tell me more", "It adapts."), Exchange("thanks", "You're welcome.")]
+    assert readings("go on", history) == ["What is a jitter buffer?"]
+
+
+def test_the_other_passage_that_was_offered() -> None:
+    history = [Exchange("How fast are you?", "Quite fast. " + offer("speculative replies"))]
+    assert readings("What about the second one?", history) == ["speculative replies"]
+
+
+def test_without_history_nothing_is_added() -> None:
+    assert readings("tell me more", []) == ["tell me more"]
