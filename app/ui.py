@@ -43,7 +43,7 @@ REPLY_SPANS = {
 STOP_SPANS = {"duck": "Turned down", "confirmed": "Interruption sure", "flushed": "Sound dropped", "silent": "Silence"}
 LINK = '<p id="parley-link" role="status">Not connected</p><p id="parley-notice" role="alert"></p>'  # written by parley.js
 _views = count()
-LABEL_WIDTH, BAR_WIDTH, VALUE_WIDTH, ROW_HEIGHT = 108, 180, 36, 22  # units of the drawing
+LABEL_WIDTH, BAR_WIDTH, VALUE_WIDTH, ROW_HEIGHT = 108, 180, 44, 22  # units of the drawing
 
 
 def render(view: View) -> tuple[str, str, str, str, str]:

@@ -1,0 +1,65 @@
+"""What the page makes of a conversation: everything escaped, the unheard struck out, the times drawn."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from app import ui
+from app.view import Turn
+
+NASTY = '</p><script>alert("x")</script>&'
+
+
+def turn(user: str = "Why?", agent: str = "Because it is so.", heard: str | None = None, **latency: float) -> Turn:
+    return Turn(user=user, agent=agent, heard=heard, interrupted=False, sources=[], latency=latency)
+
+
+class Tags(HTMLParser):
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.add(tag)
+
+
+def test_whatever_was_said_typed_or_known_stays_text() -> None:
+    said = turn(NASTY, NASTY, heard=NASTY.split()[0])
+    said["sources"] = [{"title": NASTY, "score": 0.5}]
+    html = "".join(ui.render({"state": "SPEAKING", "caption": NASTY, "caption_final": False, "turns": [said]}))
+    assert "script" not in Tags(html).names
+    assert html.count("&lt;script&gt;") == 4
+
+
+@pytest.mark.parametrize(
+    ("heard", "struck"), [(None, None), ("", "Because it is so."), ("Because it", "is so."), ("Because it is so.", None)]
+)
+def test_words_that_were_not_heard_are_struck_out(heard: str | None, struck: str | None) -> None:
+    html = ui.render_transcript([turn(heard=heard)])
+    found = re.search(r"<del><span class=\"aside\">not heard: </span>(.*?)</del>", html)
+    assert (found and found[1]) == struck
+
+
+def test_a_turn_of_the_agents_own_shows_no_user() -> None:
+    assert "<b>You</b>" not in ui.render_transcript([turn(user="")])
+
+
+def test_latency_shows_the_newest_answer_its_way_and_the_spread() -> None:
+    html = ui.render_latency([{"first_audio_heard": 200.0}, {"stt_final": 90.0, "first_audio_heard": 400.0, "silent": 250.0}])
+    assert "<strong>400&nbsp;ms</strong>" in html
+    assert "<strong>250&nbsp;ms</strong>" in html
+    assert 'aria-label="Speech to text 90 ms, Sound heard 400 ms"' in html
+    assert "Of 2: half within 300 ms, 95 % within 390 ms." in html
+
+
+def test_bars_follow_each_other_in_time_and_speculation_before_the_end_of_speech_counts_as_none() -> None:
+    html = ui.render_latency([{"first_audio_ready": 100.0, "stt_final": -30.0, "first_clause": 50.0}])
+    bars = [(float(x), float(width)) for x, width in re.findall(r'<rect x="([\d.]+)" y="\d+" width="([\d.]+)"', html)]
+    assert bars == [(108.0, 2.0), (108.0, 90.0), (198.0, 90.0)]
+
+
+def test_nothing_yet_is_said_in_words() -> None:
+    view: ui.View = {"state": "LISTENING", "caption": "", "caption_final": False, "turns": []}
+    assert [part.count("empty") for part in ui.render(view)] == [0, 1, 1, 1, 1]
