@@ -38,7 +38,9 @@ def main() -> int:
         print("parley: no TURN server is set, so callers from elsewhere will hear nothing. Set PARLEY_TURN_URL,")
         print("parley: PARLEY_TURN_USERNAME and PARLEY_TURN_CREDENTIAL; see the README on Hugging Face Spaces.")
     print(f"parley: open http://{settings.host}:{listener.getsockname()[1]}", flush=True)
-    config = uvicorn.Config(app, log_level=settings.log_level.lower(), access_log=False, timeout_graceful_shutdown=3)
+    config = uvicorn.Config(
+        app, log_level=settings.log_level.lower(), access_log=False, timeout_graceful_shutdown=3, ws_max_size=1 << 20
+    )
     uvicorn.Server(config).run([listener])
     return 0
 
@@ -46,7 +48,8 @@ def main() -> int:
 def _listen(host: str, port: int) -> socket.socket:
     """Takes the port before anything slow happens. Raises OSError that names it when it is in use."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
+    # Named as TCP: asyncio turns Nagle's delay (45 ms a small message) off only for sockets that say so.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

@@ -20,7 +20,7 @@ from app.rtp import SenderClock, shorten_jitter_buffer
 from app.sessions import Seat, Sessions
 from app.settings import Settings
 from app.speaking import FRAME_MS, IDLE_FRAME
-from app.tickets import Refused
+from app.tickets import Full, Refused
 from app.view import Viewer
 from app.wire import Allowance, BadMessage, parse
 from services.base import HEARING_RATE, SPEAKING_RATE
@@ -105,7 +105,9 @@ class Line:
         answer = await self.stream.handle_offer(body, self.stream.set_additional_outputs(session_id))
         if not isinstance(answer, dict) or "sdp" not in answer:
             self.guests.pop(session_id, None)
-            raise BadOffer(answer["meta"]["message"] if isinstance(answer, dict) else "too many connections are open")
+            if isinstance(answer, dict):
+                raise BadOffer(answer["meta"]["message"])
+            raise Full("too many connections are open; please try again in a moment")
         return answer
 
     async def candidate(self, session_id: str, candidate: dict[str, Any]) -> None:
@@ -123,11 +125,13 @@ def check_sdp(sdp: Any, kind: Any) -> None:
     if kind != "offer":
         raise BadOffer('type: must be "offer"')
     try:
-        media = {part.kind for part in SessionDescription.parse(sdp).media}
+        offered = SessionDescription.parse(sdp).media
     except Exception as error:  # aiortc's parser raises whatever a malformed line makes it trip over
         raise BadOffer(f"sdp: cannot be parsed ({error})") from error
-    if not {"audio", "application"} <= media:
+    if not {"audio", "application"} <= {media.kind for media in offered}:
         raise BadOffer("sdp: must offer audio and a data channel")
+    if not all(media.dtls and media.dtls.fingerprints for media in offered):
+        raise BadOffer("sdp: lacks a=fingerprint")
 
 
 class Handler(AsyncStreamHandler):  # type: ignore[misc]
@@ -188,7 +192,7 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         settings = self._line.settings
         limits = Limits(idle_timeout_s=settings.idle_timeout_s, messages_per_second=settings.messages_per_second)
         self.send(Ready(session_id=seat.session.id, resumed=seat.resumed, sample_rate=SPEAKING_RATE, limits=limits))
-        seat.begin(start.greeting)
+        seat.begin(start.greeting and not (start.resume and seat.resumed))
 
     async def shutdown(self) -> None:
         """The connection is gone."""
