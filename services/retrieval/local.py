@@ -20,7 +20,7 @@ from services.workers import Priority, Workers
 DEFAULT_FOLDER = Path(__file__).parent.parent / "knowledge"
 SHOW_PROGRESS = 200  # texts to embed from which a progress bar is worth it
 CLEAR = 0.6  # a score that needs no other reading of the query
-VOCABULARY = 40  # words: a longer prompt costs recognition time
+VOCABULARY = 32  # words: a longer prompt costs recognition time
 
 
 class LocalRetriever:

@@ -15,7 +15,7 @@ _NAME_INSIDE = re.compile(r"(?<=[a-z,] )[A-Z][\w-]*[^\W_]")  # a capital that no
 
 
 def vocabulary(documents: Sequence[Document], pieces: Callable[[str], int], most: int) -> list[str]:
-    """Names and rare words, the most useful first, at most `most`. `pieces` tells into how many parts a language model's
+    """Rare words, names above all, the most useful first, at most `most`. `pieces` tells into how many parts a language model's
     tokenizer cuts a word: a common word is one."""
     spellings: dict[str, Counter[str]] = defaultdict(Counter)
     weight: Counter[str] = Counter()
@@ -26,6 +26,6 @@ def vocabulary(documents: Sequence[Document], pieces: Callable[[str], int], most
                 spellings[word.lower()][word] += 1
                 weight[word.lower()] += worth
             named.update(word.lower() for word in _NAME_INSIDE.findall(text))
-    wanted = [word for word in weight if word in named or min(pieces(word), pieces(stem(word))) > 1]
+    wanted = [word for word in weight if min(pieces(word), pieces(stem(word))) > 1]
     best = sorted(wanted, key=lambda word: -weight[word] - NAMED * (word in named))[:most]
     return [spellings[word].most_common(1)[0][0] for word in best]

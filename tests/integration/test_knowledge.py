@@ -121,7 +121,8 @@ async def test_a_text_asked_for_twice_at_once_is_embedded_once(thinking: Thinkin
 def test_the_recogniser_is_told_the_names(thinking: Thinking) -> None:
     expected = thinking.retriever.vocabulary().split(", ")
     assert {"Parley", "WebRTC", "Redis", "VAD"} <= set(expected)
-    assert len(expected) <= 40
+    assert len(expected) <= 32
+    assert "the" not in expected
 
 
 async def test_only_new_text_is_embedded_at_the_next_start(thinking: Thinking, tmp_path: Path) -> None:

@@ -44,8 +44,8 @@ def test_words_match_by_their_stems() -> None:
     assert stems("Interrupting") == stems("interrupted") == stems("interrupts")
 
 
-def test_the_vocabulary_prefers_headings_and_names() -> None:
-    section = Section("a#x", "The codec", "The codec", ("We use Opus and a buffer.", "Opus is small.", "We wait."))
-    common = {"the", "we", "use", "and", "a", "is", "small", "wait", "opus", "buffer"}
-    words = vocabulary([Document("A", (section,))], lambda word: 1 if word in common else 2, 2)
-    assert words == ["Opus", "codec"]
+def test_the_vocabulary_is_rare_words_first_of_all_names_and_those_in_headings() -> None:
+    section = Section("a#x", "The codec", "The codec", ("A muxer and a demuxer feed Opus.", "We use Opus.", "A muxer waits."))
+    common = {"the", "we", "use", "and", "a", "feed", "wait", "waits"}
+    words = vocabulary([Document("A", (section,))], lambda word: 1 if word in common else 2, 3)
+    assert words == ["Opus", "codec", "muxer"]
