@@ -63,9 +63,9 @@ class Writer:
         if not await self.drain(timeout_s):
             logger.error("%d writes did not reach the store", len(self.outbox))
             DROPPED.labels("closed").inc(len(self.outbox))
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        while not self._task.done():
+            self._task.cancel()  # again and again: before Python 3.12, wait_for inside the client may swallow a cancellation
+            await asyncio.wait([self._task], timeout=_GATHER_S)
         self._task = None
 
     async def drain(self, timeout_s: float) -> bool:
