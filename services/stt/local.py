@@ -10,12 +10,13 @@ import numpy as np
 
 from services.base import HEARING_RATE, Audio, ServiceError, Transcript
 from services.local import LocalService, require_sound
-from services.stt.guards import loop_start, trusted_text
+from services.stt.guards import TICK_S, loop_start, trusted_text
 from services.weights import fetch
 from services.workers import CORES, Priority
 
 if TYPE_CHECKING:
-    from ctranslate2.models import Whisper
+    from ctranslate2 import StorageView
+    from ctranslate2.models import Whisper, WhisperGenerationResult
     from faster_whisper.feature_extractor import FeatureExtractor
     from tokenizers import Tokenizer
 
@@ -25,7 +26,9 @@ LEAST_WINDOW_S = 5
 TAIL_S = 1  # silence after the speech, so that the last word is heard to its end
 LONGEST_S = 60
 SILENCE = 10 ** (-60 / 20)  # peak below which nothing was said (-60 dBFS)
-PROMPT_TOKENS = 96  # each costs decoding time
+PROMPT_TOKENS = 40  # a dozen names; after longer lists the decoder loops
+PROMPTED = 0.3  # belief in "no speech" (0..1) above which no words are expected
+PROMPT_S = 4  # that the expected words seem to have taken
 
 
 class _Whisper(NamedTuple):
@@ -92,32 +95,43 @@ def _decode(model: _Whisper, audio: Audio, prompt: str) -> Transcript:
     window[: len(audio)] = audio
     mel = np.ascontiguousarray(model.features(window, padding=0)[None], np.float32)
     heard = model.model.encode(StorageView.from_array(mel))
-    start = _prompt(model, prompt)
+    start, no_speech = [_control(model.tokenizer, name) for name in ("startoftranscript", "en", "transcribe")], None
+    if words := _expected(model.tokenizer, prompt):
+        # After words to expect, Whisper finds them in noise and is sure of it: first ask without them whether anyone spoke.
+        no_speech = _generate(model, heard, start, 1).no_speech_prob
+        if no_speech < PROMPTED:
+            start = [_control(model.tokenizer, "startofprev"), *words, *start]
     # A looping decoder goes on until it is stopped, so the first limit is tight: 8 tokens and 5 a second hold all but the fastest
     # speech (270 clips needed at most 4.2 a second). Only what is then cut off and does not loop is decoded again.
     for most in (int(8 + 5 * seconds), int(16 + 10 * seconds)):
-        # CTranslate2 generates at most min(max_length / 2, max_length - prompt) tokens (src/models/whisper.cc).
-        result = model.model.generate(
-            heard,
-            [start],
-            beam_size=1,
-            max_length=max(2 * most, most + len(start)),
-            return_scores=True,
-            return_no_speech_prob=True,
-        )[0]
+        result = _generate(model, heard, start, most)
         ids = result.sequences_ids[0]
-        if len(ids) < most or loop_start(ids) is not None:
+        unfinished = len(ids) >= most
+        if not unfinished or loop_start([token for token in ids if token < model.first_timestamp], True) is not None:
             break
-    text = trusted_text(ids, model.first_timestamp, model.tokenizer.decode, seconds, result.no_speech_prob, result.scores[0])
-    return Transcript(text, result.no_speech_prob)
+    no_speech = result.no_speech_prob if no_speech is None else no_speech
+    decode = model.tokenizer.decode
+    text = trusted_text(ids, model.first_timestamp, decode, seconds, no_speech, result.scores[0], unfinished)
+    return Transcript(text, no_speech)
 
 
-def _prompt(model: _Whisper, words: str) -> list[int]:
-    """Whisper's control tokens for English with timestamps, after the words it may expect."""
-    ids = model.tokenizer.encode(" " + words, add_special_tokens=False).ids[:PROMPT_TOKENS] if words else []
-    before = ["startofprev"] if ids else []
-    controls = [_control(model.tokenizer, name) for name in (*before, "startoftranscript", "en", "transcribe")]
-    return [*controls[:-3], *ids, *controls[-3:]]
+def _generate(model: _Whisper, heard: "StorageView", start: list[int], most: int) -> "WhisperGenerationResult":
+    """Greedy decoding of at most `most` tokens: CTranslate2 allows min(max_length / 2, max_length - prompt) of them
+    (src/models/whisper.cc)."""
+    length = max(2 * most, most + len(start))
+    options = {"beam_size": 1, "return_scores": True, "return_no_speech_prob": True}
+    return model.model.generate(heard, [start], max_length=length, **options)[0]
+
+
+def _expected(tokenizer: "Tokenizer", words: str) -> list[int]:
+    """The tokens of as many of the comma-separated `words` as PROMPT_TOKENS hold."""
+    ids: list[int] = []
+    for word in filter(str.strip, words.split(",")):
+        more = tokenizer.encode(("," if ids else "") + " " + word.strip(), add_special_tokens=False).ids
+        if len(ids) + len(more) > PROMPT_TOKENS:
+            break
+        ids += more
+    return ids
 
 
 def _control(tokenizer: "Tokenizer", name: str) -> int:
