@@ -34,6 +34,7 @@ PLAIN_LINES = {  # intents that one line answers
     "help": "help",
     "capabilities": "help",
     "change_language": "language",
+    "change_voice": "voice",
 }
 SPEED_STEP = 1.15
 GAIN_STEP = 1.5
@@ -124,10 +125,10 @@ class Dialogue:
                     return Act(list(memory.unheard))
                 return None if memory.history else Act([self.line("nothing_left")])
             case "change_speed":
-                slower = bool(said & {"slow", "slower", "slowly"})
+                slower = bool(said & {"slow", "slower", "slowly"}) or said >= {"too", "fast"} or said >= {"too", "quickly"}
                 return Act([self.line("slower" if slower else "faster")], speed=1 / SPEED_STEP if slower else SPEED_STEP)
             case "change_volume":
-                quieter = bool(said & {"quiet", "quieter", "softer", "soft", "down", "lower"})
+                quieter = bool(said & {"quieter", "softer", "down", "lower"}) or said >= {"too", "loud"}
                 return Act([self.line("quieter" if quieter else "louder")], gain=1 / GAIN_STEP if quieter else GAIN_STEP)
             case "spell":
                 return Act([self._spell(text)])

@@ -270,7 +270,7 @@ class Reply:
             yield piece
         if not told:
             self.sources = []
-            yield self._dialogue.line("unknown")
+            yield self._dialogue.line("nothing_left" if intent.name == "go_on" else "unknown")
 
     async def _timed(self, span: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         result = await work()

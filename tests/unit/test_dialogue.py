@@ -1,0 +1,99 @@
+"""The agent's own words."""
+
+import random
+from pathlib import Path
+
+import pytest
+import yaml
+
+from app.dialogue import PLAIN_LINES, SPOKEN_AHEAD, Dialogue, Memory, Phrasebook
+from services.base import Exchange, Intent
+
+INTENTS = Path(__file__).parents[2] / "services" / "intent" / "intents.yaml"
+
+
+def dialogue() -> Dialogue:
+    return Dialogue(Phrasebook(), ["turn taking", "latency", "barge-in", "Redis"], random.Random(1))
+
+
+def act(name: str, text: str = "", memory: Memory | None = None) -> tuple[str, float, float] | None:
+    done = dialogue().conduct(Intent(name, 0.9), text, memory or Memory())
+    return None if done is None else (" ".join(done.clauses), done.speed, done.gain)
+
+
+def test_a_line_never_comes_twice_in_a_row() -> None:
+    talk = dialogue()
+    lines = [talk.line("filler") for _ in range(50)]
+    assert all(first != second for first, second in zip(lines, lines[1:], strict=False))
+    assert len(set(lines)) == len(talk.phrasebook.lines["filler"])
+
+
+def test_topics_are_offered_and_an_unknown_apology_has_words() -> None:
+    assert " or " in dialogue().line("unknown")
+    assert "orry" in dialogue().line("apology_of_something_new")
+
+
+def test_every_line_that_is_used_is_written() -> None:
+    lines = Phrasebook().lines
+    used = {
+        *PLAIN_LINES.values(),
+        *SPOKEN_AHEAD,
+        "repeat",
+        "nothing_to_repeat",
+        "nothing_left",
+        "spelled",
+        "spell_what",
+        "unknown",
+    }
+    assert used | {"slower", "faster", "louder", "quieter"} == set(lines)
+
+
+def test_every_intent_that_can_be_recognised_is_conducted_or_asks_for_knowledge() -> None:
+    knowledge = {"question", "out_of_scope", "go_on"}
+    for name in yaml.safe_load(INTENTS.read_text("utf-8")):
+        assert (act(name, "hello", Memory(history=[Exchange("a", "b")])) is None) == (name in knowledge), name
+
+
+@pytest.mark.parametrize(
+    ("text", "slower"),
+    [("please speak slower", True), ("you are too fast", True), ("faster please", False), ("speed up", False)],
+)
+def test_the_pace_changes_in_the_right_direction(text: str, slower: bool) -> None:
+    done = act("change_speed", text)
+    assert done is not None
+    assert (done[1] < 1) is slower
+
+
+@pytest.mark.parametrize(("text", "quieter"), [("louder", False), ("you are too quiet", False), ("turn it down", True)])
+def test_the_volume_changes_in_the_right_direction(text: str, quieter: bool) -> None:
+    done = act("change_volume", text)
+    assert done is not None
+    assert (done[2] < 1) is quieter
+
+
+def test_repeat_and_go_on_use_what_was_heard() -> None:
+    memory = Memory(history=[Exchange("why", "Because of this.")], unheard=["And that.", "And more."])
+    assert act("repeat", "", memory) == ("I said, Because of this.", 1.0, 1.0)
+    assert act("go_on", "", memory) == ("And that. And more.", 1.0, 1.0)
+    assert act("repeat") == ("I haven't said anything yet.", 1.0, 1.0)
+
+
+def test_words_are_spelled() -> None:
+    assert act("spell", "how do you spell latency") == ("latency is spelled L, A, T, E, N, C, Y.", 1.0, 1.0)
+    assert act("spell", "spell that") == ("Which word shall I spell?", 1.0, 1.0)
+
+
+def test_the_pace_stays_within_what_the_voice_can_do() -> None:
+    memory, faster = Memory(), dialogue().conduct(Intent("change_speed", 1), "faster", Memory())
+    assert faster is not None
+    for _ in range(20):
+        memory.adjust(faster)
+    assert memory.speed == 2.0
+
+
+def test_a_broken_file_of_lines_is_named(tmp_path: Path) -> None:
+    broken = tmp_path / "lines.yaml"
+    for content in ("en: [", "de: {}", "- a"):
+        broken.write_text(content)
+        with pytest.raises(ValueError, match=r"lines\.yaml: cannot read the lines of language 'en'"):
+            Phrasebook(broken)
