@@ -13,7 +13,8 @@ CHARS_FREE = 15  # for words that begin at once or are cut off
 NOISE = 0.35  # belief in "no speech" above which looped text is noise
 DOUBT = 0.62  # of no_speech - 0.25 * mean log probability: noise begins at 0.6, speech seldom passes 0.5
 SURE = -0.6  # mean log probability above which text is believed all the same
-LOOP_TOKENS = 12  # repeated tokens that make a loop, in at least three rounds
+PHRASE = 5  # tokens: nobody says so long a phrase twice in a row, and when they do, once is enough
+LOOP_TOKENS = 12  # that make a loop of fewer tokens, in at least three rounds
 
 
 def trusted_text(
@@ -23,20 +24,23 @@ def trusted_text(
     seconds: float,
     no_speech: float,
     log_probability: float,
+    unfinished: bool = False,
 ) -> str:
     """The part of a decoding of `seconds` of audio that was really said, "" for noise. Token ids from `first_timestamp` on are
-    timestamps of TICK_S; `log_probability` is the mean over the tokens."""
+    timestamps of TICK_S; `log_probability` is the mean over the tokens; `unfinished` tells that decoding was stopped."""
     if log_probability < SURE and no_speech - 0.25 * log_probability > DOUBT:
         return ""
-    words = [token for token in ids if token < first_timestamp]
-    if no_speech > NOISE and loop_start(words) is not None:
+    loop = loop_start([token for token in ids if token < first_timestamp], unfinished)
+    if no_speech > NOISE and loop is not None:
         return ""
     said: list[int] = []
     for start, words in _segments(ids, first_timestamp, seconds):
-        if len(decode(words)) > CHARS_PER_S * (seconds - start) + CHARS_FREE:
+        room = len(words) if loop is None else loop - len(said)
+        text = decode(words[:room])
+        if len(text) > CHARS_PER_S * (seconds - start) + CHARS_FREE:
             break
-        said += words
-    return decode(said[: loop_start(said)]).strip()
+        said += words[:room]
+    return decode(said).strip()
 
 
 def _segments(ids: Sequence[int], first_timestamp: int, seconds: float) -> list[tuple[float, list[int]]]:
@@ -53,12 +57,14 @@ def _segments(ids: Sequence[int], first_timestamp: int, seconds: float) -> list[
     return segments
 
 
-def loop_start(tokens: Sequence[int]) -> int | None:
-    """Where the second round of a loop begins, if `tokens` hold one: at least three rounds of LOOP_TOKENS in all."""
-    for period in range(1, len(tokens) // 3 + 1):
+def loop_start(tokens: Sequence[int], unfinished: bool = False) -> int | None:
+    """Where the second round of a loop begins, if `tokens` hold one: a phrase said twice in a row, a few tokens over and over, or,
+    when decoding was stopped (`unfinished`), the beginning of a second round."""
+    for period in range(1, len(tokens)):
         run = 0
         for at in range(period, len(tokens)):
             run = run + 1 if tokens[at] == tokens[at - period] else 0
-            if run + period >= max(LOOP_TOKENS, 3 * period):
+            last = unfinished and at == len(tokens) - 1 and period >= PHRASE
+            if run >= (2 if last else period if period >= PHRASE else max(LOOP_TOKENS, 3 * period) - period):
                 return at - run + 1
     return None

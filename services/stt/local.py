@@ -26,8 +26,7 @@ LEAST_WINDOW_S = 5
 TAIL_S = 1  # silence after the speech, so that the last word is heard to its end
 LONGEST_S = 60
 SILENCE = 10 ** (-60 / 20)  # peak below which nothing was said (-60 dBFS)
-PROMPT_TOKENS = 40  # a dozen names; after longer lists the decoder loops
-PROMPTED = 0.3  # belief in "no speech" (0..1) above which no words are expected
+PROMPT_TOKENS = 128  # some forty names
 PROMPT_S = 4  # that the expected words seem to have taken
 
 
@@ -95,12 +94,7 @@ def _decode(model: _Whisper, audio: Audio, prompt: str) -> Transcript:
     window[: len(audio)] = audio
     mel = np.ascontiguousarray(model.features(window, padding=0)[None], np.float32)
     heard = model.model.encode(StorageView.from_array(mel))
-    start, no_speech = [_control(model.tokenizer, name) for name in ("startoftranscript", "en", "transcribe")], None
-    if words := _expected(model.tokenizer, prompt):
-        # After words to expect, Whisper finds them in noise and is sure of it: first ask without them whether anyone spoke.
-        no_speech = _generate(model, heard, start, 1).no_speech_prob
-        if no_speech < PROMPTED:
-            start = [_control(model.tokenizer, "startofprev"), *words, *start]
+    start = _prompt(model, prompt)
     # A looping decoder goes on until it is stopped, so the first limit is tight: 8 tokens and 5 a second hold all but the fastest
     # speech (270 clips needed at most 4.2 a second). Only what is then cut off and does not loop is decoded again.
     for most in (int(8 + 5 * seconds), int(16 + 10 * seconds)):
@@ -109,9 +103,8 @@ def _decode(model: _Whisper, audio: Audio, prompt: str) -> Transcript:
         unfinished = len(ids) >= most
         if not unfinished or loop_start([token for token in ids if token < model.first_timestamp], True) is not None:
             break
-    no_speech = result.no_speech_prob if no_speech is None else no_speech
-    decode = model.tokenizer.decode
-    text = trusted_text(ids, model.first_timestamp, decode, seconds, no_speech, result.scores[0], unfinished)
+    no_speech, sure = result.no_speech_prob, result.scores[0]
+    text = trusted_text(ids, model.first_timestamp, model.tokenizer.decode, seconds, no_speech, sure, unfinished)
     return Transcript(text, no_speech)
 
 
@@ -123,15 +116,15 @@ def _generate(model: _Whisper, heard: "StorageView", start: list[int], most: int
     return model.model.generate(heard, [start], max_length=length, **options)[0]
 
 
-def _expected(tokenizer: "Tokenizer", words: str) -> list[int]:
-    """The tokens of as many of the comma-separated `words` as PROMPT_TOKENS hold."""
-    ids: list[int] = []
-    for word in filter(str.strip, words.split(",")):
-        more = tokenizer.encode(("," if ids else "") + " " + word.strip(), add_special_tokens=False).ids
-        if len(ids) + len(more) > PROMPT_TOKENS:
-            break
-        ids += more
-    return ids
+def _prompt(model: _Whisper, words: str) -> list[int]:
+    """Whisper's control tokens for English, after the words it may expect. Those stand between timestamps, as what was said before
+    does in its training: without them it says everything twice and finds the words in noise."""
+    start = [_control(model.tokenizer, name) for name in ("startoftranscript", "en", "transcribe")]
+    expected = model.tokenizer.encode(" " + words, add_special_tokens=False).ids[:PROMPT_TOKENS] if words.strip() else []
+    if not expected:
+        return start
+    zero = model.first_timestamp
+    return [_control(model.tokenizer, "startofprev"), zero, *expected, zero + round(PROMPT_S / TICK_S), *start]
 
 
 def _control(tokenizer: "Tokenizer", name: str) -> int:

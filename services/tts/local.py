@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 VOICE_RATE = 24_000  # Hz
 STEP = VOICE_RATE // 40  # samples: the predicted durations count 25 ms (two 12.5 ms frames of the decoder)
 LOUD = 0.015  # of full scale: what lies below it before and after the speech is silence
+HUSHED = 0.005  # of full scale: what lies below it at the end of a word is a pause, which the durations count as the word
 LEAD, TRAIL = VOICE_RATE * 20 // 1000, VOICE_RATE * 120 // 1000  # samples of silence kept around the speech
 BREATH = VOICE_RATE * 120 // 1000  # samples more at the end of a sentence
 FADE = VOICE_RATE * 5 // 1000  # samples: against clicks
@@ -120,17 +121,19 @@ def _synthesise(voice: _Voice, run: Sequence[Spoken], speed: float) -> tuple[Aud
     feeds = {"ids": np.array([ids], np.int64), "speed": np.array([speed], np.float32)}
     *spectrum, sums = voice.session.run(None, feeds)
     audio = dsp.synth(*(part[0] for part in spectrum), np.random.default_rng(0))
-    until = sums * STEP  # the sample at which each id ends; the first and the last id are silence
-    loud = np.flatnonzero(np.abs(audio) > LOUD)
-    start = max(0, min(loud[0] if len(loud) else until[0], until[0]) - LEAD)
-    stop = max(loud[-1] if len(loud) else 0, until[len(phonemes.rstrip("".join(PAUSES)))]) + TRAIL
-    stop += BREATH if phonemes.rstrip().endswith((".", "!", "?")) else 0
-    audio = audio[start:stop]
+    until = sums * STEP  # the sample at which each id ends; the first id is silence
+    level = np.abs(audio)
+    loud, sounding = np.flatnonzero(level > LOUD), np.flatnonzero(level > HUSHED)
+    if not len(loud):
+        return np.zeros(0, np.float32), [0] * len(run)
+    start = max(0, min(loud[0], until[0]) - LEAD)
+    stop = loud[-1] + TRAIL + (BREATH if phonemes.rstrip().endswith((".", "!", "?")) else 0)
     ends, at = [], 0
     for _, part in run:
-        ends.append(int(np.clip(until[at + len(part.rstrip("".join(PAUSES)))] - start, 0, len(audio))))
+        end = until[at + len(part.rstrip("".join(PAUSES)))]
+        ends.append(max(0, int(sounding[max(0, np.searchsorted(sounding, end) - 1)] - start)))
         at += len(part)
-    return audio, ends
+    return audio[start:stop], ends
 
 
 def _finish(audio: Audio) -> Pcm:

@@ -45,13 +45,12 @@ _SAME = (  # ways to write what is said alike
     (r"\b1st\b", "first"),
     (r"\bokay\b", "ok"),
     (r"\bshopboy\b", "shop boy"),
-    (r"\b12\b", "twelve"),
-    (r"\b16\b", "sixteen"),
-    (r"\b20\b", "twenty"),
-    (r"\b32\b", "thirty two"),
-    (r"\b8\b", "eight"),
     (r"[^\w'.$% ]|(?<!\d)\.|\.(?!\d)", " "),
 )
+_NUMBERS = dict(enumerate("zero one two three four five six seven eight nine ten eleven twelve".split())) | {
+    16: "sixteen",
+    20: "twenty",
+}
 T = TypeVar("T")
 
 
@@ -60,7 +59,8 @@ def plain(text: str) -> str:
     text = text.lower().replace("’", "'")
     for pattern, said in _SAME:
         text = re.sub(pattern, said, text)
-    return " ".join(text.split())
+    words = text.split()
+    return " ".join(_NUMBERS.get(int(word), word) if word.isdecimal() else word for word in words)
 
 
 async def timed(work: Awaitable[T], into: list[float]) -> T:

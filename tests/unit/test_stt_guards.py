@@ -18,11 +18,13 @@ def decoding(*items: str | float) -> list[int]:
     return ids
 
 
-def trusted(ids: list[int], seconds: float, no_speech: float = 0.05, log_probability: float = -0.3) -> str:
+def trusted(
+    ids: list[int], seconds: float, no_speech: float = 0.05, log_probability: float = -0.3, unfinished: bool = False
+) -> str:
     def decode(tokens: list[int]) -> str:
         return "".join(map(chr, tokens))
 
-    return trusted_text(ids, FIRST, decode, seconds, no_speech, log_probability)
+    return trusted_text(ids, FIRST, decode, seconds, no_speech, log_probability, unfinished)
 
 
 def test_all_segments_of_clear_speech_are_kept() -> None:
@@ -38,11 +40,19 @@ def test_what_comes_after_the_end_of_the_audio_is_cut() -> None:
 
 
 def test_what_nobody_could_say_in_the_time_left_is_cut() -> None:
-    assert trusted(decoding(0.0, "all was said", 2.4, 2.4, "x" * 90, 4.0), 3.0) == "all was said"
+    assert (
+        trusted(decoding(0.0, "all was said", 2.4, 2.4, " and much more than there was time for", 4.0), 3.0) == "all was said"
+    )
 
 
-def test_a_loop_is_said_once() -> None:
-    assert trusted(decoding(0.0, "abcdefgh" * 4, 2.0), 6.0) == "abcdefgh"
+@pytest.mark.parametrize("rounds", ["abcdefgh" * 2, "abcdefgh" * 4, "abcdefgh" * 2 + "abc"])
+def test_a_loop_is_said_once(rounds: str) -> None:
+    assert trusted(decoding(0.0, rounds, 2.0), 6.0) == "abcdefgh"
+
+
+def test_a_second_round_that_was_stopped_is_cut() -> None:
+    assert trusted(decoding(0.0, "abcdefghabc"), 6.0, unfinished=True) == "abcdefgh"
+    assert trusted(decoding(0.0, "abcdefghabc"), 6.0) == "abcdefghabc"
 
 
 def test_a_loop_over_noise_is_nothing() -> None:

@@ -1,0 +1,285 @@
+"""The embedded speech services with their real models on real recordings."""
+
+import asyncio
+from collections.abc import Iterator
+
+import jiwer
+import numpy as np
+import pytest
+import soxr
+
+from app.settings import Settings
+from services import embedded
+from services.base import (
+    HEARING_RATE,
+    SPEAKING_RATE,
+    VAD_WINDOW,
+    Audio,
+    ServiceError,
+    Services,
+    ServiceUnavailable,
+    Speech,
+    VoiceDetector,
+)
+from services.stt.local import WhisperStt
+from services.tts.local import HibariTts
+from services.workers import Workers
+from tests.bench.clips import HERE, Clip, clips
+from tests.bench.wer import plain
+
+CLIPS = {clip.id: clip for clip in clips(HERE)}
+SPEECH = [clip for clip in CLIPS.values() if clip.kind in ("utt", "command", "question", "open_question")]
+SOUNDS = [clip for clip in CLIPS.values() if clip.kind in ("noise", "music")]
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    made = embedded(Settings().weights_dir, tmp_path_factory.mktemp("computed"))
+
+    async def warm() -> None:
+        await asyncio.gather(made.vad.warm(), made.turn.warm(), made.stt.warm(), made.tts.warm())
+
+    asyncio.run(warm())
+    yield made
+
+
+def ids(clip: Clip) -> str:
+    return clip.id
+
+
+def nan() -> Audio:
+    return np.array([0.0, np.nan] * (VAD_WINDOW // 2), np.float32)
+
+
+async def probabilities(detector: VoiceDetector, audio: Audio) -> list[float]:
+    return [await detector.probability(audio[i : i + VAD_WINDOW]) for i in range(0, len(audio) - VAD_WINDOW + 1, VAD_WINDOW)]
+
+
+async def say(services: Services, text: str, speed: float = 1.0) -> list[Speech]:
+    return [piece async for piece in services.tts.speak(text, speed=speed)]
+
+
+def as_heard(pieces: list[Speech], until_ms: float | None = None) -> Audio:
+    samples = np.concatenate([piece.samples for piece in pieces])
+    if until_ms is not None:
+        samples = samples[: round(until_ms * SPEAKING_RATE / 1000)]
+    return np.asarray(soxr.resample(samples.astype(np.float32) / 32768, SPEAKING_RATE, HEARING_RATE), np.float32)
+
+
+# Voice activity
+
+
+@pytest.mark.parametrize("clip", SPEECH, ids=ids)
+async def test_speech_is_detected_and_what_is_before_and_after_it_is_not(services: Services, clip: Clip) -> None:
+    audio = np.pad(clip.audio, HEARING_RATE)
+    speech = await probabilities(services.vad.detector(), audio)
+    start, end = (int((at + 1) * HEARING_RATE / VAD_WINDOW) for at in (clip.speech_start, clip.speech_end))
+    assert np.mean(speech[start : end + 1]) > 0.7
+    assert max(speech[: start - 3]) < 0.5
+    assert max(speech[end + 8 :]) < 0.5
+
+
+async def test_conversations_do_not_share_their_state(services: Services) -> None:
+    one, other = CLIPS["1688-142285-0002"].audio, CLIPS["cmd-4bf32777"].audio
+    alone = await probabilities(services.vad.detector(), one)
+    first, second = services.vad.detector(), services.vad.detector()
+    mixed = []
+    for i in range(0, len(one) - VAD_WINDOW + 1, VAD_WINDOW):
+        mixed.append(await first.probability(one[i : i + VAD_WINDOW]))
+        await second.probability(other[i : i + VAD_WINDOW])
+    assert mixed == alone
+    first.reset()
+    assert await probabilities(first, one) == alone
+
+
+@pytest.mark.parametrize("window", [nan(), np.zeros(100, np.float32), np.zeros((VAD_WINDOW, 2), np.float32)])
+async def test_a_bad_window_is_refused_and_leaves_the_state_alone(services: Services, window: Audio) -> None:
+    audio = CLIPS["1688-142285-0002"].audio
+    clean, disturbed = services.vad.detector(), services.vad.detector()
+    await probabilities(clean, audio[: 20 * VAD_WINDOW])
+    await probabilities(disturbed, audio[: 20 * VAD_WINDOW])
+    with pytest.raises(ServiceError, match="vad"):
+        await disturbed.probability(window)
+    following = audio[20 * VAD_WINDOW : 21 * VAD_WINDOW]
+    assert await disturbed.probability(following) == await clean.probability(following)
+
+
+# End of turn
+
+
+async def test_finished_turns_are_told_from_unfinished_ones(services: Services) -> None:
+    orders = [clip for clip in CLIPS.values() if clip.kind == "command"]
+    for clip in orders:
+        end = int((clip.speech_end + 0.2) * HEARING_RATE)
+        assert await services.turn.complete(clip.audio[:end]) > 0.6, f"{clip.id} is finished"
+    early = [await services.turn.complete(clip.audio[: int(0.45 * len(clip.audio))]) for clip in orders]
+    assert sum(verdict < 0.6 for verdict in early) >= len(orders) - 1, early
+
+
+async def test_only_the_last_eight_seconds_count(services: Services) -> None:
+    audio = np.concatenate([clip.audio for clip in SPEECH[:5]])
+    assert await services.turn.complete(audio) == await services.turn.complete(audio[-8 * HEARING_RATE :])
+
+
+@pytest.mark.parametrize("audio", [np.zeros(0, np.float32), nan(), np.zeros((100, 2), np.float32)])
+async def test_a_turn_without_sound_is_refused(services: Services, audio: Audio) -> None:
+    with pytest.raises(ServiceError, match="turn"):
+        await services.turn.complete(audio)
+
+
+@pytest.mark.parametrize("audio", [np.zeros(1, np.float32), np.ones(8000, np.float32)])
+async def test_odd_sound_gets_a_verdict(services: Services, audio: Audio) -> None:
+    assert 0 <= await services.turn.complete(audio) <= 1
+
+
+# Speech to text
+
+
+async def test_recordings_are_understood(services: Services) -> None:
+    heard = [(await services.stt.transcribe(clip.audio, final=True)).text for clip in SPEECH]
+    assert jiwer.wer([plain(clip.text) for clip in SPEECH], [plain(text) for text in heard]) <= 0.05, heard
+    partial = await services.stt.transcribe(SPEECH[0].audio, final=False)
+    assert partial.text == heard[0]
+
+
+@pytest.mark.parametrize("clip", SOUNDS, ids=ids)
+async def test_noise_and_music_say_nothing(services: Services, clip: Clip) -> None:
+    for audio in (clip.audio, clip.audio[: 2 * HEARING_RATE], clip.audio * 0.1):
+        assert (await services.stt.transcribe(audio, final=True)).text == ""
+
+
+@pytest.mark.parametrize("samples", [0, 1, 160, 2 * HEARING_RATE, 40 * HEARING_RATE])
+async def test_silence_says_nothing(services: Services, samples: int) -> None:
+    transcript = await services.stt.transcribe(np.zeros(samples, np.float32), final=True)
+    assert (transcript.text, transcript.no_speech) == ("", 1.0)
+
+
+async def test_a_click_says_nothing(services: Services) -> None:
+    assert (await services.stt.transcribe(np.ones(16, np.float32), final=True)).text == ""
+
+
+async def test_clipped_and_quiet_speech_is_understood(services: Services) -> None:
+    clip = CLIPS["cmd-582d4ff6"]
+    for audio in (np.clip(clip.audio * 20, -1, 1), clip.audio * 0.03):
+        heard = (await services.stt.transcribe(audio, final=True)).text
+        assert jiwer.wer(plain(clip.text), plain(heard)) <= 0.2, heard
+
+
+async def test_speech_of_more_than_one_window_is_heard_to_its_end(services: Services) -> None:
+    said = [clip for clip in SPEECH if clip.kind in ("utt", "command")]
+    audio = np.concatenate([np.pad(clip.audio, (0, HEARING_RATE // 2)) for clip in said])
+    assert len(audio) > 31 * HEARING_RATE
+    heard = (await services.stt.transcribe(audio, final=True)).text
+    assert jiwer.wer(" ".join(plain(clip.text) for clip in said), plain(heard)) <= 0.15, heard
+
+
+@pytest.mark.parametrize(
+    ("audio", "reason"),
+    [
+        (nan(), "NaN"),
+        (np.zeros((2, HEARING_RATE), np.float32), "dimension"),
+        (np.full(600 * HEARING_RATE, 0.1, np.float32), "600 s of audio"),
+    ],
+)
+async def test_impossible_audio_is_refused_in_words(services: Services, audio: Audio, reason: str) -> None:
+    with pytest.raises(ServiceError, match=f"stt.*{reason}"):
+        await services.stt.transcribe(audio, final=True)
+
+
+async def test_expected_words_are_spelled_and_hardly_disturb_the_rest(services: Services) -> None:
+    expected = "Parley, WebRTC, FastRTC, barge-in, Redis, latency, jitter, Gradio, Opus, headset"
+    pieces = await say(services, "How does WebRTC work with FastRTC and Gradio?")
+    heard = (await services.stt.transcribe(as_heard(pieces), final=True, prompt=expected)).text
+    assert all(word in heard for word in ("WebRTC", "FastRTC", "Gradio")), heard
+    others = [(await services.stt.transcribe(clip.audio, final=True, prompt=expected)).text for clip in SPEECH]
+    assert jiwer.wer([plain(clip.text) for clip in SPEECH], [plain(text) for text in others]) <= 0.07, others
+    for clip in SOUNDS:
+        assert (await services.stt.transcribe(clip.audio, final=True, prompt=expected)).text == ""
+
+
+async def test_a_partial_is_skipped_while_a_final_is_made() -> None:
+    workers = Workers()
+    stt = WhisperStt(Settings().weights_dir, workers)
+    await stt.warm()
+    final = asyncio.create_task(stt.transcribe(SPEECH[0].audio, final=True))
+    await asyncio.sleep(0)
+    with pytest.raises(ServiceUnavailable):
+        await stt.transcribe(SPEECH[0].audio, final=False)
+    assert (await final).text
+    await workers.close()
+
+
+# Text to speech
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hello there, how can I help you today?",
+        "Parley runs on a laptop, with no keys and no downloads beyond the package registry.",
+        "It costs $5.20 on January 5th.",
+        "Every **window** of sound is looked at by the `voice` detector.",
+        "Yes.",
+    ],
+)
+async def test_what_is_said_can_be_understood(services: Services, text: str) -> None:
+    pieces = await say(services, text)
+    heard = (await services.stt.transcribe(as_heard(pieces), final=True)).text
+    assert jiwer.wer(plain(text.replace("*", "").replace("`", "")), plain(heard)) <= 0.1, heard
+    for piece in pieces:
+        assert piece.samples.dtype == np.int16
+        peak = np.abs(piece.samples.astype(int)).max()
+        assert 0.15 * 32768 < peak < 0.97 * 32768
+        loud = np.flatnonzero(np.abs(piece.samples.astype(int)) > 0.03 * 32768) * 1000 / SPEAKING_RATE
+        assert loud[0] < 90, "silence at the start"
+        assert len(piece.samples) * 1000 / SPEAKING_RATE - loud[-1] < 340, "silence at the end"
+        assert max(abs(int(piece.samples[0])), abs(int(piece.samples[-1]))) < 30, "a click at an end"
+
+
+async def test_words_end_where_the_sound_does(services: Services) -> None:
+    text = "Alabama, Paris, banana, Berlin, and then Madrid."
+    (piece,) = await say(services, text)
+    assert [word for word, _ in piece.words] == text.split()
+    loud = np.flatnonzero(np.abs(piece.samples.astype(int)) > 0.02 * 32768) * 1000 / SPEAKING_RATE
+    pauses = [*loud[:-1][np.diff(loud) > 50], loud[-1]]
+    for word, end in piece.words:
+        if word[-1] in ",.":
+            assert min(abs(end - pause) for pause in pauses) <= 80, f"{word} ends at {end} ms, sound at {pauses}"
+    assert len(pauses) >= 4
+
+
+async def test_word_times_follow_the_written_words(services: Services) -> None:
+    text = "It costs $5.20 — see https://www.example.com/shop for 🙂 more."
+    pieces = await say(services, text)
+    for piece in pieces:
+        ends = [end for _, end in piece.words]
+        assert ends == sorted(ends)
+        assert ends[0] >= 0
+        assert ends[-1] <= len(piece.samples) * 1000 / SPEAKING_RATE
+    assert [word for piece in pieces for word, _ in piece.words] == text.split()
+
+
+async def test_a_higher_speed_is_shorter_and_a_wild_one_is_tamed(services: Services) -> None:
+    lengths = [len((await say(services, "How can I help you today?", speed))[0].samples) for speed in (0.01, 0.5, 1.0, 2.0, 50)]
+    assert lengths[0] == lengths[1] > 1.4 * lengths[2]
+    assert lengths[2] > 1.4 * lengths[3]
+    assert lengths[3] == lengths[4]
+
+
+@pytest.mark.parametrize("text", ["", "...", "!?", "🙂", "你好", "—", "`"])
+async def test_nothing_to_say_is_not_said(services: Services, text: str) -> None:
+    assert await say(services, text) == []
+
+
+@pytest.mark.parametrize("text", ["a" * 600, "9" * 80, "word " * 120, "x.y." * 90, "\x00\x07 hm \ud800", "A,B;C:" * 30])
+async def test_any_text_is_survived(services: Services, text: str) -> None:
+    pieces = await say(services, text)
+    assert [word for piece in pieces for word, _ in piece.words] == text.split()
+    assert all(len(piece.samples) < 45 * SPEAKING_RATE for piece in pieces)
+
+
+async def test_services_that_are_not_warm_say_so() -> None:
+    workers = Workers()
+    with pytest.raises(ServiceUnavailable, match="not loaded"):
+        await anext(HibariTts(Settings().weights_dir, workers).speak("Hello."))
+    await workers.close()
