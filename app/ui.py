@@ -42,6 +42,7 @@ REPLY_SPANS = {
 }
 STOP_SPANS = {"duck": "Turned down", "confirmed": "Interruption sure", "flushed": "Sound dropped", "silent": "Silence"}
 LINK = '<p id="parley-link" role="status">Not connected</p><p id="parley-notice" role="alert"></p>'  # written by parley.js
+SPREAD_FROM = 5  # values: the spread of fewer says nothing
 _views = count()
 LABEL_WIDTH, BAR_WIDTH, VALUE_WIDTH, ROW_HEIGHT = 108, 180, 44, 22  # units of the drawing
 
@@ -129,7 +130,7 @@ def _headline(spans: dict[str, float]) -> float | None:
 def _figure(values: Sequence[float], what: str, spans: dict[str, float], names: dict[str, str]) -> str:
     """The newest of `values` (ms), how it came about, and how the others spread."""
     spread = ""
-    if len(values) > 1:
+    if len(values) >= SPREAD_FROM:
         cuts = quantiles(values, n=20, method="inclusive")
         spread = f"<p>Of {len(values)}: half within {cuts[9]:.0f} ms, 95 % within {cuts[18]:.0f} ms.</p>"
     return f"<section><p><strong>{values[-1]:.0f}&nbsp;ms</strong> {what}</p>{_waterfall(spans, names)}{spread}</section>"
