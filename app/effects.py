@@ -13,6 +13,7 @@ from app.events import (
     PlaybackStopped,
     Prompted,
     SessionStarted,
+    SpeechOnset,
     Stop,
     Text,
     TranscriptUpdate,
@@ -58,7 +59,8 @@ def start_reply(session: "Session", event: Happening) -> None:
 
 
 def duck(session: "Session", event: Happening) -> None:
-    session.onset = Spans(zero=session.clock.ms())
+    ago = session.hearing.ago(event.at_ms) if isinstance(event, SpeechOnset) else 0.0
+    session.onset = Spans(zero=session.clock.ms() - ago)
     session.speaking.duck()
     session.onset.mark("duck", session.clock.ms())
 

@@ -99,6 +99,10 @@ class Hearing:
     def undecided(self) -> bool:
         return self._turns.undecided
 
+    def ago(self, at_ms: float) -> float:
+        """How many ms ago the sound at `at_ms` was heard."""
+        return self._turns.now_ms - at_ms
+
     def played(self, samples: Pcm) -> None:
         """What the agent says: int16 mono at SPEAKING_RATE, so that it is known when it comes back through the microphone."""
         self._own_voice = np.concatenate((self._own_voice, self._own.feed(samples)))[-HEARING_RATE:]

@@ -71,10 +71,10 @@ class Settings(BaseSettings):
     max_pause_ms: int = Field(default=1600, description="silence after which a turn ends though it sounds unfinished")
     complete_threshold: float = Field(default=0.6, description="end-of-turn probability above which a turn is complete")
     max_turn_s: float = Field(default=30.0, description="a longer turn is ended by force")
-    partial_every_ms: int = Field(default=600, description="interval of live captions while the user speaks")
+    partial_every_ms: int = Field(default=900, description="interval of live captions while the user speaks")
 
     # Barge-in
-    barge_in_ms: int = Field(default=320, description="speech over the agent for so long is an interruption")
+    barge_in_ms: int = Field(default=200, description="speech over the agent for so long is an interruption")
     barge_in_thinking_ms: int = Field(default=200, description="the same while the agent thinks")
     backchannel_ms: int = Field(default=700, description="a burst shorter than this may be a backchannel")
     duck_gain: float = Field(default=0.25, description="volume while it is unclear whether the user interrupts")
