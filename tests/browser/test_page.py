@@ -58,7 +58,7 @@ async def test_a_spoken_question_is_answered_and_the_answer_can_be_talked_over(
     async with browse(url, question) as page:
         await start(page)
         user, agent = page.locator("#parley-transcript .user"), page.locator("#parley-transcript .agent")
-        await expect(user.first).to_contain_text("talking", timeout=WAIT_MS)
+        await expect(user.first).to_contain_text("speaking", timeout=WAIT_MS)
         await audible(page)
         await expect(page.locator("#parley-sources li").first).to_be_visible(timeout=WAIT_MS)
         await expect(page.locator("#parley-latency svg").first).to_be_visible(timeout=WAIT_MS)

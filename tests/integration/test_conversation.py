@@ -69,7 +69,9 @@ class Room:
 
 
 @pytest.mark.parametrize(("gain_db", "delay_s"), [(-6, 0.16), (-20, 0.30)])
-async def test_the_agent_does_not_interrupt_itself(services: Services, settings: Settings, gain_db: float, delay_s: float) -> None:
+async def test_the_agent_does_not_interrupt_itself(
+    services: Services, settings: Settings, gain_db: float, delay_s: float
+) -> None:
     room, resampler = Room(services, settings), Resampler(SPEAKING_RATE, HEARING_RATE)
     air: Pcm = np.zeros(int(delay_s * HEARING_RATE), np.int16)
 
@@ -97,7 +99,7 @@ async def test_ten_minutes_of_noise_silence_and_clipping_are_survived(services: 
     for sound in [np.zeros(0, np.int16), np.zeros(HEARING_RATE * 5, np.int16), clipped, *[noise] * 10]:
         for at in range(0, len(sound), HEARING_RATE):
             room.session.hear(sound[at : at + HEARING_RATE])
-            while room.session.hearing.behind > 100:
+            while room.session.hearing.behind > 100:  # noqa: ASYNC110 (the ears tell nobody when they have caught up)
                 await asyncio.sleep(0.005)
     assert not hearing.done()
     hearing.cancel()

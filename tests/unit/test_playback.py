@@ -19,7 +19,15 @@ def ledger(ended: bool = True) -> Ledger:
 
 
 def test_a_word_is_heard_when_half_of_it_was_played() -> None:
-    expected = {0: "", 149: "", 151: "One", 751: "One two three.", 1049: "One two three.", 1051: "One two three. Four", 9000: None}
+    expected = {
+        0: "",
+        149: "",
+        151: "One",
+        751: "One two three.",
+        1049: "One two three.",
+        1051: "One two three. Four",
+        9000: None,
+    }
     for played, text in expected.items():
         book = ledger()
         book.acknowledge(played, now=0)
