@@ -82,6 +82,8 @@ class Memory:
     unheard: list[str] = field(default_factory=list)
     speed: float = 1.0
     gain: float = 1.0
+    turn: int = 0  # the last one's number
+    generation: int = 0  # the last reply's
 
     def adjust(self, act: Act) -> None:
         self.speed = min(2.0, max(0.5, self.speed * act.speed))

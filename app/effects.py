@@ -54,6 +54,7 @@ def start_reply(session: "Session", event: Happening) -> None:
     else:
         raise TypeError(f"{event.type} starts no reply")
     session.prefix = ""
+    session.memory.turn = turn
     session.tell(TranscriptUpdate(text=text, final=True, turn=turn, revision=revision))
     session.speaking.commit(Request(turn, revision, text, typed=isinstance(event, Text)), spans)
 

@@ -73,14 +73,21 @@ class Tape:
 
 class Hearing:
     def __init__(
-        self, services: Services, settings: Settings, clock: Clock, listener: Listener, vocabulary: Callable[[], str]
+        self,
+        services: Services,
+        settings: Settings,
+        clock: Clock,
+        listener: Listener,
+        vocabulary: Callable[[], str],
+        turn: int,
     ) -> None:
+        """`vocabulary` gives words to expect, `turn` is the number of the last turn of a conversation that is resumed."""
         self._services = services
         self._settings = settings
         self._clock = clock
         self._listener = listener
-        self._vocabulary = vocabulary  # words to expect
-        self._turns = Turns(settings)
+        self._vocabulary = vocabulary
+        self._turns = Turns(settings, turn)
         self._detector = services.vad.detector()
         self._canceller = services.echo.canceller()
         self._own = Resampler(SPEAKING_RATE, HEARING_RATE)

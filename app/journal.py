@@ -32,7 +32,14 @@ def record_of(session: Session) -> SessionRecord:
     """The session as it would be remembered if its connection ended now."""
     memory, reply, ledger = session.memory, session.speaking.reply, session.speaking.ledger
     profile = {"speed": memory.speed, "gain": memory.gain}
-    base = SessionRecord(session_id=session.id, state=session.state, history=tuple(memory.history), profile=profile)
+    base = SessionRecord(
+        session_id=session.id,
+        state=session.state,
+        turn=memory.turn,
+        generation=memory.generation,
+        history=tuple(memory.history),
+        profile=profile,
+    )
     if reply is None or ledger is None or session.state not in UNDER_WAY:
         pending = PendingReply(turn=0, generation=0, clauses=tuple(memory.unheard)) if memory.unheard else None
         return base.model_copy(update={"pending": pending})
@@ -42,10 +49,11 @@ def record_of(session: Session) -> SessionRecord:
     )
     under_way = (Exchange(reply.request.text, heard),) if heard or reply.request.text else ()
     update = {"history": base.history + under_way, "pending": pending, "acked_ms": ledger.heard_ms}
-    return base.model_copy(update=update | {"generation": reply.generation})
+    return base.model_copy(update=update)
 
 
 def memory_of(record: SessionRecord) -> Memory:
     """What a resumed conversation remembers. "Where was I?" goes on from the first clause that was not heard."""
     unheard = record.pending.clauses[record.pending.first_unheard :] if record.pending else ()
-    return Memory(history=list(record.history), unheard=list(unheard), **record.profile)
+    counted = {"turn": record.turn, "generation": record.generation}
+    return Memory(history=list(record.history), unheard=list(unheard), **counted, **record.profile)

@@ -81,7 +81,7 @@ class Session:
         self.prefix = ""  # text of a turn that was reopened, where its audio is not kept
         self.spans: dict[tuple[int, int], Spans] = {}  # of the turn that may have ended, by turn and revision
         self.onset: Spans | None = None  # of an interruption under way
-        self.hearing = Hearing(services, settings, self.clock, self, services.retrieval.vocabulary)
+        self.hearing = Hearing(services, settings, self.clock, self, services.retrieval.vocabulary, self.memory.turn)
         self.speaking: Speaking = Speaking(services, settings, self.clock, dialogue, self.memory, self.tell, self.happened)
 
     # --- the way in and out -------------------------------------------------------------------------------------------

@@ -68,7 +68,6 @@ class Speaking:
         self._memory = memory
         self._tell = tell
         self._happened = happened
-        self._generation = 0
         self._draft: Reply | None = None
         self._released = False
         self._over = False  # the reply has no more sounds
@@ -104,9 +103,9 @@ class Speaking:
         self.reply.commit()
 
     def _new(self, request: Request, spans: Spans) -> Reply:
-        self._generation += 1
+        self._memory.generation += 1
         reply = Reply(
-            self._generation,
+            self._memory.generation,
             request,
             spans,
             self._services,

@@ -110,10 +110,11 @@ Signal = Ask | Onset | Dismissed | Confirmed | Ended
 class Turns:
     """The policy for one conversation. Feed every window; act on the signals that come back, in order."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, turn: int = 0) -> None:
+        """`turn` is the number of the last turn of a conversation that is resumed."""
         self._settings = settings
         self.now_ms = 0.0  # of audio received
-        self.turn = 0  # number of the user's turn; 0 before the first
+        self.turn = turn  # number of the user's turn; 0 before the first
         self.revision = 0  # of the current turn's text: grows with every pause
         self.start_ms = 0.0  # where the turn began
         self.burst_ms = 0.0  # where the current burst began

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from app.clock import LoopClock
-from app.dialogue import Dialogue, Phrasebook
+from app.dialogue import Dialogue, Memory, Phrasebook
 from app.events import PlaybackDone, PlaybackStopped, ServerMessage, StateChanged
 from app.session import Session
 from app.settings import Settings
@@ -168,12 +168,14 @@ class Journal:
 class Caller:
     """Somebody on the line, in virtual time: sends sound in 20 ms frames, plays what comes back, and acknowledges it."""
 
-    def __init__(self, services: Services | None = None, acknowledges: bool = True, **settings: object) -> None:
+    def __init__(
+        self, services: Services | None = None, acknowledges: bool = True, memory: Memory | None = None, **settings: object
+    ) -> None:
         self.services = services or fake_services()
         self.settings = Settings(**{"greeting": False, "_env_file": None, **settings})  # type: ignore[arg-type]
         self.journal = Journal()
         dialogue = Dialogue(Phrasebook(), self.services.retrieval.topics())
-        self.session = Session("test", self.services, self.settings, dialogue, journal=self.journal)
+        self.session = Session("test", self.services, self.settings, dialogue, memory, self.journal)
         self.session.attach(self.on_message)
         self.clock = LoopClock()
         self.messages: list[tuple[float, ServerMessage]] = []

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from app.dialogue import Memory
 from app.events import Interrupt, PlaybackDone, Stop, Text
 from services.base import ServiceError
 from tests.unit.fakes import Caller
@@ -334,3 +335,18 @@ def test_slow_services_cancelled_mid_work_leave_no_task_behind() -> None:
         return {task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task()}
 
     assert run(scene()) == set()
+
+
+def test_a_resumed_conversation_goes_on_counting() -> None:
+    async def scene() -> Caller:
+        async with Caller(memory=Memory(turn=7, generation=30)) as caller:
+            caller.session.receive(Text(text="tell me"))
+            await caller.until("SPEAKING")
+            await caller.until("LISTENING")
+            await caller.say(1.0)
+            await caller.until("SPEAKING")
+            return caller
+
+    caller = run(scene())
+    assert [m.turn for m in caller.of("transcript") if m.final] == [8, 9]
+    assert min(frame.generation for frame in caller.audible()) == 31
