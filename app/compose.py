@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-import gradio as gr
 from fastapi import FastAPI
 
 from app import api, socket, ui
@@ -53,5 +52,5 @@ def compose(settings: Settings, services: Services) -> FastAPI:
     api.allow_origins(app, settings)
     app.include_router(api.router(sessions, line, store, readiness, settings))
     app.include_router(socket.router(sessions, settings))
-    gr.mount_gradio_app(app, page, path="/", show_error=False, show_api=False)
+    ui.mount(app, page, "/")
     return app

@@ -31,7 +31,8 @@ class SessionRecord(BaseModel):
     `epoch`, `owner` and `revision` fence writers off from each other and are set by the store alone: a claim raises the
     epoch, a save the revision. They come first because the store's script reads them from the head of the JSON text.
     The rest is as it would be if the connection ended now: `history` and `pending` count a reply under way by what of it was
-    heard. `turn` and `generation` are the last numbers given; `acked_ms` of that generation were acknowledged by the listener; `updated_ms` is in ms since 1970 (UTC).
+    heard. `turn` and `generation` are the last numbers given; `acked_ms` of that generation were acknowledged by the listener;
+    `updated_ms` is in ms since 1970 (UTC).
     """
 
     model_config = ConfigDict(frozen=True)

@@ -218,7 +218,7 @@ class Reply:
             return
         await self._committed.wait()
         await asyncio.sleep(self._settings.filler_after_ms / 1000)
-        if self.first_sound.is_set():
+        if self.clauses:  # the answer has words already: its sound is on the way, and a filler would come out of turn
             return
         try:
             async for sound in self._speech(_once(self._dialogue.line("filler"))):

@@ -31,6 +31,7 @@ VIEW_FRAMES = 5  # the page gets a new view at most every so many frames
 LATE_S = 0.2  # a frame later than this starts the pace afresh instead of being caught up
 LAST_WORDS_S = 0.3  # for the last message to leave before the connection is closed
 MAX_SDP = 64 * 1024
+HANDSHAKE = "handshake"  # FastRTC's clients say it when the channel opens
 MISTAKES = 20  # bad messages that are answered; beyond, and faster than one a second, the client is cut off
 
 
@@ -150,6 +151,7 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         self._active_at = 0.0
         self._messages = Allowance(line.settings.messages_per_second, line.settings.messages_per_second)
         self._mistakes = Allowance(1, MISTAKES)
+        self._start: Start | None = None
         self._opening: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
 
@@ -174,13 +176,15 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         shorten_jitter_buffer(pc)
         self._rtp = SenderClock(pc)
         if guest := self._line.guests.pop(self._webrtc_id, None):
-            self._begin(Start(session_id=guest.session_id, token=guest.token, greeting=guest.greeting))
+            self._start = Start(session_id=guest.session_id, token=guest.token, greeting=guest.greeting)
         elif connections is not self._line.stream:
             self._viewer = Viewer()
+        self._begin()
 
-    def _begin(self, start: Start) -> None:
-        if self._opening is None:
-            self._opening = asyncio.create_task(self._open(start))
+    def _begin(self) -> None:
+        """Opens the session once the connection is up and it is known which; whichever comes last."""
+        if self._opening is None and self._start is not None and self._rtp is not None:
+            self._opening = asyncio.create_task(self._open(self._start))
 
     async def _open(self, start: Start) -> None:
         sessions = self._line.sessions
@@ -192,6 +196,8 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         settings = self._line.settings
         limits = Limits(idle_timeout_s=settings.idle_timeout_s, messages_per_second=settings.messages_per_second)
         self.send(Ready(session_id=seat.session.id, resumed=seat.resumed, sample_rate=SPEAKING_RATE, limits=limits))
+        if self._viewer is not None:
+            self._viewer.recall(seat.session.memory.history)
         seat.begin(start.greeting and not (start.resume and seat.resumed))
 
     async def shutdown(self) -> None:
@@ -254,6 +260,8 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
             self.channel.send(message.model_dump_json(exclude_none=True))
 
     def _on_message(self, data: str | bytes) -> None:
+        if data == HANDSHAKE:
+            return
         now = asyncio.get_running_loop().time()
         self._active_at = now
         if not self._messages.take(now):
@@ -272,7 +280,8 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         if isinstance(message, Ping):
             self.send(Pong())
         elif isinstance(message, Start):
-            self._begin(message)
+            self._start = message
+            self._begin()
         elif isinstance(message, AudioChunk):
             raise BadMessage("bad_message", "audio_chunk: sound travels on the audio track here", "type")
         elif self._seat is None:

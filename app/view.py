@@ -1,5 +1,6 @@
 """What the page shows of a conversation, gathered from the messages the listener gets."""
 
+from collections.abc import Sequence
 from typing import TypedDict
 
 from app.events import (
@@ -12,6 +13,7 @@ from app.events import (
     StateChanged,
     TranscriptUpdate,
 )
+from services.base import Exchange
 
 TURNS = 30  # the newest that the page shows
 
@@ -49,6 +51,11 @@ class Viewer:
         self._final = False
         self._turns: dict[tuple[int, int], Turn] = {}
         self._current: tuple[int, int] = (0, 0)  # turn, generation
+
+    def recall(self, history: Sequence[Exchange]) -> None:
+        """What was said before this connection, when the conversation is resumed."""
+        for number, exchange in enumerate(history):
+            self._turns[-1, number] = _empty() | {"user": exchange.user, "agent": exchange.heard, "heard": exchange.heard}
 
     def look(self) -> View:
         self.changed = False
