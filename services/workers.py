@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from enum import IntEnum
 from queue import PriorityQueue
 from typing import Any, ParamSpec, TypeVar
@@ -61,22 +61,9 @@ class Workers:
         lane = self._voice if priority is Priority.VAD else self._main
         return lane.submit(priority, lambda: fn(*args, **kwargs))
 
-    def executor(self, priority: Priority) -> Executor:
-        """This pool at one priority, for code that takes an Executor."""
-        return _AtPriority(self, priority)
-
     async def close(self) -> None:
         """Ends the threads once their running and waiting work is done."""
         await asyncio.gather(asyncio.to_thread(self._voice.close), asyncio.to_thread(self._main.close))
-
-
-class _AtPriority(Executor):
-    def __init__(self, workers: Workers, priority: Priority) -> None:
-        self._workers = workers
-        self._priority = priority
-
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
-        return self._workers.submit(self._priority, fn, *args, **kwargs)
 
 
 class _Lane:

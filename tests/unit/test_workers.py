@@ -86,16 +86,6 @@ async def test_an_error_reaches_the_caller_and_the_thread_lives_on(workers: Work
     assert await workers.run(Priority.PARTIAL, lambda: "idle again") == "idle again"
 
 
-async def test_the_executor_runs_at_its_priority(workers: Workers) -> None:
-    order: list[str] = []
-    loop = asyncio.get_running_loop()
-    with occupied(workers):
-        later = loop.run_in_executor(workers.executor(Priority.SPEECH), order.append, "speech")
-        sooner = loop.run_in_executor(workers.executor(Priority.TEXT), order.append, "text")
-    await asyncio.gather(later, sooner)
-    assert order == ["text", "speech"]
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have a niceness of their own only on Linux")
 async def test_inference_yields_to_the_event_loop_and_to_voice_detection(workers: Workers) -> None:
     def niceness() -> int:
