@@ -26,6 +26,7 @@ LEAST_WINDOW_S = 5
 TAIL_S = 1  # silence after the speech, so that the last word is heard to its end
 LONGEST_S = 60
 SILENCE = 10 ** (-60 / 20)  # peak below which nothing was said (-60 dBFS)
+HISS = 10 ** (-34 / 20)  # noise added, relative to the audio (RMS): of -46 to -26 dB the best for clean speech
 PROMPT_TOKENS = 128  # some forty names
 PROMPT_S = 4  # that the expected words seem to have taken
 
@@ -35,6 +36,7 @@ class _Whisper(NamedTuple):
     tokenizer: "Tokenizer"
     features: "FeatureExtractor"
     first_timestamp: int  # token id of 0.00 s; the others follow
+    hiss: Audio  # WINDOW_S of white noise at the level HISS
 
 
 class WhisperStt(LocalService[_Whisper]):
@@ -65,6 +67,7 @@ class WhisperStt(LocalService[_Whisper]):
             tokenizer := Tokenizer.from_file(str(paths[1])),
             FeatureExtractor(),
             _control(tokenizer, "notimestamps") + 1,
+            np.random.default_rng(0).normal(0, HISS, WINDOW_S * HEARING_RATE).astype(np.float32),
         )
         _decode(model, np.zeros(HEARING_RATE, np.float32), "")
         return model
@@ -92,6 +95,8 @@ def _decode(model: _Whisper, audio: Audio, prompt: str) -> Transcript:
     seconds = len(audio) / HEARING_RATE
     window = np.zeros(int(min(max(seconds + TAIL_S, LEAST_WINDOW_S), WINDOW_S) * 100) * 160, np.float32)
     window[: len(audio)] = audio
+    # Digital silence before the speech raised the word error rate of spoken orders from 6 to 10 %: a hiss covers it.
+    window += model.hiss[: len(window)] * np.sqrt(np.square(audio).mean())
     mel = np.ascontiguousarray(model.features(window, padding=0)[None], np.float32)
     heard = model.model.encode(StorageView.from_array(mel))
     start = _prompt(model, prompt)
