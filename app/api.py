@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.routing import APIRoute
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect
 
@@ -29,6 +29,8 @@ MAX_BODY = 64 * 1024  # bytes
 BODY_TIMEOUT_S = 10.0
 RETRY_AFTER_S = 10
 NO_STORE = {"Cache-Control": "no-store"}
+
+TASKS = Gauge("parley_tasks", "Tasks of the event loop")
 
 
 class ApiError(Exception):
@@ -228,4 +230,5 @@ def _health_routes(routes: APIRouter, store: Store, readiness: Readiness) -> Non
 
     @routes.get("/metrics")
     async def metrics() -> Response:
+        TASKS.set(len(asyncio.all_tasks()))
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -15,7 +15,9 @@ from tests.bench.clips import HERE
 
 def programs() -> list[str]:
     """Every module here that has a `run`."""
-    names = [module.name for module in pkgutil.iter_modules(tests.bench.__path__) if module.name != "__main__"]
+    names = [
+        module.name for module in pkgutil.iter_modules(tests.bench.__path__) if module.name != "__main__" and not module.ispkg
+    ]
     return [name for name in names if "def run(" in (Path(tests.bench.__path__[0]) / f"{name}.py").read_text("utf-8")]
 
 
@@ -28,6 +30,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--record", type=Path, help="keep two-channel recordings and event logs in this folder")
     parser.add_argument("--events", type=int, default=0, help="how many events of each kind to measure; without it 30 at least")
+    parser.add_argument("--minutes", type=float, default=60.0, help="how long soak lasts")
     args = parser.parse_args()
     if args.record:
         args.record.mkdir(parents=True, exist_ok=True)

@@ -110,7 +110,7 @@ async def compare(store: Store, results: list[tuple[str, Witness, bool]]) -> dic
         found["doubled_or_disordered"] += kept != given
         found["runs_that_differ"] += bool(rerun.faults)
         same = stored is not None and witness.latest is not None and stored.history == witness.latest.history
-        found["states_that_differ"] += not (same and stored.state == "IDLE")
+        found["states_that_differ"] += stored is None or not (same and stored.state == "IDLE")
     return found
 
 
@@ -147,7 +147,7 @@ async def hang(folder: Path) -> dict[str, Any]:
         assert store.status.state == "degraded"
         server.signal(signal.SIGCONT)
         assert await store.drain(30), store.status.reason
-    figures = {"turns": len(healthy) + len(hung)}
+    figures: dict[str, float] = {"turns": len(healthy) + len(hung)}
     for share in (50, 95):
         figures |= {f"healthy_p{share}_ms": percentile(healthy, share), f"hung_p{share}_ms": percentile(hung, share)}
     figures["hung_longer_p50_ms"] = figures["hung_p50_ms"] - figures["healthy_p50_ms"]

@@ -19,14 +19,14 @@ TARGETS = {
 PAUSE_S = (0.4, 1.2)  # the pauses that must be held
 
 
-async def run(args: Namespace) -> dict[str, Any]:
-    async with serve(args) as server:
-        takes = await hold(server.url, args, "latency", sentences(args.data, args.events), turn)
-        pauses = await hold(server.url, args, "pauses", paused_turns(args.data, args.events), turn)
+async def measure(url: str, args: Namespace, name: str = "latency") -> dict[str, Any]:
+    """The figures of the server at `url`."""
+    takes = await hold(url, args, name, sentences(args.data, args.events), turn)
+    pauses = await hold(url, args, f"{name}-pauses", paused_turns(args.data, args.events), turn)
     answers = answer_latencies(takes)
     answered = [ms for ms in answers if math.isfinite(ms)]
     held = [verdict for take in pauses for verdict in paused_takeovers(take.recorded, *PAUSE_S)]
-    figures = {
+    return {
         "response_latency_p50_ms": percentile(answered, 50),
         "response_latency_p95_ms": percentile(answered, 95),
         "response_latency_max_ms": max(answered, default=math.nan),
@@ -38,4 +38,9 @@ async def run(args: Namespace) -> dict[str, Any]:
         "paused_turn_latency_p50_ms": percentile((ms for ms in answer_latencies(pauses) if math.isfinite(ms)), 50),
         **server_spans(takes),
     }
+
+
+async def run(args: Namespace) -> dict[str, Any]:
+    async with serve(args) as server:
+        figures = await measure(server.url, args)
     return judge(f"latency, {args.transport}", figures, TARGETS)

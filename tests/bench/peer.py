@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import uvicorn
@@ -109,7 +109,7 @@ class _Downlink(MediaStreamTrack):
 async def _listen(track: MediaStreamTrack, talker: Talker) -> None:
     with suppress(MediaStreamError):
         while True:
-            talker.hear((await track.recv()).to_ndarray()[0, ::2])
+            talker.hear(cast(AudioFrame, await track.recv()).to_ndarray()[0, ::2])
 
 
 def create(delay: float, length: int = 50) -> FastAPI:
@@ -118,8 +118,9 @@ def create(delay: float, length: int = 50) -> FastAPI:
     app.state.talkers, app.state.peers = [], []
 
     def talker() -> Talker:
-        app.state.talkers.append(Talker(delay, length))
-        return app.state.talkers[-1]
+        mine = Talker(delay, length)
+        app.state.talkers.append(mine)
+        return mine
 
     @app.post("/sessions", status_code=201)
     async def sessions() -> dict[str, str]:
@@ -156,12 +157,17 @@ def create(delay: float, length: int = 50) -> FastAPI:
             channels.append(channel)
             channel.send(json.dumps({"type": "ready"}))
             channel.send(json.dumps({"type": "log", "data": "a message of the transport's own"}))
-            channel.on("message", lambda data: [send(reply) for reply in mine.control(json.loads(data))])
+            channel.on("message", receive)
+
+        def receive(data: str) -> None:
+            for reply in mine.control(json.loads(data)):
+                send(reply)
 
         def send(message: dict[str, Any]) -> None:
             ahead = {"playback_start": FRAME, "audio_end": 2 * FRAME}.get(message["type"])
             if ahead is not None:  # from the frame that was sent last
-                message["rtp"] = (peer.getSenders()[0]._RTCRtpSender__rtp_timestamp + ahead) % 2**32
+                sender: Any = peer.getSenders()[0]
+                message["rtp"] = (sender._RTCRtpSender__rtp_timestamp + ahead) % 2**32
             channels[0].send(json.dumps(message))
 
         @peer.on("track")

@@ -38,11 +38,19 @@ class Server:
 
     def cpu_s(self) -> float:
         """CPU seconds used so far by the server and its children."""
-        return sum(t.user + t.system for t in (p.cpu_times() for p in self._family()))
+        return float(sum(t.user + t.system for t in (p.cpu_times() for p in self._family())))
 
     def memory_mb(self) -> float:
         """Resident memory of the server and its children, MB."""
-        return sum(p.memory_info().rss for p in self._family()) / 1e6
+        return float(sum(p.memory_info().rss for p in self._family())) / 1e6
+
+    def handles(self) -> int:
+        """Files and sockets that the server itself has open."""
+        return int(self._family()[0].num_fds())
+
+    def threads(self) -> int:
+        """Threads of the server itself, those of the models' runtimes too."""
+        return int(self._family()[0].num_threads())
 
 
 def free_port() -> int:

@@ -43,7 +43,8 @@ async def live(session_id: str, store: Store) -> None:
 
 
 async def main(folder: Path) -> None:
-    async with Store(Settings(_env_file=None, redis_url="", data_dir=folder)) as store, asyncio.TaskGroup() as group:
+    settings = Settings(_env_file=None, redis_url="", data_dir=folder)  # type: ignore[call-arg]
+    async with Store(settings) as store, asyncio.TaskGroup() as group:
         for session_id in SESSIONS:
             group.create_task(live(session_id, store))
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 from contextlib import suppress
 from fractions import Fraction
+from typing import cast
 
 import httpx
 import numpy as np
@@ -20,12 +21,12 @@ CYCLE = 2**32  # RTP timestamps wrap here
 def _hasten(receiver: RTCRtpReceiver) -> None:
     """aiortc holds four frames back before it plays (82 ms). With none it still waits for the next packet: 20 ms, about what a
     browser adds on a quiet line. There is no public setting."""
-    receiver._RTCRtpReceiver__jitter_buffer._prefetch = 0
+    receiver._RTCRtpReceiver__jitter_buffer._prefetch = 0  # type: ignore[attr-defined]
 
 
 def _origin(receiver: RTCRtpReceiver) -> int:
     """The RTP timestamp that aiortc counts frames from; frames themselves carry only the distance to it."""
-    return int(receiver._RTCRtpReceiver__timestamp_mapper._origin or 0)
+    return int(receiver._RTCRtpReceiver__timestamp_mapper._origin or 0)  # type: ignore[attr-defined]
 
 
 class _Uplink(MediaStreamTrack):
@@ -94,8 +95,8 @@ class WebRtcCall(Call):
     async def _listen(self, track: MediaStreamTrack, receiver: RTCRtpReceiver) -> None:
         with suppress(MediaStreamError):
             while True:
-                frame = await track.recv()
-                rtp = (_origin(receiver) + frame.pts) % CYCLE
+                frame = cast(AudioFrame, await track.recv())
+                rtp = (_origin(receiver) + (frame.pts or 0)) % CYCLE
                 self.heard(frame.to_ndarray()[0, :: len(frame.layout.channels)], 0, rtp * 1000 / RATE)
 
     def anchor(self, start: Message) -> None:

@@ -17,7 +17,7 @@ from app.settings import Settings
 
 
 def settings(data_dir: Path, redis_url: str = "", **others: Any) -> Settings:
-    return Settings(_env_file=None, data_dir=data_dir, redis_url=redis_url, **others)
+    return Settings(_env_file=None, data_dir=data_dir, redis_url=redis_url, **others)  # type: ignore[call-arg]
 
 
 async def becomes(condition: Callable[[], bool | Awaitable[bool]], limit_s: float = 15.0) -> None:

@@ -1,8 +1,9 @@
 """Services without models, for the conversation's logic. Sound is scripted: a sample of value 1000 is voice, 0 is silence."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -157,9 +158,9 @@ def fake_services() -> Services:
 
 @dataclass
 class Journal:
-    entries: list[dict[str, object]] = field(default_factory=list)
+    entries: list[Mapping[str, Any]] = field(default_factory=list)
 
-    def log(self, session_id: str, entry: dict[str, object]) -> None:
+    def log(self, session_id: str, entry: Mapping[str, Any]) -> None:
         self.entries.append(entry)
 
     def changed(self, session: Session) -> None: ...
