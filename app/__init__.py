@@ -15,14 +15,14 @@ __all__ = ["Settings", "create_app", "mount"]
 
 
 def create_app(settings: Settings | None = None, services: "Services | None" = None) -> "FastAPI":
-    """The page and the API on one app. Without `services` the embedded ones are used. Raises ValueError for settings that cannot
-    work (a knowledge folder that is missing or empty)."""
+    """The page and the API on one app. Without `services` those of the settings are used. Raises ValueError for settings that
+    cannot work (a knowledge folder that is missing or empty)."""
     # Gradio and the models cost a second to import: whoever only wants the settings does not pay for it.
     from app.compose import compose
-    from services import embedded
+    from app.outfit import outfit
 
     settings = settings or Settings()
-    return compose(settings, services or embedded(settings.weights_dir, settings.weights_dir / "computed", settings.knowledge))
+    return compose(settings, services or outfit(settings))
 
 
 def mount(

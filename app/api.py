@@ -224,6 +224,8 @@ def _health_routes(routes: APIRouter, store: Store, readiness: Readiness) -> Non
     async def ready() -> Response:
         status = "ready" if readiness.ready else "failed" if readiness.failed else "loading"
         body = {"status": status, "waiting": sorted(readiness.waiting), "failed": readiness.failed, "store": store.status.state}
+        if readiness.degraded:
+            body["degraded"] = sorted(readiness.degraded)
         if store.status.reason:
             body["store_reason"] = store.status.reason
         return JSONResponse(body, 200 if readiness.ready else 503, NO_STORE)

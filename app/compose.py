@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from weakref import WeakSet
 
 from fastapi import FastAPI
 
 from app import api, socket, ui
 from app.dialogue import Dialogue, Phrasebook
+from app.events import Error
 from app.journal import Journal, memory_of
 from app.readiness import Readiness
 from app.records import SessionRecord
@@ -18,6 +20,12 @@ from app.store import Store
 from app.stream import Line
 from services.base import Services
 
+SERVICES = {  # what the page says of them: a name, and what stands in for it
+    "llm": ("language model", "answers come from the knowledge alone"),
+    "stt": ("speech recognition service", "the built-in one listens"),
+    "tts": ("voice service", "the built-in voice speaks"),
+}
+
 
 def compose(settings: Settings, services: Services) -> FastAPI:
     """The whole app. Its lifespan opens the store, warms the models in the background, and closes everything."""
@@ -25,12 +33,22 @@ def compose(settings: Settings, services: Services) -> FastAPI:
     store = Store(settings)
     journal = Journal(store)
     readiness = Readiness(services)
+    live: WeakSet[Session] = WeakSet()
 
     def make(session_id: str, record: SessionRecord | None) -> Session:
         dialogue = Dialogue(phrasebook, services.retrieval.topics())
         memory = memory_of(record) if record is not None else None
-        return Session(session_id, services, settings, dialogue, memory, journal)
+        session = Session(session_id, services, settings, dialogue, memory, journal)
+        live.add(session)
+        return session
 
+    def tell(service: str, reason: str) -> None:
+        name, instead = SERVICES[service]
+        degraded = Error(code=f"{service}_degraded", message=f"the {name} does not answer: {instead}")
+        for session in live:
+            session.tell(degraded if reason else Error(code=f"{service}_restored", message=f"the {name} works again"))
+
+    services.health.listener = tell
     sessions = Sessions(settings, make, store, ready=readiness.wait)
 
     @contextlib.asynccontextmanager

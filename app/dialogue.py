@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from app.timers import Timer
 from app.turns import words_of
 from services.base import Exchange, Intent, ServiceError, Speech, TextToSpeech
 
@@ -50,7 +51,7 @@ class Phrasebook:
             raw = yaml.safe_load(path.read_text(encoding="utf-8"))[language]
         except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
             raise ValueError(f"{path}: cannot read the lines of language {language!r}: {error}") from error
-        self.persona: str = raw.pop("persona")
+        self.instructions: str = f"{raw.pop('persona')}\n\n{raw.pop('prompt')}"  # for a language model
         self.lines: dict[str, list[str]] = {str(name): [str(line) for line in lines] for name, lines in raw.items()}
         self._spoken: dict[str, list[Speech]] = {}
 
@@ -84,6 +85,8 @@ class Memory:
     gain: float = 1.0
     turn: int = 0  # the last one's number
     generation: int = 0  # the last reply's
+    timers: list[Timer] = field(default_factory=list)
+    asked: str = ""  # the tool that has asked for what it must know
 
     def adjust(self, act: Act) -> None:
         self.speed = min(2.0, max(0.5, self.speed * act.speed))

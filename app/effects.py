@@ -1,9 +1,11 @@
 """What the session does for each effect of `machine`. Each takes the session and the event that caused it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from app.answering import Request
 from app.events import (
     AgentHeard,
     Happening,
@@ -21,7 +23,6 @@ from app.events import (
 )
 from app.latency import Spans
 from app.machine import Effect
-from app.reply import Request
 from services.base import Exchange
 
 if TYPE_CHECKING:
@@ -37,11 +38,11 @@ def greet(session: "Session", event: Happening) -> None:
 
 def prompt(session: "Session", event: Happening) -> None:
     if isinstance(event, Prompted):
-        _prompt(session, event.line)
+        _prompt(session, event.line, event.values)
 
 
-def _prompt(session: "Session", line: str) -> None:
-    session.speaking.commit(Request(turn=0, line=line), Spans(zero=session.clock.ms()))
+def _prompt(session: "Session", line: str, values: Mapping[str, str] = MappingProxyType({})) -> None:
+    session.speaking.commit(Request(turn=0, line=line, values=values), Spans(zero=session.clock.ms()))
 
 
 def start_reply(session: "Session", event: Happening) -> None:

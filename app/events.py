@@ -294,10 +294,11 @@ class TurnEnded(Event):
 
 
 class Prompted(Event):
-    """The agent takes a turn of its own: `line` is a name in the dialogue (a silence prompt, a due timer)."""
+    """The agent takes a turn of its own: `line` is a name in the dialogue (a silence prompt, a due timer), `values` fill it."""
 
     type: Literal["prompted"] = "prompted"
     line: str
+    values: dict[str, str] = Field(default_factory=dict)
 
 
 class FirstAudioReady(Event):

@@ -1,12 +1,14 @@
 """Between a conversation and the store: what is written down of it, and how it is remembered."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from app.dialogue import Memory
 from app.records import PendingReply, SessionRecord
 from app.session import Session
 from app.store import Store
+from app.timers import Timer
 from services.base import Exchange
 
 UNDER_WAY = ("THINKING", "SPEAKING", "INTERRUPTED")  # states with a reply that is not in the history yet
@@ -31,7 +33,7 @@ class Journal:
 def record_of(session: Session) -> SessionRecord:
     """The session as it would be remembered if its connection ended now."""
     memory, reply, ledger = session.memory, session.speaking.reply, session.speaking.ledger
-    profile = {"speed": memory.speed, "gain": memory.gain}
+    profile = {"speed": memory.speed, "gain": memory.gain, "timers": [asdict(timer) for timer in memory.timers]}
     base = SessionRecord(
         session_id=session.id,
         state=session.state,
@@ -56,4 +58,6 @@ def memory_of(record: SessionRecord) -> Memory:
     """What a resumed conversation remembers. "Where was I?" goes on from the first clause that was not heard."""
     unheard = record.pending.clauses[record.pending.first_unheard :] if record.pending else ()
     counted = {"turn": record.turn, "generation": record.generation}
-    return Memory(history=list(record.history), unheard=list(unheard), **counted, **record.profile)
+    profile: dict[str, Any] = {**record.profile, **counted}
+    profile["timers"] = [Timer(**timer) for timer in profile.get("timers", ())]
+    return Memory(history=list(record.history), unheard=list(unheard), **profile)

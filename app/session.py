@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from app.answering import Request
 from app.clock import Clock, LoopClock
 from app.dialogue import Dialogue, Memory
 from app.effects import EFFECTS
@@ -33,9 +34,9 @@ from app.events import (
 from app.hearing import Hearing
 from app.latency import Spans
 from app.machine import IllegalTransition, transition
-from app.reply import Request
 from app.settings import Settings
 from app.speaking import Frame, Speaking
+from app.timers import Alarm
 from app.turns import Agent
 from services.base import Pcm, Services
 
@@ -83,6 +84,7 @@ class Session:
         self.onset: Spans | None = None  # of an interruption under way
         self.hearing = Hearing(services, settings, self.clock, self, services.retrieval.vocabulary, self.memory.turn)
         self.speaking: Speaking = Speaking(services, settings, self.clock, dialogue, self.memory, self.tell, self.happened)
+        self._alarm = Alarm(self)
 
     # --- the way in and out -------------------------------------------------------------------------------------------
 
@@ -139,6 +141,7 @@ class Session:
             over.cancel()
             self.disconnect("closed")
             self.speaking.forget()
+            self._alarm.stop()
 
     def snapshot(self) -> dict[str, Any]:
         """State and history, as `GET /sessions/{id}` shows them."""
@@ -181,6 +184,7 @@ class Session:
         elif self.state == "LISTENING" and self.pending is not None:
             self.happened(self.pending)
             self.pending = None
+        self._alarm.follow(event)
 
     def tell(self, message: ServerMessage) -> None:
         self._send(message)

@@ -5,11 +5,31 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AliasChoices, Field, ValidationError, model_validator
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "PARLEY_"  # of environment variables
+
+
+def _place(value: str) -> str:
+    """Where a capability is: raises ValueError for what is no such place."""
+    if value in ("local", "openai") or value.startswith(("http://", "https://")) or value.endswith(".gguf"):
+        return value.rstrip("/")
+    raise ValueError(f'{value!r} is neither "local" nor "openai" nor a URL')
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value or "UTC")
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise ValueError(f"{value!r} is no time zone such as Europe/Berlin") from None
+    return value
+
+
+Place = Annotated[str, AfterValidator(_place)]
+Seconds = Annotated[float, Field(gt=0)]
 
 
 class Settings(BaseSettings):
@@ -61,6 +81,41 @@ class Settings(BaseSettings):
 
     # Knowledge
     knowledge: Path | None = Field(default=None, description="folder of .md files to answer from; empty: the built-in one")
+
+    # Services: "local" (embedded), "openai", or the URL of a service that speaks like OpenAI's, up to and with /v1
+    llm: Place = Field(
+        default="local", description="language model: local (answers from the knowledge alone), openai, URL or .gguf"
+    )
+    llm_model: str = Field(default="", description="its name; empty: the service's first, or a small one of OpenAI")
+    llm_key: SecretStr = Field(default=SecretStr(""), description="key of the service at a URL")
+    llm_first_s: Seconds = Field(default=8.0, description="its first word later than this: answers come from the knowledge")
+    stt: Place = Field(default="local", description="speech to text: local, openai or URL")
+    stt_model: str = ""
+    stt_key: SecretStr = SecretStr("")
+    stt_first_s: Seconds = Field(default=5.0, description="its text later than this: the embedded recogniser is asked")
+    stt_captions: bool = Field(default=False, description="ask the service for live captions too, not only at pauses")
+    tts: Place = Field(default="local", description="voice: local, openai or URL")
+    tts_model: str = ""
+    tts_key: SecretStr = SecretStr("")
+    tts_voice: str = Field(default="alloy", description="voice of the service")
+    tts_first_s: Seconds = Field(default=3.0, description="its first sound later than this: the embedded voice speaks")
+    openai_api_key: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias=AliasChoices("openai_api_key", "PARLEY_OPENAI_API_KEY", "OPENAI_API_KEY"),
+        description='key of OpenAI, sent nowhere but to the services set to "openai"',
+    )
+    connect_s: Seconds = Field(default=2.0, description="longest wait for a connection to a service")
+    gap_s: Seconds = Field(default=5.0, description="longest wait between two pieces of an answer")
+    total_s: Seconds = Field(default=60.0, description="longest wait for an answer in all")
+    speculate_remotely: bool = Field(
+        default=False, description="give services what a pause may have ended: faster, but calls are paid for that nobody hears"
+    )
+
+    # Tools
+    tool_timeout_s: Seconds = Field(default=5.0, description="a tool that takes longer is given up")
+    time_zone: Annotated[str, AfterValidator(_zone)] = Field(
+        default="", description="where the time is told, e.g. Europe/Berlin; empty: the machine's zone"
+    )
 
     # Hearing: turns
     vad_threshold: float = Field(default=0.5, description="probability above which a 32 ms window is speech")

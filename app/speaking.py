@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.answering import Request
 from app.clock import Clock
 from app.dialogue import Dialogue, Memory
 from app.events import (
@@ -25,7 +26,7 @@ from app.events import (
 )
 from app.latency import Spans
 from app.playback import Ledger
-from app.reply import Reply, Request
+from app.reply import Reply
 from app.settings import Settings
 from services.base import SPEAKING_RATE, Pcm, Services
 

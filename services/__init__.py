@@ -1,8 +1,13 @@
 """The outside world behind Protocols (`services.base`): one folder a capability."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from services.base import Services
+
+if TYPE_CHECKING:
+    from services.http import Remote
 
 
 def embedded(weights: Path, cache: Path, knowledge: Path | None = None) -> Services:
@@ -33,3 +38,36 @@ def embedded(weights: Path, cache: Path, knowledge: Path | None = None) -> Servi
         llm=GroundedAnswerer(),
         tts=HibariTts(weights, workers),
     )
+
+
+def connected(
+    services: Services,
+    llm: "Remote | Path | None" = None,
+    stt: "Remote | None" = None,
+    tts: "Remote | None" = None,
+    voice: str = "",
+    captions: bool = False,
+) -> Services:
+    """`services` with HTTP services before the embedded ones, which take over where those fail. `llm` may also be a GGUF file that
+    is run here. `voice` is one of `tts`; `captions` says that `stt` is asked for captions too. Raises ValueError when the file or
+    what it needs is missing."""
+    from services.llm.openai import OpenAiAnswerer
+    from services.spare import SparedStt, SparedTts
+    from services.stt.openai import OpenAiStt
+    from services.tts.openai import OpenAiTts
+
+    health = services.health
+    names = {"model": llm, "stt": stt, "tts": tts}
+    remote = frozenset(name for name, place in names.items() if place is not None and not isinstance(place, Path))
+    changed = replace(services, remote=remote)
+    if isinstance(llm, Path):
+        from services.llm.gguf import GgufAnswerer
+
+        changed = replace(changed, model=GgufAnswerer(llm, health))
+    elif llm is not None:
+        changed = replace(changed, model=OpenAiAnswerer(llm, health))
+    if stt is not None:
+        changed = replace(changed, stt=SparedStt(OpenAiStt(stt, health), services.stt, captions))
+    if tts is not None:
+        changed = replace(changed, tts=SparedTts(OpenAiTts(tts, health, voice), services.tts))
+    return changed

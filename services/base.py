@@ -8,12 +8,15 @@ Errors: `ServiceError` is the only exception an implementation may raise to its 
     +-- ServiceUnavailable  not reachable, not configured, over its limit
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+from services.health import Health
 
 HEARING_RATE = 16_000  # Hz: what the models listen to
 SPEAKING_RATE: Final = 48_000  # Hz: what leaves for the listener
@@ -21,6 +24,14 @@ VAD_WINDOW = 512  # samples at HEARING_RATE: 32 ms, Silero's window
 
 Pcm = NDArray[np.int16]  # mono, shape (samples,)
 Audio = NDArray[np.float32]  # mono, shape (samples,), -1..1
+
+
+T = TypeVar("T")
+
+
+def closing(source: AsyncIterator[T]) -> AbstractAsyncContextManager[AsyncIterator[T]]:
+    """Closes a generator when whoever reads it leaves off, at once and not when it is collected: a server behind it is to stop."""
+    return cast(AbstractAsyncContextManager[AsyncIterator[T]], aclosing(cast(Any, source)))
 
 
 class ServiceError(Exception):
@@ -76,13 +87,26 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
+class Tool:
+    """Something that a language model may do while it answers. `parameters` is the JSON Schema of the arguments; `run` takes them
+    as JSON text and returns what to tell the model, also when it fails: it raises nothing."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+    run: Callable[[str], Awaitable[str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
-    """What an answer is made from."""
+    """What an answer is made from. A language model is told who it is by `instructions`, and may use `tools`."""
 
     text: str
     intent: Intent
     passages: Sequence[Passage]
     history: Sequence[Exchange] = field(default=())
+    instructions: str = ""
+    tools: Sequence[Tool] = field(default=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +202,9 @@ class TextToSpeech(Service, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything a conversation talks to; made once at start and shared by all sessions."""
+    """Everything a conversation talks to; made once at start and shared by all sessions. `model` is a language model, where one is
+    configured; `llm` answers without one, and where it fails. `remote` names the capabilities that leave this process: nothing
+    that the user may still take back is given to them."""
 
     echo: EchoCancellation
     vad: VoiceActivity
@@ -188,7 +214,11 @@ class Services:
     retrieval: Retriever
     llm: Answerer
     tts: TextToSpeech
+    model: Answerer | None = None
+    remote: frozenset[str] = frozenset()
+    health: Health = field(default_factory=Health)
 
     def all(self) -> dict[str, Service]:
         """The services by name, in the order of this class."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        services = {name: getattr(self, name) for name in self.__slots__ if name not in ("remote", "health")}
+        return {name: service for name, service in services.items() if service is not None}

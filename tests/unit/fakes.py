@@ -166,6 +166,13 @@ class Journal:
     def changed(self, session: Session) -> None: ...
 
 
+class VirtualClock(LoopClock):
+    """Wall-clock time goes with the loop's."""
+
+    def epoch_ms(self) -> float:
+        return 1_700_000_000_000 + self.ms()
+
+
 class Caller:
     """Somebody on the line, in virtual time: sends sound in 20 ms frames, plays what comes back, and acknowledges it."""
 
@@ -176,9 +183,9 @@ class Caller:
         self.settings = Settings(**{"greeting": False, "_env_file": None, **settings})  # type: ignore[arg-type]
         self.journal = Journal()
         dialogue = Dialogue(Phrasebook(), self.services.retrieval.topics())
-        self.session = Session("test", self.services, self.settings, dialogue, memory, self.journal)
+        self.clock = VirtualClock()
+        self.session = Session("test", self.services, self.settings, dialogue, memory, self.journal, self.clock)
         self.session.attach(self.on_message)
-        self.clock = LoopClock()
         self.messages: list[tuple[float, ServerMessage]] = []
         self.frames: list[tuple[float, Frame]] = []
         self.acknowledges = acknowledges

@@ -44,6 +44,7 @@ class FakeReadiness:
     def __init__(self) -> None:
         self.waiting: set[str] = set()
         self.failed: dict[str, str] = {}
+        self.degraded: dict[str, str] = {}
 
     @property
     def ready(self) -> bool:
@@ -299,6 +300,14 @@ async def test_it_is_alive_before_it_is_ready(site: Site) -> None:
     assert (response.status_code, response.json()["failed"]) == (503, {"stt": "no weights"})
     site.readiness.failed = {}
     assert (await site.http.get("/readyz")).status_code == 200
+
+
+async def test_a_service_that_is_stood_in_for_is_named_without_its_reason(site: Site) -> None:
+    assert "degraded" not in (await site.http.get("/readyz")).json()
+    site.readiness.degraded["llm"] = "api.example.org: 401"
+    answer = await site.http.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json()["degraded"] == ["llm"]
 
 
 async def test_a_degraded_store_is_named_and_no_obstacle(site: Site) -> None:

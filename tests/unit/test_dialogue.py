@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from app import abilities  # noqa: F401 (registers the tools)
 from app.dialogue import PLAIN_LINES, SPOKEN_AHEAD, Dialogue, Memory, Phrasebook
+from app.tools import TOOLS
 from services.base import Exchange, Intent
 
 INTENTS = Path(__file__).parents[2] / "services" / "intent" / "intents.yaml"
@@ -46,11 +48,13 @@ def test_every_line_that_is_used_is_written() -> None:
         "spell_what",
         "unknown",
     }
-    assert used | {"slower", "faster", "louder", "quieter"} == set(lines)
+    answers = {"apology_tool", "thread_lost", "time", "date"}
+    timers = {"timer_set", "timer_how_long", "timer_due", "reminder_due", "timer_cancelled", "timer_none", "timer_left"}
+    assert used | {"slower", "faster", "louder", "quieter"} | answers | timers == set(lines)
 
 
 def test_every_intent_that_can_be_recognised_is_conducted_or_asks_for_knowledge() -> None:
-    knowledge = {"question", "out_of_scope", "go_on"}
+    knowledge = {"question", "out_of_scope", "go_on", "search"} | {tool.intent for tool in TOOLS.values()}
     for name in yaml.safe_load(INTENTS.read_text("utf-8")):
         assert (act(name, "hello", Memory(history=[Exchange("a", "b")])) is None) == (name in knowledge), name
 

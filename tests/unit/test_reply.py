@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.reply import ahead, split_clauses
+from app.clauses import ahead, split_clauses
 from tests.unit.virtual_time import run
 
 

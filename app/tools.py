@@ -1,0 +1,140 @@
+"""Tools: functions that the agent runs while it answers. A language model is offered them with a schema of their arguments; without
+one they are reached by the intent of what was said."""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from app.clock import Clock
+from app.dialogue import Dialogue, Memory
+from app.settings import Settings
+from services.base import Services, Tool
+
+log = logging.getLogger(__name__)
+
+Listen = Callable[[str], dict[str, Any] | None]
+
+
+class ToolError(Exception):
+    """A tool could not do its work; the message says why, to a language model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a tool has to work with: the one conversation that it is used in."""
+
+    services: Services
+    dialogue: Dialogue
+    memory: Memory
+    settings: Settings
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """`listen` gets the arguments out of spoken text (None: they are missing, and the line `ask` asks for them). A tool that `acts`
+    changes something: it is not run for a turn that may not be over."""
+
+    name: str
+    description: str
+    arguments: type[BaseModel]
+    run: Callable[..., Awaitable[str]]
+    intent: str
+    listen: Listen
+    ask: str
+    acts: bool
+
+
+TOOLS: dict[str, Registered] = {}
+
+Function = Callable[..., Awaitable[str]]
+
+
+def tool(
+    intent: str = "", listen: Listen = lambda text: {}, ask: str = "", acts: bool = False
+) -> Callable[[Function], Function]:
+    """Registers `async def name(desk: Desk, ...) -> str` under its name. Its docstring is the description, its other parameters
+    are the arguments as pydantic takes them, and what it returns is told to a language model, or spoken as it is."""
+
+    def register(function: Function) -> Function:
+        hints = get_type_hints(function, include_extras=True)
+        _, *parameters = inspect.signature(function).parameters.values()
+        fields: dict[str, Any] = {
+            p.name: (hints[p.name], ... if p.default is inspect.Parameter.empty else p.default) for p in parameters
+        }
+        name = function.__name__
+        arguments = create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
+        TOOLS[name] = Registered(name, inspect.getdoc(function) or "", arguments, function, intent, listen, ask, acts)
+        return function
+
+    return register
+
+
+class Toolbox:
+    """The tools as one reply uses them; `committed` is set when the turn that it answers is over."""
+
+    def __init__(self, desk: Desk, committed: asyncio.Event) -> None:
+        self._desk = desk
+        self.committed = committed
+
+    def offers(self) -> list[Tool]:
+        """What a language model may use."""
+        return [Tool(t.name, t.description, t.arguments.model_json_schema(), partial(self._call, t)) for t in TOOLS.values()]
+
+    async def by_intent(self, intent: str, text: str) -> str | None:
+        """What the tool for `intent` has to say to `text`, or the question for what it still must know; None: there is no such
+        tool."""
+        memory = self._desk.memory
+        asked = TOOLS.get(memory.asked)
+        if asked is not None and asked.listen(text):
+            found: Registered | None = asked
+        else:
+            found = next((t for t in TOOLS.values() if t.intent and t.intent == intent), None)
+        if found is None and asked is None:
+            return None
+        await self.committed.wait() if asked is not None or (found is not None and found.acts) else None
+        memory.asked = ""
+        if found is None:
+            return None
+        arguments = found.listen(text)
+        if arguments is None:
+            memory.asked = found.name
+            return self._desk.dialogue.line(found.ask)
+        try:
+            return await self._run(found, found.arguments(**arguments))
+        except (ToolError, ValidationError) as error:
+            log.warning("tool %s: %s", found.name, error)
+            return self._desk.dialogue.line("apology_tool")
+
+    async def _call(self, found: Registered, arguments: str) -> str:
+        """For a language model: JSON in, and a word on what went wrong instead of an exception."""
+        try:
+            return await self._run(found, found.arguments.model_validate_json(arguments))
+        except ValidationError as error:
+            faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+            log.warning("tool %s was called wrongly: %s", found.name, faults)
+            return f"Wrong arguments: {faults}"
+        except ToolError as error:
+            log.warning("tool %s: %s", found.name, error)
+            return f"It failed: {error}"
+
+    async def _run(self, found: Registered, arguments: BaseModel) -> str:
+        if found.acts:
+            await self.committed.wait()
+        values: Mapping[str, Any] = {name: getattr(arguments, name) for name in type(arguments).model_fields}
+        try:
+            async with asyncio.timeout(self._desk.settings.tool_timeout_s):
+                return await found.run(self._desk, **values)
+        except TimeoutError as error:
+            raise ToolError("it took too long") from error
+        except ToolError:
+            raise
+        except Exception as error:  # a tool is anybody's code: the conversation goes on without it
+            log.exception("tool %s failed", found.name)
+            raise ToolError(f"{type(error).__name__}: {error}") from error

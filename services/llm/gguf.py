@@ -1,0 +1,80 @@
+"""A language model on this machine: llama.cpp's own server in this process, on loopback, and the same client as for any other."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from services.base import Question, ServiceUnavailable, closing
+from services.health import Health
+from services.http import Remote
+from services.llm.openai import OpenAiAnswerer
+from services.workers import CORES
+
+if TYPE_CHECKING:
+    from xllamacpp import Server
+
+CONTEXT = 4096  # tokens of one conversation
+CONVERSATIONS = 2  # at once; each keeps the work on its own prompt
+FIRST_S = 20.0  # a long prompt is read for seconds on two cores
+
+
+class GgufAnswerer:
+    """Runs `model`, a GGUF file. Nothing but this object can talk to it: its key is random and never leaves the process."""
+
+    def __init__(self, model: Path, health: Health) -> None:
+        """Raises ValueError when the file or the package that runs it is missing."""
+        if not model.is_file():
+            raise ValueError(f"llm: there is no file {model}")
+        if find_spec("xllamacpp") is None:
+            raise ValueError("llm: a .gguf file needs the package xllamacpp: pip install -r requirements-llm.txt")
+        self._model = model
+        self._health = health
+        self._server: Server | None = None
+        self._client: OpenAiAnswerer | None = None
+
+    async def warm(self) -> None:
+        """Loads the model, which takes seconds. Raises ServiceUnavailable for a file that is no model."""
+        key = secrets.token_urlsafe()
+        try:
+            server = await asyncio.to_thread(self._load, key)
+        except RuntimeError as error:
+            raise ServiceUnavailable("llm", f"{self._model} cannot be loaded: {error}") from error
+        self._server = server
+        remote = Remote(f"{server.listening_address}/v1", self._model.stem, SecretStr(key), first_s=FIRST_S)
+        self._client = OpenAiAnswerer(remote, self._health)
+        await self._client.warm()
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.close()
+        kept, self._server, self._client = [self._server], None, None
+        await asyncio.to_thread(kept.clear)  # the server ends with its last reference, after the work in hand
+
+    async def answer(self, question: Question) -> AsyncIterator[str]:
+        """The answer as it is made. Raises ServiceError."""
+        if self._client is None:
+            raise ServiceUnavailable("llm", "not loaded: call warm() first")
+        async with closing(self._client.answer(question)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    def _load(self, key: str) -> "Server":
+        from xllamacpp import CommonParams, Server
+
+        params = CommonParams()
+        params.model.path = str(self._model)
+        params.hostnames = ["127.0.0.1"]
+        params.port = 0
+        params.api_keys = [key]
+        params.n_parallel = CONVERSATIONS
+        params.n_ctx = CONTEXT * CONVERSATIONS
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = CORES
+        params.use_jinja = True
+        params.ui = False
+        params.verbosity = 0
+        return Server(params)

@@ -1,0 +1,72 @@
+"""HTTP speech services with the embedded ones to stand in for them, in the middle of a call if it must be."""
+
+from collections.abc import AsyncIterator
+
+from services.base import SPEAKING_RATE, Audio, ServiceError, Speech, SpeechToText, TextToSpeech, Transcript, closing
+
+LETTER_MS = 65.0  # a letter or space takes so long at the plain pace: 15 a second (hibari on the built-in knowledge: 64 ms)
+
+
+class SparedStt:
+    """Captions (`final=False`) are made by `spare`, unless `captions` says that `first` may be asked so often."""
+
+    def __init__(self, first: SpeechToText, spare: SpeechToText, captions: bool) -> None:
+        self._first = first
+        self._spare = spare
+        self._captions = captions
+
+    async def warm(self) -> None:
+        await self._spare.warm()
+        await self._first.warm()
+
+    async def close(self) -> None:
+        await self._first.close()
+        await self._spare.close()
+
+    async def transcribe(self, audio: Audio, *, final: bool, prompt: str = "") -> Transcript:
+        if final or self._captions:
+            try:
+                return await self._first.transcribe(audio, final=final, prompt=prompt)
+            except ServiceError:
+                pass  # `first` has told its health why
+        return await self._spare.transcribe(audio, final=final, prompt=prompt)
+
+
+class SparedTts:
+    """Where `first` fails in mid-clause, `spare` goes on with the words that have not been spoken yet."""
+
+    def __init__(self, first: TextToSpeech, spare: TextToSpeech) -> None:
+        self._first = first
+        self._spare = spare
+
+    async def warm(self) -> None:
+        await self._spare.warm()
+        await self._first.warm()
+
+    async def close(self) -> None:
+        await self._first.close()
+        await self._spare.close()
+
+    async def speak(self, clause: str, *, speed: float = 1.0) -> AsyncIterator[Speech]:
+        spoken = 0  # samples
+        try:
+            async with closing(self._first.speak(clause, speed=speed)) as pieces:
+                async for piece in pieces:
+                    spoken += len(piece.samples)
+                    yield piece
+        except ServiceError:  # `first` has told its health why
+            rest = unspoken(clause, spoken * 1000 / SPEAKING_RATE * speed)
+            async for piece in self._spare.speak(rest, speed=speed):
+                yield piece
+
+
+def unspoken(clause: str, spoken_ms: float) -> str:
+    """The words of `clause` that are not spoken after `spoken_ms` at the plain pace. A word that was begun counts as spoken, lest
+    it is heard twice."""
+    at = 0.0
+    words = clause.split()
+    for index, word in enumerate(words):
+        if at >= spoken_ms:
+            return " ".join(words[index:])
+        at += (len(word) + 1) * LETTER_MS
+    return ""

@@ -1,0 +1,172 @@
+"""A reply with a language model, in virtual time: what it is given, what happens when it fails, and when it is not asked."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from services.base import Exchange, Passage, Question, ServiceError, Services
+from services.llm.openai import prompt
+from tests.unit.fakes import Caller, Fake, FakeIntent, FakeLlm, FakeStt, FakeTts, fake_services
+from tests.unit.virtual_time import run
+
+
+@dataclass
+class FakeModel(Fake):
+    """Says `pieces`, then fails with `error` if there is one. `closed` counts the answers that were broken off."""
+
+    pieces: Sequence[str] = ("I am a model. ", "I can talk.")
+    error: ServiceError | None = None
+    delay_s: float = 0.05
+    asked: list[Question] = field(default_factory=list)
+    closed: int = 0
+
+    async def answer(self, question: Question) -> AsyncIterator[str]:
+        self.asked.append(question)
+        try:
+            for piece in self.pieces:
+                await asyncio.sleep(self.delay_s)
+                yield piece
+            if self.error is not None:
+                raise self.error
+        except (asyncio.CancelledError, GeneratorExit):
+            self.closed += 1
+            raise
+
+
+def services(model: FakeModel, intent: str = "question", remote: Sequence[str] = ()) -> Services:
+    made = replace(fake_services(), model=model, remote=frozenset(remote))
+    assert isinstance(made.intent, FakeIntent)
+    made.intent.name = intent
+    return made
+
+
+def said(caller: Caller) -> str:
+    return " ".join(message.text for message in caller.of("agent_response") if message.text)
+
+
+def converse(made: Services, seconds: float = 20.0, **settings: object) -> Caller:
+    async def scene() -> Caller:
+        async with Caller(made, **settings) as caller:
+            await caller.say(1.0, seconds)
+        return caller
+
+    return run(scene())
+
+
+@pytest.mark.parametrize("intent", ["question", "small_talk", "out_of_scope", "greeting", "time"])
+def test_the_model_answers_whatever_is_said(intent: str) -> None:
+    model = FakeModel()
+    assert said(converse(services(model, intent))) == "I am a model. I can talk."
+    assert "Parley" in model.asked[0].instructions
+    assert {tool.name for tool in model.asked[0].tools} >= {"current_time", "set_timer", "search_knowledge"}
+
+
+@pytest.mark.parametrize("intent", ["repeat", "change_speed", "goodbye", "stop"])
+def test_turns_about_the_talking_itself_are_not_for_the_model(intent: str) -> None:
+    model = FakeModel()
+    assert said(converse(services(model, intent)))
+    assert model.asked == []
+
+
+def test_a_model_that_fails_at_once_is_replaced_and_nobody_hears_of_it() -> None:
+    caller = converse(services(FakeModel((), ServiceError("llm", "away"))))
+    assert said(caller) == "The first sentence is here. The second one follows now. And this is the third of them."
+    assert caller.of("error") == []
+
+
+def test_small_talk_has_its_line_when_the_model_fails() -> None:
+    assert "orry" not in said(converse(services(FakeModel((), ServiceError("llm", "away")), "greeting")))
+
+
+def test_an_answer_that_breaks_off_goes_on_without_repeating_anything() -> None:
+    pieces = ("The first sentence is here. ", "Then it goes on and")
+    text = said(converse(services(FakeModel(pieces, ServiceError("llm", "cut off")))))
+    assert text.startswith("The first sentence is here. Then it goes on and… Let me ")
+    assert text.endswith("The second one follows now. And this is the third of them.")
+    assert text.count("The first sentence is here.") == 1
+
+
+def test_a_silent_model_is_replaced() -> None:
+    assert "first sentence" in said(converse(services(FakeModel(("", " ")))))
+
+
+def test_nothing_is_sent_to_a_service_before_the_turn_is_over() -> None:
+    for remote, times in ((("model",), 1), ((), 4)):
+        model = FakeModel(delay_s=1.0)
+        made = services(model, remote=remote)
+        made.turn.complete_ = 0.1  # type: ignore[attr-defined]
+
+        async def scene(made: Services = made) -> None:
+            async with Caller(made) as caller:
+                for _ in range(3):
+                    await caller.say(0.6, 0.4)
+                await asyncio.sleep(0.6)
+                await caller.say(0.6, 10)
+
+        run(scene())
+        assert len(model.asked) == times
+    model = FakeModel()
+    converse(services(model, remote=("model",)), speculate_remotely=True)
+    assert len(model.asked) == 1
+
+
+def test_a_remote_voice_says_nothing_that_may_be_dropped() -> None:
+    made = replace(fake_services(), remote=frozenset({"tts"}))
+    made.turn.complete_ = 0.1  # type: ignore[attr-defined]
+    assert isinstance(made.tts, FakeTts)
+
+    async def scene() -> None:
+        async with Caller(made) as caller:
+            for _ in range(3):
+                await caller.say(0.6, 0.4)
+            assert made.tts.spoken == []  # type: ignore[attr-defined]
+            await asyncio.sleep(15)
+            assert len(made.tts.spoken) == 3  # type: ignore[attr-defined]
+
+    run(scene())
+
+
+def test_an_interruption_closes_the_answer_at_once() -> None:
+    model = FakeModel(tuple(f"This is sentence number {n}. " for n in range(50)))
+    made = services(model)
+    assert isinstance(made.stt, FakeStt)
+
+    async def scene() -> None:
+        async with Caller(made) as caller:
+            await caller.say(1.0)
+            await caller.until("SPEAKING")
+            await asyncio.sleep(1.5)
+            made.stt.text = "stop that please"  # type: ignore[attr-defined]
+            await caller.say(1.0)
+            assert model.closed == 1
+            assert isinstance(made.llm, FakeLlm)
+            assert made.llm.asked == []
+
+    run(scene())
+
+
+# --- the prompt -------------------------------------------------------------------------------------------------------
+
+
+def test_the_prompt_ends_with_the_passages_and_begins_alike_from_turn_to_turn() -> None:
+    history = [Exchange("", "Hi, I am Parley."), Exchange("What is latency?", "The time"), Exchange("Go on.", "")]
+    passages = [Passage("a#b", "Latency", "It is a delay.", 0.9)]
+    first = prompt(Question("Why?", None, passages, history[:2], "Be brief."))  # type: ignore[arg-type]
+    second = prompt(Question("How?", None, passages, history, "Be brief."))  # type: ignore[arg-type]
+    assert first[:-1] == second[: len(first) - 1]
+    assert first[-1]["content"].startswith("Why?")
+    assert first[-1]["content"].endswith("- Latency: It is a delay.")
+    assert [message["role"] for message in second] == ["system", "user", "assistant", "user", "assistant", "user"]
+    assert second[2]["content"] == "The time"  # heard words only, and the greeting is nobody's answer
+
+
+def test_a_long_history_is_cut_seldom() -> None:
+    starts = set()
+    for length in range(1, 60):
+        history = [Exchange(f"question {n}", f"answer {n}") for n in range(length)]
+        messages = prompt(Question("Why?", None, (), history))  # type: ignore[arg-type]
+        starts.add(messages[1]["content"])
+        assert len(messages) <= 2 + 2 * 20
+    assert len(starts) == 5
