@@ -1,11 +1,10 @@
 """The page: Gradio components that show what `AdditionalOutputs` bring, around FastRTC's component. Sound, control messages
 and everything urgent live in ui/parley.js; nothing here is waited for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from itertools import count
-from statistics import quantiles
 
 import gradio as gr
 from fastapi import FastAPI
@@ -15,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.events import State
-from app.view import Passage, Turn, View
+from app.view import Passage, Spread, Turn, View
 
 ASSETS = files("app") / "ui"
 # Gradio runs inline scripts and builds functions from text, hence the two "unsafe" words.
@@ -44,7 +43,7 @@ STOP_SPANS = {"duck": "Turned down", "confirmed": "Interruption sure", "flushed"
 LINK = '<p id="parley-link" role="status">Not connected</p><p id="parley-notice" role="alert"></p>'  # written by parley.js
 SPREAD_FROM = 5  # values: the spread of fewer says nothing
 _views = count()
-LABEL_WIDTH, BAR_WIDTH, VALUE_WIDTH, ROW_HEIGHT = 108, 180, 44, 22  # units of the drawing
+LABEL_WIDTH, BAR_WIDTH, VALUE_WIDTH, SPREAD_WIDTH, ROW_HEIGHT = 108, 180, 44, 72, 22  # units of the drawing
 
 
 def render(view: View) -> tuple[str, str, str, str, str]:
@@ -55,7 +54,7 @@ def render(view: View) -> tuple[str, str, str, str, str]:
         render_caption(view["caption"], view["caption_final"]),
         render_transcript(turns),
         render_sources(turns[-1]["sources"] if turns else []),
-        render_latency([turn["latency"] for turn in turns if turn["user"]]),
+        render_latency([turn["latency"] for turn in turns if turn["user"]], view["spreads"]),
     )
 
 
@@ -105,19 +104,20 @@ def render_sources(sources: Sequence[Passage]) -> str:
     return f'<ol class="sources">{"".join(rows)}</ol>'
 
 
-def render_latency(turns: Sequence[dict[str, float]]) -> str:
-    """The last measured turn as a waterfall, and the spread over the conversation."""
-    replies = [spans for spans in turns if _headline(spans) is not None]
+def render_latency(turns: Sequence[dict[str, float]], spreads: Mapping[str, Spread]) -> str:
+    """The last measured turn as a waterfall, and beside each of its spans the spread over the conversation."""
+    replies = [(head, spans) for spans in turns if (head := _headline(spans)) is not None]
     stops = [spans for spans in turns if "silent" in spans]
     if not replies and not stops:
         return '<p class="empty">Measured at the first answer.</p>'
     parts = []
     if replies:
-        heads = [head for spans in replies if (head := _headline(spans)) is not None]
-        parts.append(_figure(heads, "from the end of your turn to the first sound of the answer", replies[-1], REPLY_SPANS))
+        head, spans = replies[-1]
+        what = "from the end of your turn to the first sound of the answer"
+        parts.append(_figure(head, what, _waterfall(spans, REPLY_SPANS, spreads)))
     if stops:
-        silences = [spans["silent"] for spans in stops]
-        parts.append(_figure(silences, "from your interruption to silence", stops[-1], STOP_SPANS))
+        what = "from your interruption to silence"
+        parts.append(_figure(stops[-1]["silent"], what, _waterfall(stops[-1], STOP_SPANS, spreads)))
     return f'<div class="latency">{"".join(parts)}</div>'
 
 
@@ -127,31 +127,39 @@ def _headline(spans: dict[str, float]) -> float | None:
     return next((spans[name] for name in names if name in spans), None)
 
 
-def _figure(values: Sequence[float], what: str, spans: dict[str, float], names: dict[str, str]) -> str:
-    """The newest of `values` (ms), how it came about, and how the others spread."""
-    spread = ""
-    if len(values) >= SPREAD_FROM:
-        cuts = quantiles(values, n=20, method="inclusive")
-        spread = f"<p>Of {len(values)}: half within {cuts[9]:.0f} ms, 95 % within {cuts[18]:.0f} ms.</p>"
-    return f"<section><p><strong>{values[-1]:.0f}&nbsp;ms</strong> {what}</p>{_waterfall(spans, names)}{spread}</section>"
+def _figure(value: float, what: str, drawing: str) -> str:
+    return f"<section><p><strong>{value:.0f}&nbsp;ms</strong> {what}</p>{drawing}</section>"
 
 
-def _waterfall(spans: dict[str, float], names: dict[str, str]) -> str:
-    """Inline SVG: one row a mark, its bar reaching from the mark before it (in time) to its own."""
-    marks = sorted(((max(0.0, spans[name]), label) for name, label in names.items() if name in spans), key=lambda mark: mark[0])
+def _waterfall(spans: dict[str, float], names: dict[str, str], spreads: Mapping[str, Spread]) -> str:
+    """Inline SVG: one row a mark, its bar reaching from the mark before it (in time) to its own; at the right, once there are
+    SPREAD_FROM values, what half and 95 % of the conversation's turns stayed within."""
+    marks = sorted(((max(0.0, spans[name]), name) for name in names if name in spans), key=lambda mark: mark[0])
     scale = BAR_WIDTH / max(marks[-1][0], 1.0)
-    rows, begin = [], 0.0
-    for row, (value, label) in enumerate(marks):
+    known = {name: spread for _, name in marks if (spread := spreads.get(name)) and spread.turns >= SPREAD_FROM}
+    right = LABEL_WIDTH + BAR_WIDTH + VALUE_WIDTH
+    rows, words, begin = [_spread("half within", "95 % within", right, 0)] if known else [], [], 0.0
+    for row, (value, name) in enumerate(marks, start=bool(known)):
+        label = names[name]
         y, left, width = row * ROW_HEIGHT, LABEL_WIDTH + begin * scale, max(2.0, (value - begin) * scale)
+        words.append(f"{label} {value:.0f} ms")
         rows.append(
             f'<text x="0" y="{y + 15}">{label}</text>'
             f'<rect x="{left:.1f}" y="{y + 4}" width="{width:.1f}" height="14" rx="3"/>'
             f'<text x="{left + width + 6:.1f}" y="{y + 15}">{value:.0f}</text>'
         )
+        if spread := known.get(name):
+            rows.append(_spread(f"{spread.p50:.0f}", f"{spread.p95:.0f}", right, y))
+            words[-1] += f" (half within {spread.p50:.0f}, 95 % within {spread.p95:.0f})"
         begin = value
-    size = f"{LABEL_WIDTH + BAR_WIDTH + VALUE_WIDTH} {len(marks) * ROW_HEIGHT}"
-    words = escape(", ".join(f"{label} {value:.0f} ms" for value, label in marks))
-    return f'<svg viewBox="0 0 {size}" role="img" aria-label="{words}">{"".join(rows)}</svg>'
+    size = f"{right + 2 * SPREAD_WIDTH * bool(known)} {(len(marks) + bool(known)) * ROW_HEIGHT}"
+    return f'<svg viewBox="0 0 {size}" role="img" aria-label="{escape(", ".join(words))}">{"".join(rows)}</svg>'
+
+
+def _spread(half: str, most: str, x: int, y: int) -> str:
+    """Two right-aligned columns from `x` on."""
+    columns = enumerate((half, most), start=1)
+    return "".join(f'<text class="spread" x="{x + n * SPREAD_WIDTH}" y="{y + 15}">{text}</text>' for n, text in columns)
 
 
 def build(stream: Stream) -> gr.Blocks:
@@ -193,7 +201,7 @@ def build(stream: Stream) -> gr.Blocks:
                 sources = gr.HTML(render_sources([]), elem_id="parley-sources", padding=False)
             with gr.Column():
                 gr.HTML("<h2>Latency</h2>", padding=False)
-                latency = gr.HTML(render_latency([]), elem_id="parley-latency", padding=False)
+                latency = gr.HTML(render_latency([], {}), elem_id="parley-latency", padding=False)
 
         call.stream(stream.event_handler, inputs=[call], outputs=[call], concurrency_limit=stream.concurrency_limit)
         # One generator runs for each open page as long as it is connected: a limit would leave later pages without a view.

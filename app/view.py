@@ -1,7 +1,10 @@
 """What the page shows of a conversation, gathered from the messages the listener gets."""
 
-from collections.abc import Sequence
-from typing import TypedDict
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, TypedDict
+
+import numpy as np
 
 from app.events import (
     AgentHeard,
@@ -34,11 +37,22 @@ class Turn(TypedDict):
     latency: dict[str, float]
 
 
+class Spread(NamedTuple):
+    """Of one span over the conversation, in ms: in how many turns, the median and the 95th percentile."""
+
+    turns: int
+    p50: float
+    p95: float
+
+
 class View(TypedDict):
+    """`spreads` are by span name."""
+
     state: State
     caption: str
     caption_final: bool
     turns: list[Turn]
+    spreads: dict[str, Spread]
 
 
 class Viewer:
@@ -51,6 +65,8 @@ class Viewer:
         self._final = False
         self._turns: dict[tuple[int, int], Turn] = {}
         self._current: tuple[int, int] = (0, 0)  # turn, generation
+        self._measured: defaultdict[str, list[float]] = defaultdict(list)  # ms, by span
+        self._spreads: dict[str, Spread] = {}
 
     def recall(self, history: Sequence[Exchange]) -> None:
         """What was said before this connection, when the conversation is resumed."""
@@ -60,7 +76,7 @@ class Viewer:
     def look(self) -> View:
         self.changed = False
         turns = list(self._turns.values())[-TURNS:]
-        return View(state=self._state, caption=self._caption, caption_final=self._final, turns=turns)
+        return View(state=self._state, caption=self._caption, caption_final=self._final, turns=turns, spreads=self._spreads)
 
     def follow(self, message: ServerMessage) -> None:
         match message:
@@ -81,6 +97,8 @@ class Viewer:
                 self._turn()["sources"] = [Passage(title=p.title, score=p.score) for p in message.passages]
             case Latency():
                 self._turn()["latency"] = dict(message.spans)
+                if self._turn()["user"]:
+                    self._measure(message.spans)
             case _:
                 return
         self.changed = True
@@ -93,6 +111,12 @@ class Viewer:
             self._turns[message.turn, message.generation] = self._turns.pop((turn, 0), _empty())
             self._current = (message.turn, message.generation)
         self._turn()["agent"] = f"{self._turn()['agent']} {message.text}".strip()
+
+    def _measure(self, spans: Mapping[str, float]) -> None:
+        for name, value in spans.items():
+            self._measured[name].append(value)
+            median, p95 = np.percentile(self._measured[name], (50, 95))
+            self._spreads[name] = Spread(len(self._measured[name]), float(median), float(p95))
 
     def _turn(self) -> Turn:
         return self._turns.setdefault(self._current, _empty())

@@ -6,7 +6,8 @@ from html.parser import HTMLParser
 import pytest
 
 from app import ui
-from app.view import Turn
+from app.events import Latency, TranscriptUpdate
+from app.view import Turn, Viewer
 
 NASTY = '</p><script>alert("x")</script>&'
 
@@ -28,7 +29,7 @@ class Tags(HTMLParser):
 def test_whatever_was_said_typed_or_known_stays_text() -> None:
     said = turn(NASTY, NASTY, heard=NASTY.split()[0])
     said["sources"] = [{"title": NASTY, "score": 0.5}]
-    html = "".join(ui.render({"state": "SPEAKING", "caption": NASTY, "caption_final": False, "turns": [said]}))
+    html = "".join(ui.render({"state": "SPEAKING", "caption": NASTY, "caption_final": False, "turns": [said], "spreads": {}}))
     assert "script" not in Tags(html).names
     assert html.count("&lt;script&gt;") == 4
 
@@ -47,24 +48,32 @@ def test_a_turn_of_the_agents_own_shows_no_user() -> None:
 
 
 def test_latency_shows_the_newest_answer_and_its_way() -> None:
-    html = ui.render_latency([{"first_audio_heard": 200.0}, {"stt_final": 90.0, "first_audio_heard": 400.0, "silent": 250.0}])
+    html = ui.render_latency(
+        [{"first_audio_heard": 200.0}, {"stt_final": 90.0, "first_audio_heard": 400.0, "silent": 250.0}], {}
+    )
     assert "<strong>400&nbsp;ms</strong>" in html
     assert "<strong>250&nbsp;ms</strong>" in html
     assert 'aria-label="Speech to text 90 ms, Sound heard 400 ms"' in html
     assert "half within" not in html
 
 
-def test_latency_shows_the_spread_of_many_answers() -> None:
-    html = ui.render_latency([{"first_audio_heard": 100.0 * n} for n in range(1, 6)])
-    assert "Of 5: half within 300 ms, 95 % within 480 ms." in html
+def test_latency_shows_the_spread_of_each_span_over_the_conversation() -> None:
+    viewer = Viewer()
+    viewer.follow(Latency(turn=0, spans={"first_audio_heard": 9000.0}))  # the greeting answers nobody
+    for n in range(1, 6):
+        viewer.follow(TranscriptUpdate(text="Why?", final=True, turn=n, revision=0))
+        viewer.follow(Latency(turn=n, spans={"stt_final": 50.0 + n, "first_audio_heard": 100.0 * n}))
+    html = ui.render(viewer.look())[-1]
+    assert re.findall(r'class="spread"[^>]*>([^<]*)<', html) == ["half within", "95 % within", "53", "55", "300", "480"]
+    assert "Sound heard 500 ms (half within 300, 95 % within 480)" in html
 
 
 def test_bars_follow_each_other_in_time_and_speculation_before_the_end_of_speech_counts_as_none() -> None:
-    html = ui.render_latency([{"first_audio_ready": 100.0, "stt_final": -30.0, "first_clause": 50.0}])
+    html = ui.render_latency([{"first_audio_ready": 100.0, "stt_final": -30.0, "first_clause": 50.0}], {})
     bars = [(float(x), float(width)) for x, width in re.findall(r'<rect x="([\d.]+)" y="\d+" width="([\d.]+)"', html)]
     assert bars == [(108.0, 2.0), (108.0, 90.0), (198.0, 90.0)]
 
 
 def test_nothing_yet_is_said_in_words() -> None:
-    view: ui.View = {"state": "LISTENING", "caption": "", "caption_final": False, "turns": []}
+    view: ui.View = {"state": "LISTENING", "caption": "", "caption_final": False, "turns": [], "spreads": {}}
     assert [part.count("empty") for part in ui.render(view)] == [0, 1, 1, 1, 1]

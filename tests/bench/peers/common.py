@@ -9,53 +9,57 @@ from collections.abc import AsyncIterator, Callable
 import uvicorn
 from fastapi import APIRouter, FastAPI, Response
 
+from app.answering import Answer, Request
+from app.clock import LoopClock
 from app.dialogue import Dialogue, Memory, Phrasebook
+from app.outfit import outfit
 from app.settings import Settings
-from services import embedded
-from services.base import Exchange, Question, Services
+from app.tools import Desk, Toolbox
+from services.base import Exchange, Services
 
 
 class Brain:
-    """The answers of `app.reply` for one conversation, without its streaming pipeline."""
+    """The answers of `app.answering` for one conversation."""
 
-    def __init__(self, services: Services, phrasebook: Phrasebook) -> None:
-        self._services = services
-        self._dialogue = Dialogue(phrasebook, services.retrieval.topics())
-        self._memory = Memory()
+    def __init__(self, services: Services, phrasebook: Phrasebook, settings: Settings) -> None:
+        dialogue = Dialogue(phrasebook, services.retrieval.topics())
+        self._desk = Desk(services, dialogue, Memory(), settings, LoopClock())
+        self._over = asyncio.Event()  # a peer asks when the turn has ended
+        self._over.set()
 
     async def answer(self, text: str) -> AsyncIterator[str]:
-        """The reply to a turn, sentence by sentence as it is made. What is said counts as heard."""
-        intent, passages = await asyncio.gather(
-            self._services.intent.classify(text), self._services.retrieval.search(text, history=self._memory.history)
+        """The reply to a turn, piece by piece as it is made. What is said counts as heard."""
+        desk, memory, said = self._desk, self._desk.memory, ""
+        memory.turn += 1
+        answer = Answer(
+            Request(memory.turn, text=text),
+            desk.services,
+            desk.dialogue,
+            memory,
+            Toolbox(desk, self._over),
+            desk.settings,
+            say=lambda message: None,
+            mark=lambda span: None,
         )
-        said = []
-        act = self._dialogue.conduct(intent, text, self._memory)
-        if act is not None:
-            said = list(act.clauses)
-            for clause in said:
-                yield clause + " "
-        else:
-            async for piece in self._services.llm.answer(Question(text, intent, passages, self._memory.history)):
-                said.append(piece.strip())
-                yield piece
-        if not said:
-            yield self._dialogue.line("unknown")
-        self._memory.history = [*self._memory.history, Exchange(text, " ".join(said))]
+        async for piece in answer.pieces():
+            said += piece
+            yield piece
+        memory.history = [*memory.history, Exchange(text, said.strip())]
 
 
 class Peer:
     """A server: models, warmed in the background, and the routes that the client asks before it calls."""
 
     def __init__(self) -> None:
-        settings = Settings()
-        self.services = embedded(settings.weights_dir, settings.weights_dir / "computed", settings.knowledge)
+        self._settings = Settings()
+        self.services = outfit(self._settings)
         self._phrasebook = Phrasebook()
         self._warm = asyncio.Event()
         self.app = FastAPI(lifespan=self._lifespan)
         self.app.include_router(self._routes())
 
     def brain(self) -> Brain:
-        return Brain(self.services, self._phrasebook)
+        return Brain(self.services, self._phrasebook, self._settings)
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
