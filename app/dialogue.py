@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from app.timers import Timer
-from app.turns import words_of
+from app.wording import words_of
 from services.base import Exchange, Intent, ServiceError, Speech, TextToSpeech
 
 LINES = Path(__file__).with_name("lines.yaml")

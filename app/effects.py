@@ -67,6 +67,10 @@ def duck(session: "Session", event: Happening) -> None:
     session.onset.mark("duck", session.clock.ms())
 
 
+def hold(session: "Session", event: Happening) -> None:
+    session.speaking.hold()
+
+
 def unduck(session: "Session", event: Happening) -> None:
     session.onset = None
     session.speaking.unduck()
@@ -145,6 +149,7 @@ EFFECTS: dict[Effect, Callable[["Session", Happening], None]] = {
     Effect.PROMPT: prompt,
     Effect.RELEASE: release,
     Effect.DUCK: duck,
+    Effect.HOLD: hold,
     Effect.UNDUCK: unduck,
     Effect.STOP_PLAYBACK: stop_playback,
     Effect.WITHDRAW: withdraw,

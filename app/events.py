@@ -265,6 +265,12 @@ class SpeechOnset(Event):
     at_ms: float
 
 
+class OnsetHeld(Event):
+    """The sound over the agent goes on, and it is not yet clear what it is."""
+
+    type: Literal["onset_held"] = "onset_held"
+
+
 class OnsetDismissed(Event):
     """What began as an onset does not concern the agent."""
 
@@ -321,6 +327,7 @@ class Disconnected(Event):
 Happening = (
     SessionStarted
     | SpeechOnset
+    | OnsetHeld
     | OnsetDismissed
     | BargeIn
     | TurnReopened

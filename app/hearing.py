@@ -10,11 +10,13 @@ from typing import Protocol
 import numpy as np
 
 from app.clock import Clock
-from app.events import BargeIn, Happening, OnsetDismissed, Prompted, SpeechOnset, TurnEnded, TurnReopened
+from app.events import BargeIn, Happening, OnsetDismissed, OnsetHeld, Prompted, SpeechOnset, TurnEnded, TurnReopened
 from app.latency import Spans
 from app.resample import Resampler
 from app.settings import Settings
-from app.turns import Agent, Ask, Confirmed, Dismissed, Ended, Onset, Signal, Turns, is_echo, is_wordless
+from app.signals import Agent, Ask, Confirmed, Dismissed, Ended, Held, Onset, Signal
+from app.turns import Turns
+from app.wording import is_echo, is_wordless
 from services.base import HEARING_RATE, SPEAKING_RATE, VAD_WINDOW, Audio, Pcm, ServiceError, Services, ServiceUnavailable
 
 log = logging.getLogger(__name__)
@@ -23,6 +25,12 @@ TAPE_S = 45  # seconds of audio kept: the longest turn, its pre-roll and a pause
 BACKLOG = 320  # windows waiting for voice detection (10 s); more than that is dropped, oldest first
 ECHO_MS = 1000.0  # the agent's voice may come back for so long after it was sent
 BURST_LEAD_MS = 200  # audio before a burst that goes with it to be identified
+# Intents that are whole in a few words: nothing has to follow them.
+ORDERS = frozenset(
+    "stop repeat go_on greeting goodbye thanks help yes no change_speed change_volume change_voice change_language time date "
+    "cancel_timer list_timers human".split()
+)
+ORDER_CONFIDENCE = 0.85
 
 
 class Listener(Protocol):
@@ -159,7 +167,8 @@ class Hearing:
         except ServiceError as error:
             log.error("voice detection failed: %s", error)
             probability = 0.0
-        for signal in self._turns.window(probability, *self._listener.agent()):
+        level_db = 10 * float(np.log10(np.square(window, dtype=np.float32).mean() + 1e-6))
+        for signal in self._turns.window(probability, *self._listener.agent(), level_db):
             self._act(signal)
 
     async def _without_own_voice(self, window: Pcm) -> Pcm:
@@ -180,6 +189,8 @@ class Hearing:
             case Onset(at_ms):
                 self.last_sound_at = self._clock.ms()
                 self._listener.happened(SpeechOnset(at_ms=at_ms))
+            case Held():
+                self._listener.happened(OnsetHeld())
             case Dismissed(kind):
                 self._listener.happened(OnsetDismissed(kind=kind))
             case Confirmed(at_ms, reopens):
@@ -196,7 +207,7 @@ class Hearing:
                 self._cancel(Ask.PARTIAL)
                 self._cancel(Ask.PREPARE)
                 self._jobs[signal] = asyncio.create_task(self._prepare(self._turns.turn, self._turns.revision))
-            case Ask.PARTIAL | Ask.IDENTIFY:
+            case Ask.PARTIAL | Ask.GLIMPSE | Ask.IDENTIFY:
                 self._start(signal)
 
     def _cancel(self, ask: Ask) -> None:
@@ -204,11 +215,12 @@ class Hearing:
             job.cancel()
 
     def _start(self, ask: Ask) -> None:
-        """One job of a kind at a time. A caption asked for meanwhile is not missed; a burst asked for meanwhile is looked at
-        again when the running job is done."""
+        """One job of a kind at a time. A caption or a glimpse asked for meanwhile is not missed; the words of a burst asked for
+        meanwhile are looked at again when the running job is done."""
         running = self._jobs.get(ask)
         if running is None or running.done():
-            self._jobs[ask] = asyncio.create_task(self._identify() if ask is Ask.IDENTIFY else self._partial())
+            work = {Ask.PARTIAL: self._partial, Ask.GLIMPSE: self._glimpse, Ask.IDENTIFY: self._identify}[ask]
+            self._jobs[ask] = asyncio.create_task(work())
         elif ask is Ask.IDENTIFY:
             self._identify_again = True
 
@@ -226,6 +238,16 @@ class Hearing:
             return
         if heard.text:
             self._listener.caption(heard.text, False, turn, revision)
+
+    async def _glimpse(self) -> None:
+        burst = self._turns.burst_ms
+        try:
+            glimpse = await self._services.barge_in.glimpse(self._tape.cut(burst - BURST_LEAD_MS))
+        except ServiceError as error:
+            log.warning("the words of the burst must decide: %s", error)
+            return
+        for signal in self._turns.glimpsed(burst, glimpse.speech, glimpse.text, *self._listener.agent()):
+            self._act(signal)
 
     async def _identify(self) -> None:
         while True:
@@ -251,6 +273,7 @@ class Hearing:
         spans = Spans(zero=self._window_at - self._turns.silence_ms)
         spans.mark("pause_detected", self._window_at)
         audio = self._turn_audio()
+        understood = False
         verdict = asyncio.ensure_future(self._services.turn.complete(audio))
         try:
             heard = await self._services.stt.transcribe(audio, final=True, prompt=self._vocabulary())
@@ -258,6 +281,7 @@ class Hearing:
             if heard.text:
                 self._listener.caption(heard.text, False, turn, revision)
                 self._listener.prepare(turn, revision, heard.text, spans)
+                understood = await self._is_order(heard.text)
             text = heard.text
         except ServiceError as error:
             log.error("speech could not be recognised: %s", error)
@@ -271,5 +295,13 @@ class Hearing:
             complete = 0.0
         finally:
             verdict.cancel()
-        for signal in self._turns.prepared(revision, text, complete):
+        for signal in self._turns.prepared(revision, text, complete, understood):
             self._act(signal)
+
+    async def _is_order(self, text: str) -> bool:
+        try:
+            intent = await self._services.intent.classify(text)
+        except ServiceError as error:
+            log.warning("whether this is an order is not known: %s", error)
+            return False
+        return intent.name in ORDERS and intent.confidence >= ORDER_CONFIDENCE

@@ -12,6 +12,7 @@ class Effect(StrEnum):
     PROMPT = "prompt"  # prepare a line of the agent's own
     RELEASE = "release"  # let the prepared audio out
     DUCK = "duck"
+    HOLD = "hold"  # a breath's pause in the audio
     UNDUCK = "unduck"
     STOP_PLAYBACK = "stop_playback"  # new generation, flush, playback_stop, cancel
     WITHDRAW = "withdraw"  # cancel a reply of which nothing was heard
@@ -81,6 +82,7 @@ TRANSITIONS: dict[tuple[State, str], Row] = {
         "SPEAKING",
         {
             "speech_onset": ("SPEAKING", (Effect.DUCK,)),
+            "onset_held": ("SPEAKING", (Effect.HOLD,)),
             "onset_dismissed": ("SPEAKING", (Effect.UNDUCK,)),
             "barge_in": ("INTERRUPTED", (Effect.STOP_PLAYBACK,)),
             "interrupt": ("INTERRUPTED", (Effect.STOP_PLAYBACK,)),

@@ -54,6 +54,12 @@ class Ledger:
         clause.end_ms = start_ms + length_ms
         clause.word_ends = spread_words(clause.text, clause.start_ms, clause.end_ms)
 
+    def wait(self, length_ms: float) -> None:
+        """Silence is put in at this place: what was to come of the clause comes later."""
+        for clause in self.clauses[-1:]:
+            clause.end_ms += length_ms if clause.end_ms > self.sent_ms else 0.0
+            clause.word_ends = [end + length_ms if end > self.sent_ms else end for end in clause.word_ends]
+
     def send(self, length_ms: float, now: float) -> None:
         self.sent_ms += length_ms
         self.sent_at = now

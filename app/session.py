@@ -35,9 +35,9 @@ from app.hearing import Hearing
 from app.latency import Spans
 from app.machine import IllegalTransition, transition
 from app.settings import Settings
+from app.signals import Agent
 from app.speaking import Frame, Speaking
 from app.timers import Alarm
-from app.turns import Agent
 from services.base import Pcm, Services
 
 log = logging.getLogger(__name__)

@@ -32,6 +32,7 @@ from services.base import SPEAKING_RATE, Pcm, Services
 
 FRAME_MS = 20.0
 FRAME = int(SPEAKING_RATE * FRAME_MS / 1000)  # samples
+HOLD_FRAMES = 8  # 160 ms: a shorter silence is still heard as the same speech (merged at 200 ms by the published scorers)
 PATH_DELAY_MS = 120.0  # from a frame's sending to the ear, where the listener says nothing: network and jitter buffer
 SILENCE: Pcm = np.zeros(FRAME, np.int16)
 SILENCE.flags.writeable = False
@@ -76,6 +77,7 @@ class Speaking:
         self._sequence = 0
         self._timer: asyncio.TimerHandle | None = None
         self._ducked = False
+        self._held = 0  # frames of silence still to be put in
         self.reply: Reply | None = None  # committed
         self.ledger: Ledger | None = None
 
@@ -137,6 +139,7 @@ class Speaking:
         self._over = False
         self._left = SILENCE[:0]
         self._ducked = False
+        self._held = 0
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -161,7 +164,12 @@ class Speaking:
             self._ducked = True
             self._tell(Duck(generation=self.reply.generation, gain=self._settings.duck_gain))
 
+    def hold(self) -> None:
+        """A breath's pause in the reply, until somebody decides: nothing of it is lost."""
+        self._held = HOLD_FRAMES
+
     def unduck(self) -> None:
+        self._held = 0
         if self.reply is not None and self._ducked:
             self._ducked = False
             self._tell(Unduck(generation=self.reply.generation))
@@ -201,6 +209,10 @@ class Speaking:
             return IDLE_FRAME
         reply, ledger = self.reply, self.ledger
         samples = np.zeros(FRAME, np.int16)
+        if self._held and not self._over:
+            self._held -= 1
+            ledger.wait(FRAME_MS)
+            return self._sent(samples, reply, ledger)
         filled = 0 if self._over else self._fill(samples, reply, ledger)
         if not filled and self._over:
             self._finish(reply, ledger)
@@ -208,6 +220,9 @@ class Speaking:
         if not self._sequence:
             reply.spans.mark("first_audio_sent", self._clock.ms())
             self._tell(PlaybackStart(generation=reply.generation))
+        return self._sent(samples, reply, ledger)
+
+    def _sent(self, samples: Pcm, reply: Reply, ledger: Ledger) -> Frame:
         frame = Frame(samples, reply.generation, self._sequence, ledger.sent_ms)
         self._sequence += 1
         ledger.send(FRAME_MS, self._clock.ms())

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 def embedded(weights: Path, cache: Path, knowledge: Path | None = None) -> Services:
     """All services on this machine. `weights` is the folder of the model files, `cache` keeps what is computed from texts, and
     `knowledge` is the folder to answer from (None: the built-in one). Raises ValueError when that folder cannot be used."""
+    from services.barge_in.local import WhisperJudge
     from services.echo.local import EchoCancellation
     from services.embedding import Embedder
     from services.intent.local import LocalIntent
@@ -28,11 +29,13 @@ def embedded(weights: Path, cache: Path, knowledge: Path | None = None) -> Servi
         raise ValueError(f"knowledge: {knowledge} is no folder with .md files in it")
     workers = Workers()
     embedder = Embedder(weights, workers)
+    stt = WhisperStt(weights, workers)
     return Services(
         echo=EchoCancellation(weights, workers),
         vad=SileroVad(weights, workers),
         turn=SmartTurn(weights, workers),
-        stt=WhisperStt(weights, workers),
+        barge_in=WhisperJudge(stt, workers),
+        stt=stt,
         intent=LocalIntent(embedder, workers, cache),
         retrieval=LocalRetriever(embedder, workers, cache, knowledge),
         llm=GroundedAnswerer(),

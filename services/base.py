@@ -59,6 +59,14 @@ class Transcript:
 
 
 @dataclass(frozen=True, slots=True)
+class Glimpse:
+    """The first impression of a sound: the probability (0..1) that somebody speaks, and the words so far ("" for no speech)."""
+
+    speech: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Intent:
     """What the user wants: a name from `services/intent/intents.yaml`, or `out_of_scope`. `confidence` is 0..1."""
 
@@ -162,6 +170,12 @@ class EndOfTurn(Service, Protocol):
         ...
 
 
+class BurstJudge(Service, Protocol):
+    async def glimpse(self, audio: Audio) -> Glimpse:
+        """What the beginning of a sound over the agent is: `audio` is some 200 ms from before it and 200 ms or more of it."""
+        ...
+
+
 class SpeechToText(Service, Protocol):
     async def transcribe(self, audio: Audio, *, final: bool, prompt: str = "") -> Transcript:
         """Text of `audio`. `final=False` is a partial: it yields to finals and may be skipped under load, raising
@@ -209,6 +223,7 @@ class Services:
     echo: EchoCancellation
     vad: VoiceActivity
     turn: EndOfTurn
+    barge_in: BurstJudge
     stt: SpeechToText
     intent: IntentClassifier
     retrieval: Retriever

@@ -16,7 +16,8 @@ from services.workers import CORES, Priority
 
 if TYPE_CHECKING:
     from ctranslate2 import StorageView
-    from ctranslate2.models import Whisper, WhisperGenerationResult
+    from ctranslate2.models import Whisper as Runtime
+    from ctranslate2.models import WhisperGenerationResult
     from faster_whisper.feature_extractor import FeatureExtractor
     from tokenizers import Tokenizer
 
@@ -31,15 +32,15 @@ PROMPT_TOKENS = 128  # some forty names
 PROMPT_S = 4  # that the expected words seem to have taken
 
 
-class _Whisper(NamedTuple):
-    model: "Whisper"
+class Whisper(NamedTuple):
+    model: "Runtime"
     tokenizer: "Tokenizer"
     features: "FeatureExtractor"
     first_timestamp: int  # token id of 0.00 s; the others follow
     hiss: Audio  # WINDOW_S of white noise at the level HISS
 
 
-class WhisperStt(LocalService[_Whisper]):
+class WhisperStt(LocalService[Whisper]):
     name = "stt"
 
     async def transcribe(self, audio: Audio, *, final: bool, prompt: str = "") -> Transcript:
@@ -56,14 +57,18 @@ class WhisperStt(LocalService[_Whisper]):
         priority = Priority.FINAL if final else Priority.PARTIAL
         return await self._run(priority, _transcribe, self._loaded(), audio, prompt)
 
-    def _load(self) -> _Whisper:
-        from ctranslate2.models import Whisper
+    def model(self) -> Whisper:
+        """What others may listen with. Raises ServiceUnavailable before `warm`."""
+        return self._loaded()
+
+    def _load(self) -> Whisper:
+        from ctranslate2.models import Whisper as Runtime
         from faster_whisper.feature_extractor import FeatureExtractor
         from tokenizers import Tokenizer
 
         paths = [fetch(f"whisper-base/{file}", self._folder) for file in FILES]
-        model = _Whisper(
-            Whisper(str(paths[0].parent), device="cpu", compute_type="int8", intra_threads=1, inter_threads=CORES),
+        model = Whisper(
+            Runtime(str(paths[0].parent), device="cpu", compute_type="int8", intra_threads=1, inter_threads=CORES),
             tokenizer := Tokenizer.from_file(str(paths[1])),
             FeatureExtractor(),
             _control(tokenizer, "notimestamps") + 1,
@@ -73,7 +78,7 @@ class WhisperStt(LocalService[_Whisper]):
         return model
 
 
-def _transcribe(model: _Whisper, audio: Audio, prompt: str) -> Transcript:
+def _transcribe(model: Whisper, audio: Audio, prompt: str) -> Transcript:
     parts = [_decode(model, part, prompt) for part in split_at_quiet(audio)]
     return Transcript(" ".join(part.text for part in parts if part.text), max(part.no_speech for part in parts))
 
@@ -89,16 +94,27 @@ def split_at_quiet(audio: Audio, longest: int = (WINDOW_S - TAIL_S) * HEARING_RA
     return [*parts, audio]
 
 
-def _decode(model: _Whisper, audio: Audio, prompt: str) -> Transcript:
+def encode(model: Whisper, audio: Audio, window_s: float) -> "StorageView":
+    """The encoder's view of `audio` in a window of so many seconds, shape (1, 50 a second, 512)."""
     from ctranslate2 import StorageView
 
-    seconds = len(audio) / HEARING_RATE
-    window = np.zeros(int(min(max(seconds + TAIL_S, LEAST_WINDOW_S), WINDOW_S) * 100) * 160, np.float32)
+    window = np.zeros(int(window_s * 100) * 160, np.float32)
     window[: len(audio)] = audio
     # Digital silence before the speech raised the word error rate of spoken orders from 6 to 10 %: a hiss covers it.
     window += model.hiss[: len(window)] * np.sqrt(np.square(audio).mean())
     mel = np.ascontiguousarray(model.features(window, padding=0)[None], np.float32)
-    heard = model.model.encode(StorageView.from_array(mel))
+    return model.model.encode(StorageView.from_array(mel))
+
+
+def first_words(model: Whisper, heard: "StorageView", most: int) -> str:
+    """The first `most` tokens of what the encoder saw, as they come: too short a sound for the guards of a transcript."""
+    ids = _generate(model, heard, _prompt(model, ""), most).sequences_ids[0]
+    return str(model.tokenizer.decode([token for token in ids if token < model.first_timestamp])).strip()
+
+
+def _decode(model: Whisper, audio: Audio, prompt: str) -> Transcript:
+    seconds = len(audio) / HEARING_RATE
+    heard = encode(model, audio, min(max(seconds + TAIL_S, LEAST_WINDOW_S), WINDOW_S))
     start = _prompt(model, prompt)
     # A looping decoder goes on until it is stopped, so the first limit is tight: 8 tokens and 5 a second hold all but the fastest
     # speech (270 clips needed at most 4.2 a second). Only what is then cut off and does not loop is decoded again.
@@ -113,7 +129,7 @@ def _decode(model: _Whisper, audio: Audio, prompt: str) -> Transcript:
     return Transcript(text, no_speech)
 
 
-def _generate(model: _Whisper, heard: "StorageView", start: list[int], most: int) -> "WhisperGenerationResult":
+def _generate(model: Whisper, heard: "StorageView", start: list[int], most: int) -> "WhisperGenerationResult":
     """Greedy decoding of at most `most` tokens: CTranslate2 allows min(max_length / 2, max_length - prompt) of them
     (src/models/whisper.cc)."""
     length = max(2 * most, most + len(start))
@@ -121,7 +137,7 @@ def _generate(model: _Whisper, heard: "StorageView", start: list[int], most: int
     return model.model.generate(heard, [start], max_length=length, **options)[0]
 
 
-def _prompt(model: _Whisper, words: str) -> list[int]:
+def _prompt(model: Whisper, words: str) -> list[int]:
     """Whisper's control tokens for English, after the words it may expect. Those stand between timestamps, as what was said before
     does in its training: without them it says everything twice and finds the words in noise."""
     start = [_control(model.tokenizer, name) for name in ("startoftranscript", "en", "transcribe")]

@@ -18,6 +18,7 @@ from services.base import (
     SPEAKING_RATE,
     Audio,
     Exchange,
+    Glimpse,
     Intent,
     Passage,
     Pcm,
@@ -65,6 +66,18 @@ class FakeTurn(Fake):
     async def complete(self, audio: Audio) -> float:
         await asyncio.sleep(0.06)
         return self.complete_
+
+
+@dataclass
+class FakeJudge(Fake):
+    """Takes every sound for speech that begins with `text`."""
+
+    speech: float = 0.9
+    text: str = "how does"
+
+    async def glimpse(self, audio: Audio) -> Glimpse:
+        await asyncio.sleep(0.08)
+        return Glimpse(self.speech, self.text)
 
 
 @dataclass
@@ -153,7 +166,9 @@ class FakeTts(Fake):
 
 
 def fake_services() -> Services:
-    return Services(FakeEcho(), FakeVad(), FakeTurn(), FakeStt(), FakeIntent(), FakeRetrieval(), FakeLlm(), FakeTts())
+    return Services(
+        FakeEcho(), FakeVad(), FakeTurn(), FakeJudge(), FakeStt(), FakeIntent(), FakeRetrieval(), FakeLlm(), FakeTts()
+    )
 
 
 @dataclass

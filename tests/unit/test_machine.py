@@ -13,6 +13,7 @@ from app.machine import TRANSITIONS, Effect, IllegalTransition, transition
 SAMPLES: dict[str, Happening] = {
     "session_started": events.SessionStarted(greeting=True, resumed=False),
     "speech_onset": events.SpeechOnset(at_ms=0),
+    "onset_held": events.OnsetHeld(),
     "onset_dismissed": events.OnsetDismissed(kind="noise"),
     "barge_in": events.BargeIn(at_ms=0),
     "turn_reopened": events.TurnReopened(at_ms=0),
@@ -38,6 +39,7 @@ DESIGN = [
     ("THINKING", "first_audio_ready", "SPEAKING", Effect.RELEASE),
     ("THINKING", "turn_reopened", "LISTENING", Effect.WITHDRAW),
     ("SPEAKING", "speech_onset", "SPEAKING", Effect.DUCK),
+    ("SPEAKING", "onset_held", "SPEAKING", Effect.HOLD),
     ("SPEAKING", "onset_dismissed", "SPEAKING", Effect.UNDUCK),
     ("SPEAKING", "barge_in", "INTERRUPTED", Effect.STOP_PLAYBACK),
     ("SPEAKING", "interrupt", "INTERRUPTED", Effect.STOP_PLAYBACK),

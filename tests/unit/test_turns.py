@@ -7,30 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.settings import Settings
-from app.turns import (
-    WINDOW_MS,
-    Agent,
-    Ask,
-    Confirmed,
-    Dismissed,
-    Ended,
-    Onset,
-    Signal,
-    Turns,
-    is_backchannel,
-    is_wordless,
-    sounds_unfinished,
-)
+from app.signals import Agent, Ask, Confirmed, Dismissed, Ended, Held, Onset, Signal
+from app.turns import WINDOW_MS, Turns
+from app.wording import calls_the_agent, is_backchannel, is_whole_question, is_wordless, sounds_unfinished
 
 
 def policy(**settings: object) -> Turns:
     return Turns(Settings(_env_file=None, **settings))  # type: ignore[arg-type]
 
 
-def feed(turns: Turns, voice_ms: float, agent: Agent = "silent", probability: float = 0.9, age_ms: float = 0.0) -> list[Signal]:
+def feed(
+    turns: Turns, voice_ms: float, agent: Agent = "silent", probability: float = 0.9, age_ms: float = 0.0, level_db: float = 0.0
+) -> list[Signal]:
     signals: list[Signal] = []
     for _ in range(round(voice_ms / WINDOW_MS)):
-        signals += turns.window(probability, agent, age_ms)
+        signals += turns.window(probability, agent, age_ms, level_db)
     return signals
 
 
@@ -38,7 +29,7 @@ def hush(turns: Turns, ms: float, agent: Agent = "silent", age_ms: float = 0.0) 
     return feed(turns, ms, agent, probability=0.02, age_ms=age_ms)
 
 
-def a_turn(turns: Turns, text: str = "How does it work?", complete: float = 0.95) -> list[Signal]:
+def a_turn(turns: Turns, text: str = "How does it work?", complete: float = 0.99) -> list[Signal]:
     feed(turns, 960)
     hush(turns, 160)
     turns.prepared(turns.revision, text, complete)
@@ -73,18 +64,32 @@ def test_a_stale_revision_ends_nothing() -> None:
     assert turns.prepared(2, "How does it work?", 0.99) == [Ended(1, 2, "How does it work?")]
 
 
-@pytest.mark.parametrize(("complete", "least", "most"), [(0.95, 192, 224), (0.5, 600, 900), (0.0, 1600, 1632)])
-def test_the_less_complete_a_turn_sounds_the_longer_it_may_pause(complete: float, least: float, most: float) -> None:
+@pytest.mark.parametrize(
+    ("text", "complete", "understood", "least"),
+    [
+        ("How many legs does a spider have?", 0.6, False, 192),
+        ("How many legs does a spider have?", 0.1, False, 640),
+        ("How many legs?", 0.9, False, 1200),
+        ("I want a coffee with milk.", 0.99, False, 192),
+        ("I want a coffee with milk.", 0.96, False, 640),
+        ("I want a coffee with milk.", 0.6, False, 1200),
+        ("I want a coffee with", 0.99, False, 1600),
+        ("Thank you.", 0.3, True, 192),
+    ],
+)
+def test_the_less_complete_a_turn_is_the_longer_it_may_pause(
+    text: str, complete: float, understood: bool, least: float
+) -> None:
     turns = policy()
     feed(turns, 960)
-    hush(turns, 128)
-    signals = turns.prepared(1, "How does it work?", complete)
-    waited = 128.0
+    hush(turns, 32)
+    signals = turns.prepared(1, text, complete, understood)
+    waited = 32.0
     while not signals:
         signals = hush(turns, WINDOW_MS)
         waited += WINDOW_MS
-    assert least <= waited <= most
-    assert signals == [Ended(1, 1, "How does it work?")]
+    assert least <= waited < least + WINDOW_MS
+    assert signals == [Ended(1, 1, text)]
 
 
 def test_noise_without_words_opens_no_turn_for_the_agent() -> None:
@@ -106,29 +111,100 @@ def test_captions_are_asked_for_while_the_user_speaks() -> None:
     assert feed(policy(partial_every_ms=600), 2000).count(Ask.PARTIAL) == 3
 
 
-def test_a_backchannel_is_dismissed_and_real_words_are_confirmed() -> None:
-    for text, kind in (("Mm-hmm.", "backchannel"), ("Yeah, right.", "backchannel"), ("", "noise")):
-        turns = policy()
-        assert isinstance(feed(turns, 64, "speaking")[0], Onset)
-        assert Ask.IDENTIFY in feed(turns, 320, "speaking")
-        assert turns.words(turns.burst_ms, text, "speaking", 5000) == []
-        assert hush(turns, 256, "speaking") == [Dismissed(kind)]  # type: ignore[arg-type]
+def over(turns: Turns, voice_ms: float, level_db: float = 0.0) -> list[Signal]:
+    """Voice over an agent who has been speaking for 5 s."""
+    return feed(turns, voice_ms, "speaking", age_ms=5000, level_db=level_db)
+
+
+def glimpse(turns: Turns, speech: float, text: str) -> list[Signal]:
+    return turns.glimpsed(turns.burst_ms, speech, text, "speaking", 5000)
+
+
+def test_over_the_agent_one_window_is_an_onset_and_a_lasting_sound_holds_it() -> None:
+    turns = policy(hold_ms=160, barge_in_ms=192)
+    assert over(turns, 32) == [Onset(0.0)]
+    assert over(turns, 192) == [Held(), Ask.GLIMPSE]
+
+
+def test_speech_with_words_is_an_interruption_at_once() -> None:
     turns = policy()
-    feed(turns, 384, "speaking", age_ms=5000)
-    assert turns.words(turns.burst_ms, "What about", "speaking", 5000) == [Confirmed(0.0, reopens=False)]
+    over(turns, 256)
+    assert glimpse(turns, 0.9, "What about") == [Confirmed(0.0, reopens=False)]
     assert turns.open
 
 
-def test_a_long_backchannel_becomes_an_interruption() -> None:
-    turns = policy(backchannel_ms=700)
-    feed(turns, 384, "speaking", age_ms=5000)
-    assert turns.words(turns.burst_ms, "Yeah", "speaking", 5000) == []
-    assert any(isinstance(signal, Confirmed) for signal in feed(turns, 640, "speaking", age_ms=5000))
+@pytest.mark.parametrize(
+    ("speech", "text"), [(0.2, ""), (0.9, "Okay. Okay. Okay"), (0.9, "Mm-hmm."), (0.6, "and"), (0.4, "I am not")]
+)
+def test_noise_acknowledgements_and_doubtful_words_are_not(speech: float, text: str) -> None:
+    turns = policy()
+    over(turns, 256)
+    assert glimpse(turns, speech, text) == []
+    assert turns.undecided
+
+
+def test_a_glimpse_of_another_burst_decides_nothing() -> None:
+    turns = policy()
+    over(turns, 256)
+    assert turns.glimpsed(turns.burst_ms - 500, 0.9, "What about", "speaking", 5000) == []
+
+
+@pytest.mark.parametrize(
+    ("speech", "text", "kind"),
+    [
+        (0.9, "Mm-hmm.", "backchannel"),
+        (0.9, "Yeah, right.", "backchannel"),
+        (0.2, "", "noise"),
+        (0.2, "I know.", "backchannel"),
+    ],
+)
+def test_when_the_burst_is_over_its_words_decide(speech: float, text: str, kind: str) -> None:
+    turns = policy()
+    over(turns, 320)
+    glimpse(turns, speech, "")
+    assert hush(turns, 256, "speaking", 5000) == [Ask.IDENTIFY]
+    assert turns.words(turns.burst_ms, text, "speaking", 5000) == [Dismissed(kind)]  # type: ignore[arg-type]
+
+
+def test_a_single_word_that_calls_the_agent_interrupts_whatever_it_sounded_like() -> None:
+    turns = policy()
+    over(turns, 256)
+    glimpse(turns, 0.2, "")
+    hush(turns, 256, "speaking", age_ms=5000)
+    assert turns.words(turns.burst_ms, "Stop.", "speaking", 5000) == [Confirmed(0.0, reopens=False)]
+
+
+def test_a_blip_over_the_agent_is_noise() -> None:
+    turns = policy()
+    over(turns, 64)
+    assert hush(turns, 256, "speaking", 5000) == [Dismissed("noise")]
+
+
+def test_a_voice_far_below_the_users_own_is_not_meant_for_the_agent() -> None:
+    turns = policy()
+    feed(turns, 960, level_db=60.0)
+    hush(turns, 32)
+    turns.prepared(1, "How does it work?", 0.99)
+    hush(turns, 2000)
+    over(turns, 256, level_db=42.0)
+    assert glimpse(turns, 0.9, "and then she said") == []
+    hush(turns, 256, "speaking", 5000)
+    assert turns.words(turns.burst_ms, "and then she said", "speaking", 5000) == [Dismissed("other_speech")]
+    over(turns, 256, level_db=42.0)
+    assert glimpse(turns, 0.9, "please stop") != []
+
+
+def test_a_long_sound_is_looked_at_word_by_word() -> None:
+    turns = policy(backchannel_ms=640)
+    over(turns, 256)
+    glimpse(turns, 0.2, "")
+    assert Ask.IDENTIFY in over(turns, 448)
+    assert turns.words(turns.burst_ms, "I would like to know", "speaking", 5000) == [Confirmed(0.0, reopens=False)]
 
 
 def test_a_short_command_over_the_agent_is_confirmed_after_it_ended() -> None:
     turns = policy()
-    feed(turns, 256, "speaking", age_ms=5000)
+    over(turns, 256)
     hush(turns, 256, "speaking", age_ms=5000)
     assert turns.words(turns.burst_ms, "Stop.", "speaking", 5000) == [Confirmed(0.0, reopens=False)]
     assert Ask.PREPARE in hush(turns, 64)
@@ -140,7 +216,7 @@ def test_going_on_while_the_agent_thinks_reopens_the_turn() -> None:
     turns = policy()
     feed(turns, 960)
     hush(turns, 160)
-    turns.prepared(1, "How does it work?", 0.95)
+    turns.prepared(1, "How does it work?", 0.99)
     hush(turns, 32)
     began = turns.start_ms
     signals = feed(turns, 320, "thinking")
@@ -153,7 +229,7 @@ def test_speech_right_after_the_reply_began_reopens_and_later_speech_does_not() 
         turns = policy()
         feed(turns, 960)
         hush(turns, 160)
-        turns.prepared(1, "How does it work?", 0.95)
+        turns.prepared(1, "How does it work?", 0.99)
         hush(turns, 32)
         feed(turns, 384, "speaking", age_ms=age)
         [confirmed] = turns.words(turns.burst_ms, "I mean the model", "speaking", age)
@@ -198,6 +274,16 @@ def test_backchannels_and_sounds() -> None:
     assert not is_backchannel("")
     assert is_wordless("Hmm...")
     assert not is_wordless("No.")
+    assert is_backchannel("Okay, okay, okay, okay, okay")
+    assert calls_the_agent("No, wait.")
+    assert not calls_the_agent("I know.")
+
+
+def test_a_whole_question_has_its_verb() -> None:
+    assert is_whole_question("How many wings does a bird have?")
+    assert is_whole_question("And what is the capital of India?")
+    assert not is_whole_question("How many wings?")
+    assert not is_whole_question("Can I have a dark roast coffee?")
 
 
 @given(st.lists(st.tuples(st.integers(1, 40), st.booleans(), st.sampled_from(["silent", "thinking", "speaking"])), max_size=20))
@@ -209,6 +295,8 @@ def test_numbers_only_grow_and_every_ended_turn_had_an_onset(bursts: Iterable[tu
             seen.append(signal)
             if signal is Ask.PREPARE:
                 seen += turns.prepared(turns.revision, "a whole sentence here", 0.9)
+            if signal is Ask.GLIMPSE:
+                seen += turns.glimpsed(turns.burst_ms, 0.6, "something else", agent, 5000)
             if signal is Ask.IDENTIFY:
                 seen += turns.words(turns.burst_ms, "something else entirely", agent, 5000)
         assert (turns.turn, turns.now_ms) >= before

@@ -1,0 +1,99 @@
+"""Speech over the agent: is a burst of sound an interruption, an acknowledgement, or nothing to do with it? Pure policy for one
+burst at a time; `turns` feeds it and asks for `verdict` after every step.
+
+The agent is ducked at the first voiced window. A sound that lasts makes it hold its breath (`hold_ms`), for as short as listeners
+take for a breath, while a glimpse of the sound's beginning tells speech from noise and a first word from an acknowledgement. What
+the glimpse leaves open is decided by the words of the whole burst.
+"""
+
+from typing import Literal
+
+from app.settings import Settings
+from app.signals import Ask, Held, Kind, Signal
+from app.wording import calls_the_agent, is_backchannel, is_wordless, words_of
+
+BURST_GAP_MS = 224  # silence that ends a burst over the agent
+MIN_VOICED_MS = 96  # a burst with less voice than this is noise
+GLIMPSE_EVERY_MS = 128
+IDENTIFY_EVERY_MS = 512
+SPEECH = 0.5  # probability above which a glimpse is taken for speech; see services/barge_in
+ONE_WORD = 0.7  # ... where it heard a single word
+FEW_WORDS = 2  # so many may be a misheard acknowledgement
+
+
+class Overlap:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.active = False  # a burst over the agent is undecided
+        self.verdict: Literal["interruption"] | Kind | None = None
+        self._voiced_ms = 0.0
+        self._held = False
+        self._glimpsed_ms = 0.0  # voiced ms when a glimpse was last asked for
+        self._identified_ms = 0.0  # the same for the words
+        self._speech = 1.0  # of the last glimpse
+        self._faint = False
+
+    def begin(self) -> None:
+        self.__init__(self._settings)  # type: ignore[misc]
+        self.active = True
+
+    def end(self) -> None:
+        self.active = False
+
+    def voice(self, voiced_ms: float, thinking: bool, faint: bool) -> list[Signal]:
+        """The burst goes on: `voiced_ms` of it are voice. `faint`: it is much weaker than the user's voice."""
+        settings, self._voiced_ms, self._faint = self._settings, voiced_ms, faint
+        if thinking:
+            if voiced_ms >= settings.barge_in_thinking_ms:
+                self.verdict = "interruption"
+            return []
+        asked: list[Signal] = []
+        if voiced_ms >= settings.hold_ms and not self._held and not faint:
+            self._held = True
+            asked.append(Held())
+        if voiced_ms - self._glimpsed_ms >= (GLIMPSE_EVERY_MS if self._glimpsed_ms else settings.barge_in_ms):
+            self._glimpsed_ms = voiced_ms
+            asked.append(Ask.GLIMPSE)
+        if voiced_ms - self._identified_ms >= (IDENTIFY_EVERY_MS if self._identified_ms else settings.backchannel_ms):
+            self._identified_ms = voiced_ms
+            asked.append(Ask.IDENTIFY)
+        return asked
+
+    def glimpsed(self, speech: float, text: str) -> None:
+        """The answer to GLIMPSE."""
+        self._speech = speech
+        if self._is_idle_talk(text) or (self._faint and not calls_the_agent(text)):
+            return
+        if speech >= (SPEECH if len(set(words_of(text))) > 1 else ONE_WORD):
+            self.verdict = "interruption"
+
+    def silence(self, silence_ms: float) -> list[Signal]:
+        """The burst may be over: its words decide, and are asked for where nobody has since the last voice."""
+        if silence_ms < BURST_GAP_MS:
+            return []
+        if self._voiced_ms < MIN_VOICED_MS:
+            self.verdict = "noise"
+        elif self._voiced_ms > self._identified_ms:
+            self._identified_ms = self._voiced_ms
+            return [Ask.IDENTIFY]
+        return []
+
+    def words(self, text: str, over: bool, thinking: bool) -> None:
+        """The answer to IDENTIFY; `over`: the burst has ended."""
+        if is_wordless(text):
+            self.verdict = ("backchannel" if words_of(text) else "noise") if over else None
+        elif self._is_idle_talk(text) and not thinking:
+            self.verdict = "backchannel" if over else None
+        elif self._faint and not calls_the_agent(text):
+            self.verdict = "other_speech" if over else None
+        elif self._is_misheard(text) and not thinking:
+            self.verdict = "backchannel" if over else None
+        else:
+            self.verdict = "interruption"
+
+    def _is_idle_talk(self, text: str) -> bool:
+        return is_wordless(text) or (is_backchannel(text) and self._voiced_ms < 2 * self._settings.backchannel_ms)
+
+    def _is_misheard(self, text: str) -> bool:
+        """Speech-to-text finds words in a cough and turns "mm" into "I'm"; what sounded like no speech and says little is none."""
+        return self._speech < SPEECH and len(words_of(text)) <= FEW_WORDS and not calls_the_agent(text)

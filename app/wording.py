@@ -1,0 +1,72 @@
+"""What words alone tell about whose turn it is: acknowledgements, unfinished sentences, questions that need no more."""
+
+import re
+from difflib import SequenceMatcher
+
+BACKCHANNELS = frozenset(
+    "yeah yea yep yup yes ya right okay ok sure mhm mm mmm hm hmm uh huh uhuh mmhmm ah aha oh wow nice cool good great true "
+    "exactly really interesting i see got it alright fine totally absolutely".split()
+)
+NON_LEXICAL = frozenset("mhm mm mmm hm hmm uh huh uhuh um uhm ah aha oh er mmhmm".split())
+# A single one of these is meant for the agent, however short.
+_CALLS = frozenset(
+    "stop wait no hold pause quiet enough hey sorry excuse but actually what why how who when where which repeat again louder "
+    "slower faster help thanks thank hello hi goodbye bye parley next skip continue".split()
+)
+# After one of these an English sentence has not ended, whatever mark speech-to-text puts there ...
+_OPEN_ENDS = frozenset(
+    "a an the and or but so because if when while which whose my your our their his its these those um uh er we they he she "
+    "is are was were am be".split()
+)
+# ... and after one of these only a question has ("What is it like?").
+_OPEN_STATEMENTS = frozenset(
+    "to of in on at for with from by about as than like into that who this between i well then also".split()
+)
+_ASKING = frozenset("what who whom whose which when where why how what's who's where's how's when's".split())
+_LEAST_QUESTION = 5  # words; "How many wings?" may go on, "How many wings does a bird have?" hardly
+
+
+def words_of(text: str) -> list[str]:
+    """Lower-case words without punctuation; "mm-hmm" and "uh-huh" come out as two."""
+    return re.findall(r"[a-z']+", text.lower())
+
+
+def is_backchannel(text: str) -> bool:
+    """At most four words, every one of them an acknowledgement; the same one may be heard many times over, as speech-to-text
+    repeats itself on a short sound."""
+    words = words_of(text)
+    return all(word in BACKCHANNELS for word in words) and 0 < len(set(words)) <= 4
+
+
+def is_wordless(text: str) -> bool:
+    """Nothing, or only sounds such as "hm"."""
+    return all(word in NON_LEXICAL for word in words_of(text))
+
+
+def calls_the_agent(text: str) -> bool:
+    """A word among them is an order or asks something."""
+    return any(word in _CALLS for word in words_of(text))
+
+
+def sounds_unfinished(text: str) -> bool:
+    """The text ends where a sentence cannot: on a function word, a comma or a dash."""
+    words = words_of(text)
+    text = text.rstrip()
+    return bool(words) and (
+        words[-1] in _OPEN_ENDS
+        or (words[-1] in _OPEN_STATEMENTS and not text.endswith("?"))
+        or text.endswith((",", "-", "–", "—", "...", "…"))
+    )
+
+
+def is_whole_question(text: str) -> bool:
+    """A question by its first word and its mark, and long enough to be all of it."""
+    words = words_of(text)
+    return len(words) >= _LEAST_QUESTION and text.rstrip().endswith("?") and not _ASKING.isdisjoint(words[:2])
+
+
+def is_echo(text: str, saying: str) -> bool:
+    """At least three words, nearly all of which the agent is saying in the same order: its own voice came back."""
+    words, own = words_of(text), words_of(saying)
+    matches = SequenceMatcher(None, own, words, autojunk=False).get_matching_blocks()
+    return len(words) >= 3 and sum(block.size for block in matches) >= 0.8 * len(words)

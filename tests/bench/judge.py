@@ -1,0 +1,98 @@
+"""Makes `services/barge_in/weights.json` from recordings, and says how well it tells speech from other sounds in recordings that
+it was not made from. Speech is the beginning of an utterance after a silence; other sounds are noise, music and acknowledgements.
+Clips whose licence does not allow more than measuring are left out of the weights."""
+
+import asyncio
+import json
+from argparse import Namespace
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import soxr
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from app.settings import Settings
+from services.barge_in.local import WEIGHTS, WINDOW_S, impression
+from services.stt.local import Whisper, WhisperStt, encode
+from services.workers import Workers
+from tests.bench.clips import RATE, Audio, Clip, clips
+from tests.bench.report import judge
+
+LENGTHS_MS = (220, 260, 300, 360, 450, 600)  # of the sound, when it is looked at
+LEAD_S = 0.2  # before it
+LAG_S = (-0.03, 0.05)  # error of the onset
+TEMPI = (0.85, 1.18)  # an acknowledgement is rare: it is used again, slower and faster
+COPIES = {"backchannel": 8}
+WEIGHT = {"backchannel": 4.0, "command": 1.5, "question": 1.5, "open_question": 2.0}
+FOLDS = 12
+REGULARISATION = 0.003
+UNLICENSED = "no licence"
+
+
+def starts(clip: Clip) -> list[float]:
+    """Where a sound begins in the clip, s."""
+    if clip.kind in ("noise", "music"):
+        return list(np.arange(0.25, clip.seconds - 1, 0.5))
+    if clip.kind == "conversation":
+        return [start for start, end in clip.row["speech_segments"] if end - start >= 1.2]
+    return [clip.speech_start, *(end for _, end in clip.pauses if not clip.row.get("built"))]
+
+
+def beginnings(clip: Clip, dice: np.random.Generator) -> Iterator[Audio]:
+    """The beginnings of the clip's sounds, of all lengths, at random levels over a little noise."""
+    for copy in range(COPIES.get(clip.kind, 1)):
+        tempo = dice.uniform(*TEMPI) if copy else 1.0
+        audio = soxr.resample(clip.audio, RATE, int(RATE / tempo)) if copy else clip.audio
+        for start in starts(clip):
+            for length in LENGTHS_MS:
+                lag = dice.uniform(*LAG_S)
+                first, last = start / tempo + lag - LEAD_S, start / tempo + lag + length / 1000
+                cut = audio[max(0, int(first * RATE)) : int(last * RATE)]
+                cut = np.pad(cut, (int(max(0.0, -first) * RATE), 0))
+                noise = dice.normal(0, 10 ** dice.uniform(-4.5, -3), len(cut))
+                yield np.asarray((cut + noise) * 10 ** (dice.uniform(-12, 3) / 20), np.float32)
+
+
+def impressions(model: Whisper, everything: list[Clip]) -> tuple[Any, Any, Any, Any]:
+    """For each beginning: the encoder's impression, whether it is speech, its clip's number and its kind."""
+    dice, rows = np.random.default_rng(5), []
+    for number, clip in enumerate(everything):
+        for sound in beginnings(clip, dice):
+            seen = impression(np.asarray(encode(model, sound, WINDOW_S)), len(sound))
+            rows.append((seen, clip.kind not in ("noise", "music", "backchannel"), number, clip.kind))
+    return tuple(np.array(column) for column in zip(*rows, strict=True))  # type: ignore[return-value]
+
+
+def fit(seen: Any, speech: Any, kinds: Any) -> Any:
+    weights = np.array([WEIGHT.get(kind, 1.0) for kind in kinds])
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=REGULARISATION, max_iter=400))
+    return pipeline.fit(seen, speech, logisticregression__sample_weight=weights)
+
+
+async def run(args: Namespace) -> dict[str, Any]:
+    stt = WhisperStt(Settings().weights_dir, Workers())
+    await stt.warm()
+    everything = clips(
+        args.data, "utt", "command", "question", "open_question", "turn", "conversation", "backchannel", "noise", "music"
+    )
+    seen, speech, clip, kinds = await asyncio.to_thread(impressions, stt.model(), everything)
+    allowed = np.array([UNLICENSED not in everything[number].row.get("licence", "") for number in clip])
+    fold = np.random.default_rng(0).permutation(len(everything))[clip] % FOLDS
+    guess = np.zeros(len(speech))
+    for n in range(FOLDS):
+        others = (fold != n) & allowed
+        guess[fold == n] = fit(seen[others], speech[others], kinds[others]).predict_proba(seen[fold == n])[:, 1]
+    noise = (kinds == "noise") | (kinds == "music")
+    scaler, regression = fit(seen[allowed], speech[allowed], kinds[allowed]).named_steps.values()
+    weights = regression.coef_[0] / scaler.scale_
+    bias = float(regression.intercept_[0] - weights @ scaler.mean_)
+    WEIGHTS.write_text(json.dumps({"weights": [round(float(w), 5) for w in weights], "bias": round(bias, 5)}) + "\n", "utf-8")
+    figures = {
+        "speech_taken_for_noise": float((guess[speech] < 0.5).mean()),
+        "noise_taken_for_speech": float((guess[noise] >= 0.5).mean()),
+        "beginnings": len(speech),
+    }
+    return judge("speech or not", figures, {"speech_taken_for_noise": ("<=", 0.08), "noise_taken_for_speech": ("<=", 0.1)})
