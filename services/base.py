@@ -77,13 +77,15 @@ class Intent:
 @dataclass(frozen=True, slots=True)
 class Passage:
     """One piece of knowledge. `score` tells how well it fits the query: about -1..1.2, see the retriever. `sentences` are those of
-    `text` in order, each with its cosine similarity to the query; empty where the retriever does not know."""
+    `text` in order, each with its cosine similarity to the query; empty where the retriever does not know. `holds` is the belief
+    (0..1) that it answers the query, 1 where the retriever does not judge."""
 
     id: str
     title: str
     text: str
     score: float = 0.0
     sentences: Sequence[tuple[str, float]] = ()
+    holds: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

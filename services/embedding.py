@@ -1,10 +1,11 @@
 """Sentence embeddings (MiniLM-L6, int8 ONNX): one instance, shared by intent and retrieval."""
 
 import asyncio
+import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +20,44 @@ if TYPE_CHECKING:
 
 MODEL = "minilm/model.onnx"
 DIMENSIONS = 384
+THE, VOCABULARY = 1996, 30_522  # the id of the commonest word, and how many there are (bert-base-uncased)
 MAX_TOKENS = 256  # what the model is made for (sentence-transformers/all-MiniLM-L6-v2, model card); the rest is not read
+WORD = re.compile(r"[^\W_]+(?:[.,]\d+)*")
 BATCH = 16  # texts a job: between two jobs more urgent work gets its turn
 
+T = TypeVar("T")
+
 Vectors = NDArray[np.float32]  # shape (n, DIMENSIONS), each row of length 1
+
+
+class Reading(NamedTuple):
+    """A text as the model sees it: `vector` of the whole, shape (1, DIMENSIONS), and `states` of its tokens `ids`, shape (tokens,
+    DIMENSIONS), with the place `spans` of each in `text`."""
+
+    text: str
+    vector: Vectors
+    states: Vectors
+    ids: Sequence[int]
+    spans: Sequence[tuple[int, int]]
+
+    def words(self) -> tuple[list[tuple[str, float]], Vectors]:
+        """The words of the text, those that the model read, each with how rare it is in English (0..1), and the mean state of
+        each, of length 1."""
+        found, rows = [], []
+        for match in WORD.finditer(self.text):
+            tokens = [at for at, (start, end) in enumerate(self.spans) if match.start() <= start < end <= match.end()]
+            if tokens:
+                found.append((match.group(), _rarity([self.ids[at] for at in tokens])))
+                rows.append(self.states[tokens].mean(axis=0))
+        if not rows:
+            return [], np.zeros((0, DIMENSIONS), np.float32)
+        vectors = np.stack(rows)
+        return found, np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+
+
+def _rarity(ids: Sequence[int]) -> float:
+    """BERT's vocabulary lists whole words by frequency, from "the" on; what it cuts into pieces is rarer still."""
+    return 1.0 if len(ids) > 1 else math.log(max(1, ids[0] - THE + 1)) / math.log(VOCABULARY - THE)
 
 
 class _MiniLm(NamedTuple):
@@ -37,27 +72,43 @@ class Embedder(LocalService[_MiniLm]):
 
     def __init__(self, folder: Path, workers: Workers) -> None:
         super().__init__(folder, workers)
-        self._asked: dict[str, asyncio.Task[Vectors]] = {}
+        self._asked: dict[str, asyncio.Task[Reading]] = {}
 
-    async def embed(self, text: str) -> Vectors:
-        """The vector of one text, shape (1, DIMENSIONS). A text that is asked for twice at once is computed once."""
+    async def read(self, text: str) -> Reading:
+        """One text. A text that is asked for twice at once is read once."""
         text = plain(text)
         task = self._asked.get(text)
         if task is None:
-            task = self._asked[text] = asyncio.create_task(self._run(Priority.TEXT, _embed, self._loaded(), [text]))
+            task = self._asked[text] = asyncio.create_task(self._run(Priority.TEXT, _read, self._loaded(), text))
             task.add_done_callback(lambda _: self._asked.pop(text, None))
         return await asyncio.shield(task)  # whoever gives up does not take the other's answer away
 
-    async def embed_all(self, texts: Sequence[str], progress: Callable[[int], object] = lambda done: None) -> Vectors:
-        """The vectors of texts (one at least), shape (len(texts), DIMENSIONS), at leisure. `progress` is told of each batch."""
-        model, texts = self._loaded(), [plain(text) for text in texts]
+    async def embed(self, text: str) -> Vectors:
+        """The vector of one text, shape (1, DIMENSIONS)."""
+        return (await self.read(text)).vector
 
-        async def part(at: int) -> Vectors:
-            vectors = await self._run(Priority.LOAD, _embed, model, texts[at : at + BATCH])
-            progress(len(vectors))
-            return vectors
+    async def embed_all(self, texts: Sequence[str]) -> Vectors:
+        """The vectors of texts (one at least), shape (len(texts), DIMENSIONS), at leisure."""
+        return np.concatenate(await self.read_all(texts, lambda reading: reading.vector))
 
-        return np.concatenate(await asyncio.gather(*(part(at) for at in range(0, len(texts), BATCH))))
+    async def read_all(
+        self, texts: Sequence[str], keep: Callable[[Reading], T], progress: Callable[[int], object] = lambda done: None
+    ) -> list[T]:
+        """What `keep` makes of each text, at leisure. `progress` is told of each batch."""
+        model = self._loaded()
+
+        def read_batch(batch: Sequence[str]) -> list[T]:
+            # One text a run: with dynamic int8 a vector would depend on its neighbours in the batch, and on one thread a batch
+            # is not faster.
+            return [keep(_read(model, plain(text))) for text in batch]
+
+        async def part(at: int) -> list[T]:
+            kept = await self._run(Priority.LOAD, read_batch, texts[at : at + BATCH])
+            progress(len(kept))
+            return kept
+
+        parts = await asyncio.gather(*(part(at) for at in range(0, len(texts), BATCH)))
+        return [kept for batch in parts for kept in batch]
 
     def pieces(self, word: str) -> int:
         """Into how many parts the tokenizer cuts a word: a common one is one."""
@@ -71,7 +122,7 @@ class Embedder(LocalService[_MiniLm]):
         tokenizer.no_padding()
         tokenizer.enable_truncation(MAX_TOKENS)
         model = _MiniLm(session, tokenizer)
-        _embed(model, ["warm"])
+        _read(model, "warm")
         return model
 
 
@@ -80,14 +131,16 @@ def plain(text: str) -> str:
     return re.sub(r"^\W+|\W+$", "", " ".join(text.lower().split()))
 
 
-def _embed(model: _MiniLm, texts: Sequence[str]) -> Vectors:
-    # One text a run: with dynamic int8 a vector would depend on its neighbours in the batch, and on one thread a batch is not
-    # faster.
-    return np.concatenate([_embed_one(model, text) for text in texts])
-
-
-def _embed_one(model: _MiniLm, text: str) -> Vectors:
-    ids = np.array([model.tokenizer.encode(text).ids], np.int64)
+def _read(model: _MiniLm, text: str) -> Reading:
+    encoding = model.tokenizer.encode(text)
+    ids = np.array([encoding.ids], np.int64)
     inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
-    mean = np.asarray(model.session.run(["last_hidden_state"], inputs)[0]).mean(axis=1)
-    return np.asarray(mean / np.linalg.norm(mean, axis=1, keepdims=True), np.float32)
+    states = np.asarray(model.session.run(["last_hidden_state"], inputs)[0])
+    mean = states.mean(axis=1)
+    return Reading(
+        text,
+        np.asarray(mean / np.linalg.norm(mean, axis=1, keepdims=True), np.float32),
+        states[0],
+        encoding.ids,
+        encoding.offsets,
+    )

@@ -10,9 +10,10 @@ from services.intent.local import OUT_OF_SCOPE
 from services.retrieval.documents import inside, sentences
 
 # Scores of services/retrieval/index.py, set on spoken questions (`python -m tests.bench knowledge`).
-KNOWN = 0.40  # below it nothing fits
+KNOWN = 0.35  # below it nothing fits
 KNOWN_UNLIKELY = 0.46  # the same where the classifier takes the utterance for something out of scope
 CLOSE = 0.03  # two passages nearer than this both fit
+HOLDS = 0.2  # belief below which a passage is no answer: to refuse a good one is the worse mistake
 WORDS = 60  # of an answer: about 20 s of speech
 SENTENCES = 4
 FIRST_BONUS = 0.15
@@ -25,8 +26,9 @@ _LEANING = re.compile(
 class GroundedAnswerer:
     """Speaks sentences of the passages it is given and nothing else. Says nothing when no passage scores `known`."""
 
-    def __init__(self, known: float = KNOWN, known_unlikely: float = KNOWN_UNLIKELY) -> None:
+    def __init__(self, known: float = KNOWN, known_unlikely: float = KNOWN_UNLIKELY, holds: float = HOLDS) -> None:
         self._known = known
+        self._holds = holds
         self._known_unlikely = known_unlikely
 
     async def warm(self) -> None:
@@ -38,9 +40,11 @@ class GroundedAnswerer:
     async def answer(self, question: Question) -> AsyncIterator[str]:
         """The answer, sentence by sentence; nothing when it is not known."""
         least = self._known_unlikely if question.intent.name == OUT_OF_SCOPE else self._known
-        fitting = [passage for passage in question.passages if passage.score >= least]
+        near = [passage for passage in question.passages if passage.score >= least]
         more = question.intent.name == "go_on" or asks_for_more(question.text)
-        for sentence in _rest(fitting, question.history) if more else _best(fitting):
+        # Whoever wants more asks nothing that a passage could hold the answer to.
+        said = _rest(near, question.history) if more else _best([passage for passage in near if passage.holds >= self._holds])
+        for sentence in said:
             yield sentence + " "
 
 

@@ -1,65 +1,112 @@
-"""Search in memory: sentence embeddings, with a light boost for shared words."""
+"""Search in memory: sentence embeddings, with a light boost for shared words, and whether what is found holds the answer."""
 
 import math
 import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
-import snowballstemmer
 from numpy.typing import NDArray
 
 from services.base import Passage
-from services.embedding import Vectors
+from services.embedding import Reading, Vectors
 from services.retrieval.documents import Section
+from services.retrieval.evidence import Asked, Judge, Narrow, features, stem
 
 # How the score is made: 0.4 x similarity of the whole section + 0.6 x that of its best sentence or question + 0.2 x the share of
 # the query's words (weighed by idf squared) that stand in the section. Measured against the alternatives by
 # `python -m tests.bench answers` and `knowledge`: of spoken questions the sections alone find fewer at first place.
 PART_WEIGHT = 0.6
 WORDS_WEIGHT = 0.2
-CANDIDATES = 200  # sections whose sentences are looked at
+COARSE = 96  # principal components that choose the candidates among many sections
+CANDIDATES = 400  # sections that are looked at in full
+
+Halves = NDArray[np.float16]  # vectors as they are kept, shape (n, DIMENSIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A text as it is kept: its vector, shape (DIMENSIONS,), and its content words."""
+
+    vector: Halves
+    words: Narrow
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    row: int
+    score: float
+    parts: Vectors  # the similarity of each sentence and question
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """`whole` has one row a section; `parts` one a sentence, then one a question, of each section in turn. Those of section i
-    are rows starts[i] to starts[i + 1]. `words` maps a word stem to the sections that hold it."""
+    """`whole` has one row a section, `coarse` is `whole @ axes`; `parts` one a sentence, then one a question, of each section in
+    turn. Those of section i are rows starts[i] to starts[i + 1]; the words of part j are rows ends[j - 1] to ends[j] of `words`.
+    `holders` maps a word stem to the sections that hold it."""
 
     sections: Sequence[Section]
-    whole: Vectors
-    parts: Vectors
+    whole: Halves
+    axes: Vectors
+    coarse: Vectors
+    parts: Halves
     starts: NDArray[np.int64]
-    words: dict[str, NDArray[np.int64]]
+    words: Narrow
+    ends: NDArray[np.int64]
+    holders: dict[str, NDArray[np.int32]]
 
-    def search(self, text: str, vector: Vectors, limit: int) -> list[Passage]:
-        """The best sections, best first; `vector` is the embedding of `text`, shape (1, DIMENSIONS)."""
+    def search(self, text: str, reading: Reading, judge: Judge, limit: int) -> list[Passage]:
+        """The best sections, best first; `reading` is that of `text`."""
+        hits = self.rank(text, reading.vector[0], limit)
+        holds = judge.probabilities(self.evidence(judge.ask(text, reading, self.rarity), hits))
+        return [self._passage(hit, float(belief)) for hit, belief in zip(hits, holds, strict=True)]
+
+    def rank(self, text: str, vector: Vectors, limit: int) -> list[Hit]:
+        """The best sections by score, best first; `vector` is the embedding of `text`, shape (DIMENSIONS,)."""
         shared = WORDS_WEIGHT * self._shared_words(text)
-        rough = (1 - PART_WEIGHT) * (self.whole @ vector[0]) + shared
-        count = min(CANDIDATES, len(rough))
-        rows = np.argpartition(-rough, count - 1)[:count]
-        parts = [self.parts[self.starts[row] : self.starts[row + 1]] @ vector[0] for row in rows]
-        scores = rough[rows] + PART_WEIGHT * np.array([similarity.max() for similarity in parts])
-        best = np.argsort(-scores)[:limit]
-        return [self._passage(self.sections[rows[at]], float(scores[at]), parts[at]) for at in best]
+        rows = np.arange(len(shared))
+        if len(rows) > CANDIDATES:
+            rough = self.coarse @ (vector @ self.axes) + shared
+            rows = np.sort(np.argpartition(-rough, CANDIDATES)[:CANDIDATES])
+        firsts, lasts = self.starts[rows], self.starts[rows + 1]
+        among = np.concatenate([np.arange(first, last) for first, last in zip(firsts, lasts, strict=True)])
+        parts = self.parts[among].astype(np.float32) @ vector
+        begins = np.cumsum(lasts - firsts) - (lasts - firsts)
+        similarity = (1 - PART_WEIGHT) * (self.whole[rows].astype(np.float32) @ vector)
+        scores = similarity + PART_WEIGHT * np.maximum.reduceat(parts, begins) + shared[rows]
+        best = np.argsort(-scores, kind="stable")[:limit]
+        return [Hit(int(rows[at]), float(scores[at]), parts[begins[at] :][: lasts[at] - firsts[at]]) for at in best]
 
-    def _shared_words(self, text: str) -> NDArray[np.float32]:
+    def evidence(self, asked: Asked, hits: Sequence[Hit]) -> Vectors:
+        """The features (see `evidence`) of what was found, one row a hit."""
+        last = min(hit.score for hit in hits)
+        rows = [features(asked, self.sections[hit.row], self._words(hit.row), hit.parts, hit.score - last) for hit in hits]
+        return np.array(rows, np.float32)
+
+    def rarity(self, word: str) -> float:
+        """BM25's idf of a stem (Robertson 2009)."""
+        count = len(self.holders.get(word, ()))
+        return math.log(1 + (len(self.sections) - count + 0.5) / (count + 0.5))
+
+    def _words(self, row: int) -> list[Narrow]:
+        return [self.words[self.ends[part] : self.ends[part + 1]] for part in range(self.starts[row], self.starts[row + 1])]
+
+    def _shared_words(self, text: str) -> Vectors:
         """Share (0..1) of the query's words in each section, weighed by how rare they are."""
         share = np.zeros(len(self.sections), np.float32)
         total = 0.0
         for word in stems(text):
-            rows = self.words.get(word, ())
-            weight = math.log(1 + (len(share) - len(rows) + 0.5) / (len(rows) + 0.5)) ** 2  # BM25's idf (Robertson 2009)
+            weight = self.rarity(word) ** 2
             total += weight
-            if len(rows):
-                share[rows] += weight
+            if word in self.holders:
+                share[self.holders[word]] += weight
         return share / total if total else share
 
-    def _passage(self, section: Section, score: float, parts: Vectors) -> Passage:
-        said = zip(section.sentences, map(float, parts), strict=False)
-        return Passage(section.id, section.title, section.text, score, tuple(said))
+    def _passage(self, hit: Hit, holds: float) -> Passage:
+        section = self.sections[hit.row]
+        said = zip(section.sentences, map(float, hit.parts), strict=False)
+        return Passage(section.id, section.title, section.text, hit.score, tuple(said), holds)
 
 
 def texts_of(section: Section) -> list[str]:
@@ -68,32 +115,36 @@ def texts_of(section: Section) -> list[str]:
     return [f"{section.context}. {section.text}", *sentences, *section.asked]
 
 
-def build(sections: Sequence[Section], vectors: Vectors) -> Index:
-    """An index from the vectors of `texts_of` all sections, in order."""
+def build(sections: Sequence[Section], embedded: Sequence[Embedded]) -> Index:
+    """An index from what was embedded of `texts_of` all sections, in order."""
     sizes = np.array([1 + len(section.sentences) + len(section.asked) for section in sections], np.int64)
-    wholes = np.cumsum(sizes) - sizes
-    words: dict[str, list[int]] = defaultdict(list)
+    wholes = set((np.cumsum(sizes) - sizes).tolist())
+    whole = np.stack([embedded[at].vector for at in sorted(wholes)])
+    parts = [one for at, one in enumerate(embedded) if at not in wholes]
+    axes = _principal(whole)
+    holders: dict[str, list[int]] = defaultdict(list)
     for row, section in enumerate(sections):
         for word in stems(" ".join([section.context, section.text, *section.asked])):
-            words[word].append(row)
+            holders[word].append(row)
     return Index(
         sections,
-        vectors[wholes],
-        np.delete(vectors, wholes, axis=0),
+        whole,
+        axes,
+        whole.astype(np.float32) @ axes,
+        np.stack([one.vector for one in parts]),
         np.concatenate([[0], np.cumsum(sizes - 1)]),
-        {word: np.array(rows, np.int64) for word, rows in words.items()},
+        np.concatenate([one.words for one in parts]),
+        np.concatenate([[0], np.cumsum([len(one.words) for one in parts])]),
+        {word: np.array(rows, np.int32) for word, rows in holders.items()},
     )
+
+
+def _principal(vectors: Halves) -> Vectors:
+    """The COARSE directions that keep most of the products between `vectors`, shape (DIMENSIONS, COARSE)."""
+    wide = vectors.astype(np.float32)
+    return np.asarray(np.linalg.eigh(wide.T @ wide)[1][:, -COARSE:], np.float32)
 
 
 def stems(text: str) -> set[str]:
     """The stems of the words of `text`."""
     return {stem(word) for word in re.findall(r"[^\W_]+", text.lower())}
-
-
-_stemmer = snowballstemmer.stemmer("english")
-
-
-@lru_cache(maxsize=100_000)
-def stem(word: str) -> str:
-    """What a lower-case English word has in common with its inflections."""
-    return str(_stemmer.stemWord(word))

@@ -10,10 +10,11 @@ from tqdm import tqdm
 
 from services.base import Exchange, Passage, ServiceUnavailable
 from services.cache import load, save
-from services.embedding import Embedder, Vectors
+from services.embedding import Embedder, Reading
 from services.followup import readings
 from services.retrieval.documents import Document, inside, read_folder
-from services.retrieval.index import Index, build, texts_of
+from services.retrieval.evidence import Judge
+from services.retrieval.index import Embedded, Index, build, texts_of
 from services.retrieval.vocabulary import vocabulary
 from services.workers import Priority, Workers
 
@@ -38,6 +39,7 @@ class LocalRetriever:
         self._documents: list[Document] = []
         self._index: Index | None = None
         self._vocabulary = ""
+        self._judge = Judge.load()
 
     async def warm(self) -> None:
         """Reads and embeds the folder. Raises ServiceUnavailable that names the folder when it cannot be used."""
@@ -45,8 +47,8 @@ class LocalRetriever:
             self._workers.run(Priority.LOAD, read_folder, self._folder), self._embedder.warm()
         )
         sections = [section for document in self._documents for section in document.sections]
-        vectors = await self._vectors([text for section in sections for text in texts_of(section)])
-        self._index = await self._workers.run(Priority.LOAD, build, sections, vectors)
+        embedded = await self._embedded([text for section in sections for text in texts_of(section)])
+        self._index = await self._workers.run(Priority.LOAD, build, sections, embedded)
         words = await self._workers.run(Priority.LOAD, vocabulary, self._documents, self._embedder.pieces, VOCABULARY)
         self._vocabulary = ", ".join(words)
 
@@ -59,8 +61,8 @@ class LocalRetriever:
             raise ServiceUnavailable("retrieval", "not loaded: call warm() first")
         found: list[Passage] = []
         for query in readings(text, history):
-            vector = await self._embedder.embed(query)
-            found = await self._workers.run(Priority.TEXT, self._index.search, query, vector, limit)
+            reading = await self._embedder.read(query)
+            found = await self._workers.run(Priority.TEXT, self._index.search, query, reading, self._judge, limit)
             if found[0].score >= CLEAR:
                 break
         return found
@@ -77,7 +79,7 @@ class LocalRetriever:
         text = " ".join(section.text for document in self._documents for section in document.sections)
         return [inside(title, text) for title in titles]
 
-    async def _vectors(self, texts: list[str]) -> Vectors:
+    async def _embedded(self, texts: list[str]) -> list[Embedded]:
         known = await self._workers.run(Priority.LOAD, _read_cache, self._cache)
         keys = [hashlib.sha256(text.encode()).hexdigest()[:32] for text in texts]
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
@@ -85,18 +87,29 @@ class LocalRetriever:
             with tqdm(
                 total=len(new), desc=f"reading {self._folder.name}", disable=len(new) < SHOW_PROGRESS, leave=False
             ) as bar:
-                vectors = await self._embedder.embed_all(list(new.values()), bar.update)
-            known.update(zip(new, vectors, strict=True))
-        found = np.stack([known[key] for key in keys])
+                embedded = await self._embedder.read_all(list(new.values()), self._keep, bar.update)
+            known.update(zip(new, embedded, strict=True))
         if new or len(known) > len(set(keys)):
-            await self._workers.run(Priority.LOAD, _write_cache, self._cache, keys, found)
-        return found
+            await self._workers.run(Priority.LOAD, _write_cache, self._cache, {key: known[key] for key in keys})
+        return [known[key] for key in keys]
+
+    def _keep(self, reading: Reading) -> Embedded:
+        return Embedded(reading.vector[0].astype(np.float16), self._judge.narrow(reading))
 
 
-def _read_cache(path: Path) -> dict[str, Vectors]:
+def _read_cache(path: Path) -> dict[str, Embedded]:
     stored = load(path)
-    return {} if stored is None else dict(zip(stored["keys"].tolist(), stored["vectors"], strict=True))
+    if stored is None or "words" not in stored:
+        return {}
+    words = np.split(stored["words"], stored["ends"][:-1])
+    return dict(zip(stored["keys"].tolist(), map(Embedded, stored["vectors"], words), strict=True))
 
 
-def _write_cache(path: Path, keys: list[str], vectors: Vectors) -> None:
-    save(path, {"keys": np.array(keys), "vectors": vectors})
+def _write_cache(path: Path, known: dict[str, Embedded]) -> None:
+    arrays = {
+        "keys": np.array(list(known)),
+        "vectors": np.stack([one.vector for one in known.values()]),
+        "words": np.concatenate([one.words for one in known.values()]),
+        "ends": np.cumsum([len(one.words) for one in known.values()]),
+    }
+    save(path, arrays)

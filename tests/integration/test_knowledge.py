@@ -129,9 +129,9 @@ async def test_only_new_text_is_embedded_at_the_next_start(thinking: Thinking, t
     embedded: list[str] = []
 
     class Watched(Embedder):
-        async def embed_all(self, texts, progress=lambda done: None):  # type: ignore[no-untyped-def]
+        async def read_all(self, texts, keep, progress=lambda done: None):  # type: ignore[no-untyped-def]
             embedded.extend(texts)
-            return await super().embed_all(texts, progress)
+            return await super().read_all(texts, keep, progress)
 
     folder = tmp_path / "docs"
     folder.mkdir()

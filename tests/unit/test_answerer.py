@@ -1,7 +1,7 @@
 """Which sentences are spoken."""
 
 from services.base import Exchange, Intent, Passage, Question
-from services.llm.local import KNOWN, GroundedAnswerer, stretch
+from services.llm.local import HOLDS, KNOWN, GroundedAnswerer, stretch
 
 ASKED = Intent("question", 0.9)
 BUFFER = Passage(
@@ -36,6 +36,12 @@ async def test_the_second_of_two_close_hits_is_offered() -> None:
 async def test_a_weak_hit_is_no_answer() -> None:
     assert await say(Passage("a#b", "B", "Text.", KNOWN - 0.01)) == ""
     assert await say() == ""
+
+
+async def test_a_passage_near_the_question_that_does_not_hold_the_answer_is_none() -> None:
+    beside = Passage("a#b", "B", "Text.", 0.8, holds=HOLDS - 0.01)
+    assert await say(beside) == ""
+    assert await say(beside, CODEC) == "The codec is Opus."
 
 
 async def test_what_seems_out_of_scope_needs_a_better_hit() -> None:

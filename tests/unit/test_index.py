@@ -3,21 +3,40 @@
 import numpy as np
 import pytest
 
-from services.embedding import Vectors
+from services.base import Passage
+from services.embedding import DIMENSIONS, Reading, Vectors
 from services.retrieval.documents import Document, Section
-from services.retrieval.index import PART_WEIGHT, WORDS_WEIGHT, build, stems, texts_of
+from services.retrieval.evidence import WIDTH, Judge
+from services.retrieval.index import CANDIDATES, PART_WEIGHT, WORDS_WEIGHT, Embedded, Index, build, stems, texts_of
 from services.retrieval.vocabulary import vocabulary
 
 CATS = Section("a#cats", "Cats", "Cats", ("Cats purr.", "They sleep."), ("What do cats do?",))
 DOGS = Section("a#dogs", "Dogs", "Dogs", ("Dogs bark.",))
 
 
+JUDGE = Judge.load()
+NO_WORDS = np.zeros((0, WIDTH), np.int8)
+
+
 def towards(*shares: float) -> Vectors:
     """A vector of length 1 with these first coordinates."""
-    return np.array([*shares, np.sqrt(max(0.0, 1 - sum(share**2 for share in shares)))], np.float32)
+    vector = np.zeros(DIMENSIONS, np.float32)
+    vector[: len(shares)] = shares
+    vector[-1] = np.sqrt(max(0.0, 1 - sum(share**2 for share in shares)))
+    return vector
 
 
-X = towards(1, 0)[None]
+def index(sections: list[Section], *similarities: float) -> Index:
+    """One in which the texts of all `sections` are so similar to X."""
+    return build(sections, [Embedded(towards(share).astype(np.float16), NO_WORDS) for share in similarities])
+
+
+def search(where: Index, text: str, limit: int) -> list[Passage]:
+    states = np.ones((1, DIMENSIONS), np.float32)
+    return where.search(text, Reading(text, X, states, [2000], [(0, len(text))]), JUDGE, limit)
+
+
+X = towards(1)[None]
 
 
 def test_what_is_embedded() -> None:
@@ -25,19 +44,23 @@ def test_what_is_embedded() -> None:
 
 
 def test_the_score_joins_section_sentence_and_words() -> None:
-    vectors = np.stack([towards(0.2, 0), towards(0.5, 0), towards(0.1, 0), towards(0.3, 0), towards(0.4, 0), towards(0.4, 0)])
-    first, second = build([CATS, DOGS], vectors).search("bark", X, 5)
+    first, second = search(index([CATS, DOGS], 0.2, 0.5, 0.1, 0.3, 0.4, 0.4), "bark", 5)
     assert first.id == "a#dogs"
-    assert first.score == pytest.approx(0.4 + WORDS_WEIGHT)
-    assert second.score == pytest.approx((1 - PART_WEIGHT) * 0.2 + PART_WEIGHT * 0.5)
-    assert second.sentences == (("Cats purr.", pytest.approx(0.5)), ("They sleep.", pytest.approx(0.1)))
+    assert first.score == pytest.approx(0.4 + WORDS_WEIGHT, abs=1e-3)
+    assert second.score == pytest.approx((1 - PART_WEIGHT) * 0.2 + PART_WEIGHT * 0.5, abs=1e-3)
+    assert second.sentences == (("Cats purr.", pytest.approx(0.5, abs=1e-3)), ("They sleep.", pytest.approx(0.1, abs=1e-3)))
 
 
 def test_a_question_under_the_heading_counts_but_is_not_spoken() -> None:
-    vectors = np.stack([towards(0, 0), towards(0, 0), towards(0, 0), towards(0.9, 0), towards(0.3, 0), towards(0.3, 0)])
-    (best,) = build([CATS, DOGS], vectors).search("zebra", X, 1)
+    (best,) = search(index([CATS, DOGS], 0, 0, 0, 0.9, 0.3, 0.3), "zebra", 1)
     assert best.id == "a#cats"
     assert [sentence for sentence, _ in best.sentences] == ["Cats purr.", "They sleep."]
+
+
+def test_among_many_sections_the_nearest_is_still_found() -> None:
+    many = [Section(str(row), "T", "T", ("S.",)) for row in range(2 * CANDIDATES)]
+    shares = [share for row in range(len(many)) for share in (row / len(many), row / len(many))]
+    assert [passage.id for passage in search(index(many, *shares), "x", 2)] == [str(len(many) - 1), str(len(many) - 2)]
 
 
 def test_words_match_by_their_stems() -> None:

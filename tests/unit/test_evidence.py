@@ -1,0 +1,60 @@
+"""What speaks for an answer, with word vectors made by hand."""
+
+import numpy as np
+
+from services.retrieval.documents import Section
+from services.retrieval.evidence import WIDTH, Asked, Judge, features, stem
+
+TOWER = Section("a#tower", "Tower", "Tower", ("The tower is 112 metres high.", "Ilse Branck painted it."))
+SIMILARITY = np.array([0.5, 0.4], np.float32)
+(LEAD, ALIKE, MET, COVERED, MISSING, TELLS, NUMBERS, NAMES) = (0, 1, 5, 8, 13, 16, 17, 18)
+
+
+def pointing(*axes: int) -> "np.ndarray[tuple[int, int], np.dtype[np.int8]]":
+    """Words each along an axis of its own."""
+    words = np.zeros((len(axes), WIDTH), np.int8)
+    words[np.arange(len(axes)), axes] = 127
+    return words
+
+
+def ask(text: str, words: list[str], axes: list[int]) -> Asked:
+    share = np.full(len(words), 1 / len(words), np.float32)
+    return Asked(
+        text, [stem(word) for word in words], pointing(*axes) / np.float32(127), np.ones(len(words), np.float32), share
+    )
+
+
+def look(asked: Asked) -> list[float]:
+    return features(asked, TOWER, [pointing(0, 1, 2), pointing(3, 4)], SIMILARITY, 0.1)
+
+
+def test_a_question_whose_words_are_all_met() -> None:
+    found = look(ask("how high is the tower", ["high", "tower"], [2, 0]))
+    assert (found[LEAD], found[MET], found[COVERED], found[MISSING]) == (0.1, 1.0, 1.0, 0.0)
+    assert found[TELLS]
+
+
+def test_a_word_that_the_passage_lacks() -> None:
+    found = look(ask("how old is the tower", ["old", "tower"], [9, 0]))
+    assert (found[MET], found[COVERED], found[MISSING]) == (0.5, 0.5, 1.0)
+
+
+def test_the_kind_of_answer() -> None:
+    assert look(ask("who painted it", ["painted"], [4]))[TELLS]
+    assert not look(ask("when was it painted", ["painted"], [4]))[TELLS]
+    assert not look(ask("how many painters were there", ["painters"], [4]))[TELLS]
+
+
+def test_names_and_numbers_that_are_not_there() -> None:
+    found = look(ask("did Anna paint 3 towers", ["anna", "paint", "towers"], [8, 4, 0]))
+    assert (found[NUMBERS], found[NAMES]) == (1.0, 1.0)
+
+
+def test_what_is_met_is_believed_more_than_what_is_not() -> None:
+    judge = Judge.load()
+    met, unmet = (
+        look(ask("how high is the tower", ["high", "tower"], [2, 0])),
+        look(ask("who sold the bell", ["sold", "bell"], [8, 9])),
+    )
+    beliefs = judge.probabilities(np.array([met, unmet], np.float32))
+    assert beliefs[0] > beliefs[1]
