@@ -11,6 +11,7 @@ from services.base import SPEAKING_RATE, Pcm
 
 FRAME_S = FRAME_MS / 1000
 LEAD_S = 0.200  # how far the listener's buffer may be ahead of the listener
+WARY_LEAD_S = 0.040  # the same while somebody speaks over the agent: what was sent cannot be held back
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Pacer:
         self._rate = rate
         self._emit = emit
         self._dry_at = 0.0
+        self._most = LEAD_S
         self._lead = LEAD_S
         self._tick = 0.0  # when silence is next asked whether it is over
         self._generation = 0
@@ -59,7 +61,7 @@ class Pacer:
                 self._tick = tick if tick > now else now + FRAME_S
                 return self._tick
             self._say(frame)
-            self._lead = LEAD_S if frame.samples.any() else 2 * FRAME_S
+            self._lead = self._most if frame.samples.any() else WARY_LEAD_S
             self._dry_at += FRAME_S
         return self._dry_at + FRAME_S - self._lead
 
@@ -70,11 +72,17 @@ class Pacer:
             if message.generation == self._generation and self._said_ms >= message.ms:
                 self._finish()
 
+    def wary(self, wary: bool) -> None:
+        """Somebody speaks over the agent, or no longer does."""
+        self._most = WARY_LEAD_S if wary else LEAD_S
+        self._lead = min(self._lead, self._most)
+
     def stop(self, generation: int) -> None:
         """The listener falls silent: nothing of this generation or of an earlier one is emitted any more."""
         self._stopped = max(self._stopped, generation)
         self._end = None
         self._dry_at = 0.0
+        self._most = LEAD_S
 
     def _say(self, frame: Frame) -> None:
         if frame.generation != self._generation:

@@ -17,6 +17,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from app.events import (
     AudioChunk,
     AudioEnd,
+    Duck,
     Error,
     Limits,
     Ping,
@@ -28,6 +29,7 @@ from app.events import (
     Start,
     StateChanged,
     Stop,
+    Unduck,
 )
 from app.pacing import Chunk, Pacer
 from app.resample import Resampler
@@ -185,6 +187,8 @@ class Link:
         if isinstance(message, AudioEnd) and self._pacer is not None:
             self._pacer.end(message)
             return
+        if isinstance(message, Duck | Unduck) and self._pacer is not None:
+            self._pacer.wary(isinstance(message, Duck))
         if isinstance(message, StateChanged) and message.state == "SPEAKING":
             self._speaks.set()  # the first frame need not wait for the next tick
         if isinstance(message, PlaybackStop):

@@ -34,6 +34,7 @@ FRAME_MS = 20.0
 FRAME = int(SPEAKING_RATE * FRAME_MS / 1000)  # samples
 HOLD_FRAMES = 8  # 160 ms: a shorter silence is still heard as the same speech (merged at 200 ms by the published scorers)
 PATH_DELAY_MS = 120.0  # from a frame's sending to the ear, where the listener says nothing: network and jitter buffer
+FADE = np.linspace(1, 0, FRAME, dtype=np.float32)  # into a breath's pause, and back out of it
 SILENCE: Pcm = np.zeros(FRAME, np.int16)
 SILENCE.flags.writeable = False
 
@@ -77,7 +78,8 @@ class Speaking:
         self._sequence = 0
         self._timer: asyncio.TimerHandle | None = None
         self._ducked = False
-        self._held = 0  # frames of silence still to be put in
+        self._held = 0  # frames that a breath's pause still takes, the one that fades out included
+        self._breathed = False  # the last frame belonged to such a pause
         self.reply: Reply | None = None  # committed
         self.ledger: Ledger | None = None
 
@@ -209,20 +211,21 @@ class Speaking:
             return IDLE_FRAME
         reply, ledger = self.reply, self.ledger
         samples = np.zeros(FRAME, np.int16)
-        if self._held and not self._over:
-            self._held -= 1
+        if 0 < self._held < HOLD_FRAMES and not self._over:
             ledger.wait(FRAME_MS)
-            return self._sent(samples, reply, ledger)
-        filled = 0 if self._over else self._fill(samples, reply, ledger)
-        if not filled and self._over:
-            self._finish(reply, ledger)
-            return IDLE_FRAME
+        else:
+            filled = 0 if self._over else self._fill(samples, reply, ledger)
+            if not filled and self._over:
+                self._finish(reply, ledger)
+                return IDLE_FRAME
+            if self._held:
+                samples = (samples * FADE).astype(np.int16)
+            elif self._breathed:
+                samples = (samples * FADE[::-1]).astype(np.int16)
+        self._breathed, self._held = self._held > 0, max(0, self._held - 1)
         if not self._sequence:
             reply.spans.mark("first_audio_sent", self._clock.ms())
             self._tell(PlaybackStart(generation=reply.generation))
-        return self._sent(samples, reply, ledger)
-
-    def _sent(self, samples: Pcm, reply: Reply, ledger: Ledger) -> Frame:
         frame = Frame(samples, reply.generation, self._sequence, ledger.sent_ms)
         self._sequence += 1
         ledger.send(FRAME_MS, self._clock.ms())

@@ -149,6 +149,18 @@ def test_waiting_for_words_uses_up_the_lead_first() -> None:
     assert max(listener.ahead()) <= 0.200 + TOLERANCE
 
 
+def test_while_somebody_speaks_over_it_little_is_sent_ahead() -> None:
+    listener = Listener(Voice(200))
+    listener.run(until=1.0)
+    listener.pacer.wary(True)
+    wary = len(listener.out)
+    listener.run(until=2.0)
+    assert max(listener.ahead()[wary + 1 :]) <= 0.040 + TOLERANCE
+    listener.pacer.wary(False)
+    listener.run(until=6.0)
+    assert listener.samples() == 200 * FRAME
+
+
 def test_after_a_stop_nothing_of_the_reply_comes() -> None:
     listener = Listener(Voice(100, 50), rate=16000)
     listener.run(until=0.5)

@@ -126,6 +126,28 @@ def test_onset_ducks_at_once_and_a_backchannel_does_not_stop_the_agent() -> None
     assert len(caller.audible()) * 20 == pytest.approx(17 * 250, abs=20)
 
 
+def test_a_breath_held_for_a_sound_loses_nothing_and_moves_the_words() -> None:
+    async def scene(sound_s: float) -> tuple[list[bool], float]:
+        async with Caller() as caller:
+            await caller.say(1.0)
+            await caller.until("SPEAKING")
+            await asyncio.sleep(1.5)
+            caller.services.barge_in.speech = 0.1  # type: ignore[attr-defined]
+            caller.services.stt.text = ""  # type: ignore[attr-defined]
+            await caller.say(sound_s)
+            await asyncio.sleep(1.6)
+            ledger = caller.session.speaking.ledger
+            assert ledger is not None
+            last = ledger.clauses[-1].word_ends[-1]
+            await caller.until("LISTENING")
+            return [frame.samples.any() for _, frame in caller.frames if frame.generation == 1], last
+
+    (plain, plain_end), (held, held_end) = run(scene(0.02)), run(scene(0.35))
+    assert sum(held) == sum(plain)
+    assert len(held) == len(plain) + 7
+    assert held_end == plain_end + 140
+
+
 def test_a_cough_is_ignored_in_every_state() -> None:
     async def scene() -> Caller:
         async with Caller() as caller:
