@@ -48,13 +48,14 @@ async def split_clauses(pieces: AsyncIterator[str]) -> AsyncIterator[str]:
     """Text cut where speech may pause: at sentence ends, and in the first clause already at a comma (the sooner it is short,
     the sooner it is heard)."""
     text, first = "", True
-    async for piece in pieces:
-        text += piece
-        while (cut := _cut(text, first)) > 0:
-            clause, text = text[:cut].strip(), text[cut:]
-            if clause:
-                first = False
-                yield clause
+    async with closing(pieces):
+        async for piece in pieces:
+            text += piece
+            while (cut := _cut(text, first)) > 0:
+                clause, text = text[:cut].strip(), text[cut:]
+                if clause:
+                    first = False
+                    yield clause
     if text.strip():
         yield text.strip()
 

@@ -10,7 +10,7 @@ import yaml
 
 from app.timers import Timer
 from app.wording import words_of
-from services.base import Exchange, Intent, ServiceError, Speech, TextToSpeech
+from services.base import Exchange, Intent, ServiceError, Speech, TextToSpeech, closing
 
 LINES = Path(__file__).with_name("lines.yaml")
 SPOKEN_AHEAD = (
@@ -154,8 +154,9 @@ class Dialogue:
                 yield piece
             return
         try:
-            async for piece in tts.speak(clause, speed=speed):
-                yield piece
+            async with closing(tts.speak(clause, speed=speed)) as pieces:
+                async for piece in pieces:
+                    yield piece
         except ServiceError:
             if not ready:
                 raise

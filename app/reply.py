@@ -160,9 +160,7 @@ class Reply:
         if self.clauses:  # the answer has words already: its sound is on the way, and a filler would come out of turn
             return
         try:
-            async for sound in self._speech(_once(self._dialogue.line("filler"))):
-                await self.sounds.put(sound)
-                self._is_ready()
+            await self._speak_line("filler")
         except ServiceError as error:
             log.warning("no filler: %s", error)
 
@@ -171,21 +169,27 @@ class Reply:
         log.error("generation %d: %s", self.generation, error or "timed out")
         self._say(Error(code=f"{service}_failed", message=f"The {service} service failed in this reply."))
         try:
-            async for sound in self._speech(_once(self._dialogue.line(f"apology_{service}"))):
-                await self.sounds.put(sound)
-                self._is_ready()
+            await self._speak_line(f"apology_{service}")
         except ServiceError as again:
             log.error("generation %d: the apology failed too: %s", self.generation, again)
+
+    async def _speak_line(self, name: str) -> None:
+        async with closing(self._speech(_once(self._dialogue.line(name)))) as sounds:
+            async for sound in sounds:
+                await self.sounds.put(sound)
+                self._is_ready()
 
     # --- stages -------------------------------------------------------------------------------------------------------
 
     async def _speech(self, clauses: AsyncIterator[str]) -> AsyncIterator[Sound]:
-        async for clause in clauses:
-            self._mark("first_clause")
-            self.clauses.append(clause)
-            self._say(AgentResponse(text=clause, final=False, turn=self.request.turn, generation=self.generation))
-            async for sound in self._sounds_of(clause):
-                yield sound
+        async with closing(clauses):
+            async for clause in clauses:
+                self._mark("first_clause")
+                self.clauses.append(clause)
+                self._say(AgentResponse(text=clause, final=False, turn=self.request.turn, generation=self.generation))
+                async with closing(self._sounds_of(clause)) as sounds:
+                    async for sound in sounds:
+                        yield sound
 
     async def _sounds_of(self, clause: str) -> AsyncIterator[Sound]:
         first: str | None = clause

@@ -36,6 +36,20 @@ def small_model() -> Path:
     return weights.fetch("smollm2-135m.gguf", Settings().weights_dir)
 
 
+@asynccontextmanager
+async def llama(threads: int = 1) -> AsyncIterator[str]:
+    """The URL of llama.cpp's server with the small model, up to /v1. `/slots`, one level up, tells what it is busy with."""
+    from xllamacpp import CommonParams, Server
+
+    params = CommonParams()
+    params.model.path = str(small_model())
+    params.n_ctx, params.verbosity, params.use_jinja = 4096, 0, True
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    params.endpoint_slots = True
+    server = await asyncio.to_thread(Server, params)
+    yield f"{server.listening_address}/v1"
+
+
 # --- speech -----------------------------------------------------------------------------------------------------------
 
 
@@ -150,6 +164,9 @@ class Caller:
     async def reply(self, status: int, kind: str, body: bytes, headers: str = "") -> None:
         await self.head(status, kind, headers, len(body))
         await self.send(body)
+
+    async def event(self, said: dict[str, Any]) -> None:
+        await self.chunk(f"data: {json.dumps(said)}\n\n".encode())
 
     async def say(self, *lines: str | dict[str, Any], end: bool = True) -> None:
         """A whole event stream; a text is a line as it stands."""

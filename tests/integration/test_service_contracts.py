@@ -22,7 +22,7 @@ from services.stt.openai import OpenAiStt
 from services.tts.openai import OpenAiTts
 from tests.bench.clips import HERE, clips
 from tests.bench.wer import plain
-from tests.integration.peers import served, small_model, speech_app
+from tests.integration.peers import llama, served, small_model, speech_app
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # a model is loaded once for all tests
 
@@ -84,21 +84,12 @@ async def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
 
 
 async def test_a_server_stops_generating_when_the_answer_is_broken_off() -> None:
-    from xllamacpp import CommonParams, Server
-
-    params = CommonParams()
-    params.model.path = str(small_model())
-    params.n_ctx, params.n_predict, params.verbosity = 2048, 1500, 0
-    params.cpuparams.n_threads = 1
-    params.endpoint_slots = True
-    server = await asyncio.to_thread(Server, params)
-    url = server.listening_address
-    answerer = OpenAiAnswerer(Remote(f"{url}/v1"), Health())
-
-    async with httpx.AsyncClient(base_url=url) as observer:
+    async with llama() as url, httpx.AsyncClient() as observer:
+        answerer = OpenAiAnswerer(Remote(url), Health())
 
         async def busy() -> bool:
-            return any(slot["is_processing"] for slot in (await observer.get("/slots")).json())
+            slots = await observer.get(url.removesuffix("/v1") + "/slots")
+            return any(slot["is_processing"] for slot in slots.json())
 
         async with closing(answerer.answer(question("Count from one to one thousand in words."))) as pieces:
             await anext(aiter(pieces))
@@ -106,7 +97,7 @@ async def test_a_server_stops_generating_when_the_answer_is_broken_off() -> None
         async with asyncio.timeout(5):
             while await busy():  # noqa: ASYNC110 (the server tells it no other way)
                 await asyncio.sleep(0.01)
-    await answerer.close()
+        await answerer.close()
 
 
 @pytest.mark.parametrize("model_name", ["embedded", "whole"])
