@@ -27,7 +27,7 @@ QUESTIONS = (
 
 async def run(args: Namespace) -> dict[str, Any]:
     count = args.events or EVENTS
-    async with llama() as url, serve(args, llm=url) as server, dial(server.url, args.transport) as call:
+    async with llama() as url, serve(args, llm=url, filler_after_ms=60_000) as server, dial(server.url, args.transport) as call:
         await _answers(call, 2)  # connections and caches
         spans = await _answers(call, count)
     closes = await _closes(args, count)

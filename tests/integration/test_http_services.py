@@ -1,13 +1,17 @@
 """HTTP services against real servers on loopback: what they are asked, what comes back, and what happens when they misbehave."""
 
 import asyncio
+import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soxr
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
 from pydantic import SecretStr
 
 from services.base import (
@@ -28,6 +32,8 @@ from services.llm.openai import OpenAiAnswerer
 from services.spare import SparedStt, SparedTts, unspoken
 from services.stt.openai import OpenAiStt
 from services.tts.openai import OpenAiTts
+from tests.bench.server import free_port
+from tests.integration.certificates import self_signed
 from tests.integration.peers import FINISH, Behaviour, Caller, Scripted, delta
 from tests.unit.fakes import FakeStt, FakeTts
 
@@ -284,6 +290,47 @@ async def test_the_server_sees_the_connection_close_when_an_answer_is_broken_off
         listening.cancel()
         await asyncio.wait_for(seen.wait(), 5)
         assert health.degraded == {}  # nobody failed
+
+
+# --- HTTP/2 -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def http2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[str, asyncio.Queue[str]]]:
+    """A TLS server that offers HTTP/2 and streams for ever, and what it notices."""
+    noticed: asyncio.Queue[str] = asyncio.Queue()
+
+    async def app(scope: dict[str, Any], receive: Callable[[], Any], send: Callable[[Any], Any]) -> None:
+        if scope["type"] != "http":
+            return
+        await receive()
+        noticed.put_nowait(f"asked over HTTP/{scope['http_version']}")
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+        body = f"data: {json.dumps(delta('It is'))}\n\n".encode()
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        noticed.put_nowait("closed")
+
+    certificate, key = self_signed(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    config = Config()
+    config.bind, config.certfile, config.keyfile = [f"127.0.0.1:{free_port()}"], str(certificate), str(key)
+    over = asyncio.Event()
+    running = asyncio.create_task(serve(app, config, shutdown_trigger=over.wait))  # type: ignore[arg-type]
+    yield f"https://localhost:{config.bind[0].partition(':')[2]}/v1", noticed
+    over.set()
+    await running
+
+
+async def test_a_server_that_offers_http2_sees_the_close_as_well(http2: tuple[str, asyncio.Queue[str]]) -> None:
+    url, noticed = http2
+    model = OpenAiAnswerer(remote(url), Health())
+    async with closing(model.answer(question())) as pieces:
+        assert await anext(aiter(pieces)) == "It is"
+    async with asyncio.timeout(5):
+        assert await noticed.get() == "asked over HTTP/2"
+        assert await noticed.get() == "closed"
 
 
 # --- speech to text ---------------------------------------------------------------------------------------------------

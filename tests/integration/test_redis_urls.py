@@ -1,18 +1,14 @@
 """Every kind of Redis URL against a real server of that kind."""
 
 import asyncio
-import datetime
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from app.redisurl import connect
 from app.store import Store
 from tests.bench.server import free_port
+from tests.integration.certificates import self_signed
 from tests.integration.redis_servers import DebianRedis, becomes, settings
 
 
@@ -42,21 +38,7 @@ async def test_a_password_and_a_database(tmp_path: Path) -> None:
 
 
 async def test_tls(tmp_path: Path) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder(
-            name, name, key.public_key(), x509.random_serial_number(), now, now + datetime.timedelta(days=1)
-        )
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem, private = tmp_path / "cert.pem", tmp_path / "key.pem"
-    pem.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    plain = serialization.NoEncryption()
-    private.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+    pem, private = self_signed(tmp_path)
     port = free_port()
     options = ["--port", "0", "--tls-port", str(port), "--tls-cert-file", str(pem), "--tls-key-file", str(private)]
     server = DebianRedis(tmp_path / "redis", *options, "--tls-auth-clients", "no", "--tls-ca-cert-file", str(pem))

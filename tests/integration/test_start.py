@@ -49,6 +49,13 @@ def test_a_bad_value_is_named(flag: str, value: str) -> None:
     assert flag.removeprefix("--").replace("-", "_") in refused(start(flag, value)).replace("-", "_")
 
 
+def test_a_service_that_cannot_be_is_named(tmp_path: Path) -> None:
+    assert "llm" in refused(start("--llm", "bogus"))
+    assert "OPENAI_API_KEY" in refused(start("--tts", "openai", OPENAI_API_KEY=""))
+    assert "no file" in refused(start("--llm", str(tmp_path / "missing.gguf")))
+    assert "time_zone" in refused(start("--time-zone", "Mars/Olympus")).replace("-", "_")
+
+
 def test_a_port_in_use_is_named() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from app.dialogue import Phrasebook
+from app.tools import TOOLS, Desk, tool
 from services.base import Exchange, Passage, Question, ServiceError, Services
 from services.llm.openai import prompt
 from tests.unit.fakes import Caller, Fake, FakeIntent, FakeLlm, FakeStt, FakeTts, fake_services
@@ -126,6 +128,33 @@ def test_a_remote_voice_says_nothing_that_may_be_dropped() -> None:
             assert len(made.tts.spoken) == 3  # type: ignore[attr-defined]
 
     run(scene())
+
+
+@dataclass
+class Using(FakeModel):
+    """Uses the tool `name` before it answers."""
+
+    name: str = ""
+
+    async def answer(self, question: Question) -> AsyncIterator[str]:
+        tool = next(tool for tool in question.tools if tool.name == self.name)
+        yield await tool.run("{}")
+
+
+def test_a_filler_is_heard_while_a_slow_tool_runs() -> None:
+    @tool()
+    async def slow_oracle(desk: Desk) -> str:
+        """Knows after a while."""
+        await asyncio.sleep(3)
+        return "It is done."
+
+    try:
+        caller = converse(services(Using(name="slow_oracle")))
+    finally:
+        del TOOLS["slow_oracle"]
+    filler, answer = (message.text for message in caller.of("agent_response") if message.text)
+    assert filler in Phrasebook().lines["filler"]
+    assert answer == "It is done."
 
 
 def test_an_interruption_closes_the_answer_at_once() -> None:
