@@ -124,7 +124,7 @@ def record(session: "Session", event: Happening) -> None:
     session.tell(Latency(turn=turn, spans=spans))
     session.onset = None
     session.speaking.forget()
-    if reply.intent == "goodbye" and isinstance(event, PlaybackDone):
+    if reply.answer.intent == "goodbye" and isinstance(event, PlaybackDone):
         asyncio.get_running_loop().call_soon(session.receive, Stop())
 
 

@@ -66,14 +66,14 @@ class Reply:
         self._dialogue = dialogue
         self._memory = memory
         self._settings = settings
-        self._clock = clock
+        self._mark: Callable[[str], None] = lambda span: spans.mark(span, clock.ms())
         self._tell = tell
         self._ready = ready
         self._committed = asyncio.Event()
         self._withheld: list[ServerMessage] = []
         self._task: asyncio.Task[None] | None = None
         toolbox = Toolbox(Desk(services, dialogue, memory, settings, clock), self._committed)
-        self._answer = Answer(request, services, dialogue, memory, toolbox, settings, self._say, self._mark)
+        self.answer = Answer(request, services, dialogue, memory, toolbox, settings, self._say, self._mark)
 
     @property
     def committed(self) -> bool:
@@ -82,10 +82,6 @@ class Reply:
     @property
     def text(self) -> str:
         return " ".join(self.clauses)
-
-    @property
-    def intent(self) -> str:
-        return self._answer.intent
 
     @property
     def cancelled(self) -> bool:
@@ -97,7 +93,7 @@ class Reply:
     def commit(self) -> None:
         """The turn has ended: what the draft withheld is told, in order, and from now on it speaks for itself."""
         self._committed.set()
-        self._answer.take_effect()
+        self.answer.take_effect()
         for message in self._withheld:
             self._tell(message)
         self._withheld.clear()
@@ -107,9 +103,6 @@ class Reply:
     def cancel(self) -> None:
         if self._task is not None:
             self._task.cancel()
-
-    def _mark(self, span: str) -> None:
-        self.spans.mark(span, self._clock.ms())
 
     def _say(self, message: ServerMessage) -> None:
         if self.committed:
@@ -121,7 +114,7 @@ class Reply:
         filler = asyncio.create_task(self._fill())
         try:
             try:
-                await self._pump(split_clauses(ahead(self._answer.pieces(), PIECES_AHEAD)))
+                await self._pump(split_clauses(ahead(self.answer.pieces(), PIECES_AHEAD)))
             except (ServiceError, TimeoutError) as error:
                 await self._apologise(error)
             self._say(AgentResponse(text="", final=True, turn=self.request.turn, generation=self.generation))
@@ -195,9 +188,9 @@ class Reply:
         first: str | None = clause
         speed = self._settings.speed * self._memory.speed
         gain = self._memory.gain
-        if (act := self._answer.act) is not None and not self.committed:
+        if (act := self.answer.act) is not None and not self.committed:
             speed, gain = speed * act.speed, gain * act.gain
-        await self._answer.settled("tts")
+        await self.answer.settled("tts")
         async with closing(self._dialogue.speak(clause, self._services.tts, speed)) as speeches:
             async for speech in speeches:
                 yield Sound(_amplify(speech.samples, gain), first, tuple(speech.words))
