@@ -80,7 +80,7 @@ def speech_app(services: Services) -> FastAPI:
         app.state.asked.append({"model": model, "prompt": prompt})
         with wave.open(file.file, "rb") as sent:
             assert (sent.getnchannels(), sent.getsampwidth(), sent.getframerate()) == (1, 2, HEARING_RATE)
-            sound = np.frombuffer(sent.readframes(sent.getnframes()), "<i2").astype(np.float32) / 32768
+            sound = np.asarray(np.frombuffer(sent.readframes(sent.getnframes()), "<i2") / 32768, np.float32)
         text = (await services.stt.transcribe(sound, final=True, prompt=prompt)).text
         if model == "whole" or not stream:
             return {"text": text}
