@@ -1,7 +1,12 @@
 """Changes the sample rate of a stream of sound, piece by piece."""
 
+import contextlib
+from fractions import Fraction
+from typing import cast
+
 import av
 import numpy as np
+from av.filter import Graph
 
 from services.base import Pcm
 
@@ -10,7 +15,8 @@ class Resampler:
     """int16 mono from one rate to another, in Hz; equal rates pass through.
 
     libswresample by way of PyAV: its delay is a constant 1-2 ms, so 20 ms in is 20 ms out. (`soxr.ResampleStream` works in blocks
-    of its own: measured, 48 to 16 kHz, it held back 6 to 36 ms.)
+    of its own: measured, 48 to 16 kHz, it held back 6 to 36 ms.) The filter graph is built here because `av.AudioResampler` keeps
+    a thread for every core.
     """
 
     def __init__(self, source: int, target: int) -> None:
@@ -18,8 +24,17 @@ class Resampler:
         self._target = target
         self._graph = self._start()
 
-    def _start(self) -> av.AudioResampler | None:
-        return None if self._source == self._target else av.AudioResampler(format="s16", layout="mono", rate=self._target)
+    def _start(self) -> Graph | None:
+        if self._source == self._target:
+            return None
+        graph = Graph()
+        graph.threads = 1
+        source = graph.add_abuffer(sample_rate=self._source, format="s16", layout="mono", time_base=Fraction(1, self._source))
+        wanted = graph.add("aformat", sample_fmts="s16", sample_rates=str(self._target), channel_layouts="mono")
+        source.link_to(wanted)
+        wanted.link_to(graph.add("abuffersink"))
+        graph.configure()
+        return graph
 
     def feed(self, samples: Pcm) -> Pcm:
         """What is ready at the target rate after `samples`; may be empty."""
@@ -27,16 +42,22 @@ class Resampler:
             return samples
         frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
         frame.sample_rate = self._source
-        return self._join(self._graph.resample(frame))
+        self._graph.push(frame)
+        return self._ready(self._graph)
 
     def flush(self) -> Pcm:
         """The tail that was held back. What is fed next begins a new stream."""
         if self._graph is None:
             return np.zeros(0, np.int16)
-        tail = self._join(self._graph.resample(None))
+        self._graph.push(None)
+        tail = self._ready(self._graph)
         self._graph = self._start()
         return tail
 
     @staticmethod
-    def _join(frames: list[av.AudioFrame]) -> Pcm:
-        return np.concatenate([np.zeros(0, np.int16), *(frame.to_ndarray()[0] for frame in frames)])
+    def _ready(graph: Graph) -> Pcm:
+        pieces: list[Pcm] = [np.zeros(0, np.int16)]
+        with contextlib.suppress(av.BlockingIOError, av.EOFError):  # there is no more yet, or ever
+            while True:
+                pieces.append(cast(av.AudioFrame, graph.pull()).to_ndarray()[0])
+        return np.concatenate(pieces)

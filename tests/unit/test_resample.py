@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -44,3 +46,11 @@ def test_after_a_flush_a_new_stream_begins() -> None:
 def test_nothing_in_is_nothing_out() -> None:
     assert len(Resampler(48000, 8000).feed(np.zeros(0, np.int16))) == 0
     assert len(Resampler(48000, 8000).flush()) == 0
+
+
+def test_it_keeps_no_thread() -> None:
+    before = len(list(Path("/proc/self/task").iterdir()))
+    resamplers = [Resampler(48000, 16000) for _ in range(4)]
+    for resampler in resamplers:
+        resampler.feed(tone(48000, 0.1))
+    assert len(list(Path("/proc/self/task").iterdir())) == before
