@@ -43,7 +43,7 @@ STOP_SPANS = {"duck": "Turned down", "confirmed": "Interruption sure", "flushed"
 LINK = '<p id="parley-link" role="status">Not connected</p><p id="parley-notice" role="alert"></p>'  # written by parley.js
 SPREAD_FROM = 5  # values: the spread of fewer says nothing
 _views = count()
-LABEL_WIDTH, BAR_WIDTH, VALUE_WIDTH, SPREAD_WIDTH, ROW_HEIGHT = 108, 180, 44, 72, 22  # units of the drawing
+LABEL_WIDTH, BAR_WIDTH, VALUE_WIDTH, SPREAD_WIDTH, ROW_HEIGHT = 108, 180, 44, 50, 22  # units of the drawing
 
 
 def render(view: View) -> tuple[str, str, str, str, str]:
@@ -133,12 +133,12 @@ def _figure(value: float, what: str, drawing: str) -> str:
 
 def _waterfall(spans: dict[str, float], names: dict[str, str], spreads: Mapping[str, Spread]) -> str:
     """Inline SVG: one row a mark, its bar reaching from the mark before it (in time) to its own; at the right, once there are
-    SPREAD_FROM values, what half and 95 % of the conversation's turns stayed within."""
+    SPREAD_FROM values, the median and what 95 % of the conversation's turns stayed within."""
     marks = sorted(((max(0.0, spans[name]), name) for name in names if name in spans), key=lambda mark: mark[0])
     scale = BAR_WIDTH / max(marks[-1][0], 1.0)
     known = {name: spread for _, name in marks if (spread := spreads.get(name)) and spread.turns >= SPREAD_FROM}
     right = LABEL_WIDTH + BAR_WIDTH + VALUE_WIDTH
-    rows, words, begin = [_spread("half within", "95 % within", right, 0)] if known else [], [], 0.0
+    rows, words, begin = [_spread("median", "95 %", right, 0)] if known else [], [], 0.0
     for row, (value, name) in enumerate(marks, start=bool(known)):
         label = names[name]
         y, left, width = row * ROW_HEIGHT, LABEL_WIDTH + begin * scale, max(2.0, (value - begin) * scale)
@@ -150,7 +150,7 @@ def _waterfall(spans: dict[str, float], names: dict[str, str], spreads: Mapping[
         )
         if spread := known.get(name):
             rows.append(_spread(f"{spread.p50:.0f}", f"{spread.p95:.0f}", right, y))
-            words[-1] += f" (half within {spread.p50:.0f}, 95 % within {spread.p95:.0f})"
+            words[-1] += f" (median {spread.p50:.0f}, 95 % within {spread.p95:.0f})"
         begin = value
     size = f"{right + 2 * SPREAD_WIDTH * bool(known)} {(len(marks) + bool(known)) * ROW_HEIGHT}"
     return f'<svg viewBox="0 0 {size}" role="img" aria-label="{escape(", ".join(words))}">{"".join(rows)}</svg>'

@@ -64,8 +64,8 @@ def test_latency_shows_the_spread_of_each_span_over_the_conversation() -> None:
         viewer.follow(TranscriptUpdate(text="Why?", final=True, turn=n, revision=0))
         viewer.follow(Latency(turn=n, spans={"stt_final": 50.0 + n, "first_audio_heard": 100.0 * n}))
     html = ui.render(viewer.look())[-1]
-    assert re.findall(r'class="spread"[^>]*>([^<]*)<', html) == ["half within", "95 % within", "53", "55", "300", "480"]
-    assert "Sound heard 500 ms (half within 300, 95 % within 480)" in html
+    assert re.findall(r'class="spread"[^>]*>([^<]*)<', html) == ["median", "95 %", "53", "55", "300", "480"]
+    assert "Sound heard 500 ms (median 300, 95 % within 480)" in html
 
 
 def test_bars_follow_each_other_in_time_and_speculation_before_the_end_of_speech_counts_as_none() -> None:
