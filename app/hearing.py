@@ -16,7 +16,7 @@ from app.resample import Resampler
 from app.settings import Settings
 from app.signals import Agent, Ask, Confirmed, Dismissed, Ended, Held, Onset, Signal
 from app.turns import Turns
-from app.wording import is_echo, is_wordless
+from app.wording import is_echo, is_whole_question, is_wordless
 from services.base import HEARING_RATE, SPEAKING_RATE, VAD_WINDOW, Audio, Pcm, ServiceError, Services, ServiceUnavailable
 
 log = logging.getLogger(__name__)
@@ -230,7 +230,7 @@ class Hearing:
     async def _partial(self) -> None:
         turn, revision = self._turns.turn, self._turns.revision
         try:
-            heard = await self._services.stt.transcribe(self._turn_audio(), final=False, prompt=self._vocabulary())
+            heard = await self._services.stt.transcribe(self._turn_audio(), final=False)
         except ServiceUnavailable:
             return  # skipped under load: the next one comes soon
         except ServiceError as error:
@@ -273,30 +273,28 @@ class Hearing:
         spans = Spans(zero=self._window_at - self._turns.silence_ms)
         spans.mark("pause_detected", self._window_at)
         audio = self._turn_audio()
-        understood = False
-        verdict = asyncio.ensure_future(self._services.turn.complete(audio))
+        text, complete, understood = "", 0.0, False
         try:
-            heard = await self._services.stt.transcribe(audio, final=True, prompt=self._vocabulary())
+            text = (await self._services.stt.transcribe(audio, final=True, prompt=self._vocabulary())).text
             spans.mark("stt_final", self._clock.ms())
-            if heard.text:
-                self._listener.caption(heard.text, False, turn, revision)
-                self._listener.prepare(turn, revision, heard.text, spans)
-                understood = await self._is_order(heard.text)
-            text = heard.text
         except ServiceError as error:
             log.error("speech could not be recognised: %s", error)
-            verdict.cancel()
-            text = ""
             self._listener.happened(Prompted(line="apology_stt"))
-        try:
-            complete = await verdict if text else 0.0
-        except ServiceError as error:
-            log.warning("no end-of-turn verdict, the limits decide: %s", error)
-            complete = 0.0
-        finally:
-            verdict.cancel()
+        if text:
+            self._listener.caption(text, False, turn, revision)
+            self._listener.prepare(turn, revision, text, spans)
+            understood = is_whole_question(text) or await self._is_order(text)
+            # The model would only slow speech-to-text down, and is asked where the words leave it open.
+            complete = 1.0 if understood else await self._completeness(audio)
         for signal in self._turns.prepared(revision, text, complete, understood):
             self._act(signal)
+
+    async def _completeness(self, audio: Audio) -> float:
+        try:
+            return await self._services.turn.complete(audio)
+        except ServiceError as error:
+            log.warning("no end-of-turn verdict, the limits decide: %s", error)
+            return 0.0
 
     async def _is_order(self, text: str) -> bool:
         try:

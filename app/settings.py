@@ -127,7 +127,7 @@ class Settings(BaseSettings):
     unsure_silence_ms: int = Field(default=1200, description="the same for a turn that may go on")
     max_pause_ms: int = Field(default=1600, description="silence after which a turn ends though it sounds unfinished")
     max_turn_s: float = Field(default=30.0, description="a longer turn is ended by force")
-    partial_every_ms: int = Field(default=900, description="interval of live captions while the user speaks")
+    partial_every_ms: int = Field(default=1400, description="interval of live captions while the user speaks")
 
     # Barge-in
     hold_ms: int = Field(default=160, description="voice over the agent for so long makes it hold its breath")

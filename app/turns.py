@@ -4,13 +4,12 @@ is counted in windows received, so a stalled network is not mistaken for silence
 from app.overlap import MIN_VOICED_MS, Overlap
 from app.settings import Settings
 from app.signals import Agent, Ask, Confirmed, Dismissed, Ended, Kind, Onset, Signal
-from app.wording import is_whole_question, is_wordless, sounds_unfinished
+from app.wording import is_wordless, sounds_unfinished
 
 WINDOW_MS = 32.0
 RELEASE_RATIO = 0.7  # speech goes on down to this share of the onset threshold
 LEVEL_SHARE = 0.05  # of a window in the user's usual level: about a second of speech counts
 SURE = 0.98  # end-of-turn probability above which a statement has ended
-SURE_QUESTION = 0.5  # ... and a whole question
 LIKELY = 0.95  # ... and above which a statement has probably ended
 FAINT_DB = 12.0  # so much below the user's usual level somebody else is speaking, further away
 
@@ -156,14 +155,10 @@ class Turns:
     # --- the end of a turn --------------------------------------------------------------------------------------------
 
     def prepared(self, revision: int, text: str, complete: float, understood: bool = False) -> list[Signal]:
-        """The answer to PREPARE: the text of the turn so far, the end-of-turn probability (0..1), and whether the text is an
-        order that is understood as it stands."""
+        """The answer to PREPARE: the text of the turn so far, the end-of-turn probability (0..1), and whether the text is a
+        question or an order that is whole as it stands."""
         if not self.open or not self._paused or revision != self.revision:
             return []
-        if is_wordless(text) or self._turn_voiced_ms < MIN_VOICED_MS:
-            self.open = False
-            self._paused = False
-            return [Dismissed("noise")]
         self._prepared = (text, self.required_silence(text, complete, understood))
         return self._try_end()
 
@@ -177,6 +172,8 @@ class Turns:
         self.open = False
         self._paused = False
         self._in_burst = False
+        if is_wordless(text) or self._turn_voiced_ms < MIN_VOICED_MS:
+            return [Dismissed("noise")]
         self._ended_turn_start = self.start_ms
         return [Ended(self.turn, self.revision, text)]
 
@@ -184,12 +181,13 @@ class Turns:
         """Silence (ms) that ends a turn. The model alone takes one thinking pause in four for an end where it says 0.9, and
         one in ten at 0.97 (65 pauses of read and spoken sentences), so a short silence needs a text that is whole, too."""
         settings = self._settings
+        if is_wordless(text):
+            return settings.likely_silence_ms  # it may be the beginning of a word
         if sounds_unfinished(text):
             return settings.max_pause_ms
-        whole = is_whole_question(text)
-        if understood or complete >= (SURE_QUESTION if whole else SURE):
+        if understood or complete >= SURE:
             return settings.end_silence_ms
-        return settings.likely_silence_ms if whole or complete >= LIKELY else settings.unsure_silence_ms
+        return settings.likely_silence_ms if complete >= LIKELY else settings.unsure_silence_ms
 
     # --- speech over the agent ----------------------------------------------------------------------------------------
 

@@ -67,8 +67,7 @@ def test_a_stale_revision_ends_nothing() -> None:
 @pytest.mark.parametrize(
     ("text", "complete", "understood", "least"),
     [
-        ("How many legs does a spider have?", 0.6, False, 192),
-        ("How many legs does a spider have?", 0.1, False, 640),
+        ("How many legs does a spider have?", 1.0, True, 192),
         ("How many legs?", 0.9, False, 1200),
         ("I want a coffee with milk.", 0.99, False, 192),
         ("I want a coffee with milk.", 0.96, False, 640),
@@ -97,8 +96,19 @@ def test_noise_without_words_opens_no_turn_for_the_agent() -> None:
         turns = policy()
         feed(turns, 320)
         hush(turns, 160)
-        assert turns.prepared(1, text, 0.9) == [Dismissed("noise")]
+        assert turns.prepared(1, text, 0.9) == []
+        assert hush(turns, 640) == [Dismissed("noise")]
         assert not turns.open
+
+
+def test_a_first_word_that_was_not_understood_is_kept_for_what_follows() -> None:
+    turns = policy()
+    feed(turns, 160)
+    hush(turns, 64)
+    turns.prepared(1, "", 0.0)
+    hush(turns, 160)
+    assert Ask.DROP in feed(turns, 640)
+    assert (turns.turn, turns.start_ms) == (1, 0.0)
 
 
 def test_a_turn_that_never_ends_is_ended_by_force() -> None:
