@@ -19,14 +19,15 @@ def embedded(weights: Path, cache: Path, knowledge: Path | None = None) -> Servi
     from services.intent.local import LocalIntent
     from services.llm.local import GroundedAnswerer
     from services.retrieval.local import LocalRetriever
+    from services.retrieval.readers import READERS, readable
     from services.stt.local import WhisperStt
     from services.tts.local import HibariTts
     from services.turn.local import SmartTurn
     from services.vad.local import SileroVad
     from services.workers import Workers
 
-    if knowledge is not None and not any(knowledge.glob("**/*.md")):
-        raise ValueError(f"knowledge: {knowledge} is no folder with .md files in it")
+    if knowledge is not None and not any(map(readable, knowledge.rglob("*"))):
+        raise ValueError(f"knowledge: {knowledge} is no folder with files in it that can be read ({', '.join(READERS)})")
     workers = Workers()
     embedder = Embedder(weights, workers)
     stt = WhisperStt(weights, workers)

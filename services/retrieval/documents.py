@@ -1,17 +1,8 @@
-"""A folder of Markdown as sections that can be searched and spoken."""
+"""Documents as sections that can be searched and spoken."""
 
-import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
-
-from services.base import ServiceUnavailable
-
-log = logging.getLogger(__name__)
 
 LONGEST = 160  # words of a section; a longer one is cut between sentences (the embedding reads 256 tokens)
 
@@ -42,32 +33,14 @@ class Document:
     sections: tuple[Section, ...]
 
 
-def read_folder(folder: Path) -> list[Document]:
-    """The documents of all .md files in `folder` and below, in the order of their names. A file that cannot be read is reported
-    and skipped. Raises ServiceUnavailable when the folder is missing or nothing in it can be used."""
-    if not folder.is_dir():
-        raise ServiceUnavailable("retrieval", f"the knowledge folder {folder.absolute()} does not exist")
-    documents = []
-    for path in sorted(folder.rglob("*.md")):
-        try:
-            document = parse(path.read_text(encoding="utf-8-sig"), path.relative_to(folder).with_suffix("").as_posix())
-        except (OSError, UnicodeDecodeError) as error:
-            log.warning("knowledge file %s is skipped: %s", path, error)
-            continue
-        if document.sections:
-            documents.append(document)
-        else:
-            log.warning("knowledge file %s is skipped: it holds no text", path)
-    if not documents:
-        raise ServiceUnavailable("retrieval", f"the knowledge folder {folder.absolute()} holds no .md file with text in it")
-    return documents
+Block = tuple[list[str], list[str], list[str]]  # a heading's path, its paragraphs and its quoted paragraphs
 
 
-def parse(markdown: str, name: str) -> Document:
-    """One Markdown text. Section ids are `name#heading-slug`, `-2`, `-3` ... where that is taken."""
-    title, path, ids = "", [], set[str]()
+def compose(blocks: Iterable[Block], name: str) -> Document:
+    """The document made of `blocks`. Section ids are `name#heading-slug`, `-2`, `-3` ... where that is taken."""
+    title, ids = "", set[str]()
     sections: list[Section] = []
-    for headings, body, quoted in _blocks(markdown):
+    for headings, body, quoted in blocks:
         title = title or (headings[0] if headings else "")
         path = headings[1:] or headings or [name]
         asked = tuple(question for line in quoted for question in sentences(line))
@@ -120,34 +93,3 @@ def _cut(whole: list[str]) -> Iterator[tuple[str, ...]]:
         words += length
     if part:
         yield tuple(part)
-
-
-def _blocks(markdown: str) -> Iterator[tuple[list[str], list[str], list[str]]]:
-    """Each heading's path, its paragraphs and its quoted paragraphs. Code and HTML are left out: nobody can speak them."""
-    tokens = MarkdownIt("commonmark").enable("table").parse(re.sub(r"\A---\n.*?\n---\n", "", markdown, flags=re.S))
-    levels: list[tuple[int, str]] = []
-    body: list[str] = []
-    quoted: list[str] = []
-    depth = 0
-    for before, token in zip([None, *tokens], tokens, strict=False):
-        depth += (token.type == "blockquote_open") - (token.type == "blockquote_close")
-        if token.type != "inline":
-            continue
-        if before is not None and before.type == "heading_open":
-            yield [text for _, text in levels], body, quoted
-            level = int(before.tag[1])
-            levels = [*((above, text) for above, text in levels if above < level), (level, _plain(token))]
-            body, quoted = [], []
-        else:
-            (quoted if depth else body).append(_ended(_plain(token)))
-    yield [text for _, text in levels], body, quoted
-
-
-def _plain(token: Token) -> str:
-    """The words of a line without its markup."""
-    kinds = {"text": "", "code_inline": "", "softbreak": " ", "hardbreak": " "}
-    return "".join(child.content or kinds[child.type] for child in token.children or () if child.type in kinds).strip()
-
-
-def _ended(line: str) -> str:
-    return line if not line or line[-1] in ".!?…:;" else line + "."

@@ -1,34 +1,40 @@
-"""Retrieval over a folder of Markdown: embedded once, kept by content, searched in memory."""
+"""Retrieval over a folder of documents: embedded once, kept by content, searched in memory, read again when it changes."""
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
+from watchfiles import awatch
 
-from services.base import Exchange, Passage, ServiceUnavailable
+from services.base import Exchange, Passage, ServiceError, ServiceUnavailable
 from services.cache import load, save
 from services.embedding import Embedder, Reading
 from services.followup import readings
-from services.retrieval.documents import Document, inside, read_folder
+from services.retrieval.documents import Document, inside
 from services.retrieval.evidence import Judge
 from services.retrieval.index import Embedded, Index, build, texts_of
+from services.retrieval.readers import Shelf, read_folder, readable
 from services.retrieval.vocabulary import vocabulary
 from services.workers import Priority, Workers
+
+log = logging.getLogger(__name__)
 
 DEFAULT_FOLDER = Path(__file__).parent.parent / "knowledge"
 SHOW_PROGRESS = 200  # texts to embed from which a progress bar is worth it
 CLEAR = 0.6  # a score that needs no other reading of the query
+SETTLED_MS = 400  # without another change before the folder is read again
 VOCABULARY = 32  # words: a longer prompt costs recognition time
 
 
 class LocalRetriever:
-    """Finds passages in the .md files of `folder` (see `documents` for what is read, `index` for the score).
+    """Finds passages in the files of `folder` (see `readers` for what is read, `index` for the score).
 
-    Embeddings are kept in `cache_dir` by the hash of their text: a second start, or a start after a change, embeds only what is
-    new.
+    Embeddings are kept in `cache_dir` by the hash of their text: a second start, or a change, embeds only what is new. While a
+    changed folder is read, searches find what was there before.
     """
 
     def __init__(self, embedder: Embedder, workers: Workers, cache_dir: Path, folder: Path | None = None) -> None:
@@ -36,24 +42,55 @@ class LocalRetriever:
         self._workers = workers
         self._folder = folder or DEFAULT_FOLDER
         self._cache = cache_dir / f"knowledge-{hashlib.sha256(str(self._folder.absolute()).encode()).hexdigest()[:16]}.npz"
+        self._shelf: Shelf = {}
         self._documents: list[Document] = []
         self._index: Index | None = None
         self._vocabulary = ""
         self._judge = Judge.load()
+        self._reading = asyncio.Lock()
+        self._watching: asyncio.Task[None] | None = None
 
     async def warm(self) -> None:
-        """Reads and embeds the folder. Raises ServiceUnavailable that names the folder when it cannot be used."""
-        self._documents, _ = await asyncio.gather(
-            self._workers.run(Priority.LOAD, read_folder, self._folder), self._embedder.warm()
-        )
-        sections = [section for document in self._documents for section in document.sections]
-        embedded = await self._embedded([text for section in sections for text in texts_of(section)])
-        self._index = await self._workers.run(Priority.LOAD, build, sections, embedded)
-        words = await self._workers.run(Priority.LOAD, vocabulary, self._documents, self._embedder.pieces, VOCABULARY)
-        self._vocabulary = ", ".join(words)
+        """Reads and embeds the folder, and watches it from now on. Raises ServiceUnavailable that names the folder when it cannot
+        be used."""
+        await self._embedder.warm()
+        if self._watching is None and self._folder.is_dir():
+            self._watching = asyncio.create_task(self._watch())  # before it is read, so that no change is missed
+        try:
+            await self._read()
+        except ServiceError:
+            await self.close()
+            raise
 
     async def close(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+            self._watching = None
         self._index = None
+
+    async def _read(self) -> None:
+        async with self._reading:
+            await self._read_anew()
+
+    async def _read_anew(self) -> None:
+        shelf = await self._workers.run(Priority.LOAD, read_folder, self._folder, self._shelf)
+        documents = [document for _, document in shelf.values() if document.sections]
+        sections = [section for document in documents for section in document.sections]
+        embedded = await self._embedded([text for section in sections for text in texts_of(section)])
+        index = await self._workers.run(Priority.LOAD, build, sections, embedded)
+        words = await self._workers.run(Priority.LOAD, vocabulary, documents, self._embedder.pieces, VOCABULARY)
+        self._shelf, self._documents, self._index, self._vocabulary = shelf, documents, index, ", ".join(words)
+
+    async def _watch(self) -> None:
+        """Reads the folder again after each change. What cannot be used leaves the knowledge as it was."""
+        async for changes in awatch(self._folder, watch_filter=lambda _, path: readable(Path(path)), debounce=SETTLED_MS):
+            log.info("the knowledge has changed: %s", ", ".join(sorted({Path(path).name for _, path in changes})))
+            try:
+                await self._read()
+            except ServiceError as error:
+                log.warning("the knowledge stays as it was: %s", error)
+            else:
+                log.info("the knowledge holds %d passages", len(self._index.sections) if self._index else 0)
 
     async def search(self, text: str, limit: int = 3, history: Sequence[Exchange] = ()) -> list[Passage]:
         """The `limit` best passages, best first. A follow-up is resolved from `history`."""

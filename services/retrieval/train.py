@@ -10,10 +10,11 @@ import numpy as np
 import yaml
 
 from services.embedding import Embedder, Reading, Vectors
-from services.retrieval.documents import Section, read_folder, sentences
+from services.retrieval.documents import Section, sentences
 from services.retrieval.evidence import MODEL, WIDTH, Judge, content
 from services.retrieval.index import Embedded, build, texts_of
 from services.retrieval.local import DEFAULT_FOLDER
+from services.retrieval.readers import read_folder
 from services.workers import Workers
 
 EXAMPLES = Path(__file__).with_name("invented.yaml")
@@ -92,7 +93,7 @@ def invented() -> list[Lesson]:
 
 def built_in() -> Iterator[list[Lesson]]:
     """The built-in knowledge, each time with other questions held back."""
-    documents = read_folder(DEFAULT_FOLDER)
+    documents = [document for _, document in read_folder(DEFAULT_FOLDER).values()]
     for turn in range(HELD_BACK):
         yield [
             Lesson(

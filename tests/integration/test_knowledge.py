@@ -12,8 +12,9 @@ from services.base import Exchange, Question, ServiceUnavailable
 from services.embedding import Embedder, plain
 from services.intent.local import EXAMPLES, LocalIntent, read_examples
 from services.llm.local import GroundedAnswerer
-from services.retrieval.documents import read_folder
+from services.retrieval.documents import Section
 from services.retrieval.local import DEFAULT_FOLDER, LocalRetriever
+from services.retrieval.readers import read_folder
 from services.workers import Workers
 from tests.bench.intents import rows
 from tests.bench.knowledge import QUESTIONS
@@ -153,6 +154,31 @@ async def test_only_new_text_is_embedded_at_the_next_start(thinking: Thinking, t
     assert all("offee" in text for text in embedded)
 
 
+async def test_a_changed_folder_is_read_again_while_the_search_goes_on(
+    thinking: Thinking, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "tea.md").write_text("# Tea\n\nTea is made with hot water.\n")
+    retriever = LocalRetriever(thinking.embedder, thinking.workers, tmp_path / "cache", folder)
+    await retriever.warm()
+
+    async def until_found(place: str) -> None:
+        async with asyncio.timeout(20):
+            while (await retriever.search("what is coffee made of"))[0].id != place:
+                pass
+
+    with caplog.at_level(logging.WARNING):
+        (folder / "broken.pdf").write_bytes(b"%PDF-1.7 nothing")
+        (folder / "coffee.txt").write_text("Coffee is made from roasted beans.\n")
+        await until_found("coffee#coffee")
+    assert "broken.pdf" in caplog.text
+    assert retriever.topics() == ["coffee", "tea"]
+    (folder / "coffee.txt").unlink()
+    await until_found("tea#tea")
+    await retriever.close()
+
+
 async def test_a_folder_with_nothing_to_read_stops_the_start(thinking: Thinking, tmp_path: Path) -> None:
     with pytest.raises(ServiceUnavailable, match=str(tmp_path)):
         await LocalRetriever(thinking.embedder, thinking.workers, tmp_path, tmp_path).warm()
@@ -170,13 +196,17 @@ async def test_a_broken_cache_is_made_again(thinking: Thinking, tmp_path: Path, 
     assert (await retriever.search("tea"))[0].id == "tea#tea"
 
 
+def built_in() -> list[Section]:
+    return [section for _, document in read_folder(DEFAULT_FOLDER).values() for section in document.sections]
+
+
 def test_the_measured_questions_are_not_copied_into_what_they_measure() -> None:
     asked = {plain(row["text"]) for row in rows(QUESTIONS)}
-    known = {plain(q) for document in read_folder(DEFAULT_FOLDER) for section in document.sections for q in section.asked}
+    known = {plain(question) for section in built_in() for question in section.asked}
     trained = {plain(text) for texts in read_examples(EXAMPLES).values() for text in texts}
     assert not asked & (known | trained)
 
 
 def test_the_measured_questions_name_passages_that_exist() -> None:
-    ids = {section.id for document in read_folder(DEFAULT_FOLDER) for section in document.sections}
+    ids = {section.id for section in built_in()}
     assert {name for row in rows(QUESTIONS) for name in row["passages"]} <= ids
