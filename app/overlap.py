@@ -18,7 +18,7 @@ GLIMPSE_EVERY_MS = 128
 IDENTIFY_EVERY_MS = 512
 SPEECH = 0.5  # probability above which a glimpse is taken for speech; see services/barge_in
 ONE_WORD = 0.7  # ... where it heard a single word
-FEW_WORDS = 2  # so many may be a misheard acknowledgement
+FEW_WORDS = 5  # so many may be a misheard acknowledgement or cough
 
 
 class Overlap:

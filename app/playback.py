@@ -1,6 +1,7 @@
 """The ledger of one reply: what was sent, what was heard, and the words that match. All times are ms of the reply's own
 timeline, which runs without gaps from `playback_start` to `audio_end` (a stall inside the reply is silence on it)."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -9,7 +10,7 @@ WORD_HEARD = 0.5  # a word counts as heard when this share of it was played
 
 @dataclass(slots=True)
 class Clause:
-    """One clause on the timeline; `word_ends` are absolute ms."""
+    """One clause on the timeline; `word_ends` are absolute ms, infinite for words that are still to be sent."""
 
     text: str
     start_ms: float
@@ -43,16 +44,31 @@ class Ledger:
 
     def begin_clause(self, text: str, start_ms: float, length_ms: float, words: Sequence[tuple[str, float]] = ()) -> None:
         """A clause's audio starts at `start_ms`. `words` are (word, end in ms from there), or empty (see Speech.words)."""
-        ends = [start_ms + end for _, end in words]
-        if len(ends) != len(text.split()):
-            ends = spread_words(text, start_ms, start_ms + length_ms)
-        self.clauses.append(Clause(text, start_ms, start_ms + length_ms, ends))
+        self._settle()
+        self.clauses.append(Clause(text, start_ms, start_ms, []))
+        self.extend_clause(start_ms, length_ms, words)
 
-    def extend_clause(self, start_ms: float, length_ms: float) -> None:
-        """More audio of the last clause: its words are spread again over the longer time."""
+    def extend_clause(self, start_ms: float, length_ms: float, words: Sequence[tuple[str, float]] = ()) -> None:
+        """More audio of the last clause: it holds `words`, and those after them are still to come; without word times, all words
+        of the clause are spread over its whole time."""
         clause = self.clauses[-1]
         clause.end_ms = start_ms + length_ms
-        clause.word_ends = spread_words(clause.text, clause.start_ms, clause.end_ms)
+        told = [end for end in clause.word_ends if end < math.inf] + [start_ms + end for _, end in words]
+        missing = len(clause.text.split()) - len(told)
+        if words and missing >= 0:
+            clause.word_ends = told + [math.inf] * missing
+        else:
+            clause.word_ends = spread_words(clause.text, clause.start_ms, clause.end_ms)
+
+    def finish(self) -> None:
+        """No more audio will follow."""
+        self._settle()
+        self.ended = True
+
+    def _settle(self) -> None:
+        """All of the last clause has been sent: words whose time nobody told ended with it."""
+        for clause in self.clauses[-1:]:
+            clause.word_ends = [min(end, clause.end_ms) for end in clause.word_ends]
 
     def wait(self, length_ms: float) -> None:
         """Silence is put in at this place: what was to come of the clause comes later."""

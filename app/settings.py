@@ -124,14 +124,14 @@ class Settings(BaseSettings):
     pause_ms: int = Field(default=32, description="silence after which a reply is prepared")
     end_silence_ms: int = Field(default=192, description="least silence before a turn that is surely complete has ended")
     likely_silence_ms: int = Field(default=640, description="the same for a turn that is probably complete")
-    unsure_silence_ms: int = Field(default=1200, description="the same for a turn that may go on")
-    max_pause_ms: int = Field(default=1600, description="silence after which a turn ends though it sounds unfinished")
+    unsure_silence_ms: int = Field(default=1360, description="the same for a turn that may go on")
+    max_pause_ms: int = Field(default=1800, description="silence after which a turn ends though it sounds unfinished")
     max_turn_s: float = Field(default=30.0, description="a longer turn is ended by force")
     partial_every_ms: int = Field(default=1400, description="interval of live captions while the user speaks")
 
     # Barge-in
     hold_ms: int = Field(default=160, description="voice over the agent for so long makes it hold its breath")
-    barge_in_ms: int = Field(default=192, description="voice over the agent for so long may be taken for an interruption")
+    barge_in_ms: int = Field(default=160, description="voice over the agent for so long may be taken for an interruption")
     barge_in_thinking_ms: int = Field(default=200, description="the same while the agent thinks")
     backchannel_ms: int = Field(default=640, description="a longer acknowledgement is looked at word by word")
     duck_gain: float = Field(default=0.25, description="volume while it is unclear whether the user interrupts")

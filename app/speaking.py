@@ -252,11 +252,11 @@ class Speaking:
             if sound.clause is not None:
                 ledger.begin_clause(sound.clause, start, length, sound.words)
             else:
-                ledger.extend_clause(start, length)
+                ledger.extend_clause(start, length, sound.words)
             self._left = sound.samples
 
     def _finish(self, reply: Reply, ledger: Ledger) -> None:
-        ledger.ended = True
+        ledger.finish()
         self._tell(AudioEnd(generation=reply.generation, ms=ledger.sent_ms))
         delay = (PATH_DELAY_MS + self._settings.done_ack_ms) / 1000
         self._timer = asyncio.get_running_loop().call_later(delay, self._estimate, PlaybackDone)

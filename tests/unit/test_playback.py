@@ -73,6 +73,20 @@ def test_more_audio_of_a_clause_spreads_its_words_again() -> None:
     assert book.clauses[0].word_ends == [400, 800]
 
 
+def test_each_piece_of_a_clause_tells_the_times_of_its_own_words() -> None:
+    book = Ledger(generation=1)
+    book.begin_clause("one two three four", 0, 500, [("one", 300), ("two", 480)])
+    book.send(500, now=0)
+    book.acknowledge(500, now=0)
+    assert book.heard_text() == "one two"
+    book.extend_clause(500, 900, [("three", 200)])
+    book.send(900, now=0)
+    book.acknowledge(1400, now=0)
+    assert book.heard_text() == "one two three"
+    book.finish()
+    assert book.heard_text() == "one two three four"
+
+
 @given(st.text(alphabet="ab ", max_size=60), st.floats(0, 1e5), st.floats(1, 1e5))
 def test_spread_words_rise_and_end_at_the_end(text: str, start: float, length: float) -> None:
     ends = spread_words(text, start, start + length)

@@ -68,11 +68,11 @@ def test_a_stale_revision_ends_nothing() -> None:
     ("text", "complete", "understood", "least"),
     [
         ("How many legs does a spider have?", 1.0, True, 192),
-        ("How many legs?", 0.9, False, 1200),
+        ("How many legs?", 0.9, False, 1360),
         ("I want a coffee with milk.", 0.99, False, 192),
         ("I want a coffee with milk.", 0.96, False, 640),
-        ("I want a coffee with milk.", 0.6, False, 1200),
-        ("I want a coffee with", 0.99, False, 1600),
+        ("I want a coffee with milk.", 0.6, False, 1360),
+        ("I want a coffee with", 0.99, False, 1800),
         ("Thank you.", 0.3, True, 192),
     ],
 )
@@ -209,7 +209,9 @@ def test_a_long_sound_is_looked_at_word_by_word() -> None:
     over(turns, 256)
     glimpse(turns, 0.2, "")
     assert Ask.IDENTIFY in over(turns, 448)
-    assert turns.words(turns.burst_ms, "I would like to know", "speaking", 5000) == [Confirmed(0.0, reopens=False)]
+    assert turns.words(turns.burst_ms, "I would rather have the other one", "speaking", 5000) == [
+        Confirmed(0.0, reopens=False)
+    ]
 
 
 def test_a_short_command_over_the_agent_is_confirmed_after_it_ended() -> None:
