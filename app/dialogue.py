@@ -2,21 +2,25 @@
 (repeat, go on, slower). Every line lives in `lines.yaml`."""
 
 import random
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 import yaml
 
 from app.timers import Timer
 from app.wording import words_of
 from services.base import Exchange, Intent, ServiceError, Speech, TextToSpeech, closing
+from services.followup import offered
 
 LINES = Path(__file__).with_name("lines.yaml")
 SPOKEN_AHEAD = (
     "greeting",
     "welcome_back",
     "filler",
+    "filler_long",
     "apology_stt",
     "apology_llm",
     "apology_retrieval",
@@ -29,6 +33,7 @@ PLAIN_LINES = {  # intents that one line answers
     "thanks": "thanks",
     "small_talk": "small_talk",
     "yes": "yes",
+    "acknowledgement": "acknowledged",
     "no": "no",
     "human": "human",
     "stop": "stopped",
@@ -37,6 +42,11 @@ PLAIN_LINES = {  # intents that one line answers
     "change_language": "language",
     "change_voice": "voice",
 }
+TAKES_OFFERS = frozenset({"yes", "acknowledgement"})
+WAITS = 5  # that are remembered: what is expected of the next one
+LONG_WAIT = 2.5  # times `filler_after_ms`: an expected wait for which a short filler would not do
+EARLY = 0.6  # of `filler_after_ms`: when a filler for so long a wait begins
+LATE_MS = 400.0  # past the expected wait that an answer is given where it is about to come
 SPEED_STEP = 1.15
 GAIN_STEP = 1.5
 
@@ -87,10 +97,18 @@ class Memory:
     generation: int = 0  # the last reply's
     timers: list[Timer] = field(default_factory=list)
     asked: str = ""  # the tool that has asked for what it must know
+    waits: deque[float] = field(default_factory=lambda: deque(maxlen=WAITS))  # ms from a turn's end to its answer's first sound
 
     def adjust(self, act: Act) -> None:
         self.speed = min(2.0, max(0.5, self.speed * act.speed))
         self.gain = min(3.0, max(0.2, self.gain * act.gain))
+
+    def filler(self, after_ms: float) -> tuple[str, float]:
+        """Which filler to say, and how long (ms) after the turn's end: the median of the last waits tells what to expect."""
+        expected = median(self.waits) if self.waits else after_ms
+        if expected >= LONG_WAIT * after_ms:
+            return "filler_long", after_ms * EARLY
+        return "filler", max(after_ms, expected + LATE_MS) if expected > after_ms else after_ms
 
     @property
     def last_heard(self) -> str:
@@ -121,6 +139,8 @@ class Dialogue:
     def conduct(self, intent: Intent, text: str, memory: Memory) -> Act | None:
         """What to do in a turn that is about the conversation itself; None: the turn asks for knowledge."""
         said = set(words_of(text))
+        if intent.name in TAKES_OFFERS and offered(memory.last_heard):
+            return None
         match intent.name:
             case "repeat":
                 heard = memory.last_heard

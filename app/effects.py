@@ -23,6 +23,7 @@ from app.events import (
 )
 from app.latency import Spans
 from app.machine import Effect
+from app.silence import GOODBYE
 from services.base import Exchange
 
 if TYPE_CHECKING:
@@ -115,7 +116,9 @@ def record(session: "Session", event: Happening) -> None:
     if ledger.sent_ms and not acknowledged:
         ledger.estimate(session.clock.ms(), 0.0)
     heard, turn = ledger.heard_text(), reply.request.turn
-    session.memory.unheard = reply.clauses[ledger.heard_clauses() :]
+    unheard = reply.clauses[ledger.heard_clauses() :]
+    if unheard or not reply.request.line:  # a prompt that was heard takes nothing away from the reply before it
+        session.memory.unheard = unheard
     if not reply.withdrawn and (heard or reply.request.text):
         session.memory.history = [*session.memory.history[-HISTORY + 1 :], Exchange(reply.request.text, heard)]
     if ledger.sent_ms:
@@ -124,7 +127,8 @@ def record(session: "Session", event: Happening) -> None:
     session.tell(Latency(turn=turn, spans=spans))
     session.onset = None
     session.speaking.forget()
-    if reply.answer.intent == "goodbye" and isinstance(event, PlaybackDone):
+    farewell = reply.answer.intent == "goodbye" or reply.request.line == GOODBYE
+    if farewell and isinstance(event, PlaybackDone):
         asyncio.get_running_loop().call_soon(session.receive, Stop())
 
 

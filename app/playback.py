@@ -70,6 +70,16 @@ class Ledger:
         for clause in self.clauses[-1:]:
             clause.word_ends = [min(end, clause.end_ms) for end in clause.word_ends]
 
+    def cut_clause(self, end_ms: float) -> None:
+        """The last clause ends at `end_ms`: words that end later are not said."""
+        clause = self.clauses[-1]
+        said = sum(end <= end_ms for end in clause.word_ends)
+        clause.text, clause.word_ends, clause.end_ms = " ".join(clause.text.split()[:said]), clause.word_ends[:said], end_ms
+
+    def skip_clause(self) -> None:
+        """A clause of the reply is left out: nothing of it is said."""
+        self.clauses.append(Clause("", self.sent_ms, self.sent_ms, []))
+
     def wait(self, length_ms: float) -> None:
         """Silence is put in at this place: what was to come of the clause comes later."""
         for clause in self.clauses[-1:]:
@@ -114,6 +124,9 @@ class Ledger:
         """How many clauses were heard to their last word."""
         count = 0
         for clause in self.clauses:
+            if not clause.word_ends:  # a filler that gave way before its first word
+                count += 1
+                continue
             last = clause.word_ends[-2] if len(clause.word_ends) > 1 else clause.start_ms
             if self.heard_ms < last + (clause.word_ends[-1] - last) * WORD_HEARD:
                 break

@@ -5,7 +5,7 @@ it tells nobody anything."""
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -31,11 +31,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """Speech to play: `clause` is set on the first piece of a clause."""
+    """Speech to play: `clause` is set on the first piece of a clause. A filler gives way to the answer."""
 
     samples: Pcm
     clause: str | None
     words: tuple[tuple[str, float], ...] = ()
+    filler: bool = False
 
 
 class Reply:
@@ -60,16 +61,19 @@ class Reply:
         self.sounds: asyncio.Queue[Sound | None] = asyncio.Queue(SOUNDS_AHEAD)
         self.clauses: list[str] = []  # made so far
         self.first_sound = asyncio.Event()  # audio is waiting, or it is known that none will come
+        self.answered = False  # there is a sound of the answer
         self.empty = False
         self.withdrawn = False  # its turn was reopened: it answers nothing any more
         self._services = services
         self._dialogue = dialogue
         self._memory = memory
         self._settings = settings
+        self._now = clock.ms
         self._mark: Callable[[str], None] = lambda span: spans.mark(span, clock.ms())
         self._tell = tell
         self._ready = ready
         self._committed = asyncio.Event()
+        self._committed_ms = 0.0
         self._withheld: list[ServerMessage] = []
         self._task: asyncio.Task[None] | None = None
         toolbox = Toolbox(Desk(services, dialogue, memory, settings, clock), self._committed)
@@ -93,6 +97,9 @@ class Reply:
     def commit(self) -> None:
         """The turn has ended: what the draft withheld is told, in order, and from now on it speaks for itself."""
         self._committed.set()
+        self._committed_ms = self._now()
+        if self.answered and self.request.text:
+            self._memory.waits.append(0.0)
         self.answer.take_effect()
         for message in self._withheld:
             self._tell(message)
@@ -133,8 +140,14 @@ class Reply:
                     sound = await anext(sounds, None)
                 if sound is None:
                     return
+                self._has_answer()
                 await self.sounds.put(sound)
                 self._is_ready()
+
+    def _has_answer(self) -> None:
+        if not self.answered and self.committed and self.request.text:
+            self._memory.waits.append(self._now() - self._committed_ms)
+        self.answered = True
 
     def _is_ready(self) -> None:
         if self.first_sound.is_set():
@@ -145,15 +158,16 @@ class Reply:
             self._ready(self)
 
     async def _fill(self) -> None:
-        """A filler, when the turn has ended and there is still nothing to hear after `filler_after_ms`."""
+        """A filler, when the turn has ended and there is still nothing to hear after a while."""
         if self.request.line:
             return
         await self._committed.wait()
-        await asyncio.sleep(self._settings.filler_after_ms / 1000)
+        name, after_ms = self._memory.filler(self._settings.filler_after_ms)
+        await asyncio.sleep(after_ms / 1000)
         if self.clauses:  # the answer has words already: its sound is on the way, and a filler would come out of turn
             return
         try:
-            await self._speak_line("filler")
+            await self._speak_line(name, filler=True)
         except ServiceError as error:
             log.warning("no filler: %s", error)
 
@@ -166,10 +180,12 @@ class Reply:
         except ServiceError as again:
             log.error("generation %d: the apology failed too: %s", self.generation, again)
 
-    async def _speak_line(self, name: str) -> None:
+    async def _speak_line(self, name: str, filler: bool = False) -> None:
         async with closing(self._speech(_once(self._dialogue.line(name)))) as sounds:
             async for sound in sounds:
-                await self.sounds.put(sound)
+                if filler and self.answered:
+                    return
+                await self.sounds.put(replace(sound, filler=filler))
                 self._is_ready()
 
     # --- stages -------------------------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ from app.latency import Spans
 from app.machine import IllegalTransition, transition
 from app.settings import Settings
 from app.signals import Agent
+from app.silence import Silence
 from app.speaking import Frame, Speaking
 from app.timers import Alarm
 from services.base import Pcm, Services
@@ -85,6 +86,7 @@ class Session:
         self.hearing = Hearing(services, settings, self.clock, self, services.retrieval.vocabulary, self.memory.turn)
         self.speaking: Speaking = Speaking(services, settings, self.clock, dialogue, self.memory, self.tell, self.happened)
         self._alarm = Alarm(self)
+        self._silence = Silence(self, settings)
 
     # --- the way in and out -------------------------------------------------------------------------------------------
 
@@ -142,6 +144,7 @@ class Session:
             self.disconnect("closed")
             self.speaking.forget()
             self._alarm.stop()
+            self._silence.stop()
 
     def snapshot(self) -> dict[str, Any]:
         """State and history, as `GET /sessions/{id}` shows them."""
@@ -185,6 +188,7 @@ class Session:
             self.happened(self.pending)
             self.pending = None
         self._alarm.follow(event)
+        self._silence.follow(event)
 
     def tell(self, message: ServerMessage) -> None:
         self._send(message)

@@ -80,7 +80,9 @@ class Settings(BaseSettings):
     log_transcripts: bool = Field(default=True, description="keep texts in the audit log; off: times and states only")
 
     # Knowledge
-    knowledge: Path | None = Field(default=None, description="folder of .md files to answer from; empty: the built-in one")
+    knowledge: Path | None = Field(
+        default=None, description="folder of documents to answer from (.md, .txt, .html, .pdf); empty: ours"
+    )
 
     # Services: "local" (embedded), "openai", or the URL of a service that speaks like OpenAI's, up to and with /v1
     llm: Place = Field(
@@ -141,6 +143,12 @@ class Settings(BaseSettings):
     # Replies
     greeting: bool = Field(default=True, description="greet when a conversation starts")
     filler_after_ms: int = Field(default=900, description="say a filler when the first audio is later than this")
+    silence_prompt_s: Annotated[float, Field(ge=0)] = Field(
+        default=30.0, description="ask whether the user is still there after so long a silence; 0: never"
+    )
+    silence_goodbye_s: Annotated[float, Field(ge=0)] = Field(
+        default=90.0, description="say goodbye and end the conversation so long after that; 0: never"
+    )
     reply_timeout_s: float = Field(default=20.0, description="a reply that takes longer is given up with an apology")
     speed: Annotated[float, Field(ge=0.5, le=2.0)] = Field(default=1.0, description="pace of the voice")
     stop_ack_ms: int = Field(default=250, description="how long to wait for playback_stopped before estimating it")

@@ -34,7 +34,7 @@ FRAME_MS = 20.0
 FRAME = int(SPEAKING_RATE * FRAME_MS / 1000)  # samples
 HOLD_FRAMES = 8  # 160 ms: a shorter silence is still heard as the same speech (merged at 200 ms by the published scorers)
 PATH_DELAY_MS = 120.0  # from a frame's sending to the ear, where the listener says nothing: network and jitter buffer
-FADE = np.linspace(1, 0, FRAME, dtype=np.float32)  # into a breath's pause, and back out of it
+FADE = np.linspace(1, 0, FRAME, dtype=np.float32)  # into a breath's pause, back out of it, and out of a filler
 SILENCE: Pcm = np.zeros(FRAME, np.int16)
 SILENCE.flags.writeable = False
 
@@ -80,6 +80,7 @@ class Speaking:
         self._ducked = False
         self._held = 0  # frames that a breath's pause still takes, the one that fades out included
         self._breathed = False  # the last frame belonged to such a pause
+        self._filler = False  # what is sent is one
         self.reply: Reply | None = None  # committed
         self.ledger: Ledger | None = None
 
@@ -141,6 +142,7 @@ class Speaking:
         self._over = False
         self._left = SILENCE[:0]
         self._ducked = False
+        self._filler = False
         self._held = 0
         if self._timer is not None:
             self._timer.cancel()
@@ -235,6 +237,8 @@ class Speaking:
         """Fills a frame from the sounds that are ready; returns how many samples."""
         filled = 0
         while True:
+            if self._filler and reply.answered:
+                self._left = self._fade(ledger, filled)
             take = min(FRAME - filled, len(self._left))
             samples[filled : filled + take] = self._left[:take]
             self._left = self._left[take:]
@@ -248,12 +252,24 @@ class Speaking:
             if sound is None:
                 self._over = True
                 return filled
+            if sound.filler and reply.answered:
+                if sound.clause is not None:
+                    ledger.skip_clause()
+                continue
+            self._filler = sound.filler
             start, length = ledger.sent_ms + filled * 1000 / SPEAKING_RATE, len(sound.samples) * 1000 / SPEAKING_RATE
             if sound.clause is not None:
                 ledger.begin_clause(sound.clause, start, length, sound.words)
             else:
                 ledger.extend_clause(start, length, sound.words)
             self._left = sound.samples
+
+    def _fade(self, ledger: Ledger, filled: int) -> Pcm:
+        """The answer is there: the rest of a filler, faded out so that nothing clicks. Words beyond it are not said."""
+        self._filler = False
+        rest = self._left[: len(FADE)]
+        ledger.cut_clause(ledger.sent_ms + (filled + len(rest)) * 1000 / SPEAKING_RATE)
+        return (rest * FADE).astype(np.int16) if len(rest) == len(FADE) else rest  # so short a rest ends by itself
 
     def _finish(self, reply: Reply, ledger: Ledger) -> None:
         ledger.finish()

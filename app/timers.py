@@ -60,6 +60,13 @@ def said_length(seconds: float) -> str:
     return " and ".join(parts) if len(parts) < 3 else f"{parts[0]}, {parts[1]} and {parts[2]}"
 
 
+def talks(event: Happening, before: bool) -> bool:
+    """Whether the user speaks, or may be speaking, after `event`."""
+    if isinstance(event, SpeechOnset | BargeIn | TurnReopened):
+        return True
+    return before and not isinstance(event, OnsetDismissed | TurnEnded | Disconnected)
+
+
 class Host(Protocol):
     """What an alarm needs of the session."""
 
@@ -83,10 +90,7 @@ class Alarm:
 
     def follow(self, event: Happening) -> None:
         """To be called after every event: a timer may have been set, or the agent may be free now."""
-        if isinstance(event, SpeechOnset | BargeIn | TurnReopened):
-            self._talking = True
-        elif isinstance(event, OnsetDismissed | TurnEnded | Disconnected):
-            self._talking = False
+        self._talking = talks(event, self._talking)
         timers = self._host.memory.timers
         if self._host.state == "SPEAKING" and self._saying in timers:
             timers.remove(self._saying)

@@ -19,6 +19,10 @@ _MORE = re.compile(
 _WHY = re.compile(r"\b(?:why|how|example|mean|then)\b")
 _OTHER = re.compile(r"\b(?:the )?(?:second|other|last|next) (?:one|thing|topic)\b|\bthe (?:second|other)\b")
 _OFFERED = re.compile(r"I can also tell you about ([^.?!]+)")
+_ACCEPTS = re.compile(  # turns that take what was offered
+    r"(?:(?:yes|yeah|yep|yup|sure|okay|ok|please|right|all right|alright|of course|absolutely|why not|go ahead|go on|do that|"
+    r"do so|do it|i would|i do|sounds good|tell me|tell me about (?:it|that)|mm-?\s?hmm?|uh-?\s?huh|let's hear it)[\s,.!]*)+"
+)
 _ABOUT = re.compile(
     r"^(?:and |but |so |okay |ok )*(?:what|how) about |"
     r"^and (?!(?:who|what|which|when|where|why|how|is|are|was|do|does|did|can|could|may|will|would|should|tell|explain)\b)"
@@ -45,6 +49,17 @@ def offer(title: str) -> str:
     return f"I can also tell you about {title}."
 
 
+def offered(heard: str) -> str:
+    """The title that the last words heard offered to speak of; "" where there was no offer."""
+    found = _OFFERED.search(heard.rsplit(". ", 1)[-1])
+    return found[1] if found else ""
+
+
+def takes_offer(text: str, history: Sequence[Exchange]) -> bool:
+    """Whether `text` says yes to what was offered last."""
+    return bool(history) and bool(offered(history[-1].heard)) and _ACCEPTS.fullmatch(plain(text)) is not None
+
+
 def asks_for_more(text: str) -> bool:
     """Whether `text` only asks to go on with what was said."""
     return _MORE.fullmatch(plain(text)) is not None
@@ -53,12 +68,12 @@ def asks_for_more(text: str) -> bool:
 def readings(text: str, history: Sequence[Exchange]) -> list[str]:
     """What `text` may mean as a query on its own: one reading, or two of which the first is taken if it finds something."""
     said = plain(text)
-    past = [exchange for exchange in history if not _ACT.fullmatch(plain(exchange.user))]
+    past = [exchange for exchange in history if exchange.user and not _acts(exchange, history)]
     if not past:
         return [text]
-    offered = _OFFERED.findall(past[-1].heard)
-    if offered and _OTHER.search(said):
-        return [str(offered[-1])]
+    other = offered(past[-1].heard)
+    if other and (_OTHER.search(said) or takes_offer(text, past)):
+        return [other]
     if asks_for_more(said):
         before = _subject(past)
         return [f"{before} {text}" if _WHY.search(said) else before]
@@ -67,6 +82,12 @@ def readings(text: str, history: Sequence[Exchange]) -> list[str]:
         joined = f"{rest}. {_subject(past)}"
         return [joined] if _POINTING.search(rest) else [rest, joined]
     return [text]
+
+
+def _acts(exchange: Exchange, history: Sequence[Exchange]) -> bool:
+    """Whether a turn was about the talking itself."""
+    before = history[: next(at for at, one in enumerate(history) if one is exchange)]
+    return _ACT.fullmatch(plain(exchange.user)) is not None and not takes_offer(exchange.user, before)
 
 
 def _subject(past: Sequence[Exchange]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from services.base import Exchange, Passage, Question
 from services.embedding import plain
-from services.followup import asks_for_more, offer
+from services.followup import asks_for_more, offer, takes_offer
 from services.intent.local import OUT_OF_SCOPE
 from services.retrieval.documents import inside, sentences
 
@@ -42,8 +42,13 @@ class GroundedAnswerer:
         least = self._known_unlikely if question.intent.name == OUT_OF_SCOPE else self._known
         near = [passage for passage in question.passages if passage.score >= least]
         more = question.intent.name == "go_on" or asks_for_more(question.text)
-        # Whoever wants more asks nothing that a passage could hold the answer to.
-        said = _rest(near, question.history) if more else _best([passage for passage in near if passage.holds >= self._holds])
+        # Whoever wants more, or takes an offer, asks nothing that a passage could hold the answer to.
+        if takes_offer(question.text, question.history):
+            said = _best(near[:1])
+        elif more:
+            said = _rest(near, question.history)
+        else:
+            said = _best([passage for passage in near if passage.holds >= self._holds])
         for sentence in said:
             yield sentence + " "
 

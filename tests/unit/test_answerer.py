@@ -44,6 +44,12 @@ async def test_a_passage_near_the_question_that_does_not_hold_the_answer_is_none
     assert await say(beside, CODEC) == "The codec is Opus."
 
 
+async def test_an_offer_that_is_taken_is_not_judged_as_a_question() -> None:
+    history = (Exchange("what?", "It waits. I can also tell you about the codec."),)
+    beside = Passage(CODEC.id, CODEC.title, CODEC.text, 0.7, holds=0.0)
+    assert await say(beside, text="yes", history=history) == "The codec is Opus."
+
+
 async def test_what_seems_out_of_scope_needs_a_better_hit() -> None:
     barely = Passage("a#b", "B", "Text.", KNOWN + 0.01)
     assert await say(barely) == "Text."

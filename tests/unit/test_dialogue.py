@@ -11,6 +11,7 @@ from app import abilities  # noqa: F401 (registers the tools)
 from app.dialogue import PLAIN_LINES, SPOKEN_AHEAD, Dialogue, Memory, Phrasebook
 from app.tools import TOOLS
 from services.base import Exchange, Intent
+from services.followup import offer
 
 INTENTS = Path(__file__).parents[2] / "services" / "intent" / "intents.yaml"
 
@@ -49,8 +50,9 @@ def test_every_line_that_is_used_is_written() -> None:
         "unknown",
     }
     answers = {"apology_tool", "thread_lost", "time", "date"}
+    silence = {"still_there", "silence_goodbye"}
     timers = {"timer_set", "timer_how_long", "timer_due", "reminder_due", "timer_cancelled", "timer_none", "timer_left"}
-    assert used | {"slower", "faster", "louder", "quieter"} | answers | timers == set(lines)
+    assert used | {"slower", "faster", "louder", "quieter"} | answers | silence | timers == set(lines)
 
 
 def test_every_intent_that_can_be_recognised_is_conducted_or_asks_for_knowledge() -> None:
@@ -81,6 +83,30 @@ def test_repeat_and_go_on_use_what_was_heard() -> None:
     assert act("repeat", "", memory) == ("I said, Because of this.", 1.0, 1.0)
     assert act("go_on", "", memory) == ("And that. And more.", 1.0, 1.0)
     assert act("repeat") == ("I haven't said anything yet.", 1.0, 1.0)
+
+
+def test_yes_takes_an_offer_and_is_acknowledged_without_one() -> None:
+    memory = Memory(history=[Exchange("How fast?", "Quite fast. " + offer("speculative replies"))])
+    assert act("yes", "yes please", memory) is None
+    assert act("acknowledgement", "okay", memory) is None
+    assert act("yes", "yes please") is not None
+    memory.history.append(Exchange("thanks", "You're welcome."))
+    assert act("yes", "yes please", memory) is not None
+
+
+@pytest.mark.parametrize(
+    ("waits", "expected"),
+    [
+        ([], ("filler", 900)),
+        ([100, 200, 5000], ("filler", 900)),
+        ([1000, 1100, 1200], ("filler", 1500)),
+        ([2500, 3000, 2400], ("filler_long", 540)),
+    ],
+)
+def test_the_filler_goes_by_the_last_waits(waits: list[float], expected: tuple[str, float]) -> None:
+    memory = Memory()
+    memory.waits.extend(waits)
+    assert memory.filler(900) == expected
 
 
 def test_words_are_spelled() -> None:

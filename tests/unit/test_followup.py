@@ -3,7 +3,7 @@
 import pytest
 
 from services.base import Exchange
-from services.followup import asks_for_more, offer, readings
+from services.followup import asks_for_more, offer, readings, takes_offer
 
 BUFFER = Exchange("What is a jitter buffer?", "A jitter buffer evens out packets.")
 
@@ -41,6 +41,20 @@ def test_follow_ups_chain() -> None:
 def test_the_other_passage_that_was_offered() -> None:
     history = [Exchange("How fast are you?", "Quite fast. " + offer("speculative replies"))]
     assert readings("What about the second one?", history) == ["speculative replies"]
+
+
+@pytest.mark.parametrize("text", ["Yes.", "Yes, please.", "Okay, sure.", "Mm-hmm.", "Tell me about it."])
+def test_yes_takes_what_was_offered(text: str) -> None:
+    history = [Exchange("How fast are you?", "Quite fast. " + offer("speculative replies"))]
+    assert readings(text, history) == ["speculative replies"]
+    assert takes_offer(text, history)
+    assert not takes_offer(text, [BUFFER])
+    history.append(Exchange(text, "Parley starts early."))
+    assert readings("tell me more", history) == ["speculative replies"]
+
+
+def test_a_prompt_of_the_agent_is_no_turn() -> None:
+    assert readings("tell me more", [BUFFER, Exchange("", "Are you still there?")]) == ["What is a jitter buffer?"]
 
 
 def test_without_history_nothing_is_added() -> None:

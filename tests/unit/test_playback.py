@@ -101,3 +101,30 @@ def test_heard_text_is_always_a_beginning_of_what_was_said(played: list[float]) 
     for ms in played:
         book.acknowledge(ms, now=0)
         assert whole.startswith(book.heard_text())
+
+
+def test_a_clause_that_is_cut_keeps_the_words_that_were_said() -> None:
+    ledger = Ledger(1)
+    ledger.begin_clause("Let me see.", 0, 600, [("Let", 200), ("me", 300), ("see.", 600)])
+    ledger.cut_clause(320)
+    ledger.begin_clause("Yes.", 320, 300, [("Yes.", 300)])
+    ledger.send(640, 0)
+    ledger.acknowledge(620, 0)
+    assert ledger.heard_text() == "Let me Yes."
+    assert ledger.heard_clauses() == 2
+
+
+def test_a_clause_that_is_cut_before_its_first_word_counts_as_over() -> None:
+    ledger = Ledger(1)
+    ledger.begin_clause("Let me see.", 0, 600, [("Let", 200), ("me", 300), ("see.", 600)])
+    ledger.cut_clause(100)
+    assert (ledger.heard_text(), ledger.heard_clauses()) == ("", 1)
+
+
+def test_a_clause_that_is_left_out_keeps_the_count() -> None:
+    ledger = Ledger(1)
+    ledger.skip_clause()
+    ledger.begin_clause("Yes.", 0, 300, [("Yes.", 300)])
+    ledger.send(300, 0)
+    ledger.acknowledge(300, 0)
+    assert (ledger.heard_text(), ledger.heard_clauses()) == ("Yes.", 2)
