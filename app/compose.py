@@ -18,6 +18,7 @@ from app.sessions import Sessions
 from app.settings import Settings
 from app.store import Store
 from app.stream import Line
+from app.telemetry import traces
 from services.base import Services
 
 SERVICES = {  # what the page says of them: a name, and what stands in for it
@@ -31,7 +32,8 @@ def compose(settings: Settings, services: Services) -> FastAPI:
     """The whole app. Its lifespan opens the store, warms the models in the background, and closes everything."""
     phrasebook = Phrasebook()
     store = Store(settings)
-    journal = Journal(store)
+    exporter = traces()
+    journal = Journal(store, exporter)
     readiness = Readiness(services)
     live: WeakSet[Session] = WeakSet()
 
@@ -61,6 +63,8 @@ def compose(settings: Settings, services: Services) -> FastAPI:
                 warming.cancel()
                 await sessions.close()
                 await asyncio.gather(*(service.close() for service in services.all().values()))
+                if exporter is not None:
+                    await exporter.close()
 
     # FastAPI's own pages of documentation load scripts from elsewhere.
     app = FastAPI(title="Parley", docs_url=None, redoc_url=None, lifespan=lifespan)

@@ -125,6 +125,9 @@ def record(session: "Session", event: Happening) -> None:
         session.tell(AgentHeard(text=heard, turn=turn, estimated=ledger.estimated))
     spans = reply.spans.marks | (session.onset.marks if session.onset is not None else {})
     session.tell(Latency(turn=turn, spans=spans))
+    if session.journal is not None:
+        stop = session.onset if session.onset is not None and "confirmed" in session.onset.marks else None
+        session.journal.measured(session, turn, reply.spans if reply.request.text else None, stop)
     session.onset = None
     session.speaking.forget()
     farewell = reply.answer.intent == "goodbye" or reply.request.line == GOODBYE

@@ -15,6 +15,7 @@ from app.latency import Spans
 from app.resample import Resampler
 from app.settings import Settings
 from app.signals import Agent, Ask, Confirmed, Dismissed, Ended, Held, Onset, Signal
+from app.telemetry import wasted
 from app.turns import Turns
 from app.wording import is_echo, is_whole_question, is_wordless
 from services.base import HEARING_RATE, SPEAKING_RATE, VAD_WINDOW, Audio, Pcm, ServiceError, Services, ServiceUnavailable
@@ -275,8 +276,12 @@ class Hearing:
         audio = self._turn_audio()
         text, complete, understood = "", 0.0, False
         try:
-            text = (await self._services.stt.transcribe(audio, final=True, prompt=self._vocabulary())).text
+            with spans.working("stt", self._clock):
+                text = (await self._services.stt.transcribe(audio, final=True, prompt=self._vocabulary())).text
             spans.mark("stt_final", self._clock.ms())
+        except asyncio.CancelledError:
+            wasted(spans)
+            raise
         except ServiceError as error:
             log.error("speech could not be recognised: %s", error)
             self._listener.happened(Prompted(line="apology_stt"))

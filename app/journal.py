@@ -5,9 +5,11 @@ from dataclasses import asdict
 from typing import Any
 
 from app.dialogue import Memory
+from app.latency import Spans
 from app.records import PendingReply, SessionRecord
 from app.session import Session
 from app.store import Store
+from app.telemetry import Traces, observe
 from app.timers import Timer
 from services.base import Exchange
 
@@ -15,10 +17,11 @@ UNDER_WAY = ("THINKING", "SPEAKING", "INTERRUPTED")  # states with a reply that 
 
 
 class Journal:
-    """A session's journal (`app.session.Journal`) that writes to the store."""
+    """A session's journal (`app.session.Journal`) that writes to the store, and to the operators."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, traces: Traces | None = None) -> None:
         self._store = store
+        self._traces = traces
 
     def log(self, session_id: str, entry: Mapping[str, Any]) -> None:
         """Every latency entry goes to the latency stream as well."""
@@ -28,6 +31,14 @@ class Journal:
 
     def changed(self, session: Session) -> None:
         self._store.save(record_of(session))
+
+    def measured(self, session: Session, turn: int, reply: Spans | None, stop: Spans | None) -> None:
+        to_epoch = session.clock.epoch_ms() - session.clock.ms()
+        for name, spans in (("turn", reply), ("interruption", stop)):
+            if spans is not None:
+                observe(spans)
+                if self._traces is not None:
+                    self._traces.export(name, spans, to_epoch, {"session.id": session.id, "turn": turn})
 
 
 def record_of(session: Session) -> SessionRecord:

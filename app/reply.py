@@ -17,6 +17,7 @@ from app.dialogue import Dialogue, Memory
 from app.events import AgentResponse, Error, ServerMessage
 from app.latency import Spans
 from app.settings import Settings
+from app.telemetry import DROPPED, wasted
 from app.tools import Desk, Toolbox
 from services.base import Pcm, ServiceError, Services, closing
 
@@ -68,7 +69,7 @@ class Reply:
         self._dialogue = dialogue
         self._memory = memory
         self._settings = settings
-        self._now = clock.ms
+        self._clock = clock
         self._mark: Callable[[str], None] = lambda span: spans.mark(span, clock.ms())
         self._tell = tell
         self._ready = ready
@@ -97,7 +98,7 @@ class Reply:
     def commit(self) -> None:
         """The turn has ended: what the draft withheld is told, in order, and from now on it speaks for itself."""
         self._committed.set()
-        self._committed_ms = self._now()
+        self._committed_ms = self._clock.ms()
         if self.answered and self.request.text:
             self._memory.waits.append(0.0)
         self.answer.take_effect()
@@ -110,6 +111,9 @@ class Reply:
     def cancel(self) -> None:
         if self._task is not None:
             self._task.cancel()
+            if not self.committed:
+                DROPPED.inc()
+                self._task.add_done_callback(lambda task: wasted(self.spans))  # it may still be counting
 
     def _say(self, message: ServerMessage) -> None:
         if self.committed:
@@ -146,7 +150,7 @@ class Reply:
 
     def _has_answer(self) -> None:
         if not self.answered and self.committed and self.request.text:
-            self._memory.waits.append(self._now() - self._committed_ms)
+            self._memory.waits.append(self._clock.ms() - self._committed_ms)
         self.answered = True
 
     def _is_ready(self) -> None:
@@ -208,7 +212,11 @@ class Reply:
             speed, gain = speed * act.speed, gain * act.gain
         await self.answer.settled("tts")
         async with closing(self._dialogue.speak(clause, self._services.tts, speed)) as speeches:
-            async for speech in speeches:
+            while True:
+                with self.spans.working("tts", self._clock):
+                    speech = await anext(speeches, None)
+                if speech is None:
+                    return
                 yield Sound(_amplify(speech.samples, gain), first, tuple(speech.words))
                 first = None
 

@@ -57,6 +57,10 @@ class Journal(Protocol):
         """An event was carried out: what is remembered of the conversation may be another than before."""
         ...
 
+    def measured(self, session: "Session", turn: int, reply: Spans | None, stop: Spans | None) -> None:
+        """A turn is over: the times of its reply, and of the interruption that ended it."""
+        ...
+
 
 class Session:
     def __init__(

@@ -28,6 +28,7 @@ from app.latency import Spans
 from app.playback import Ledger
 from app.reply import Reply
 from app.settings import Settings
+from app.telemetry import PREPARED
 from services.base import SPEAKING_RATE, Pcm, Services
 
 FRAME_MS = 20.0
@@ -89,6 +90,7 @@ class Speaking:
     def draft(self, request: Request, spans: Spans) -> None:
         """Prepares a reply that is told to nobody until `commit`."""
         self.drop_draft()
+        PREPARED.inc()
         self._draft = self._new(request, spans)
 
     def drop_draft(self) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from app.clock import LoopClock
 from app.dialogue import Dialogue, Memory, Phrasebook
 from app.events import PlaybackDone, PlaybackStopped, ServerMessage, StateChanged
+from app.latency import Spans
 from app.session import Session
 from app.settings import Settings
 from app.speaking import FRAME_MS, Frame
@@ -179,6 +180,8 @@ class Journal:
         self.entries.append(entry)
 
     def changed(self, session: Session) -> None: ...
+
+    def measured(self, session: Session, turn: int, reply: Spans | None, stop: Spans | None) -> None: ...
 
 
 class VirtualClock(LoopClock):

@@ -1,0 +1,54 @@
+"""What speculation costs is counted: replies prepared and dropped, and the services' time that went with them."""
+
+import pytest
+from prometheus_client import REGISTRY
+
+from tests.unit.fakes import Caller
+from tests.unit.virtual_time import run
+
+NAMES = {
+    "prepared": ("parley_speculation_prepared_total", {}),
+    "dropped": ("parley_speculation_dropped_total", {}),
+    "stt": ("parley_speculation_wasted_seconds_total", {"service": "stt"}),
+    "tts": ("parley_speculation_wasted_seconds_total", {"service": "tts"}),
+}
+
+
+def counted() -> dict[str, float]:
+    return {key: REGISTRY.get_sample_value(name, labels) or 0.0 for key, (name, labels) in NAMES.items()}
+
+
+def cost_of_a_turn(pause_s: float) -> dict[str, float]:
+    """The user says something, pauses so long, and says the rest; FakeStt takes 150 ms and FakeTts 20 ms a clause. A pause may
+    be as long as 1.6 s, and a reply is prepared after 128 ms of it."""
+
+    async def scene() -> None:
+        async with Caller(pause_ms=128) as caller:
+            caller.services.turn.complete_ = 0.05  # type: ignore[attr-defined]
+            if pause_s:
+                await caller.say(1.0, then=pause_s)
+            await caller.say(1.0)
+            await caller.until("SPEAKING")
+            await caller.until("LISTENING")
+
+    before = counted()
+    run(scene())
+    return {key: value - before[key] for key, value in counted().items()}
+
+
+def test_a_pause_that_was_not_the_end_costs_what_was_prepared_in_it() -> None:
+    cost = cost_of_a_turn(pause_s=0.7)
+    assert (cost["prepared"], cost["dropped"]) == (2, 1)
+    assert cost["stt"] == pytest.approx(0.15)
+    assert cost["tts"] == pytest.approx(3 * 0.02)
+
+
+def test_a_transcription_cut_short_is_waste_too() -> None:
+    cost = cost_of_a_turn(pause_s=0.14)
+    assert (cost["prepared"], cost["dropped"], cost["tts"]) == (1, 0, 0)
+    assert 0.05 < cost["stt"] < 0.15
+
+
+def test_a_reply_that_is_heard_is_no_waste() -> None:
+    cost = cost_of_a_turn(pause_s=0.0)
+    assert cost == {"prepared": 1, "dropped": 0, "stt": 0, "tts": 0}
