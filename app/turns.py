@@ -12,6 +12,7 @@ DUCK_RATIO = 0.6  # and over the agent it begins here: sentences are met 20-40 m
 LEVEL_SHARE = 0.05  # of a window in the user's usual level: about a second of speech counts
 SURE = 0.98  # end-of-turn probability above which a statement has ended
 LIKELY = 0.95  # ... and above which a statement has probably ended
+FALL = 0.1  # a weaker voice counts less: it may be somebody else's
 FAINT_DB = 8.0  # so much below the user's usual level somebody else is speaking, further away
 
 
@@ -84,7 +85,7 @@ class Turns:
             signals += self._overlap.voice(self._voiced_ms, agent == "thinking", self._is_faint())
             return signals + self._judge(agent, reply_age_ms)
         usual = self._usual_db if self._usual_db is not None else level_db
-        self._usual_db = usual + LEVEL_SHARE * (level_db - usual)
+        self._usual_db = usual + LEVEL_SHARE * (level_db - usual) * (1.0 if level_db > usual else FALL)
         if self.open and self.now_ms - self._partial_ms >= self._settings.partial_every_ms:
             self._partial_ms = self.now_ms
             signals.append(Ask.PARTIAL)
