@@ -209,9 +209,7 @@ def test_a_long_sound_is_looked_at_word_by_word() -> None:
     over(turns, 256)
     glimpse(turns, 0.2, "")
     assert Ask.IDENTIFY in over(turns, 448)
-    assert turns.words(turns.burst_ms, "I would rather have the other one", "speaking", 5000) == [
-        Confirmed(0.0, reopens=False)
-    ]
+    assert turns.words(turns.burst_ms, "I would rather have the other one", "speaking", 5000) == [Confirmed(0.0, reopens=False)]
 
 
 def test_a_short_command_over_the_agent_is_confirmed_after_it_ended() -> None:
