@@ -4,6 +4,7 @@ import logging
 import os
 import socket
 import sys
+from typing import TYPE_CHECKING
 
 # Before NumPy is imported: its matrix library would start a spinning thread per core beside the models.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -16,6 +17,9 @@ from app.settings import read_settings
 from services.base import ServiceError
 from services.weights import fetch_all
 
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
 
 def main() -> int:
     """Returns the exit status: 0 after a clean stop, 2 when a setting or the machine prevents the start."""
@@ -27,10 +31,11 @@ def main() -> int:
         listener = _listen(settings.host, settings.port)
         fetch_all(settings.weights_dir)
 
-        # Gradio takes a second to import: mistakes above are told without waiting for it.
-        from app import create_app
+        # These take a second to import: mistakes above are told without waiting for them.
+        from app.front import Front
+        from app.outfit import outfit
 
-        app = create_app(settings)
+        services = outfit(settings)
     except (OSError, ValueError, ServiceError) as error:
         print(f"parley: {error}", file=sys.stderr)
         return 2
@@ -38,11 +43,26 @@ def main() -> int:
         print("parley: no TURN server is set, so callers from elsewhere will hear nothing. Set PARLEY_TURN_URL,")
         print("parley: PARLEY_TURN_USERNAME and PARLEY_TURN_CREDENTIAL; see the README on Hugging Face Spaces.")
     print(f"parley: open http://{settings.host}:{listener.getsockname()[1]}", flush=True)
-    config = uvicorn.Config(
-        app, log_level=settings.log_level.lower(), access_log=False, timeout_graceful_shutdown=3, ws_max_size=1 << 20
+    errors: list[Exception] = []
+
+    def make() -> "FastAPI":
+        from app import create_app
+
+        return create_app(settings, services)
+
+    def failed(error: Exception) -> None:
+        errors.append(error)
+        server.should_exit = True
+
+    level = settings.log_level.lower()
+    front = Front(make, services, failed)
+    server = uvicorn.Server(
+        uvicorn.Config(front, log_level=level, access_log=False, timeout_graceful_shutdown=3, ws_max_size=1 << 20)
     )
-    uvicorn.Server(config).run([listener])
-    return 0
+    server.run([listener])
+    for error in errors:
+        print(f"parley: {error}", file=sys.stderr)
+    return 2 if errors else 0
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -11,7 +11,7 @@ from statistics import median
 import yaml
 
 from app.timers import Timer
-from app.wording import words_of
+from app.wording import names_in, words_of
 from services.base import Exchange, Intent, ServiceError, Speech, TextToSpeech, closing
 from services.followup import offered
 
@@ -43,6 +43,8 @@ PLAIN_LINES = {  # intents that one line answers
     "change_voice": "voice",
 }
 TAKES_OFFERS = frozenset({"yes", "acknowledgement"})
+LATELY = 4  # exchanges whose names are expected to be heard again
+NAMES = 6  # of them: the recogniser's prompt is short
 WAITS = 5  # that are remembered: what is expected of the next one
 LONG_WAIT = 2.5  # times `filler_after_ms`: an expected wait for which a short filler would not do
 EARLY = 0.6  # of `filler_after_ms`: when a filler for so long a wait begins
@@ -102,6 +104,11 @@ class Memory:
     def adjust(self, act: Act) -> None:
         self.speed = min(2.0, max(0.5, self.speed * act.speed))
         self.gain = min(3.0, max(0.2, self.gain * act.gain))
+
+    def names(self) -> list[str]:
+        """Names that were said lately, the latest first: they are likely to be said again."""
+        texts = (text for exchange in reversed(self.history[-LATELY:]) for text in (exchange.user, exchange.heard))
+        return list(dict.fromkeys(name for text in texts for name in names_in(text)))[:NAMES]
 
     def filler(self, after_ms: float) -> tuple[str, float]:
         """Which filler to say, and how long (ms) after the turn's end: the median of the last waits tells what to expect."""

@@ -256,7 +256,7 @@ class Hearing:
             burst = self._turns.burst_ms
             text = ""
             try:
-                text = (await self._services.stt.transcribe(self._tape.cut(burst - BURST_LEAD_MS), final=True)).text
+                text = await self._services.barge_in.words(self._tape.cut(burst - BURST_LEAD_MS))
             except ServiceError as error:
                 log.warning("a burst could not be identified: %s", error)
             if is_echo(text, self._listener.saying()):

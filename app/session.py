@@ -87,7 +87,8 @@ class Session:
         self.prefix = ""  # text of a turn that was reopened, where its audio is not kept
         self.spans: dict[tuple[int, int], Spans] = {}  # of the turn that may have ended, by turn and revision
         self.onset: Spans | None = None  # of an interruption under way
-        self.hearing = Hearing(services, settings, self.clock, self, services.retrieval.vocabulary, self.memory.turn)
+        self._vocabulary = services.retrieval.vocabulary
+        self.hearing = Hearing(services, settings, self.clock, self, self._expected, self.memory.turn)
         self.speaking: Speaking = Speaking(services, settings, self.clock, dialogue, self.memory, self.tell, self.happened)
         self._alarm = Alarm(self)
         self._silence = Silence(self, settings)
@@ -223,6 +224,10 @@ class Session:
 
     def drop(self) -> None:
         self.speaking.drop_draft()
+
+    def _expected(self) -> str:
+        """Words to listen for: names of this conversation, then those of the knowledge."""
+        return ", ".join(filter(None, [*self.memory.names(), self._vocabulary()]))
 
     def joined(self, text: str) -> str:
         return f"{self.prefix} {text}".strip()

@@ -65,6 +65,11 @@ def is_whole_question(text: str) -> bool:
     return len(words) >= _LEAST_QUESTION and text.rstrip().endswith("?") and not _ASKING.isdisjoint(words[:2])
 
 
+def names_in(text: str) -> list[str]:
+    """Words with a capital that no sentence begins with, "I" apart."""
+    return re.findall(r"(?<=[a-z,;] )(?!I\b)[A-Z][\w-]*\w", text)
+
+
 def is_echo(text: str, saying: str) -> bool:
     """At least three words, nearly all of which the agent is saying in the same order: its own voice came back."""
     words, own = words_of(text), words_of(saying)

@@ -177,6 +177,10 @@ class BurstJudge(Service, Protocol):
         """What the beginning of a sound over the agent is: `audio` is some 200 ms from before it and 200 ms or more of it."""
         ...
 
+    async def words(self, audio: Audio) -> str:
+        """What was said in a whole burst, "" where nothing was."""
+        ...
+
 
 class SpeechToText(Service, Protocol):
     async def transcribe(self, audio: Audio, *, final: bool, prompt: str = "") -> Transcript:

@@ -47,6 +47,10 @@ class WhisperJudge:
             raise ServiceError(self.name, "no audio")
         return await self._workers.run(Priority.TURN, self._glimpse, self._stt.model(), audio[: int(LONGEST_S * HEARING_RATE)])
 
+    async def words(self, audio: Audio) -> str:
+        """The transcript of a burst. Raises ServiceError as the recogniser does."""
+        return (await self._stt.transcribe(audio, final=True)).text
+
     def _glimpse(self, model: Whisper, audio: Audio) -> Glimpse:
         heard = encode(model, audio, WINDOW_S)
         speech = 1 / (1 + float(np.exp(-(impression(np.asarray(heard), len(audio)) @ self._weights + self._bias))))

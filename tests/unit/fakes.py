@@ -73,12 +73,16 @@ class FakeTurn(Fake):
 class FakeJudge(Fake):
     """Takes every sound for speech that begins with `text`."""
 
+    stt: "FakeStt"
     speech: float = 0.9
     text: str = "how does"
 
     async def glimpse(self, audio: Audio) -> Glimpse:
         await asyncio.sleep(0.08)
         return Glimpse(self.speech, self.text)
+
+    async def words(self, audio: Audio) -> str:
+        return (await self.stt.transcribe(audio, final=True)).text
 
 
 @dataclass
@@ -167,9 +171,8 @@ class FakeTts(Fake):
 
 
 def fake_services() -> Services:
-    return Services(
-        FakeEcho(), FakeVad(), FakeTurn(), FakeJudge(), FakeStt(), FakeIntent(), FakeRetrieval(), FakeLlm(), FakeTts()
-    )
+    stt = FakeStt()
+    return Services(FakeEcho(), FakeVad(), FakeTurn(), FakeJudge(stt), stt, FakeIntent(), FakeRetrieval(), FakeLlm(), FakeTts())
 
 
 @dataclass

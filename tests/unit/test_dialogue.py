@@ -128,3 +128,14 @@ def test_a_broken_file_of_lines_is_named(tmp_path: Path) -> None:
         broken.write_text(content)
         with pytest.raises(ValueError, match=r"lines\.yaml: cannot read the lines of language 'en'"):
             Phrasebook(broken)
+
+
+def test_names_of_the_conversation_are_expected_the_latest_first() -> None:
+    memory = Memory(
+        history=[
+            Exchange("Who is Marie Curie?", "She worked in Paris."),
+            Exchange("And I met Ada Lovelace.", "Ada is new to me, and Paris is not."),
+        ]
+    )
+    assert memory.names() == ["Ada", "Lovelace", "Paris", "Marie", "Curie"]
+    assert Memory().names() == []

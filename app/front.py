@@ -1,0 +1,73 @@
+"""The door, open before the house is furnished: Gradio takes seconds to import, so the port answers at once with a page that says
+so, the models warm meanwhile, and the app takes over when it is made."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from fastapi import FastAPI
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from services.base import Services
+
+NO_STORE = {"Cache-Control": "no-store"}
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Parley</title><style>body{font:1.1rem system-ui,sans-serif;display:grid;place-content:center;min-height:90vh;margin:1rem;
+text-align:center}@media(prefers-color-scheme:dark){body{background:#111;color:#eee}}</style>
+<h1>Parley</h1><p role="status">Starting: the page opens in a moment.</p>
+<script>setInterval(async()=>{
+try{if((await(await fetch("readyz")).json()).status!=="starting")location.reload()}catch{}},250)</script>
+<noscript><p>This page needs JavaScript.</p></noscript></html>"""
+
+
+class Front:
+    """An ASGI app that stands for the one that `make` makes in a thread. While it does, `services` are warmed. When it cannot be
+    made, `failed` is called with the error."""
+
+    def __init__(self, make: Callable[[], FastAPI], services: Services, failed: Callable[[Exception], None]) -> None:
+        self._make = make
+        self._services = services
+        self._failed = failed
+        self._app: FastAPI | None = None
+        self._house = contextlib.AsyncExitStack()  # what has to be closed with the app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif self._app is not None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1013, "reason": "starting"})
+        else:
+            await self._answer(scope["path"])(scope, receive, send)
+
+    def _answer(self, path: str) -> Response:
+        if path == "/":
+            return HTMLResponse(PAGE, headers=NO_STORE)
+        if path == "/healthz":
+            return JSONResponse({"status": "ok"}, headers=NO_STORE)
+        body = {"status": "starting"} if path == "/readyz" else {"code": "starting", "message": "the app is starting"}
+        return JSONResponse(body, 503, {**NO_STORE, "Retry-After": "1"})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        opening = asyncio.create_task(self._open())
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        opening.cancel()
+        await asyncio.gather(opening, return_exceptions=True)
+        await self._house.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _open(self) -> None:
+        # Whoever warms them again waits for this one or finds them warm, and tells what could not be warmed.
+        warming = [asyncio.ensure_future(service.warm()) for service in self._services.all().values()]
+        try:
+            app = await asyncio.to_thread(self._make)
+            await self._house.enter_async_context(app.router.lifespan_context(app))
+            self._app = app
+        except Exception as error:
+            self._failed(error)
+        finally:
+            await asyncio.gather(*warming, return_exceptions=True)
