@@ -132,8 +132,8 @@ class Settings(BaseSettings):
     partial_every_ms: int = Field(default=1400, description="interval of live captions while the user speaks")
 
     # Barge-in
-    hold_ms: int = Field(default=160, description="voice over the agent for so long makes it hold its breath")
-    barge_in_ms: int = Field(default=160, description="voice over the agent for so long may be taken for an interruption")
+    hold_ms: int = Field(default=128, description="voice over the agent for so long makes it hold its breath")
+    barge_in_ms: int = Field(default=128, description="voice over the agent for so long may be taken for an interruption")
     barge_in_thinking_ms: int = Field(default=200, description="the same while the agent thinks")
     backchannel_ms: int = Field(default=640, description="a longer acknowledgement is looked at word by word")
     duck_gain: float = Field(default=0.25, description="volume while it is unclear whether the user interrupts")

@@ -21,7 +21,7 @@ WINDOW_S = 2.0  # of the encoder: 40 ms of work
 LONGEST_S = 0.8  # of the audio: the weights know beginnings only
 FRAME = HEARING_RATE // 50  # samples to one frame of the encoder
 NOISE = 0.35  # probability of speech below which nobody asks for words
-TOKENS = 6  # of the first words: 12 ms each
+TOKENS = 4  # of the first words: 12 ms each
 
 
 class WhisperJudge:
