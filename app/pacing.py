@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.events import AudioEnd
+from app.playout import FRAME_MS, Frame
 from app.resample import Resampler
-from app.speaking import FRAME_MS, Frame
 from services.base import SPEAKING_RATE, Pcm
 
 FRAME_S = FRAME_MS / 1000

@@ -34,10 +34,11 @@ from app.events import (
 from app.hearing import Hearing
 from app.latency import Spans
 from app.machine import IllegalTransition, transition
+from app.playout import Frame
 from app.settings import Settings
 from app.signals import Agent
 from app.silence import Silence
-from app.speaking import Frame, Speaking
+from app.speaking import Speaking
 from app.timers import Alarm
 from services.base import Pcm, Services
 

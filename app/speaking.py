@@ -3,9 +3,6 @@ and the ledger of what was heard. A generation number marks everything; what car
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
-
-import numpy as np
 
 from app.answering import Request
 from app.clock import Clock
@@ -26,32 +23,13 @@ from app.events import (
 )
 from app.latency import Spans
 from app.playback import Ledger
+from app.playout import IDLE_FRAME, Frame, Playout
 from app.reply import Reply
 from app.settings import Settings
 from app.telemetry import PREPARED
-from services.base import SPEAKING_RATE, Pcm, Services
+from services.base import Services
 
-FRAME_MS = 20.0
-FRAME = int(SPEAKING_RATE * FRAME_MS / 1000)  # samples
-HOLD_FRAMES = 8  # 160 ms: a shorter silence is still heard as the same speech (merged at 200 ms by the published scorers)
 PATH_DELAY_MS = 120.0  # from a frame's sending to the ear, where the listener says nothing: network and jitter buffer
-FADE = np.linspace(1, 0, FRAME, dtype=np.float32)  # into a breath's pause, back out of it, and out of a filler
-SILENCE: Pcm = np.zeros(FRAME, np.int16)
-SILENCE.flags.writeable = False
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """20 ms of speech or silence: int16 mono, 960 samples at 48 kHz. Generation 0 is silence that belongs to no reply; `ms` is
-    the place of its first sample in the generation."""
-
-    samples: Pcm
-    generation: int
-    sequence: int
-    ms: float
-
-
-IDLE_FRAME = Frame(SILENCE, 0, 0, 0.0)
 
 
 class Speaking:
@@ -74,14 +52,9 @@ class Speaking:
         self._happened = happened
         self._draft: Reply | None = None
         self._released = False
-        self._over = False  # the reply has no more sounds
-        self._left: Pcm = SILENCE[:0]  # of the sound in hand, not yet sent
-        self._sequence = 0
+        self._playout: Playout | None = None  # of the reply
         self._timer: asyncio.TimerHandle | None = None
         self._ducked = False
-        self._held = 0  # frames that a breath's pause still takes, the one that fades out included
-        self._breathed = False  # the last frame belonged to such a pause
-        self._filler = False  # what is sent is one
         self.reply: Reply | None = None  # committed
         self.ledger: Ledger | None = None
 
@@ -107,7 +80,7 @@ class Speaking:
         self.withdraw()
         self.reply = draft or self._new(request, spans)
         self.ledger = Ledger(self.reply.generation)
-        self._sequence = 0
+        self._playout = Playout(self.reply, self.ledger)
         self.reply.commit()
 
     def _new(self, request: Request, spans: Spans) -> Reply:
@@ -141,11 +114,8 @@ class Speaking:
 
     def _quiet(self) -> None:
         self._released = False
-        self._over = False
-        self._left = SILENCE[:0]
+        self._playout = None
         self._ducked = False
-        self._filler = False
-        self._held = 0
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -172,10 +142,12 @@ class Speaking:
 
     def hold(self) -> None:
         """A breath's pause in the reply, until somebody decides: nothing of it is lost."""
-        self._held = HOLD_FRAMES
+        if self._playout is not None:
+            self._playout.hold()
 
     def unduck(self) -> None:
-        self._held = 0
+        if self._playout is not None:
+            self._playout.go_on()
         if self.reply is not None and self._ducked:
             self._ducked = False
             self._tell(Unduck(generation=self.reply.generation))
@@ -211,70 +183,19 @@ class Speaking:
 
     def frame(self) -> Frame:
         """The next 20 ms. While a released reply waits for more speech, its frames are silence of the same generation."""
-        if not self._released or self.reply is None or self.ledger is None or self.ledger.ended:
+        if not self._released or self.reply is None or self.ledger is None or self.ledger.ended or self._playout is None:
             return IDLE_FRAME
-        reply, ledger = self.reply, self.ledger
-        samples = np.zeros(FRAME, np.int16)
-        if 0 < self._held < HOLD_FRAMES and not self._over:
-            ledger.wait(FRAME_MS)
-        else:
-            filled = 0 if self._over else self._fill(samples, reply, ledger)
-            if not filled and self._over:
-                self._finish(reply, ledger)
-                return IDLE_FRAME
-            if self._held:
-                samples = (samples * FADE).astype(np.int16)
-            elif self._breathed:
-                samples = (samples * FADE[::-1]).astype(np.int16)
-        self._breathed, self._held = self._held > 0, max(0, self._held - 1)
-        if not self._sequence:
-            reply.spans.mark("first_audio_sent", self._clock.ms())
-            self._tell(PlaybackStart(generation=reply.generation))
-        frame = Frame(samples, reply.generation, self._sequence, ledger.sent_ms)
-        self._sequence += 1
-        ledger.send(FRAME_MS, self._clock.ms())
+        frame = self._playout.frame(self._clock.ms())
+        if frame is None:
+            self._finish(self.ledger)
+            return IDLE_FRAME
+        if not frame.sequence:
+            self.reply.spans.mark("first_audio_sent", self._clock.ms())
+            self._tell(PlaybackStart(generation=frame.generation))
         return frame
 
-    def _fill(self, samples: Pcm, reply: Reply, ledger: Ledger) -> int:
-        """Fills a frame from the sounds that are ready; returns how many samples."""
-        filled = 0
-        while True:
-            if self._filler and reply.answered:
-                self._left = self._fade(ledger, filled)
-            take = min(FRAME - filled, len(self._left))
-            samples[filled : filled + take] = self._left[:take]
-            self._left = self._left[take:]
-            filled += take
-            if len(self._left):
-                return filled
-            try:
-                sound = reply.sounds.get_nowait()
-            except asyncio.QueueEmpty:
-                return filled
-            if sound is None:
-                self._over = True
-                return filled
-            if sound.filler and reply.answered:
-                if sound.clause is not None:
-                    ledger.skip_clause()
-                continue
-            self._filler = sound.filler
-            start, length = ledger.sent_ms + filled * 1000 / SPEAKING_RATE, len(sound.samples) * 1000 / SPEAKING_RATE
-            if sound.clause is not None:
-                ledger.begin_clause(sound.clause, start, length, sound.words)
-            else:
-                ledger.extend_clause(start, length, sound.words)
-            self._left = sound.samples
-
-    def _fade(self, ledger: Ledger, filled: int) -> Pcm:
-        """The answer is there: the rest of a filler, faded out so that nothing clicks. Words beyond it are not said."""
-        self._filler = False
-        rest = self._left[: len(FADE)]
-        ledger.cut_clause(ledger.sent_ms + (filled + len(rest)) * 1000 / SPEAKING_RATE)
-        return (rest * FADE).astype(np.int16) if len(rest) == len(FADE) else rest  # so short a rest ends by itself
-
-    def _finish(self, reply: Reply, ledger: Ledger) -> None:
+    def _finish(self, ledger: Ledger) -> None:
         ledger.finish()
-        self._tell(AudioEnd(generation=reply.generation, ms=ledger.sent_ms))
+        self._tell(AudioEnd(generation=ledger.generation, ms=ledger.sent_ms))
         delay = (PATH_DELAY_MS + self._settings.done_ack_ms) / 1000
         self._timer = asyncio.get_running_loop().call_later(delay, self._estimate, PlaybackDone)

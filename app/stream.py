@@ -15,11 +15,11 @@ from fastrtc.webrtc_connection_mixin import WebRTCConnectionMixin
 from numpy.typing import NDArray
 
 from app.events import AudioChunk, AudioEnd, Error, Limits, Ping, PlaybackStart, Pong, Ready, ServerMessage, Start
+from app.playout import FRAME_MS, IDLE_FRAME
 from app.resample import Resampler
 from app.rtp import SenderClock, shorten_jitter_buffer
 from app.sessions import Seat, Sessions
 from app.settings import Settings
-from app.speaking import FRAME_MS, IDLE_FRAME
 from app.tickets import Full, Refused
 from app.view import Viewer
 from app.wire import Allowance, BadMessage, parse

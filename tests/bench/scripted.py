@@ -8,9 +8,9 @@ from typing import Any
 
 from app.events import Interrupt, PlaybackProgress, Text
 from app.journal import Journal
+from app.playout import FRAME_MS
 from app.records import SessionRecord, encode
 from app.session import Session
-from app.speaking import FRAME_MS
 from app.store import Store
 from tests.unit.fakes import Caller, FakeLlm, fake_services
 

@@ -11,9 +11,9 @@ from app.clock import LoopClock
 from app.dialogue import Dialogue, Memory, Phrasebook
 from app.events import PlaybackDone, PlaybackStopped, ServerMessage, StateChanged
 from app.latency import Spans
+from app.playout import FRAME_MS, Frame
 from app.session import Session
 from app.settings import Settings
-from app.speaking import FRAME_MS, Frame
 from services.base import (
     HEARING_RATE,
     SPEAKING_RATE,

@@ -7,7 +7,7 @@ import pytest
 
 from app.events import AudioEnd
 from app.pacing import Chunk, Pacer
-from app.speaking import FRAME, IDLE_FRAME, Frame
+from app.playout import FRAME, IDLE_FRAME, Frame
 
 TOLERANCE = 1e-6
 

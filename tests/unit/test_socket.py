@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from app.events import PlaybackStop
+from app.playout import FRAME, Frame
 from app.session import Session
-from app.speaking import FRAME, Frame
 from app.tickets import Ticket
 from tests.unit.connection import Client, scene
 from tests.unit.doubles import Desk, pcm
