@@ -25,9 +25,15 @@ uvicorn.run(mount(FastAPI(), "/voice"), host="127.0.0.1", port=int(sys.argv[-1])
 """
 # Starts the app again whenever it has ended.
 REVIVED = """
-import subprocess, sys
+import signal, subprocess, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 while True:
-    subprocess.call([sys.executable, "app.py", *sys.argv[1:]])
+    app = subprocess.Popen([sys.executable, "app.py", *sys.argv[1:]])
+    try:
+        app.wait()
+    finally:
+        app.terminate()
+        app.wait()
 """
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
