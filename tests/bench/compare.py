@@ -71,7 +71,8 @@ async def run(args: Namespace) -> dict[str, Any]:
         mine = Namespace(**{**vars(args), "transport": side.transport})
         async with serve(mine, side.command) as server:
             figures[side.name] = await measure(server.url, mine, side.name)
-        print(f"  {side.name} done", flush=True)
+        medians = "half within {response_latency_p50_ms:.0f} ms, 95 % within {response_latency_p95_ms:.0f} ms"
+        print(f"  {side.name}: {medians.format(**figures[side.name])}", flush=True)
     table(figures)
     judged = judge("Parley and its peers on the same recordings", ratios(figures), TARGETS)
     return {**judged, "sides": figures}
