@@ -128,6 +128,9 @@ class Reply:
                 await self._pump(split_clauses(ahead(self.answer.pieces(), PIECES_AHEAD)))
             except (ServiceError, TimeoutError) as error:
                 await self._apologise(error)
+            except Exception:  # a fault of ours must not leave the conversation waiting for ever
+                log.exception("generation %d failed", self.generation)
+                await self._apologise(ServiceError("reply", "an unexpected error"))
             self._say(AgentResponse(text="", final=True, turn=self.request.turn, generation=self.generation))
             await self.sounds.put(None)
             if not self.first_sound.is_set():

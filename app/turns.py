@@ -10,8 +10,7 @@ WINDOW_MS = 32.0
 RELEASE_RATIO = 0.7  # speech goes on down to this share of the onset threshold
 DUCK_RATIO = 0.6  # and over the agent it begins here: sentences are met 20-40 ms sooner, and all it costs is a duck
 LEVEL_SHARE = 0.05  # of a window in the user's usual level: about a second of speech counts
-SURE = 0.98  # end-of-turn probability above which a statement has ended
-LIKELY = 0.95  # ... and above which a statement has probably ended
+LIKELY = 0.96  # end-of-turn probability above which a statement has probably ended
 FALL = 0.1  # a weaker voice counts less: it may be somebody else's
 FAINT_DB = 8.0  # so much below the user's usual level somebody else is speaking, further away
 
@@ -181,14 +180,14 @@ class Turns:
         return [Ended(self.turn, self.revision, text)]
 
     def required_silence(self, text: str, complete: float, understood: bool = False) -> float:
-        """Silence (ms) that ends a turn. The model alone takes one thinking pause in four for an end where it says 0.9, and
-        one in ten at 0.97 (65 pauses of read and spoken sentences), so a short silence needs a text that is whole, too."""
+        """Silence (ms) that ends a turn. Of 65 thinking pauses in read and spoken sentences the model takes one in four for an
+        end at 0.9 and one in ten at 0.97, and so a short silence needs words that are whole: a question or an order."""
         settings = self._settings
         if is_wordless(text):
             return settings.likely_silence_ms  # it may be the beginning of a word
         if sounds_unfinished(text):
             return settings.max_pause_ms
-        if understood or complete >= SURE:
+        if understood:
             return settings.end_silence_ms
         return settings.likely_silence_ms if complete >= LIKELY else settings.unsure_silence_ms
 

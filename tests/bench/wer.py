@@ -13,7 +13,7 @@ import numpy as np
 import soxr
 
 from app.settings import Settings
-from app.turns import SURE
+from app.turns import LIKELY
 from services import embedded
 from services.base import SPEAKING_RATE, VAD_WINDOW, Services
 from tests.bench.clips import RATE, Audio, Clip, clips
@@ -161,7 +161,7 @@ async def endings(services: Services, turns: Sequence[Clip], settings: Settings)
     async def complete(clip: Clip, at_s: float) -> bool:
         until = round((at_s + settings.end_silence_ms / 1000) * RATE)
         audio = np.pad(clip.audio, (0, max(0, until - len(clip.audio))))[:until]
-        return bool(await timed(services.turn.complete(audio), costs) >= SURE)
+        return bool(await timed(services.turn.complete(audio), costs) >= LIKELY)
 
     pauses = [await complete(clip, start) for clip in turns for start, _ in clip.pauses]
     ends = [await complete(clip, clip.speech_end) for clip in turns]

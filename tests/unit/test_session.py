@@ -71,7 +71,7 @@ def test_an_unfinished_turn_waits_for_the_longer_limit() -> None:
             await caller.until("THINKING")
             return caller.clock.ms() - began
 
-    finished = run(scene("how does it work", 0.99))
+    finished = run(scene("how does it work for you?", 0.99))
     cut_off = run(scene("how does it work and", 0.99))
     unsure = run(scene("how does it work", 0.05))
     assert finished < 500 < unsure < cut_off
@@ -83,6 +83,7 @@ def test_an_interruption_stops_the_reply_in_every_state(state: str) -> None:
     async def scene() -> Caller:
         async with Caller() as caller:
             caller.services.llm.delay_s = 0.8 if state == "THINKING" else 0.02  # type: ignore[attr-defined]
+            caller.services.stt.text = "how does it work for you?"  # type: ignore[attr-defined]
             await caller.say(1.0)
             await caller.until(state)
             await asyncio.sleep(0.1 if state == "THINKING" else 2.0)
@@ -374,3 +375,19 @@ def test_a_resumed_conversation_goes_on_counting() -> None:
     caller = run(scene())
     assert [m.turn for m in caller.of("transcript") if m.final] == [8, 9]
     assert min(frame.generation for frame in caller.audible()) == 31
+
+
+def test_a_fault_of_our_own_is_apologised_for_and_the_conversation_goes_on() -> None:
+    async def scene() -> Caller:
+        async with Caller() as caller:
+            caller.services.llm.error = AttributeError("a bug")  # type: ignore[attr-defined]
+            caller.session.receive(Text(text="tell me"))
+            await caller.until("SPEAKING")
+            await caller.until("LISTENING")
+            caller.services.llm.error = None  # type: ignore[attr-defined]
+            caller.session.receive(Text(text="and again"))
+            await caller.until("SPEAKING")
+            return caller
+
+    caller = run(scene())
+    assert caller.of("error")[0].code == "reply_failed"
