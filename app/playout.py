@@ -1,18 +1,20 @@
 """The sounds of one reply, cut into frames for the listener and written down in its ledger."""
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 
 import numpy as np
 
 from app.playback import Ledger
-from app.reply import Reply
+from app.reply import Reply, Sound
 from services.base import SPEAKING_RATE, Pcm
 
 FRAME_MS = 20.0
 FRAME = int(SPEAKING_RATE * FRAME_MS / 1000)  # samples
 HOLD_FRAMES = 8  # 160 ms: a shorter silence is still heard as the same speech (merged at 200 ms by the published scorers)
 FADE = np.linspace(1, 0, FRAME, dtype=np.float32)  # into a breath's pause, back out of it, and out of a filler
+INAUDIBLE = 100  # of 32767: -50 dBFS
 SILENCE: Pcm = np.zeros(FRAME, np.int16)
 SILENCE.flags.writeable = False
 
@@ -37,6 +39,8 @@ class Playout:
         self._ledger = ledger
         self._over = False  # the reply has no more sounds
         self._left: Pcm = SILENCE[:0]  # of the sound in hand, not yet sent
+        self._tail = 0  # samples of silence at the end of that sound
+        self._next: list[Sound | None] = []  # fetched ahead, one at most
         self._sequence = 0
         self._held = 0  # frames that a breath's pause still takes, the one that fades out included
         self._breathed = False  # the last frame belonged to such a pause
@@ -75,16 +79,17 @@ class Playout:
         while True:
             if self._filler and self._reply.answered:
                 self._left = self._fade(filled)
+            if len(self._left) <= self._tail and self._fetched() and self._next[0] is None:
+                self._left = SILENCE[:0]  # the reply ends with its last sound, not with the breath after it
             take = min(FRAME - filled, len(self._left))
             samples[filled : filled + take] = self._left[:take]
             self._left = self._left[take:]
             filled += take
             if len(self._left):
                 return filled
-            try:
-                sound = self._reply.sounds.get_nowait()
-            except asyncio.QueueEmpty:
+            if not self._fetched():
                 return filled
+            sound = self._next.pop()
             if sound is None:
                 self._over = True
                 return filled
@@ -99,6 +104,14 @@ class Playout:
             else:
                 self._ledger.extend_clause(start, length, sound.words)
             self._left = sound.samples
+            self._tail = silence_after(sound.samples)
+
+    def _fetched(self) -> bool:
+        """What follows the sound in hand is known."""
+        with contextlib.suppress(asyncio.QueueEmpty):
+            if not self._next:
+                self._next.append(self._reply.sounds.get_nowait())
+        return bool(self._next)
 
     def _fade(self, filled: int) -> Pcm:
         """The answer is there: the rest of a filler, faded out so that nothing clicks. Words beyond it are not said."""
@@ -106,3 +119,9 @@ class Playout:
         rest = self._left[: len(FADE)]
         self._ledger.cut_clause(self._ledger.sent_ms + (filled + len(rest)) * 1000 / SPEAKING_RATE)
         return (rest * FADE).astype(np.int16) if len(rest) == len(FADE) else rest  # so short a rest ends by itself
+
+
+def silence_after(samples: Pcm) -> int:
+    """How many samples follow the last audible one, a frame apart."""
+    loud = np.flatnonzero(np.abs(samples) > INAUDIBLE)
+    return max(0, len(samples) - FRAME - (int(loud[-1]) if len(loud) else 0))

@@ -159,6 +159,7 @@ class FakeTts(Fake):
     delay_s: float = 0.02
     error: ServiceError | None = None
     spoken: list[str] = field(default_factory=list)
+    tail_ms: int = 0  # silence after each clause
 
     async def speak(self, clause: str, *, speed: float = 1.0) -> AsyncIterator[Speech]:
         await asyncio.sleep(self.delay_s)
@@ -167,6 +168,7 @@ class FakeTts(Fake):
         self.spoken.append(clause)
         words = clause.split()
         samples = np.full(int(len(words) * MS_PER_WORD * SPEAKING_RATE / 1000), 500, np.int16)
+        samples = np.pad(samples, (0, self.tail_ms * SPEAKING_RATE // 1000))
         yield Speech(samples, [(word, (i + 1) * MS_PER_WORD) for i, word in enumerate(words)])
 
 

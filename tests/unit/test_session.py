@@ -391,3 +391,18 @@ def test_a_fault_of_our_own_is_apologised_for_and_the_conversation_goes_on() -> 
 
     caller = run(scene())
     assert caller.of("error")[0].code == "reply_failed"
+
+
+def test_a_reply_ends_with_its_last_sound_and_pauses_between_clauses_stay() -> None:
+    async def scene(tail_ms: int) -> tuple[int, int]:
+        async with Caller() as caller:
+            caller.services.tts.tail_ms = tail_ms  # type: ignore[attr-defined]
+            caller.session.receive(Text(text="tell me"))
+            await caller.until("SPEAKING")
+            await caller.until("LISTENING")
+            frames = [frame.samples.any() for _, frame in caller.frames if frame.generation == 1]
+            return len(frames), len(frames) - 1 - max(index for index, loud in enumerate(frames) if loud)
+
+    (plain, _), (breathing, after) = run(scene(0)), run(scene(240))
+    assert after <= 1
+    assert breathing - plain == pytest.approx(2 * 240 / 20, abs=2)  # three clauses
