@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from app.alarm import Alarm
 from app.answering import Request
 from app.clock import Clock, LoopClock
 from app.dialogue import Dialogue, Memory
@@ -39,7 +40,6 @@ from app.settings import Settings
 from app.signals import Agent
 from app.silence import Silence
 from app.speaking import Speaking
-from app.timers import Alarm
 from services.base import Pcm, Services
 
 log = logging.getLogger(__name__)

@@ -2,9 +2,9 @@
 
 import asyncio
 
+from app.alarm import Host, talks
 from app.events import Disconnected, Happening, Prompted, SessionStarted, Text, TurnEnded
 from app.settings import Settings
-from app.timers import Host, talks
 
 STILL_THERE = "still_there"
 GOODBYE = "silence_goodbye"
