@@ -9,7 +9,9 @@ import pytest
 import soxr
 
 from app.settings import Settings
+from app.wording import is_backchannel
 from services import embedded
+from services.barge_in.local import WhisperJudge
 from services.base import (
     HEARING_RATE,
     SPEAKING_RATE,
@@ -37,7 +39,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     made = embedded(Settings().weights_dir, tmp_path_factory.mktemp("computed"))
 
     async def warm() -> None:
-        await asyncio.gather(made.vad.warm(), made.turn.warm(), made.stt.warm(), made.tts.warm())
+        await asyncio.gather(made.vad.warm(), made.turn.warm(), made.barge_in.warm(), made.tts.warm())
 
     asyncio.run(warm())
     yield made
@@ -283,3 +285,33 @@ async def test_services_that_are_not_warm_say_so() -> None:
     with pytest.raises(ServiceUnavailable, match="not loaded"):
         await anext(HibariTts(Settings().weights_dir, workers).speak("Hello."))
     await workers.close()
+
+
+# A glimpse of a sound over the agent
+
+
+def beginning(clip: Clip, start_s: float, length_s: float = 0.3) -> Audio:
+    """From 200 ms before `start_s` on."""
+    lead = np.pad(clip.audio, (HEARING_RATE, 0))
+    return lead[round((start_s + 0.8) * HEARING_RATE) : round((start_s + 1 + length_s) * HEARING_RATE)]
+
+
+@pytest.mark.parametrize("clip", [clip for clip in SPEECH if clip.kind != "utt"], ids=ids)
+async def test_the_beginning_of_a_sentence_is_speech_with_a_word(services: Services, clip: Clip) -> None:
+    glimpse = await services.barge_in.glimpse(beginning(clip, clip.speech_start))
+    assert glimpse.speech > 0.7
+    assert glimpse.text
+
+
+@pytest.mark.parametrize("clip", [clip for clip in CLIPS.values() if clip.kind in ("noise", "music", "backchannel")], ids=ids)
+async def test_noise_and_acknowledgements_are_no_interruption(services: Services, clip: Clip) -> None:
+    glimpse = await services.barge_in.glimpse(beginning(clip, clip.speech_start))
+    assert glimpse.speech < 0.5 or is_backchannel(glimpse.text)
+
+
+async def test_a_glimpse_of_nothing_is_refused(services: Services) -> None:
+    for audio in (np.zeros(0, np.float32), nan(), np.zeros((2, 8000), np.float32)):
+        with pytest.raises(ServiceError):
+            await services.barge_in.glimpse(audio)
+    with pytest.raises(ServiceUnavailable):
+        await WhisperJudge(WhisperStt(Settings().weights_dir, workers := Workers()), workers).glimpse(np.ones(8000, np.float32))
