@@ -22,9 +22,9 @@ FEW_WORDS = 5  # so many may be a misheard acknowledgement or cough
 
 
 class Overlap:
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, active: bool = True) -> None:
         self._settings = settings
-        self.active = False  # a burst over the agent is undecided
+        self.active = active  # a burst over the agent is undecided
         self.verdict: Literal["interruption"] | Kind | None = None
         self._voiced_ms = 0.0
         self._held = False
@@ -32,10 +32,6 @@ class Overlap:
         self._identified_ms = 0.0  # the same for the words
         self._speech = 1.0  # of the last glimpse
         self._faint = False
-
-    def begin(self) -> None:
-        self.__init__(self._settings)  # type: ignore[misc]
-        self.active = True
 
     def end(self) -> None:
         self.active = False

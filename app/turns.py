@@ -28,7 +28,7 @@ class Turns:
         self.burst_ms = 0.0  # where the current burst began
         self.last_voice_ms = 0.0  # end of the last voiced window
         self.open = False  # a user's turn is under way
-        self._overlap = Overlap(settings)
+        self._overlap = Overlap(settings, active=False)
         self._run = 0  # voiced windows in a row
         self._voiced_ms = 0.0  # in the current burst
         self._turn_voiced_ms = 0.0
@@ -103,7 +103,7 @@ class Turns:
         if agent == "silent":
             self._open_turn(self.burst_ms)
         else:
-            self._overlap.begin()
+            self._overlap = Overlap(self._settings)
         return [Onset(self.burst_ms)]
 
     def _is_faint(self) -> bool:
