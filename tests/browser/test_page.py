@@ -74,7 +74,7 @@ async def test_typed_text_is_answered_and_the_button_silences_the_answer(url: st
         await expect(page.locator("#parley-notice")).to_contain_text("Press Start")
         await start(page)
         await audible(page)  # the greeting
-        await type_in(page, "What is <img src=x onerror=alert(1)> a barge-in?")
+        await type_in(page, "What is <img src=x> a barge-in?")
         await expect(page.locator("#parley-transcript .user")).to_contain_text("<img src=x", timeout=WAIT_MS)
         await expect(page.locator("#parley-transcript .agent").last).to_contain_text("talking", timeout=WAIT_MS)
         await state(page, "SPEAKING")

@@ -164,6 +164,7 @@ def test_an_interruption_closes_the_answer_at_once() -> None:
 
     async def scene() -> None:
         async with Caller(made) as caller:
+            made.stt.text = "how does it work for you?"  # type: ignore[attr-defined]
             await caller.say(1.0)
             await caller.until("SPEAKING")
             await asyncio.sleep(1.5)
