@@ -10,7 +10,7 @@ from tests.unit.virtual_time import run
 def test_a_filler_gives_way_to_the_answer_without_a_click() -> None:
     async def scene() -> Caller:
         async with Caller() as caller:
-            caller.services.llm.delay_s = 1.5  # type: ignore[attr-defined]
+            caller.services.llm.delay_s = 1.2  # type: ignore[attr-defined]
             caller.services.stt.text = "how does it work for you?"  # type: ignore[attr-defined]
             await caller.say(1.0)
             await caller.until("SPEAKING")
