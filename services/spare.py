@@ -1,19 +1,22 @@
 """HTTP speech services with the embedded ones to stand in for them, in the middle of a call if it must be."""
 
 from collections.abc import AsyncIterator
+from typing import Generic, TypeVar
 
-from services.base import SPEAKING_RATE, Audio, ServiceError, Speech, SpeechToText, TextToSpeech, Transcript, closing
+from services.base import SPEAKING_RATE, Audio, Service, ServiceError, Speech, SpeechToText, TextToSpeech, Transcript, closing
 
 LETTER_MS = 54.0  # a letter or space takes so long at the plain pace (measured: hibari, 14 sentences of the built-in knowledge)
 
 
-class SparedStt:
-    """Captions (`final=False`) are made by `spare`, unless `captions` says that `first` may be asked so often."""
+Capability = TypeVar("Capability", bound=Service)
 
-    def __init__(self, first: SpeechToText, spare: SpeechToText, captions: bool) -> None:
+
+class _Spared(Generic[Capability]):
+    """Two services that start and end together."""
+
+    def __init__(self, first: Capability, spare: Capability) -> None:
         self._first = first
         self._spare = spare
-        self._captions = captions
 
     async def warm(self) -> None:
         await self._spare.warm()
@@ -22,6 +25,14 @@ class SparedStt:
     async def close(self) -> None:
         await self._first.close()
         await self._spare.close()
+
+
+class SparedStt(_Spared[SpeechToText]):
+    """Captions (`final=False`) are made by `spare`, unless `captions` says that `first` may be asked so often."""
+
+    def __init__(self, first: SpeechToText, spare: SpeechToText, captions: bool) -> None:
+        super().__init__(first, spare)
+        self._captions = captions
 
     async def transcribe(self, audio: Audio, *, final: bool, prompt: str = "") -> Transcript:
         if final or self._captions:
@@ -32,20 +43,8 @@ class SparedStt:
         return await self._spare.transcribe(audio, final=final, prompt=prompt)
 
 
-class SparedTts:
+class SparedTts(_Spared[TextToSpeech]):
     """Where `first` fails in mid-clause, `spare` goes on with the words that have not been spoken yet."""
-
-    def __init__(self, first: TextToSpeech, spare: TextToSpeech) -> None:
-        self._first = first
-        self._spare = spare
-
-    async def warm(self) -> None:
-        await self._spare.warm()
-        await self._first.warm()
-
-    async def close(self) -> None:
-        await self._first.close()
-        await self._spare.close()
 
     async def speak(self, clause: str, *, speed: float = 1.0) -> AsyncIterator[Speech]:
         spoken = 0  # samples
