@@ -75,17 +75,19 @@ class Overlap:
         return []
 
     def words(self, text: str, over: bool, thinking: bool) -> None:
-        """The answer to IDENTIFY; `over`: the burst has ended."""
+        """The answer to IDENTIFY; `over`: the burst has ended. An interruption is one at once; all else may yet become one."""
+        kind = self._kind(text, thinking)
+        if over or kind == "interruption":
+            self.verdict = kind
+
+    def _kind(self, text: str, thinking: bool) -> Literal["interruption"] | Kind:
         if is_wordless(text):
-            self.verdict = ("backchannel" if words_of(text) else "noise") if over else None
-        elif self._is_idle_talk(text) and not thinking:
-            self.verdict = "backchannel" if over else None
-        elif self._faint and not calls_the_agent(text):
-            self.verdict = "other_speech" if over else None
-        elif self._is_misheard(text) and not thinking:
-            self.verdict = "backchannel" if over else None
-        else:
-            self.verdict = "interruption"
+            return "backchannel" if words_of(text) else "noise"
+        if not thinking and self._is_idle_talk(text):
+            return "backchannel"
+        if self._faint and not calls_the_agent(text):
+            return "other_speech"
+        return "backchannel" if not thinking and self._is_misheard(text) else "interruption"
 
     def _is_idle_talk(self, text: str) -> bool:
         return is_wordless(text) or (is_backchannel(text) and self._voiced_ms < 2 * self._settings.backchannel_ms)
