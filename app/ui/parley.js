@@ -344,7 +344,9 @@
     },
     interrupt() {
       if (!isLive()) return;
-      if (playing) audio().muted = true; // at once; playback_stop follows
+      // At once: playback_stop follows, and the next reply's playback_start lets sound out again.
+      clearTimeout(unmuteTimer);
+      audio().muted = true;
       send({ type: "interrupt" });
     },
     say(text) {

@@ -80,7 +80,7 @@ async def test_typed_text_is_answered_and_the_button_silences_the_answer(url: st
         await state(page, "SPEAKING")
         await audible(page)
         await page.click("#parley-interrupt")
-        assert await page.evaluate("() => document.querySelector('#parley-device audio').muted")
+        await page.wait_for_function("() => document.querySelector('#parley-device audio').muted", timeout=WAIT_MS)
         await state(page, "LISTENING")
         assert await loudest_after_stops(page) < AUDIBLE
         assert await page.locator("#parley-transcript img").count() == 0
