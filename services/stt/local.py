@@ -11,6 +11,7 @@ import numpy as np
 
 from services.base import HEARING_RATE, Audio, ServiceError, Transcript
 from services.local import LocalService, require_sound
+from services.stt.english import english
 from services.stt.guards import TICK_S, loop_start, trusted_text
 from services.weights import fetch
 from services.workers import CORES, Priority
@@ -68,15 +69,16 @@ class WhisperStt(LocalService[Whisper]):
     def _load(self) -> Whisper:
         from ctranslate2.models import Whisper as Runtime
         from faster_whisper.feature_extractor import FeatureExtractor
-        from tokenizers import Tokenizer
 
-        paths = [fetch(f"whisper-base/{file}", self._folder) for file in FILES]
+        for file in FILES:
+            folder = fetch(f"whisper-base/{file}", self._folder).parent
+        files, tokenizer = english(folder)
         # Threads that wait for the next job would otherwise spin for 0.2 s.
         os.environ.setdefault("KMP_BLOCKTIME", "0")
         model = Whisper(
-            Runtime(str(paths[0].parent), device="cpu", compute_type="int8", intra_threads=CORES, inter_threads=1),
-            Runtime(str(paths[0].parent), device="cpu", compute_type="int8", intra_threads=1, inter_threads=CORES),
-            tokenizer := Tokenizer.from_file(str(paths[1])),
+            Runtime(str(folder), device="cpu", compute_type="int8", intra_threads=CORES, inter_threads=1, files=files),
+            Runtime(str(folder), device="cpu", compute_type="int8", intra_threads=1, inter_threads=CORES, files=files),
+            tokenizer,
             FeatureExtractor(),
             _control(tokenizer, "notimestamps") + 1,
             np.random.default_rng(0).normal(0, HISS, WINDOW_S * HEARING_RATE).astype(np.float32),
