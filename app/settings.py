@@ -125,7 +125,7 @@ class Settings(BaseSettings):
     preroll_ms: int = Field(default=400, description="audio kept from before the onset")
     pause_ms: int = Field(default=32, description="silence after which a reply is prepared")
     end_silence_ms: int = Field(default=192, description="least silence before a turn whose words are whole has ended")
-    likely_silence_ms: int = Field(default=700, description="the same for a turn that is probably complete")
+    likely_silence_ms: int = Field(default=1000, description="the same for a turn that is probably complete")
     unsure_silence_ms: int = Field(default=1360, description="the same for a turn that may go on")
     max_pause_ms: int = Field(default=1800, description="silence after which a turn ends though it sounds unfinished")
     max_turn_s: float = Field(default=30.0, description="a longer turn is ended by force")

@@ -68,9 +68,9 @@ def test_a_stale_revision_ends_nothing() -> None:
     ("text", "complete", "understood", "least"),
     [
         ("How many legs does a spider have?", 1.0, True, 192),
-        ("How many legs?", 0.9, False, 1360),
-        ("I want a coffee with milk.", 0.99, False, 700),
-        ("I want a coffee with milk.", 0.6, False, 1360),
+        ("How many legs?", 0.9, False, 1000),
+        ("I want a coffee with milk.", 0.6, False, 1000),
+        ("I want a coffee with milk.", 0.4, False, 1360),
         ("I want a coffee with", 0.99, False, 1800),
         ("Thank you.", 0.3, True, 192),
     ],
