@@ -273,10 +273,11 @@ class Hearing:
     async def _prepare(self, turn: int, revision: int) -> None:
         spans = Spans(zero=self._window_at - self._turns.silence_ms)
         spans.mark("pause_detected", self._window_at)
+        audio = self._turn_audio()
         text, complete, understood = "", 0.0, False
         try:
             with spans.working("stt", self._clock):
-                text = (await self._services.stt.transcribe(self._turn_audio(), final=True, prompt=self._vocabulary())).text
+                text = (await self._services.stt.transcribe(audio, final=True, prompt=self._vocabulary())).text
             spans.mark("stt_final", self._clock.ms())
         except asyncio.CancelledError:
             wasted(spans)
@@ -288,9 +289,8 @@ class Hearing:
             self._listener.caption(text, False, turn, revision)
             self._listener.prepare(turn, revision, text, spans)
             understood = is_whole_question(text) or await self._is_order(text)
-            # The model would only slow speech-to-text down, and is asked where the words leave it open. The silence since then
-            # tells it more: of finished statements it knows 68 % at 0.97 instead of 47 %, of pauses it takes no more for an end.
-            complete = 1.0 if understood else await self._completeness(self._turn_audio())
+            # The model would only slow speech-to-text down, and is asked where the words leave it open.
+            complete = 1.0 if understood else await self._completeness(audio)
         for signal in self._turns.prepared(revision, text, complete, understood):
             self._act(signal)
 

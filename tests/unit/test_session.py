@@ -49,7 +49,7 @@ def test_the_reply_is_prepared_before_the_turn_has_ended() -> None:
 
 def test_a_draft_is_dropped_when_the_user_goes_on() -> None:
     async def scene() -> Caller:
-        async with Caller(end_silence_ms=900) as caller:
+        async with Caller(likely_silence_ms=900) as caller:
             await caller.say(1.0, then=0.5)
             await caller.say(1.0)
             await caller.until("SPEAKING")

@@ -68,9 +68,9 @@ def test_a_stale_revision_ends_nothing() -> None:
     ("text", "complete", "understood", "least"),
     [
         ("How many legs does a spider have?", 1.0, True, 192),
-        ("How many legs?", 0.9, False, 1000),
-        ("I want a coffee with milk.", 0.6, False, 1000),
-        ("I want a coffee with milk.", 0.4, False, 1360),
+        ("How many legs?", 0.9, False, 1500),
+        ("I want a coffee with milk.", 0.98, False, 500),
+        ("I want a coffee with milk.", 0.9, False, 1500),
         ("I want a coffee with", 0.99, False, 1800),
         ("Thank you.", 0.3, True, 192),
     ],
@@ -96,7 +96,7 @@ def test_noise_without_words_opens_no_turn_for_the_agent() -> None:
         feed(turns, 320)
         hush(turns, 160)
         assert turns.prepared(1, text, 0.9) == []
-        assert hush(turns, 704) == [Dismissed("noise")]
+        assert hush(turns, 512) == [Dismissed("noise")]
         assert not turns.open
 
 
