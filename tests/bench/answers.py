@@ -1,4 +1,5 @@
-"""Grounded answers on text: a folder's passages are indexed, its questions looked up and answered, its utterances classified.
+"""Grounded answers on text: a folder's passages are indexed, its questions looked up and answered, its utterances classified; and,
+with the running app, how soon the answer to a text is heard.
 
 `--data` names a folder with text/rag_xquad (passages.jsonl, questions.jsonl, no_answer_setup.json) and text/intents_clinc.
 """
@@ -18,10 +19,14 @@ from services.intent.local import LocalIntent
 from services.llm.local import GroundedAnswerer
 from services.retrieval.local import LocalRetriever
 from services.workers import Workers
+from tests.bench.client import dial
 from tests.bench.intents import rows, score_intents
 from tests.bench.report import judge, percentile, share
+from tests.bench.server import serve
+from tests.bench.takes import SETTLE_S
 
 LATENCY_QUESTIONS = 200
+HEARD_QUESTIONS = 40
 TARGETS = {
     "hit_at_1": (">=", 0.80),
     "hit_at_3": (">=", 0.93),
@@ -30,6 +35,7 @@ TARGETS = {
     "intent_accuracy": (">=", 0.90),
     "out_of_scope_recall": (">=", 0.80),
     "intent_and_retrieval_p95_ms": ("<=", 15),
+    "text_to_audio_p95_ms": ("<=", 120),
 }
 
 
@@ -50,6 +56,7 @@ async def run(args: Namespace) -> dict[str, Any]:
         not [piece async for piece in GroundedAnswerer().answer(question(row, found))]
         for row, found in zip(questions, without, strict=True)
     ]
+    sounds = await first_sounds(args, passages, questions[: args.events or HEARD_QUESTIONS])
     unanswerable = [row["id"] in setup["questions"] for row in questions]
     figures = {
         "questions": len(questions),
@@ -58,6 +65,10 @@ async def run(args: Namespace) -> dict[str, Any]:
         "refusal_rate_unanswerable": share(no for no, hopeless in zip(refused, unanswerable, strict=True) if hopeless),
         "refusal_rate_answerable": share(no for no, hopeless in zip(refused, unanswerable, strict=True) if not hopeless),
         "intent_and_retrieval_p95_ms": percentile(await delays(embedder, workers, weights, questions), 95),
+        "answers_heard": len(sounds),
+        "text_to_audio_p50_ms": percentile([sent for sent, _ in sounds], 50),
+        "text_to_audio_p95_ms": percentile([sent for sent, _ in sounds], 95),
+        "text_to_ear_p95_ms": percentile([heard for _, heard in sounds], 95),
     }
     return judge("answers", figures | await score_intents(folder / "intents_clinc"), TARGETS)
 
@@ -67,13 +78,39 @@ async def look_up(
 ) -> list[list[Passage]]:
     """The three best passages for each question, from a knowledge folder with one file a passage."""
     with tempfile.TemporaryDirectory() as scratch:
-        knowledge = Path(scratch) / "knowledge"
-        knowledge.mkdir()
-        for passage in passages:
-            (knowledge / f"{passage['id']}.md").write_text(f"# {passage['title']}\n\n{passage['text']}\n", "utf-8")
+        knowledge = write(passages, Path(scratch))
         retriever = LocalRetriever(embedder, workers, Path(scratch), knowledge)
         await retriever.warm()
         return [await retriever.search(row["question"]) for row in questions]
+
+
+def write(passages: list[dict[str, str]], scratch: Path) -> Path:
+    """A knowledge folder in `scratch` with one file a passage."""
+    knowledge = scratch / "knowledge"
+    knowledge.mkdir()
+    for passage in passages:
+        (knowledge / f"{passage['id']}.md").write_text(f"# {passage['title']}\n\n{passage['text']}\n", "utf-8")
+    return knowledge
+
+
+async def first_sounds(
+    args: Namespace, passages: list[dict[str, str]], questions: list[dict[str, str]]
+) -> list[tuple[float, float]]:
+    """From each question, as text, to the first sound of its grounded answer, ms: as the server sends it, and as the client hears
+    it. Nothing is prepared ahead: after a spoken question the same work is done before the turn has ended."""
+    found = []
+    with tempfile.TemporaryDirectory() as scratch:
+        knowledge = write(passages, Path(scratch))
+        async with serve(args, knowledge=knowledge) as server, dial(server.url, args.transport) as call:
+            for row in questions:
+                await call.quiet(SETTLE_S)
+                asked = await call.say(row["question"])
+                heard = await call.audible(asked)
+                await call.interrupt()
+                latency = await call.event("latency", asked)
+                if heard is not None and latency is not None and call.events("sources", asked):
+                    found.append((latency["spans"]["first_audio_sent"], (heard - asked) * 1000))
+    return found
 
 
 def question(row: dict[str, str], passages: list[Passage]) -> Question:
