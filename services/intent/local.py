@@ -1,5 +1,6 @@
 """Intent by logistic regression on sentence embeddings, trained at start from a readable file of examples."""
 
+import asyncio
 import hashlib
 import re
 from dataclasses import dataclass
@@ -65,10 +66,16 @@ class LocalIntent:
         self._examples = examples
         self._known: dict[str, str] = {}
         self._model: Model | None = None
+        self._warming = asyncio.Lock()
 
     async def warm(self) -> None:
-        """Reads the examples and trains (or loads) the model. Raises ServiceUnavailable when the file does not fit."""
-        await self._embedder.warm()
+        """Reads the examples and trains (or loads) the model, once. Raises ServiceUnavailable when the file does not fit."""
+        async with self._warming:
+            if self._model is None:
+                await self._embedder.warm()
+                await self._learn()
+
+    async def _learn(self) -> None:
         examples = read_examples(self._examples)
         self._known = {words(plain(text)): name for name, texts in examples.items() for text in texts}
         digest = hashlib.sha256(repr((sorted(self._known.items()), MODEL)).encode()).hexdigest()

@@ -48,19 +48,23 @@ class LocalRetriever:
         self._vocabulary = ""
         self._judge = Judge.load()
         self._reading = asyncio.Lock()
+        self._warming = asyncio.Lock()
         self._watching: asyncio.Task[None] | None = None
 
     async def warm(self) -> None:
-        """Reads and embeds the folder, and watches it from now on. Raises ServiceUnavailable that names the folder when it cannot
-        be used."""
-        await self._embedder.warm()
-        if self._watching is None and self._folder.is_dir():
-            self._watching = asyncio.create_task(self._watch())  # before it is read, so that no change is missed
-        try:
-            await self._read()
-        except ServiceError:
-            await self.close()
-            raise
+        """Reads and embeds the folder, once, and watches it from then on. Raises ServiceUnavailable that names the folder when it
+        cannot be used."""
+        async with self._warming:
+            if self._index is not None:
+                return
+            await self._embedder.warm()
+            if self._watching is None and self._folder.is_dir():
+                self._watching = asyncio.create_task(self._watch())  # before it is read, so that no change is missed
+            try:
+                await self._read()
+            except ServiceError:
+                await self.close()
+                raise
 
     async def close(self) -> None:
         if self._watching is not None:

@@ -190,6 +190,7 @@ async def test_a_broken_cache_is_made_again(thinking: Thinking, tmp_path: Path, 
     await retriever.warm()
     (file,) = (tmp_path / "cache").iterdir()
     file.write_bytes(b"broken")
+    await retriever.close()
     with caplog.at_level(logging.WARNING):
         await retriever.warm()
     assert file.name in caplog.text
