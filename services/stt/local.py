@@ -5,6 +5,8 @@ five times faster for about a point of word error rate. Timestamps stay on: with
 """
 
 import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -75,14 +77,18 @@ class WhisperStt(LocalService[Whisper]):
         files, tokenizer = english(folder)
         # Threads that wait for the next job would otherwise spin for 0.2 s.
         os.environ.setdefault("KMP_BLOCKTIME", "0")
-        model = Whisper(
-            Runtime(str(folder), device="cpu", compute_type="int8", intra_threads=CORES, inter_threads=1, files=files),
-            Runtime(str(folder), device="cpu", compute_type="int8", intra_threads=1, inter_threads=CORES, files=files),
-            tokenizer,
-            FeatureExtractor(),
-            _control(tokenizer, "notimestamps") + 1,
-            np.random.default_rng(0).normal(0, HISS, WINDOW_S * HEARING_RATE).astype(np.float32),
-        )
+        with tempfile.TemporaryDirectory(prefix="parley-whisper-") as cut:  # given in memory, the files would be kept there
+            for name, content in files.items():
+                (Path(cut) / name).write_bytes(content)
+            del files
+            model = Whisper(
+                Runtime(cut, device="cpu", compute_type="int8", intra_threads=CORES, inter_threads=1),
+                Runtime(cut, device="cpu", compute_type="int8", intra_threads=1, inter_threads=CORES),
+                tokenizer,
+                FeatureExtractor(),
+                _control(tokenizer, "notimestamps") + 1,
+                np.random.default_rng(0).normal(0, HISS, WINDOW_S * HEARING_RATE).astype(np.float32),
+            )
         _decode(model, np.zeros(HEARING_RATE, np.float32), "", LEAST_WINDOW_S)
         return model
 
