@@ -19,23 +19,26 @@ KEPT = Path(__file__).with_name("english.npy")  # one bit a token: it stays
 FIRST_MERGE = "Ġ t"  # missing in the published tokenizer.json: without it " the" is not the token the model was trained on
 
 
-def english(folder: Path) -> tuple[dict[str, bytes], "Tokenizer"]:
-    """The CTranslate2 model in `folder`, as files by name, and its tokenizer, with the tokens of English alone. They keep their
-    order: timestamps are the last."""
+def english(folder: Path, into: Path) -> "Tokenizer":
+    """Writes the CTranslate2 model in `folder` to `into`, with the tokens of English alone, and gives its tokenizer. The tokens
+    keep their order: timestamps are the last."""
     from tokenizers import Tokenizer
 
-    known = (folder / "vocabulary.txt").read_text(encoding="utf-8").split("\n")[:-1]
+    known = tokens_of(folder)
     rows = np.flatnonzero(np.unpackbits(np.load(KEPT), count=len(known)))
     new = {int(old): at for at, old in enumerate(rows)}
     config = json.loads((folder / "config.json").read_bytes())
     for key in ("suppress_ids", "suppress_ids_begin", "lang_ids"):
         config[key] = [new[old] for old in config[key] if old in new]
-    files = {
-        "config.json": json.dumps(config).encode(),
-        "vocabulary.txt": "".join(f"{known[old]}\n" for old in rows).encode(),
-        "model.bin": _cut((folder / "model.bin").read_bytes(), len(known), rows),
-    }
-    return files, Tokenizer.from_str(json.dumps(_respelled(spelling_of(folder), new)))
+    (into / "config.json").write_text(json.dumps(config))
+    (into / "vocabulary.txt").write_text("".join(f"{known[old]}\n" for old in rows), "utf-8")
+    (into / "model.bin").write_bytes(_cut((folder / "model.bin").read_bytes(), len(known), rows))
+    return Tokenizer.from_str(json.dumps(_respelled(spelling_of(folder), new)))
+
+
+def tokens_of(folder: Path) -> list[str]:
+    """All that the model in `folder` can write, a token's number being its place."""
+    return (folder / "vocabulary.txt").read_text("utf-8").split("\n")[:-1]
 
 
 def spelling_of(folder: Path) -> dict[str, Any]:

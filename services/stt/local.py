@@ -15,7 +15,7 @@ from services.base import HEARING_RATE, Audio, ServiceError, Transcript
 from services.local import LocalService, require_sound
 from services.stt.english import english
 from services.stt.guards import TICK_S, loop_start, trusted_text
-from services.weights import fetch
+from services.weights import fetch_all
 from services.workers import CORES, Priority
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from faster_whisper.feature_extractor import FeatureExtractor
     from tokenizers import Tokenizer
 
-FILES = ("config.json", "tokenizer.json", "vocabulary.txt", "model.bin")
+FILES = tuple(f"whisper-base/{file}" for file in ("config.json", "tokenizer.json", "vocabulary.txt", "model.bin"))
 WINDOW_S = 30  # of the encoder at full length
 LEAST_WINDOW_S = 8  # 5 takes 45 ms less for a short utterance and mishears a third more words
 LEAST_PARTIAL_S = 5  # a caption may be wrong for a moment
@@ -72,23 +72,22 @@ class WhisperStt(LocalService[Whisper]):
         from ctranslate2.models import Whisper as Runtime
         from faster_whisper.feature_extractor import FeatureExtractor
 
-        for file in FILES:
-            folder = fetch(f"whisper-base/{file}", self._folder).parent
-        files, tokenizer = english(folder)
+        whole = fetch_all(self._folder, FILES)["whisper-base/model.bin"].parent
         # Threads that wait for the next job would otherwise spin for 0.2 s.
         os.environ.setdefault("KMP_BLOCKTIME", "0")
-        with tempfile.TemporaryDirectory(prefix="parley-whisper-") as cut:  # given in memory, the files would be kept there
-            for name, content in files.items():
-                (Path(cut) / name).write_bytes(content)
-            del files
-            model = Whisper(
-                Runtime(cut, device="cpu", compute_type="int8", intra_threads=CORES, inter_threads=1),
-                Runtime(cut, device="cpu", compute_type="int8", intra_threads=1, inter_threads=CORES),
-                tokenizer,
-                FeatureExtractor(),
-                _control(tokenizer, "notimestamps") + 1,
-                np.random.default_rng(0).normal(0, HISS, WINDOW_S * HEARING_RATE).astype(np.float32),
-            )
+        # Not handed over in memory, for each runtime would keep the files there.
+        with tempfile.TemporaryDirectory(prefix="parley-whisper-") as cut:
+            tokenizer = english(whole, Path(cut))
+            encoder = Runtime(cut, device="cpu", compute_type="int8", intra_threads=CORES, inter_threads=1)
+            decoder = Runtime(cut, device="cpu", compute_type="int8", intra_threads=1, inter_threads=CORES)
+        model = Whisper(
+            encoder,
+            decoder,
+            tokenizer,
+            FeatureExtractor(),
+            _control(tokenizer, "notimestamps") + 1,
+            np.random.default_rng(0).normal(0, HISS, WINDOW_S * HEARING_RATE).astype(np.float32),
+        )
         _decode(model, np.zeros(HEARING_RATE, np.float32), "", LEAST_WINDOW_S)
         return model
 

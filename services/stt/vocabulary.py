@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from services.stt.english import KEPT, spelling_of
+from services.stt.english import KEPT, spelling_of, tokens_of
 
 COMMON = 3_000  # the first tokens are frequent, whatever they are
 LEAST_WORDS = 80  # that a part of words must be of use for
@@ -21,7 +21,7 @@ BYTES = 256  # the first tokens: with them anything can be spelled
 
 def main(weights: Path) -> None:
     folder = weights / "whisper-base"
-    known = (folder / "vocabulary.txt").read_text(encoding="utf-8").split("\n")[:-1]
+    known = tokens_of(folder)
     foreign = set(json.loads((folder / "config.json").read_bytes())["lang_ids"]) - {known.index("<|en|>")}
     english = _english(folder, _words(weights))
     control = known.index("<|endoftext|>")
