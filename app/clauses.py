@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from services.base import closing
 
-FIRST_CLAUSE_WORDS = 2  # the first clause may end at a comma once it has so many words
+FIRST_CLAUSE_WORDS = 3  # the first clause may end at a comma once it has so many words
 LONGEST_CLAUSE = 220  # characters; a longer run without a full stop is cut at a space
 
 _SENTENCE = re.compile(r"[.!?…]+[\"'”’)\]]*\s+")
