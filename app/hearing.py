@@ -17,7 +17,7 @@ from app.settings import Settings
 from app.signals import Agent, Ask, Confirmed, Dismissed, Ended, Held, Onset, Signal
 from app.telemetry import wasted
 from app.turns import Turns
-from app.wording import is_echo, is_whole_question, is_wordless
+from app.wording import common_beginning, is_echo, is_question, is_whole_question, is_wordless
 from services.base import HEARING_RATE, SPEAKING_RATE, VAD_WINDOW, Audio, Pcm, ServiceError, Services, ServiceUnavailable
 
 log = logging.getLogger(__name__)
@@ -80,6 +80,25 @@ class Tape:
         return self._samples[index].astype(np.float32) / 32768.0
 
 
+class Agreement:
+    """What two readings of a turn, one after the other, agree on: more speech seldom changes it (LocalAgreement-2, Liu, Spanakis
+    and Niehues 2020)."""
+
+    def __init__(self) -> None:
+        self._start_ms = 0.0  # where the audio that was read begins
+        self._last = ""
+        self._agreed = ""
+
+    def on(self, start_ms: float) -> str:
+        """The beginning of what is said from `start_ms` on, as far as it is known."""
+        return self._agreed if start_ms == self._start_ms else ""
+
+    def read(self, start_ms: float, text: str) -> None:
+        if text:
+            self._agreed = common_beginning(text, self._last) if start_ms == self._start_ms else ""
+            self._start_ms, self._last = start_ms, text
+
+
 class Hearing:
     def __init__(
         self,
@@ -107,6 +126,7 @@ class Hearing:
         self._windows: deque[tuple[Pcm, float]] = deque(maxlen=BACKLOG)
         self._arrived = asyncio.Event()
         self._window_at = 0.0  # clock ms at which the window in hand arrived
+        self._agreement = Agreement()
         self._jobs: dict[Ask, asyncio.Task[None]] = {}
         self._identify_again = False
         self.last_sound_at = clock.ms()  # clock ms when the user was last heard
@@ -228,17 +248,25 @@ class Hearing:
     def _turn_audio(self) -> Audio:
         return self._tape.cut(self._turns.start_ms - self._settings.preroll_ms)
 
+    async def _transcribe(self, audio: Audio, final: bool) -> str:
+        start = self._turns.start_ms
+        prompt = self._vocabulary() if final else ""
+        begun = self._agreement.on(start)
+        text = (await self._services.stt.transcribe(audio, final=final, prompt=prompt, begun=begun)).text
+        self._agreement.read(start, text)
+        return text
+
     async def _partial(self) -> None:
         turn, revision = self._turns.turn, self._turns.revision
         try:
-            heard = await self._services.stt.transcribe(self._turn_audio(), final=False)
+            text = await self._transcribe(self._turn_audio(), final=False)
         except ServiceUnavailable:
             return  # skipped under load: the next one comes soon
         except ServiceError as error:
             log.warning("no caption: %s", error)
             return
-        if heard.text:
-            self._listener.caption(heard.text, False, turn, revision)
+        if text:
+            self._listener.caption(text, False, turn, revision)
 
     async def _glimpse(self) -> None:
         burst = self._turns.burst_ms
@@ -277,7 +305,7 @@ class Hearing:
         text, complete, understood = "", 0.0, False
         try:
             with spans.working("stt", self._clock):
-                text = (await self._services.stt.transcribe(audio, final=True, prompt=self._vocabulary())).text
+                text = await self._transcribe(audio, final=True)
             spans.mark("stt_final", self._clock.ms())
         except asyncio.CancelledError:
             wasted(spans)
@@ -290,7 +318,7 @@ class Hearing:
             self._listener.prepare(turn, revision, text, spans)
             understood = is_whole_question(text) or await self._is_order(text)
             # The model would only slow speech-to-text down, and is asked where the words leave it open.
-            complete = 1.0 if understood else await self._completeness(audio)
+            complete = 1.0 if understood or is_question(text) else await self._completeness(audio)
         for signal in self._turns.prepared(revision, text, complete, understood):
             self._act(signal)
 

@@ -10,7 +10,7 @@ WINDOW_MS = 32.0
 RELEASE_RATIO = 0.7  # speech goes on down to this share of the onset threshold
 DUCK_RATIO = 0.6  # and over the agent it begins here: sentences are met 20-40 ms sooner, and all it costs is a duck
 LEVEL_SHARE = 0.05  # of a window in the user's usual level: about a second of speech counts
-LIKELY = 0.95  # end-of-turn probability above which a statement has probably ended
+LIKELY = 0.97  # end-of-turn probability above which a statement has probably ended
 FALL = 0.1  # a weaker voice counts less: it may be somebody else's
 FAINT_DB = 8.0  # so much below the user's usual level somebody else is speaking, further away
 
@@ -180,8 +180,8 @@ class Turns:
         return [Ended(self.turn, self.revision, text)]
 
     def required_silence(self, text: str, complete: float, understood: bool = False) -> float:
-        """Silence (ms) that ends a turn. Asked at the first silent window the model gives LIKELY to two in three finished
-        statements and to one in thirty thinking pauses; asked again after 0.35 s, to one pause in three."""
+        """Silence (ms) that ends a turn. Asked at the first silent window the model gives LIKELY to two in five finished
+        statements and to none of thirty thinking pauses; asked again after 0.35 s, to one pause in five."""
         settings = self._settings
         if is_wordless(text):
             return settings.likely_silence_ms  # it may be the beginning of a word

@@ -2,6 +2,7 @@
 
 import re
 from difflib import SequenceMatcher
+from itertools import takewhile
 
 BACKCHANNELS = frozenset(
     "yeah yea yep yup yes ya right okay ok sure mhm mm mmm hm hmm uh huh uhuh mmhmm ah aha oh wow nice cool good great true "
@@ -23,6 +24,7 @@ _OPEN_STATEMENTS = frozenset(
     "to of in on at for with from by about as than like into that who this between i well then also".split()
 )
 _ASKING = frozenset("what who whom whose which when where why how what's who's where's how's when's".split())
+_AUXILIARY = frozenset("is are was were do does did can could will would shall should may have has am".split())
 _LEAST_QUESTION = 5  # words; "How many wings?" may go on, "How many wings does a bird have?" hardly
 
 
@@ -65,9 +67,25 @@ def is_whole_question(text: str) -> bool:
     return len(words) >= _LEAST_QUESTION and text.rstrip().endswith("?") and not _ASKING.isdisjoint(words[:2])
 
 
+def is_question(text: str) -> bool:
+    """A question by its first words and its mark, and long enough to be answered, though something may follow ("Can I have a tea?
+    With milk?")."""
+    words = words_of(text)
+    return (
+        len(words) >= _LEAST_QUESTION - 1 and text.rstrip().endswith("?") and not (_ASKING | _AUXILIARY).isdisjoint(words[:2])
+    )
+
+
 def names_in(text: str) -> list[str]:
     """Words with a capital that no sentence begins with, "I" apart."""
     return re.findall(r"(?<=[a-z,;] )(?!I\b)[A-Z][\w-]*\w", text)
+
+
+def common_beginning(text: str, other: str) -> str:
+    """The words that `text` and `other` begin with, as they stand in `text`: one text of the same speech may have a mark or a
+    capital where the other has none."""
+    pairs = takewhile(lambda pair: words_of(pair[0]) == words_of(pair[1]), zip(text.split(), other.split(), strict=False))
+    return " ".join(word for word, _ in pairs)
 
 
 def is_echo(text: str, saying: str) -> bool:

@@ -183,9 +183,10 @@ class BurstJudge(Service, Protocol):
 
 
 class SpeechToText(Service, Protocol):
-    async def transcribe(self, audio: Audio, *, final: bool, prompt: str = "") -> Transcript:
+    async def transcribe(self, audio: Audio, *, final: bool, prompt: str = "", begun: str = "") -> Transcript:
         """Text of `audio`. `final=False` is a partial: it yields to finals and may be skipped under load, raising
-        ServiceUnavailable. `prompt` names words to expect."""
+        ServiceUnavailable. `prompt` names words to expect, `begun` is what the audio is known to begin with: the service may
+        spare itself the work of hearing that again."""
         ...
 
 

@@ -34,13 +34,13 @@ class SparedStt(_Spared[SpeechToText]):
         super().__init__(first, spare)
         self._captions = captions
 
-    async def transcribe(self, audio: Audio, *, final: bool, prompt: str = "") -> Transcript:
+    async def transcribe(self, audio: Audio, *, final: bool, prompt: str = "", begun: str = "") -> Transcript:
         if final or self._captions:
             try:
-                return await self._first.transcribe(audio, final=final, prompt=prompt)
+                return await self._first.transcribe(audio, final=final, prompt=prompt, begun=begun)
             except ServiceError:
                 pass  # `first` has told its health why
-        return await self._spare.transcribe(audio, final=final, prompt=prompt)
+        return await self._spare.transcribe(audio, final=final, prompt=prompt, begun=begun)
 
 
 class SparedTts(_Spared[TextToSpeech]):

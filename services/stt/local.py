@@ -13,7 +13,7 @@ import numpy as np
 
 from services.base import HEARING_RATE, Audio, ServiceError, Transcript
 from services.local import LocalService, require_sound
-from services.stt.english import english
+from services.stt.english import BEGIN, CLOSINGS, english
 from services.stt.guards import TICK_S, loop_start, trusted_text
 from services.weights import fetch_all
 from services.workers import CORES, Priority
@@ -43,13 +43,14 @@ class Whisper(NamedTuple):
     tokenizer: "Tokenizer"
     features: "FeatureExtractor"
     first_timestamp: int  # token id of 0.00 s; the others follow
+    closings: dict[int, int]  # token id of each of CLOSINGS, and the one it has as the end of a known beginning
     hiss: Audio  # WINDOW_S of white noise at the level HISS
 
 
 class WhisperStt(LocalService[Whisper]):
     name = "stt"
 
-    async def transcribe(self, audio: Audio, *, final: bool, prompt: str = "") -> Transcript:
+    async def transcribe(self, audio: Audio, *, final: bool, prompt: str = "", begun: str = "") -> Transcript:
         """English text of `audio` (HEARING_RATE). Silence and noise give an empty text.
 
         Raises ServiceError for NaN, many-channelled or too long (LONGEST_S) audio, ServiceUnavailable for a partial while other
@@ -62,7 +63,7 @@ class WhisperStt(LocalService[Whisper]):
             return Transcript("", 1.0)
         priority = Priority.FINAL if final else Priority.PARTIAL
         least = LEAST_WINDOW_S if final else LEAST_PARTIAL_S
-        return await self._run(priority, _transcribe, self._loaded(), audio, prompt, least)
+        return await self._run(priority, _transcribe, self._loaded(), audio, prompt, least, begun)
 
     def model(self) -> Whisper:
         """What others may listen with. Raises ServiceUnavailable before `warm`."""
@@ -86,14 +87,16 @@ class WhisperStt(LocalService[Whisper]):
             tokenizer,
             FeatureExtractor(),
             _control(tokenizer, "notimestamps") + 1,
+            {_id(tokenizer, token): at for at, token in enumerate(CLOSINGS)},
             np.random.default_rng(0).normal(0, HISS, WINDOW_S * HEARING_RATE).astype(np.float32),
         )
         _decode(model, np.zeros(HEARING_RATE, np.float32), "", LEAST_WINDOW_S)
         return model
 
 
-def _transcribe(model: Whisper, audio: Audio, prompt: str, least_s: float) -> Transcript:
-    parts = [_decode(model, part, prompt, least_s) for part in split_at_quiet(audio)]
+def _transcribe(model: Whisper, audio: Audio, prompt: str, least_s: float, begun: str) -> Transcript:
+    cut = split_at_quiet(audio)
+    parts = [_decode(model, part, prompt, least_s, begun if len(cut) == 1 else "") for part in cut]
     return Transcript(" ".join(part.text for part in parts if part.text), max(part.no_speech for part in parts))
 
 
@@ -126,22 +129,34 @@ def first_words(model: Whisper, heard: "StorageView", most: int) -> str:
     return str(model.tokenizer.decode([token for token in ids if token < model.first_timestamp])).strip()
 
 
-def _decode(model: Whisper, audio: Audio, prompt: str, least_s: float) -> Transcript:
+def _decode(model: Whisper, audio: Audio, prompt: str, least_s: float, begun: str = "") -> Transcript:
     seconds = len(audio) / HEARING_RATE
     heard = encode(model, audio, min(max(seconds + TAIL_S, least_s), WINDOW_S))
-    transcript = _read(model, heard, prompt, seconds)
+    transcript = _read(model, heard, _prompt(model, prompt), _known(model, begun), seconds)
     # Words to expect make Whisper doubt what has nothing to do with them, so far that clear speech is taken for noise.
-    return transcript if transcript.text or not prompt.strip() else _read(model, heard, "", seconds)
+    doubtful = not transcript.text and (prompt.strip() or begun)
+    return _read(model, heard, _prompt(model, ""), [], seconds) if doubtful else transcript
 
 
-def _read(model: Whisper, heard: "StorageView", prompt: str, seconds: float) -> Transcript:
-    start = _prompt(model, prompt)
+def _known(model: Whisper, begun: str) -> list[int]:
+    """The tokens of `begun` up to the last of CLOSINGS. On 64 clips, with what two captions 1 s apart agree on, decoding takes 8
+    steps in place of 17 and the word error rate stays (4.9 %, 5.0 without); with a caption but for its last two words 5.8 %."""
+    tokens: list[int] = model.tokenizer.encode(f" {begun.strip()}", add_special_tokens=False).ids
+    while tokens and tokens[-1] not in model.closings:
+        tokens.pop()
+    return tokens
+
+
+def _read(model: Whisper, heard: "StorageView", prompt: list[int], known: list[int], seconds: float) -> Transcript:
+    start = [*prompt, model.first_timestamp + BEGIN, *known[:-1], model.closings[known[-1]]] if known else prompt
     # A looping decoder goes on until it is stopped, so the first limit is tight: 8 tokens and 5 a second hold all but the fastest
     # speech (270 clips needed at most 4.2 a second). Only what is then cut off and does not loop is decoded again.
     for most in (int(8 + 5 * seconds), int(16 + 10 * seconds)):
         result = _generate(model, heard, start, most)
         ids = result.sequences_ids[0]
         unfinished = len(ids) >= most
+        if known:  # the last of them comes back with what is new
+            ids = [model.first_timestamp, *known, *ids[1:]]
         if not unfinished or loop_start([token for token in ids if token < model.first_timestamp], True) is not None:
             break
     no_speech, sure = result.no_speech_prob, result.scores[0]
@@ -175,7 +190,11 @@ def _prompt(model: Whisper, words: str) -> list[int]:
 
 
 def _control(tokenizer: "Tokenizer", name: str) -> int:
-    token = tokenizer.token_to_id(f"<|{name}|>")
-    if token is None:
-        raise ServiceError("stt", f"the tokenizer has no {name} token")
-    return token
+    return _id(tokenizer, f"<|{name}|>")
+
+
+def _id(tokenizer: "Tokenizer", token: str) -> int:
+    found = tokenizer.token_to_id(token)
+    if found is None:
+        raise ServiceError("stt", f"the tokenizer has no token {token}")
+    return found

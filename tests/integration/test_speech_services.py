@@ -199,6 +199,19 @@ async def test_expected_words_are_spelled_and_hardly_disturb_the_rest(services: 
         assert (await services.stt.transcribe(clip.audio, final=True, prompt=expected)).text == ""
 
 
+async def test_what_a_text_is_known_to_begin_with_is_not_heard_again(services: Services) -> None:
+    for share in (0.0, 0.2, 0.6, 0.9):
+        texts = []
+        for clip in SPEECH:
+            words = (await services.stt.transcribe(clip.audio, final=True)).text.split()
+            begun = " ".join(words[: round(len(words) * share)])
+            texts.append((await services.stt.transcribe(clip.audio, final=True, prompt="Parley", begun=begun)).text)
+        assert jiwer.wer([plain(clip.text) for clip in SPEECH], [plain(text) for text in texts]) <= 0.07, (share, texts)
+    wrong = (await services.stt.transcribe(SPEECH[0].audio, final=True, begun="The banana")).text
+    assert wrong.startswith("The "), "the beginning was heard again"
+    assert "banana" not in wrong
+
+
 async def test_a_partial_is_skipped_while_a_final_is_made() -> None:
     workers = Workers()
     stt = WhisperStt(Settings().weights_dir, workers)

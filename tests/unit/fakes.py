@@ -62,7 +62,7 @@ class FakeVad(Fake):
 
 @dataclass
 class FakeTurn(Fake):
-    complete_: float = 0.95
+    complete_: float = 0.98
 
     async def complete(self, audio: Audio) -> float:
         await asyncio.sleep(0.06)
@@ -93,9 +93,11 @@ class FakeStt(Fake):
     delay_s: float = 0.15
     error: ServiceError | None = None
     heard_s: list[float] = field(default_factory=list)
+    begun: list[str] = field(default_factory=list)
 
-    async def transcribe(self, audio: Audio, *, final: bool, prompt: str = "") -> Transcript:
+    async def transcribe(self, audio: Audio, *, final: bool, prompt: str = "", begun: str = "") -> Transcript:
         self.heard_s.append(len(audio) / HEARING_RATE)
+        self.begun.append(begun)
         await asyncio.sleep(self.delay_s)
         if self.error is not None:
             raise self.error

@@ -1,9 +1,9 @@
-"""What speculation costs is counted: replies prepared and dropped, and the services' time that went with them."""
+"""What speculation costs is counted: replies prepared and dropped, the services' time that went with them. And what it spares."""
 
 import pytest
 from prometheus_client import REGISTRY
 
-from tests.unit.fakes import Caller
+from tests.unit.fakes import Caller, FakeStt
 from tests.unit.virtual_time import run
 
 NAMES = {
@@ -52,3 +52,16 @@ def test_a_transcription_cut_short_is_waste_too() -> None:
 def test_a_reply_that_is_heard_is_no_waste() -> None:
     cost = cost_of_a_turn(pause_s=0.0)
     assert cost == {"prepared": 1, "dropped": 0, "stt": 0, "tts": 0}
+
+
+def test_what_two_captions_agree_on_is_not_transcribed_again() -> None:
+    async def scene() -> list[str]:
+        async with Caller() as caller:
+            for _ in range(2):
+                await caller.say(2.5)
+                await caller.until("SPEAKING")
+                await caller.until("LISTENING")
+            assert isinstance(caller.services.stt, FakeStt)
+            return caller.services.stt.begun
+
+    assert run(scene()) == ["", "", "how does it work"] * 2, "captions after 1 and 2 s, then the end, for each turn"

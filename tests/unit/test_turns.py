@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from app.settings import Settings
 from app.signals import Agent, Ask, Confirmed, Dismissed, Ended, Held, Onset, Signal
 from app.turns import WINDOW_MS, Turns
-from app.wording import calls_the_agent, is_backchannel, is_whole_question, is_wordless, sounds_unfinished
+from app.wording import (
+    calls_the_agent,
+    common_beginning,
+    is_backchannel,
+    is_question,
+    is_whole_question,
+    is_wordless,
+    sounds_unfinished,
+)
 
 
 def policy(**settings: object) -> Turns:
@@ -69,7 +77,7 @@ def test_a_stale_revision_ends_nothing() -> None:
     [
         ("How many legs does a spider have?", 1.0, True, 192),
         ("How many legs?", 0.9, False, 1500),
-        ("I want a coffee with milk.", 0.98, False, 500),
+        ("I want a coffee with milk.", 0.98, False, 384),
         ("I want a coffee with milk.", 0.9, False, 1500),
         ("I want a coffee with", 0.99, False, 1800),
         ("Thank you.", 0.3, True, 192),
@@ -293,6 +301,15 @@ def test_a_whole_question_has_its_verb() -> None:
     assert is_whole_question("And what is the capital of India?")
     assert not is_whole_question("How many wings?")
     assert not is_whole_question("Can I have a dark roast coffee?")
+    assert is_question("Can I have a dark roast coffee?")
+    assert is_question("What's the weather like?")
+    assert not is_question("Why?")
+    assert not is_question("You like coffee?")
+
+
+def test_two_readings_agree_on_words_whatever_their_marks() -> None:
+    assert common_beginning("How old is the bridge?", "how old, is the Brookland") == "How old is the"
+    assert common_beginning("Who", "How all") == ""
 
 
 @given(st.lists(st.tuples(st.integers(1, 40), st.booleans(), st.sampled_from(["silent", "thinking", "speaking"])), max_size=20))
