@@ -1,5 +1,6 @@
 """Parley's way in: `python app.py` reads the settings, makes sure the models are there, and serves page and API on one port."""
 
+import gc
 import logging
 import os
 import socket
@@ -43,6 +44,7 @@ def main() -> int:
         print("parley: no TURN server is set, so callers from elsewhere will hear nothing. Set PARLEY_TURN_URL,")
         print("parley: PARLEY_TURN_USERNAME and PARLEY_TURN_CREDENTIAL; see the README on Hugging Face Spaces.")
     print(f"parley: open http://{settings.host}:{listener.getsockname()[1]}", flush=True)
+    gc.disable()  # of what a start makes nearly all stays: collecting took it a second. `Front` ends this.
     errors: list[Exception] = []
 
     def make() -> "FastAPI":

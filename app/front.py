@@ -3,6 +3,7 @@ so, the models warm meanwhile, and the app takes over when it is made."""
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import Callable
 
 from fastapi import FastAPI
@@ -71,3 +72,4 @@ class Front:
             self._failed(error)
         finally:
             await asyncio.gather(*warming, return_exceptions=True)
+            gc.enable()

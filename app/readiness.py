@@ -1,6 +1,7 @@
 """Whether the models are warm: what `/readyz` says, and what a new conversation waits for."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -26,6 +27,8 @@ class Readiness:
         """Warms all services at once, then does `after`, which needs them. What fails is logged and named in `failed`."""
         await asyncio.gather(*(self._warm(name, service.warm) for name, service in self._services.all().items()))
         await self._warm("lines", after)
+        # What is there now stays. A full collection went through all of it, 0.14 s in which nothing else in the process ran.
+        gc.freeze()
         self._finished.set()
 
     async def _warm(self, name: str, work: Callable[[], Awaitable[None]]) -> None:

@@ -1,4 +1,4 @@
-"""Sentence embeddings (MiniLM-L6, int8 ONNX): one instance, shared by intent and retrieval."""
+"""Sentence embeddings (MiniLM-L6 in 8 bits): one instance, shared by intent and retrieval."""
 
 import asyncio
 import math
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from services.local import LocalService, onnx_session
 from services.weights import fetch
+from services.whole_numbers import in_whole_numbers
 from services.workers import Priority, Workers
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 MODEL = "minilm/model.onnx"
+VECTORS = "all-MiniLM-L6-v2 in whole numbers"  # what is kept of other vectors is of no use
 DIMENSIONS = 384
 THE, VOCABULARY = 1996, 30_522  # the id of the commonest word, and how many there are (bert-base-uncased)
 MAX_TOKENS = 256  # what the model is made for (sentence-transformers/all-MiniLM-L6-v2, model card); the rest is not read
@@ -43,15 +45,16 @@ class Reading(NamedTuple):
     def words(self) -> tuple[list[tuple[str, float]], Vectors]:
         """The words of the text, those that the model read, each with how rare it is in English (0..1), and the mean state of
         each, of length 1."""
-        found, rows = [], []
+        found, places = [], []
         for match in WORD.finditer(self.text):
             tokens = [at for at, (start, end) in enumerate(self.spans) if match.start() <= start < end <= match.end()]
             if tokens:
                 found.append((match.group(), _rarity([self.ids[at] for at in tokens])))
-                rows.append(self.states[tokens].mean(axis=0))
-        if not rows:
-            return [], np.zeros((0, DIMENSIONS), np.float32)
-        vectors = np.stack(rows)
+                places.append(tokens)
+        shares = np.zeros((len(found), len(self.states)), np.float32)
+        for row, tokens in zip(shares, places, strict=True):
+            row[tokens] = 1 / len(tokens)
+        vectors = shares @ self.states
         return found, np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
 
@@ -117,7 +120,7 @@ class Embedder(LocalService[_MiniLm]):
     def _load(self) -> _MiniLm:
         from tokenizers import Tokenizer
 
-        session = onnx_session(fetch(MODEL, self._folder))
+        session = onnx_session(in_whole_numbers(fetch(MODEL, self._folder)))
         tokenizer = Tokenizer.from_file(str(fetch("minilm/tokenizer.json", self._folder)))
         tokenizer.no_padding()
         tokenizer.enable_truncation(MAX_TOKENS)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from services.base import Intent, ServiceUnavailable
 from services.cache import load, save
-from services.embedding import MODEL, Embedder, Vectors, plain
+from services.embedding import VECTORS, Embedder, Vectors, plain
 from services.workers import Priority, Workers
 
 OUT_OF_SCOPE = "out_of_scope"
@@ -78,7 +78,7 @@ class LocalIntent:
     async def _learn(self) -> None:
         examples = read_examples(self._examples)
         self._known = {words(plain(text)): name for name, texts in examples.items() for text in texts}
-        digest = hashlib.sha256(repr((sorted(self._known.items()), MODEL)).encode()).hexdigest()
+        digest = hashlib.sha256(repr((sorted(self._known.items()), VECTORS)).encode()).hexdigest()
         cached = self._cache_dir / f"intent-{digest[:16]}.npz"
         self._model = await self._workers.run(Priority.LOAD, _load, cached)
         if self._model is None:

@@ -13,7 +13,7 @@ from services.retrieval.documents import inside, sentences
 KNOWN = 0.35  # below it nothing fits
 KNOWN_UNLIKELY = 0.46  # the same where the classifier takes the utterance for something out of scope
 CLOSE = 0.03  # two passages nearer than this both fit
-HOLDS = 0.2  # belief below which a passage is no answer: to refuse a good one is the worse mistake
+HOLDS = 0.25  # belief below which a passage is no answer: to refuse a good one is the worse mistake
 WORDS = 60  # of an answer: about 20 s of speech
 SENTENCES = 4
 FIRST_BONUS = 0.15

@@ -115,11 +115,10 @@ def narrow(vectors: Vectors, projection: Vectors) -> Narrow:
 def features(asked: Asked, section: Section, parts: Sequence[Narrow], similarity: Vectors, lead: float) -> list[float]:
     """How `section` answers. `parts` are the words of its sentences and questions, `similarity` their cosines to what is asked;
     `lead` is by how much its score is above that of the last passage found."""
-    nearest = np.stack([_nearest(asked.vectors, part) for part in parts])
+    nearest = _nearest(asked.vectors, parts)
     best = int((nearest @ asked.weights).argmax())
     sentence = [*section.sentences, *section.asked][best]
-    words = set(WORD.findall(" ".join([section.context, section.text, *section.asked]).lower()))
-    stems = {stem(word) for word in words}
+    words, stems = _vocabulary(section)
     missing = np.array([one not in stems for one in asked.stems], np.float32)
     met = nearest.max(axis=0)
     unmet = missing * (1 - met)
@@ -148,11 +147,21 @@ def features(asked: Asked, section: Section, parts: Sequence[Narrow], similarity
     ]
 
 
-def _nearest(question: Vectors, part: Narrow) -> Vectors:
-    """For each word of the question its cosine to the nearest of `part`."""
-    if not len(part):
-        return np.zeros(len(question), np.float32)
-    return np.asarray((question @ _unit(part).T).max(axis=1), np.float32)
+@lru_cache(maxsize=10_000)
+def _vocabulary(section: Section) -> tuple[frozenset[str], frozenset[str]]:
+    """The words of a section, and their stems."""
+    words = frozenset(WORD.findall(" ".join([section.context, section.text, *section.asked]).lower()))
+    return words, frozenset(map(stem, words))
+
+
+def _nearest(question: Vectors, parts: Sequence[Narrow]) -> Vectors:
+    """For each part, and each word of the question, the cosine to the nearest word: 0 in a part without words."""
+    found = np.zeros((len(parts), len(question)), np.float32)
+    full = [at for at, part in enumerate(parts) if len(part)]
+    if full:
+        cosines = _unit(np.concatenate(parts)) @ question.T
+        found[full] = np.maximum.reduceat(cosines, np.cumsum([0, *(len(parts[at]) for at in full[:-1])]), axis=0)
+    return found
 
 
 def _tells(question: str, sentence: str) -> bool:

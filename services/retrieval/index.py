@@ -23,6 +23,7 @@ COARSE = 96  # principal components that choose the candidates among many sectio
 CANDIDATES = 400  # sections that are looked at in full
 
 Halves = NDArray[np.float16]  # vectors as they are kept, shape (n, DIMENSIONS)
+Kept = NDArray[np.float16 | np.float32]  # halves, but for so few sections that speed is worth more than room
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,10 @@ class Index:
     `holders` maps a word stem to the sections that hold it."""
 
     sections: Sequence[Section]
-    whole: Halves
+    whole: Kept
     axes: Vectors
     coarse: Vectors
-    parts: Halves
+    parts: Kept
     starts: NDArray[np.int64]
     words: Narrow
     ends: NDArray[np.int64]
@@ -70,13 +71,14 @@ class Index:
             rough = self.coarse @ (vector @ self.axes) + shared
             rows = np.sort(np.argpartition(-rough, CANDIDATES)[:CANDIDATES])
         firsts, lasts = self.starts[rows], self.starts[rows + 1]
-        among = np.concatenate([np.arange(first, last) for first, last in zip(firsts, lasts, strict=True)])
-        parts = self.parts[among].astype(np.float32) @ vector
-        begins = np.cumsum(lasts - firsts) - (lasts - firsts)
-        similarity = (1 - PART_WEIGHT) * (self.whole[rows].astype(np.float32) @ vector)
+        sizes = lasts - firsts
+        begins = np.cumsum(sizes) - sizes
+        among = np.arange(sizes.sum()) + np.repeat(firsts - begins, sizes)
+        parts = self.parts[among].astype(np.float32, copy=False) @ vector
+        similarity = (1 - PART_WEIGHT) * (self.whole[rows].astype(np.float32, copy=False) @ vector)
         scores = similarity + PART_WEIGHT * np.maximum.reduceat(parts, begins) + shared[rows]
         best = np.argsort(-scores, kind="stable")[:limit]
-        return [Hit(int(rows[at]), float(scores[at]), parts[begins[at] :][: lasts[at] - firsts[at]]) for at in best]
+        return [Hit(int(rows[at]), float(scores[at]), parts[begins[at] :][: sizes[at]]) for at in best]
 
     def evidence(self, asked: Asked, hits: Sequence[Hit]) -> Vectors:
         """The features (see `evidence`) of what was found, one row a hit."""
@@ -126,12 +128,13 @@ def build(sections: Sequence[Section], embedded: Sequence[Embedded]) -> Index:
     for row, section in enumerate(sections):
         for word in stems(" ".join([section.context, section.text, *section.asked])):
             holders[word].append(row)
+    kind = np.float32 if len(sections) <= CANDIDATES else np.float16
     return Index(
         sections,
-        whole,
+        whole.astype(kind),
         axes,
         whole.astype(np.float32) @ axes,
-        np.stack([one.vector for one in parts]),
+        np.stack([one.vector for one in parts]).astype(kind),
         np.concatenate([[0], np.cumsum(sizes - 1)]),
         np.concatenate([one.words for one in parts]),
         np.concatenate([[0], np.cumsum([len(one.words) for one in parts])]),

@@ -12,7 +12,7 @@ from watchfiles import awatch
 
 from services.base import Exchange, Passage, ServiceError, ServiceUnavailable
 from services.cache import load, save
-from services.embedding import Embedder, Reading
+from services.embedding import VECTORS, Embedder, Reading
 from services.followup import readings
 from services.retrieval.documents import Document, inside
 from services.retrieval.evidence import Judge
@@ -122,7 +122,7 @@ class LocalRetriever:
 
     async def _embedded(self, texts: list[str]) -> list[Embedded]:
         known = await self._workers.run(Priority.LOAD, _read_cache, self._cache)
-        keys = [hashlib.sha256(text.encode()).hexdigest()[:32] for text in texts]
+        keys = [hashlib.sha256(f"{VECTORS}: {text}".encode()).hexdigest()[:32] for text in texts]
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
         if new:
             with tqdm(

@@ -26,6 +26,7 @@ STEP = VOICE_RATE // 40  # samples: the predicted durations count 25 ms (two 12.
 LOUD = 0.015  # of full scale: what lies below it before and after the speech is silence
 HUSHED = 0.005  # of full scale: what lies below it at the end of a word is a pause, which the durations count as the word
 LEAD, TRAIL = VOICE_RATE * 20 // 1000, VOICE_RATE * 120 // 1000  # samples of silence kept around the speech
+JOINT = VOICE_RATE * 40 // 1000  # samples of it kept where the text goes on without a mark
 BREATH = VOICE_RATE * 120 // 1000  # samples more at the end of a sentence
 FADE = VOICE_RATE * 5 // 1000  # samples: against clicks
 GAIN = 1.7  # the raw voice speaks at -25 dBFS RMS; -20 leaves headroom for its peaks
@@ -53,7 +54,8 @@ class HibariTts(LocalService[_Voice]):
 
     async def speak(self, clause: str, *, speed: float = 1.0) -> AsyncIterator[Speech]:
         """Speech for `clause`: a piece for each sentence or 25 words, with 20 ms of silence before and 120 ms after (240 at the
-        end of a sentence). The `words` of all pieces together are `clause.split()`. `speed` is clamped to 0.5..2.
+        end of a sentence, 40 where no mark stands). The `words` of all pieces together are `clause.split()`. `speed` is clamped to
+        0.5..2.
 
         Raises ServiceError."""
         voice = self._loaded()
@@ -127,7 +129,8 @@ def _synthesise(voice: _Voice, run: Sequence[Spoken], speed: float) -> tuple[Aud
     if not len(loud):
         return np.zeros(0, np.float32), [0] * len(run)
     start = max(0, min(loud[0], until[0]) - LEAD)
-    stop = loud[-1] + TRAIL + (BREATH if phonemes.rstrip().endswith((".", "!", "?")) else 0)
+    last = phonemes.rstrip()[-1]
+    stop = loud[-1] + (JOINT if last not in PAUSES else TRAIL + BREATH if last in ".!?" else TRAIL)
     ends, at = [], 0
     for _, part in run:
         end = until[at + len(part.rstrip("".join(PAUSES)))]

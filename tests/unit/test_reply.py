@@ -37,8 +37,25 @@ def test_a_comma_too_early_does_not_cut() -> None:
     assert clauses("Well, yes. No.") == ["Well, yes.", "No."]
 
 
-def test_pieces_of_any_size_give_the_same_clauses() -> None:
-    text = "One two three four, five. Six seven? Eight!"
+def test_a_long_first_clause_is_cut_where_a_phrase_begins_and_later_ones_are_not() -> None:
+    long = "The agent hears the end of a turn by the melody and by the words of the last sentence."
+    assert clauses(f"{long} {long}") == [
+        "The agent hears the end of a turn",
+        "by the melody and by the words of the last sentence.",
+        long,
+    ]
+    assert clauses("One two three four five six seven eight nine ten.") == ["One two three four five six seven eight nine ten."]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "One two three four, five. Six seven? Eight!",
+        "It waits for the end of what you say and then, after a moment, it answers. Then it stops.",
+        "One two three four five six seven and eight, nine.",
+    ],
+)
+def test_pieces_of_any_size_give_the_same_clauses(text: str) -> None:
     assert clauses(*text) == clauses(text)
 
 
