@@ -22,8 +22,8 @@ from app.events import (
     TurnEnded,
 )
 from app.latency import Spans
+from app.lulls import GOODBYE
 from app.machine import Effect
-from app.silence import GOODBYE
 from services.base import Exchange
 
 if TYPE_CHECKING:

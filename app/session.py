@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from app.alarm import Alarm
 from app.answering import Request
 from app.clock import Clock, LoopClock
 from app.dialogue import Dialogue, Memory
@@ -34,11 +33,11 @@ from app.events import (
 )
 from app.hearing import Hearing
 from app.latency import Spans
+from app.lulls import Alarm, Silence
 from app.machine import IllegalTransition, transition
 from app.playout import Frame
 from app.settings import Settings
 from app.signals import Agent
-from app.silence import Silence
 from app.speaking import Speaking
 from services.base import Pcm, Services
 

@@ -1,7 +1,7 @@
 """Who is speaking: from one voice probability per 32 ms window to onset, backchannel, pause and end of turn. Pure policy; time
 is counted in windows received, so a stalled network is not mistaken for silence."""
 
-from app.overlap import MIN_VOICED_MS, Overlap
+from app.overlap import MIN_VOICED_MS, SOUND_MS, Overlap, Rise
 from app.settings import Settings
 from app.signals import Agent, Ask, Confirmed, Dismissed, Ended, Kind, Onset, Signal
 from app.wording import is_wordless, sounds_unfinished
@@ -29,6 +29,7 @@ class Turns:
         self.last_voice_ms = 0.0  # end of the last voiced window
         self.open = False  # a user's turn is under way
         self._overlap = Overlap(settings, active=False)
+        self._rise = Rise()
         self._run = 0  # voiced windows in a row
         self._voiced_ms = 0.0  # in the current burst
         self._turn_voiced_ms = 0.0
@@ -56,17 +57,24 @@ class Turns:
         if agent == "silent" or reply_age_ms >= self._settings.reopen_ms:
             self._ended_turn_start = None  # the last turn has been answered: it can no longer be reopened
         if self._overlap.active and agent == "silent":
+            if not self._voiced_ms:
+                return self._dismiss("noise")
             self._open_turn(self.burst_ms)  # the agent finished by itself: what was said over it is a plain turn
         threshold = self._settings.vad_threshold
         ratio = RELEASE_RATIO if self._in_burst else DUCK_RATIO if agent == "speaking" else 1.0
-        voiced = probability >= threshold * ratio
-        if self._settings.half_duplex and agent == "speaking":
-            voiced = False
+        deaf = self._settings.half_duplex and agent == "speaking"
+        voiced = not deaf and probability >= threshold * ratio
+        risen = not deaf and agent == "speaking" and not self.undecided and self._rise.window(level_db)
         if voiced:
             self._run += 1
             self.last_voice_ms = self.now_ms
             return self._on_voice(agent, reply_age_ms, level_db)
         self._run = 0
+        if risen:
+            self.last_voice_ms = self.now_ms
+            return self._begin_burst(agent, level_db)
+        if self.undecided and not self._voiced_ms and self.now_ms - self.burst_ms < SOUND_MS and self._rise.lasts(level_db):
+            self.last_voice_ms = self.now_ms
         return self._on_silence(agent, reply_age_ms)
 
     def _on_voice(self, agent: Agent, reply_age_ms: float, level_db: float) -> list[Signal]:
@@ -220,6 +228,7 @@ class Turns:
 
     def _dismiss(self, kind: Kind) -> list[Signal]:
         self._overlap.end()
+        self._rise.over(noise=kind == "noise")
         self._in_burst = False
         return [Dismissed(kind)]
 
@@ -227,6 +236,7 @@ class Turns:
         reopens = self._ended_turn_start is not None and (
             agent == "thinking" or (agent == "speaking" and reply_age_ms < self._settings.reopen_ms)
         )
+        self._rise.over(noise=False)
         start = self._ended_turn_start if reopens and self._ended_turn_start is not None else self.burst_ms
         turn, revision = self.turn, self.revision
         self._open_turn(start)

@@ -5,16 +5,21 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from tokenizers import Tokenizer
 
 from app.settings import Settings
 from services.base import Exchange, Question, ServiceUnavailable
-from services.embedding import Embedder, plain
+from services.embedding import MODEL, Embedder, plain
 from services.intent.local import EXAMPLES, LocalIntent, read_examples
 from services.llm.local import GroundedAnswerer
+from services.local import onnx_session
 from services.retrieval.documents import Section
 from services.retrieval.local import DEFAULT_FOLDER, LocalRetriever
 from services.retrieval.readers import read_folder
+from services.weights import fetch
+from services.whole_numbers import in_whole_numbers
 from services.workers import Workers
 from tests.bench.intents import rows
 from tests.bench.knowledge import QUESTIONS
@@ -117,6 +122,18 @@ async def test_a_text_asked_for_twice_at_once_is_embedded_once(thinking: Thinkin
     monkeypatch.setattr(thinking.workers, "run", counted)
     await asyncio.gather(thinking.embedder.embed("What is Opus?"), thinking.embedder.embed("what is opus"))
     assert len(runs) == 1
+
+
+def test_vectors_of_whole_numbers_point_where_the_others_do() -> None:
+    path = fetch(MODEL, Settings().weights_dir)
+    tokenizer = Tokenizer.from_file(str(fetch("minilm/tokenizer.json", Settings().weights_dir)))
+    tokenizer.no_padding()
+    exact, whole = onnx_session(path), onnx_session(in_whole_numbers(path))
+    for row in rows(QUESTIONS)[:20]:
+        ids = np.array([tokenizer.encode(row["text"]).ids])
+        inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+        first, second = (session.run(["last_hidden_state"], inputs)[0][0].mean(axis=0) for session in (exact, whole))
+        assert first @ second >= 0.985 * np.linalg.norm(first) * np.linalg.norm(second), row
 
 
 def test_the_recogniser_is_told_the_names(thinking: Thinking) -> None:

@@ -33,8 +33,8 @@ def feed(
     return signals
 
 
-def hush(turns: Turns, ms: float, agent: Agent = "silent", age_ms: float = 0.0) -> list[Signal]:
-    return feed(turns, ms, agent, probability=0.02, age_ms=age_ms)
+def hush(turns: Turns, ms: float, agent: Agent = "silent", age_ms: float = 0.0, level_db: float = 0.0) -> list[Signal]:
+    return feed(turns, ms, agent, probability=0.02, age_ms=age_ms, level_db=level_db)
 
 
 def a_turn(turns: Turns, text: str = "How does it work?", complete: float = 0.99) -> list[Signal]:
@@ -261,6 +261,55 @@ def test_what_was_said_over_the_agent_as_it_finished_is_a_plain_turn() -> None:
     assert turns.open
     assert not [signal for signal in signals if isinstance(signal, Confirmed)]
     assert Ask.PREPARE in hush(turns, 160)
+
+
+def under(turns: Turns, ms: float, level_db: float) -> list[Signal]:
+    """Sound without a voice, of this level, under an agent who has been speaking for 5 s."""
+    return hush(turns, ms, "speaking", 5000, level_db)
+
+
+def test_a_sudden_sound_over_the_agent_is_an_onset_before_it_is_known_for_a_voice() -> None:
+    turns = policy()
+    under(turns, 640, 20.0)
+    assert under(turns, 64, 45.0) == [Onset(704.0)]
+    assert under(turns, 96, 45.0) == []
+    assert Held() in over(turns, 256, 45.0)
+    assert turns.glimpsed(turns.burst_ms, 0.9, "What about", "speaking", 5000) == [Confirmed(704.0, reopens=False)]
+
+
+def test_a_click_is_no_onset() -> None:
+    turns = policy()
+    under(turns, 640, 20.0)
+    assert under(turns, 32, 60.0) == []
+    assert under(turns, 320, 20.0) == []
+
+
+def test_a_sound_without_a_voice_is_soon_dismissed_and_then_usual() -> None:
+    turns = policy()
+    under(turns, 640, 20.0)
+    assert under(turns, 1024, 45.0) == [Onset(704.0), Dismissed("noise")]
+    assert under(turns, 2000, 47.0) == []
+
+
+def test_what_the_agent_sounds_like_in_the_room_is_no_onset() -> None:
+    turns = policy()
+    assert under(turns, 320, 45.0) == [], "its echo"
+    for level in (35.0, 50.0, 42.0, 52.0) * 5:
+        assert under(turns, 96, level) == []
+
+
+def test_a_sound_as_the_agent_ends_opens_no_turn_without_a_voice() -> None:
+    turns = policy()
+    under(turns, 640, 20.0)
+    under(turns, 64, 45.0)
+    assert hush(turns, 32) == [Dismissed("noise")]
+    assert not turns.open
+
+
+def test_half_duplex_hears_no_sudden_sound_either() -> None:
+    turns = policy(half_duplex=True)
+    under(turns, 640, 20.0)
+    assert under(turns, 640, 45.0) == []
 
 
 def test_half_duplex_hears_nothing_while_the_agent_speaks() -> None:
