@@ -2,9 +2,9 @@
 burst at a time; `turns` feeds it and asks for `verdict` after every step.
 
 The agent is ducked at the first voiced window, or when the sound suddenly rises: voice detection is up to 0.3 s late for a soft
-"mhm" or a cough. A sound that lasts makes it hold its breath (`hold_ms`), for as short as listeners
-take for a breath, while a glimpse of the sound's beginning tells speech from noise and a first word from an acknowledgement. What
-the glimpse leaves open is decided by the words of the whole burst.
+"mhm" or a cough. A sound that lasts makes it hold its breath (`hold_ms`), for as short as listeners take for a breath, while a
+glimpse of the sound's beginning tells speech from noise and a first word from an acknowledgement. What the glimpse leaves open is
+decided by the words of the whole burst.
 """
 
 from typing import Literal

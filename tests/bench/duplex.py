@@ -100,10 +100,10 @@ async def over(call: Call, overlap: Overlap) -> list[UserEvent]:
 
 
 def ducks(takes: Sequence[Take]) -> list[float]:
-    """Milliseconds from each overlap's onset to the order to duck, where one came."""
+    """Milliseconds from the onset of each voice over the agent to the order to duck, where one came."""
     found = []
     for take in takes:
-        for event in (e for e in take.recorded.events if e.kind != "turn"):
+        for event in (e for e in take.recorded.events if e.kind not in ("turn", "noise")):
             orders = [m["t"] for m in take.log if m["type"] == "duck" and event.start <= m["t"] <= event.end + 0.5]
             found += [1000 * (orders[0] - event.start)] if orders else []
     return found
