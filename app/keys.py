@@ -22,6 +22,7 @@ from redis.exceptions import RedisClusterException, RedisError, ResponseError
 from app.buffer import Entry
 from app.records import SessionRecord, StoreError, encode
 from app.redisurl import Client
+from services.base import Exchange
 
 LATENCY_KEY = "metrics:latency"
 UNREACHABLE = (RedisError, RedisClusterException, OSError, StoreError)
@@ -79,11 +80,13 @@ return 1
 @dataclass(slots=True)
 class Held:
     """What this process knows of a session that it writes. Epoch 0: to be found out when the server is reached. `lost`:
-    somebody else owns the session now, or it is erased."""
+    somebody else owns the session now, or it is erased. `past`: what was said before, where the conversation began without
+    knowing it; None: to be found out."""
 
     epoch: int = 0
     record: SessionRecord | None = None
     lost: bool = False
+    past: tuple[Exchange, ...] | None = ()
 
 
 def session_key(session_id: str) -> str:

@@ -14,9 +14,10 @@ from app import keys
 from app.buffer import Buffer
 from app.clock import Clock
 from app.keys import Held
-from app.records import SessionRecord, encode
+from app.records import SessionRecord, StoreError, encode
 from app.redisurl import Client
 from app.settings import Settings
+from services.base import Exchange
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ class Outbox:
         if held is None or held.lost or held.record is None:
             return None
         expired = held.record.updated_ms + self._session_ttl_s * 1000 < self._clock.epoch_ms()
-        return None if expired else held.record
+        return None if expired else _whole(held.record, held)
 
     def forget(self, session_id: str, reason: str) -> None:
         """Write nothing more of this session until it is claimed again."""
@@ -88,12 +89,14 @@ class Outbox:
         helds = {session_id: self.held[session_id] for session_id in flight.keys() | records.keys()}
         for session_id, held in helds.items():
             held.epoch = held.epoch or await keys.highest_epoch(client, session_id) + 1
+            if held.past is None:
+                held.past = await _history(client, session_id)
         settle: list[tuple[str, Callable[[], None]]] = []
         for session_id, entries in flight.items():
             keys.append(pipe, session_id, self.process, helds[session_id].epoch, entries, self._log_ttl_s)
             settle.append((session_id, partial(self._appended, session_id)))
         for session_id, record in records.items():
-            keys.put(pipe, record, self.process, helds[session_id].epoch, self._session_ttl_s)
+            keys.put(pipe, _whole(record, helds[session_id]), self.process, helds[session_id].epoch, self._session_ttl_s)
             settle.append((session_id, partial(self._saved, record)))
         for entry in list(self._latency):
             pipe.xadd(keys.LATENCY_KEY, {"entry": entry}, maxlen=_LATENCY_KEPT)
@@ -134,3 +137,17 @@ class Outbox:
     def _measured(self) -> None:
         WRITES.labels("latency").inc()
         self._latency.popleft()
+
+
+async def _history(client: Client, session_id: str) -> tuple[Exchange, ...]:
+    try:
+        record = await keys.load(client, session_id)
+    except StoreError as error:
+        logger.error("the past of session %s is given up: %s", session_id, error)
+        return ()
+    return record.history if record is not None else ()
+
+
+def _whole(record: SessionRecord, held: Held) -> SessionRecord:
+    """The record with the past that its conversation does not know of."""
+    return record.model_copy(update={"history": held.past + record.history}) if held.past else record

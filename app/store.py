@@ -85,7 +85,8 @@ class Store:
         """Take the session over to go on with it; whoever had it loses it. None when nothing of it is stored.
 
         While Redis is away, what this process remembers of the session is given. When that is nothing, StoreError after 1 s:
-        the session may start without its past all the same, and is taken over when Redis returns.
+        the session may start without its past all the same: when Redis returns it is taken over, and its past put before
+        what was said since.
         """
         try:
             async with asyncio.timeout(_CLAIM_S), self._writer.guard:
@@ -93,7 +94,7 @@ class Store:
                 return held.record
         except UNREACHABLE as error:
             remembered = self._outbox.remembered(session_id)
-            self._outbox.held[session_id] = Held()
+            self._outbox.held[session_id] = Held(past=None if remembered is None else ())
             if remembered is None:
                 reason = str(error) or f"no answer within {_CLAIM_S:g} s"
                 raise StoreError(f"the past of session {session_id} can not be had: {reason}") from error

@@ -275,11 +275,16 @@ async def test_a_session_that_starts_without_its_past_is_not_cut_off_when_the_se
         with pytest.raises(StoreError):
             await store.claim("s")
         number(store, range(3, 6))
-        store.save(RECORD.model_copy(update={"generation": 7}))
+        store.save(RECORD.model_copy(update={"generation": 7, "history": (Exchange("Now?", "Now."),)}))
         await redis.restore()
         assert await store.drain(10)
         assert_complete(await logged(store), 6)
         assert told == []
+        store.save(RECORD.model_copy(update={"generation": 8, "history": (Exchange("Now?", "Now."), Exchange("Then?", ""))}))
+        assert await store.drain(10)
+        claimed = await store.claim("s")
+        assert claimed is not None and claimed.generation == 8
+        assert claimed.history == (*RECORD.history, Exchange("Now?", "Now."), Exchange("Then?", "")), "its past is lost"
 
 
 async def test_a_log_without_a_session_goes_on(server: Backend, tmp_path: Path) -> None:
