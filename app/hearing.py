@@ -99,6 +99,12 @@ class Agreement:
             self._start_ms, self._last = start_ms, text
 
 
+def _patience(services: Services, settings: Settings) -> dict[str, object]:
+    """A service that is paid by the call is not asked at every breath, only where the turn may end."""
+    paid = "stt" in services.remote and not settings.speculate_remotely
+    return {"pause_ms": max(settings.pause_ms, settings.end_silence_ms)} if paid else {}
+
+
 class Hearing:
     def __init__(
         self,
@@ -115,7 +121,7 @@ class Hearing:
         self._clock = clock
         self._listener = listener
         self._vocabulary = vocabulary
-        self._turns = Turns(settings, turn)
+        self._turns = Turns(settings.model_copy(update=_patience(services, settings)), turn)
         self._detector = services.vad.detector()
         self._canceller = services.echo.canceller()
         self._own = Resampler(SPEAKING_RATE, HEARING_RATE)

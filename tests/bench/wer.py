@@ -155,11 +155,11 @@ async def noises(services: Services, sounds: Sequence[Clip]) -> dict[str, Any]:
 
 
 async def endings(services: Services, turns: Sequence[Clip], settings: Settings) -> dict[str, Any]:
-    """What the end-of-turn model says `end_silence_ms` after each pause and after each end."""
+    """What the end-of-turn model says `pause_ms` after each pause and after each end, where a conversation asks it."""
     costs: list[float] = []
 
     async def complete(clip: Clip, at_s: float) -> bool:
-        until = round((at_s + settings.end_silence_ms / 1000) * RATE)
+        until = round((at_s + settings.pause_ms / 1000) * RATE)
         audio = np.pad(clip.audio, (0, max(0, until - len(clip.audio))))[:until]
         return bool(await timed(services.turn.complete(audio), costs) >= LIKELY)
 

@@ -1,9 +1,11 @@
 """What speculation costs is counted: replies prepared and dropped, the services' time that went with them. And what it spares."""
 
+from dataclasses import replace
+
 import pytest
 from prometheus_client import REGISTRY
 
-from tests.unit.fakes import Caller, FakeStt
+from tests.unit.fakes import Caller, FakeStt, fake_services
 from tests.unit.virtual_time import run
 
 NAMES = {
@@ -65,3 +67,21 @@ def test_what_two_captions_agree_on_is_not_transcribed_again() -> None:
             return caller.services.stt.begun
 
     assert run(scene()) == ["", "", "how does it work"] * 2, "captions after 1 and 2 s, then the end, for each turn"
+
+
+def test_a_service_that_hears_for_money_is_not_asked_at_every_breath() -> None:
+    def asked(remote: frozenset[str], **settings: object) -> int:
+        async def scene() -> int:
+            async with Caller(replace(fake_services(), remote=remote), partial_every_ms=60_000, **settings) as caller:
+                await caller.say(0.6, then=0.14)
+                await caller.say(0.6, then=0.14)
+                await caller.say(0.6)
+                await caller.until("SPEAKING")
+                assert isinstance(caller.services.stt, FakeStt)
+                return len(caller.services.stt.heard_s)
+
+        return run(scene())
+
+    assert asked(frozenset({"stt"})) == 1
+    assert asked(frozenset({"stt"}), speculate_remotely=True) == 3
+    assert asked(frozenset()) == 3
