@@ -281,6 +281,8 @@ class Hearing:
         except ServiceError as error:
             log.warning("the words of the burst must decide: %s", error)
             return
+        if self._canceller.suspected and not self._canceller.present:
+            return  # it may be the agent itself: the next glimpse knows
         for signal in self._turns.glimpsed(burst, glimpse.speech, glimpse.text, *self._listener.agent()):
             self._act(signal)
 

@@ -230,6 +230,7 @@ class Turns:
         self._overlap.end()
         self._rise.over(noise=kind == "noise")
         self._in_burst = False
+        self._run = 0  # what was the agent itself does not count for whoever speaks next
         return [Dismissed(kind)]
 
     def _confirm(self, agent: Agent, reply_age_ms: float) -> list[Signal]:

@@ -140,6 +140,7 @@ class EchoCanceller(Protocol):
     """The state of echo cancellation for one conversation."""
 
     present: bool  # the agent's own voice comes back through the microphone
+    suspected: bool  # it may, or somebody hums on its pitch: soon it is known
 
     async def clean(self, heard: Pcm, played: Pcm) -> Pcm:
         """`heard` without what of `played` comes back in it: int16 mono at HEARING_RATE, all of one length."""

@@ -41,7 +41,7 @@ class Fake:
 
 
 class FakeEcho(Fake):
-    present = False
+    present = suspected = False
 
     def canceller(self) -> "FakeEcho":
         return self
