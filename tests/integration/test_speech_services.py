@@ -134,6 +134,35 @@ async def test_odd_sound_gets_a_verdict(services: Services, audio: Audio) -> Non
     assert 0 <= await services.turn.complete(audio) <= 1
 
 
+# Echo
+
+
+async def found_echo(services: Services, heard: Audio, played: Audio) -> float | None:
+    """Seconds after which `played` is found in `heard`, None where it is not."""
+    canceller, size = services.echo.canceller(), min(len(heard), len(played))
+    await services.echo.warm()
+    for at in range(0, size - VAD_WINDOW + 1, VAD_WINDOW):
+        window = slice(at, at + VAD_WINDOW)
+        await canceller.clean(*((sound[window] * 32767).astype(np.int16) for sound in (heard, played)))
+        if canceller.present:
+            return at / HEARING_RATE
+    return None
+
+
+async def test_the_agents_voice_is_found_in_the_room_and_nobody_elses(services: Services) -> None:
+    for clip in SPEECH:
+        late = np.concatenate((np.zeros(HEARING_RATE // 5, np.float32), clip.audio * 0.1))
+        after = await found_echo(services, late, clip.audio)
+        assert after is not None and after <= clip.speech_start + 0.2 + 0.6, clip.id
+    wrong = [
+        (one.id, other.id)
+        for one in SPEECH
+        for other in SPEECH
+        if one is not other and await found_echo(services, one.audio, other.audio) is not None
+    ]
+    assert len(wrong) <= 0.1 * len(SPEECH) * (len(SPEECH) - 1), wrong
+
+
 # Speech to text
 
 
