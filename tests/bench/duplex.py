@@ -100,10 +100,11 @@ async def over(call: Call, overlap: Overlap) -> list[UserEvent]:
 
 
 def ducks(takes: Sequence[Take]) -> list[float]:
-    """Milliseconds from the onset of each voice over the agent to the order to duck, where one came."""
+    """Milliseconds from the onset of each sound that the user makes over the agent to the order to duck, where one came: voices and
+    noises behind the user are better met late or not at all."""
     found = []
     for take in takes:
-        for event in (e for e in take.recorded.events if e.kind not in ("turn", "noise")):
+        for event in (e for e in take.recorded.events if e.kind in ("interruption", "backchannel", "vocal_tic")):
             orders = [m["t"] for m in take.log if m["type"] == "duck" and event.start <= m["t"] <= event.end + 0.5]
             found += [1000 * (orders[0] - event.start)] if orders else []
     return found
