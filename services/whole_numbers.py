@@ -2,7 +2,7 @@
 
 Such a network (int8 weights, each column with its scale) is usually widened to float32 when it is loaded, and reads four times as
 much memory. With its inputs brought to whole numbers as well, MiniLM takes 4.8 ms for a question in place of 8, and its vectors
-stay where they were (cosine 0.994, 0.990 at least, on 150 questions).
+stay where they were (cosine 0.991 on average, 0.977 at least, on 40 questions).
 """
 
 from pathlib import Path
