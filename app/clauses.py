@@ -64,7 +64,7 @@ async def split_clauses(pieces: AsyncIterator[str]) -> AsyncIterator[str]:
 
 def _cut(text: str, first: bool) -> int:
     """Where the first clause of `text` ends, or 0 when that is not known yet."""
-    ends = [match.end() for match in (_SENTENCE.search(text),) if match]
+    ends = _places(_SENTENCE, text)[:1]
     if first:
         ends += [at for at in _places(_PHRASE, text) if len(text[:at].split()) >= FIRST_CLAUSE_WORDS][:1]
         if len(text[: min(ends, default=len(text))].split()) > LONGEST_FIRST:

@@ -63,17 +63,18 @@ def sounds_unfinished(text: str) -> bool:
 
 def is_whole_question(text: str) -> bool:
     """A question by its first word and its mark, and long enough to be all of it."""
-    words = words_of(text)
-    return len(words) >= _LEAST_QUESTION and text.rstrip().endswith("?") and not _ASKING.isdisjoint(words[:2])
+    return _asks(text, _ASKING, _LEAST_QUESTION)
 
 
 def is_question(text: str) -> bool:
     """A question by its first words and its mark, and long enough to be answered, though something may follow ("Can I have a tea?
     With milk?")."""
+    return _asks(text, _ASKING | _AUXILIARY, _LEAST_QUESTION - 1)
+
+
+def _asks(text: str, openers: frozenset[str], least: int) -> bool:
     words = words_of(text)
-    return (
-        len(words) >= _LEAST_QUESTION - 1 and text.rstrip().endswith("?") and not (_ASKING | _AUXILIARY).isdisjoint(words[:2])
-    )
+    return len(words) >= least and text.rstrip().endswith("?") and not openers.isdisjoint(words[:2])
 
 
 def names_in(text: str) -> list[str]:
