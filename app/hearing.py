@@ -17,7 +17,7 @@ from app.settings import Settings
 from app.signals import Agent, Ask, Confirmed, Dismissed, Ended, Held, Onset, Signal
 from app.telemetry import wasted
 from app.turns import Turns
-from app.wording import common_beginning, is_echo, is_question, is_whole_question, is_wordless
+from app.wording import is_echo, is_question, is_whole_question, is_wordless
 from services.base import HEARING_RATE, SPEAKING_RATE, VAD_WINDOW, Audio, Pcm, ServiceError, Services, ServiceUnavailable
 
 log = logging.getLogger(__name__)
@@ -80,25 +80,6 @@ class Tape:
         return self._samples[index].astype(np.float32) / 32768.0
 
 
-class Agreement:
-    """What two readings of a turn, one after the other, agree on: more speech seldom changes it (LocalAgreement-2, Liu, Spanakis
-    and Niehues 2020)."""
-
-    def __init__(self) -> None:
-        self._start_ms = 0.0  # where the audio that was read begins
-        self._last = ""
-        self._agreed = ""
-
-    def on(self, start_ms: float) -> str:
-        """The beginning of what is said from `start_ms` on, as far as it is known."""
-        return self._agreed if start_ms == self._start_ms else ""
-
-    def read(self, start_ms: float, text: str) -> None:
-        if text:
-            self._agreed = common_beginning(text, self._last) if start_ms == self._start_ms else ""
-            self._start_ms, self._last = start_ms, text
-
-
 def _patience(services: Services, settings: Settings) -> dict[str, object]:
     """A service that is paid by the call is not asked at every breath, only where the turn may end."""
     paid = "stt" in services.remote and not settings.speculate_remotely
@@ -132,7 +113,7 @@ class Hearing:
         self._windows: deque[tuple[Pcm, float]] = deque(maxlen=BACKLOG)
         self._arrived = asyncio.Event()
         self._window_at = 0.0  # clock ms at which the window in hand arrived
-        self._agreement = Agreement()
+        self._read = (0.0, "")  # the last text of a turn, and where the audio that was read begins
         self._jobs: dict[Ask, asyncio.Task[None]] = {}
         self._identify_again = False
         self.last_sound_at = clock.ms()  # clock ms when the user was last heard
@@ -257,9 +238,9 @@ class Hearing:
     async def _transcribe(self, audio: Audio, final: bool) -> str:
         start = self._turns.start_ms
         prompt = self._vocabulary() if final else ""
-        begun = self._agreement.on(start)
-        text = (await self._services.stt.transcribe(audio, final=final, prompt=prompt, begun=begun)).text
-        self._agreement.read(start, text)
+        guess = self._read[1] if self._read[0] == start else ""
+        text = (await self._services.stt.transcribe(audio, final=final, prompt=prompt, guess=guess)).text
+        self._read = (start, text or guess)
         return text
 
     async def _partial(self) -> None:

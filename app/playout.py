@@ -14,7 +14,8 @@ FRAME_MS = 20.0
 FRAME = int(SPEAKING_RATE * FRAME_MS / 1000)  # samples
 HOLD_FRAMES = 8  # 160 ms: a shorter silence is still heard as the same speech (merged at 200 ms by the published scorers)
 FADE = np.linspace(1, 0, FRAME, dtype=np.float32)  # into a breath's pause, back out of it, and out of a filler
-INAUDIBLE = 100  # of 32767: -50 dBFS
+INAUDIBLE = 10 ** (-50 / 20) * 32768  # RMS of a hop below which nothing is heard (-50 dBFS)
+HOP = FRAME // 2  # samples: 10 ms
 SILENCE: Pcm = np.zeros(FRAME, np.int16)
 SILENCE.flags.writeable = False
 
@@ -122,6 +123,7 @@ class Playout:
 
 
 def silence_after(samples: Pcm) -> int:
-    """How many samples follow the last audible one, a frame apart."""
-    loud = np.flatnonzero(np.abs(samples) > INAUDIBLE)
-    return max(0, len(samples) - FRAME - (int(loud[-1]) if len(loud) else 0))
+    """How many samples follow the last audible hop."""
+    hops = samples[: len(samples) // HOP * HOP].reshape(-1, HOP).astype(np.float32)
+    loud = np.flatnonzero(np.square(hops).mean(axis=1) > INAUDIBLE**2)
+    return len(samples) - HOP * (int(loud[-1]) + 1 if len(loud) else 0)

@@ -2,7 +2,6 @@
 
 import re
 from difflib import SequenceMatcher
-from itertools import takewhile
 
 BACKCHANNELS = frozenset(
     "yeah yea yep yup yes ya right okay ok sure mhm mm mmm hm hmm uh huh uhuh mmhmm ah aha oh wow nice cool good great true "
@@ -25,6 +24,12 @@ _OPEN_STATEMENTS = frozenset(
 )
 _ASKING = frozenset("what who whom whose which when where why how what's who's where's how's when's".split())
 _AUXILIARY = frozenset("is are was were do does did can could will would shall should may have has am".split())
+# What is wanted of the agent begins with one of these.
+_ORDERING = frozenset(
+    "give get make bring show tell play set turn put take order book find call send read write add open close start remind please "
+    "let let's".split()
+)
+_WANTING = (("i", "want"), ("i", "need"), ("i'd", "like"), ("i'll", "have"), ("i'll", "take"), ("i", "would", "like"))
 _LEAST_QUESTION = 5  # words; "How many wings?" may go on, "How many wings does a bird have?" hardly
 
 
@@ -72,6 +77,13 @@ def is_question(text: str) -> bool:
     return _asks(text, _ASKING | _AUXILIARY, _LEAST_QUESTION - 1)
 
 
+def is_request(text: str) -> bool:
+    """A statement that wants something of the agent, by its first words. It has a whole sentence's melody only at its end, where
+    somebody who tells something often has one in mid-turn."""
+    words = [word for word in words_of(text) if word not in NON_LEXICAL]
+    return bool(words) and (words[0] in _ORDERING or any(tuple(words[: len(first)]) == first for first in _WANTING))
+
+
 def _asks(text: str, openers: frozenset[str], least: int) -> bool:
     words = words_of(text)
     return len(words) >= least and text.rstrip().endswith("?") and not openers.isdisjoint(words[:2])
@@ -80,13 +92,6 @@ def _asks(text: str, openers: frozenset[str], least: int) -> bool:
 def names_in(text: str) -> list[str]:
     """Words with a capital that no sentence begins with, "I" apart."""
     return re.findall(r"(?<=[a-z,;] )(?!I\b)[A-Z][\w-]*\w", text)
-
-
-def common_beginning(text: str, other: str) -> str:
-    """The words that `text` and `other` begin with, as they stand in `text`: one text of the same speech may have a mark or a
-    capital where the other has none."""
-    pairs = takewhile(lambda pair: words_of(pair[0]) == words_of(pair[1]), zip(text.split(), other.split(), strict=False))
-    return " ".join(word for word, _ in pairs)
 
 
 def is_echo(text: str, saying: str) -> bool:

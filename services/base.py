@@ -184,10 +184,10 @@ class BurstJudge(Service, Protocol):
 
 
 class SpeechToText(Service, Protocol):
-    async def transcribe(self, audio: Audio, *, final: bool, prompt: str = "", begun: str = "") -> Transcript:
+    async def transcribe(self, audio: Audio, *, final: bool, prompt: str = "", guess: str = "") -> Transcript:
         """Text of `audio`. `final=False` is a partial: it yields to finals and may be skipped under load, raising
-        ServiceUnavailable. `prompt` names words to expect, `begun` is what the audio is known to begin with: the service may
-        spare itself the work of hearing that again."""
+        ServiceUnavailable. `prompt` names words to expect, `guess` is what is probably said, or the beginning of it: what
+        is right of it may cost the service less work, what is wrong changes nothing."""
         ...
 
 

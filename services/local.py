@@ -56,12 +56,12 @@ class LocalService(ABC, Generic[Model]):
             raise ServiceError(self.name, f"{type(error).__name__}: {error}") from error
 
 
-def onnx_session(model: Path | bytes) -> "InferenceSession":
-    """A session that uses the calling thread only and sleeps when it has nothing to do."""
+def onnx_session(model: Path | bytes, threads: int = 1) -> "InferenceSession":
+    """A session that uses the calling thread, and others up to `threads`, and sleeps when it has nothing to do."""
     from onnxruntime import InferenceSession, SessionOptions
 
     options = SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     return InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"])

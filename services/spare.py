@@ -34,13 +34,13 @@ class SparedStt(_Spared[SpeechToText]):
         super().__init__(first, spare)
         self._captions = captions
 
-    async def transcribe(self, audio: Audio, *, final: bool, prompt: str = "", begun: str = "") -> Transcript:
+    async def transcribe(self, audio: Audio, *, final: bool, prompt: str = "", guess: str = "") -> Transcript:
         if final or self._captions:
             try:
-                return await self._first.transcribe(audio, final=final, prompt=prompt, begun=begun)
+                return await self._first.transcribe(audio, final=final, prompt=prompt, guess=guess)
             except ServiceError:
                 pass  # `first` has told its health why
-        return await self._spare.transcribe(audio, final=final, prompt=prompt, begun=begun)
+        return await self._spare.transcribe(audio, final=final, prompt=prompt, guess=guess)
 
 
 class SparedTts(_Spared[TextToSpeech]):
@@ -60,7 +60,7 @@ class SparedTts(_Spared[TextToSpeech]):
 
 
 def unspoken(clause: str, spoken_ms: float) -> str:
-    """The words of `clause` that are not spoken after `spoken_ms` at the plain pace. A word that was begun counts as spoken, lest
+    """The words of `clause` that are not spoken after `spoken_ms` at the plain pace. A word that was guess counts as spoken, lest
     it is heard twice."""
     at = 0.0
     words = clause.split()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from services.base import HEARING_RATE, Audio, Glimpse, ServiceError
 from services.local import require_sound
-from services.stt.local import Whisper, WhisperStt, encode, first_words
+from services.stt.local import Whisper, WhisperStt, first_words, listen
 from services.workers import Priority, Workers
 
 WEIGHTS = Path(__file__).parent / "weights.json"
@@ -52,8 +52,8 @@ class WhisperJudge:
         return (await self._stt.transcribe(audio, final=True)).text
 
     def _glimpse(self, model: Whisper, audio: Audio) -> Glimpse:
-        heard = encode(model, audio, WINDOW_S)
-        speech = 1 / (1 + float(np.exp(-(impression(np.asarray(heard), len(audio)) @ self._weights + self._bias))))
+        heard = listen(model, audio, WINDOW_S)
+        speech = 1 / (1 + float(np.exp(-(impression(heard["heard"], len(audio)) @ self._weights + self._bias))))
         return Glimpse(speech, first_words(model, heard, TOKENS) if speech >= NOISE else "")
 
 

@@ -1,27 +1,22 @@
 """End of turn by Smart Turn v3.2 (ONNX): does the last sentence sound finished, by its melody and its words?"""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from services.base import HEARING_RATE, Audio, ServiceError
 from services.local import LocalService, onnx_session, require_sound
+from services.mel import log_mel
 from services.weights import fetch
 from services.workers import Priority
 
 if TYPE_CHECKING:
-    from faster_whisper.feature_extractor import FeatureExtractor
     from onnxruntime import InferenceSession
 
 SAMPLES = 8 * HEARING_RATE  # what the model looks at: the last 8 s
 
 
-class _SmartTurn(NamedTuple):
-    session: "InferenceSession"
-    features: "FeatureExtractor"
-
-
-class SmartTurn(LocalService[_SmartTurn]):
+class SmartTurn(LocalService["InferenceSession"]):
     name = "turn"
 
     async def complete(self, audio: Audio) -> float:
@@ -34,19 +29,16 @@ class SmartTurn(LocalService[_SmartTurn]):
             raise ServiceError(self.name, "no audio")
         return await self._run(Priority.TURN, _probability, self._loaded(), audio)
 
-    def _load(self) -> _SmartTurn:
-        from faster_whisper.feature_extractor import FeatureExtractor
-
-        model = _SmartTurn(onnx_session(fetch("smart-turn-v3.2-cpu.onnx", self._folder)), FeatureExtractor())
-        _probability(model, np.zeros(SAMPLES, np.float32))
-        return model
+    def _load(self) -> "InferenceSession":
+        session = onnx_session(fetch("smart-turn-v3.2-cpu.onnx", self._folder))
+        _probability(session, np.zeros(SAMPLES, np.float32))
+        return session
 
 
-def _probability(model: _SmartTurn, audio: Audio) -> float:
+def _probability(session: "InferenceSession", audio: Audio) -> float:
     """The input as the model was trained: 8 s, silence in front of a shorter turn, zero mean and unit variance, then Whisper's
     80-bin log-mel of 800 frames (pipecat 1.14, audio/turn/smart_turn/local_smart_turn_v3.py)."""
     last = audio[-SAMPLES:].astype(np.float32)
     last = np.pad(last, (SAMPLES - len(last), 0))
     normal = (last - last.mean()) / np.sqrt(last.var() + 1e-7)
-    mel = model.features(normal, padding=0).astype(np.float32)
-    return float(model.session.run(None, {"input_features": mel[None]})[0][0, 0])
+    return float(session.run(None, {"input_features": log_mel(normal)[None]})[0][0, 0])

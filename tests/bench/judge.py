@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from app.settings import Settings
 from services.barge_in.local import WEIGHTS, WINDOW_S, impression
-from services.stt.local import Whisper, WhisperStt, encode
+from services.stt.local import Whisper, WhisperStt, listen
 from services.workers import Workers
 from tests.bench.clips import RATE, Audio, Clip, clips
 from tests.bench.report import judge
@@ -61,7 +61,7 @@ def impressions(model: Whisper, everything: list[Clip]) -> tuple[Any, Any, Any, 
     dice, rows = np.random.default_rng(5), []
     for number, clip in enumerate(everything):
         for sound in beginnings(clip, dice):
-            seen = impression(np.asarray(encode(model, sound, WINDOW_S)), len(sound))
+            seen = impression(listen(model, sound, WINDOW_S)["heard"], len(sound))
             rows.append((seen, clip.kind not in ("noise", "music", "backchannel"), number, clip.kind))
     return tuple(np.array(column) for column in zip(*rows, strict=True))  # type: ignore[return-value]
 

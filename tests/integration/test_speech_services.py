@@ -228,17 +228,13 @@ async def test_expected_words_are_spelled_and_hardly_disturb_the_rest(services: 
         assert (await services.stt.transcribe(clip.audio, final=True, prompt=expected)).text == ""
 
 
-async def test_what_a_text_is_known_to_begin_with_is_not_heard_again(services: Services) -> None:
-    for share in (0.0, 0.2, 0.6, 0.9):
-        texts = []
-        for clip in SPEECH:
-            words = (await services.stt.transcribe(clip.audio, final=True)).text.split()
-            begun = " ".join(words[: round(len(words) * share)])
-            texts.append((await services.stt.transcribe(clip.audio, final=True, prompt="Parley", begun=begun)).text)
-        assert jiwer.wer([plain(clip.text) for clip in SPEECH], [plain(text) for text in texts]) <= 0.07, (share, texts)
-    wrong = (await services.stt.transcribe(SPEECH[0].audio, final=True, begun="The banana")).text
-    assert wrong.startswith("The "), "the beginning was heard again"
-    assert "banana" not in wrong
+async def test_a_guess_changes_no_word_of_what_is_heard(services: Services) -> None:
+    for clip in SPEECH:
+        heard = (await services.stt.transcribe(clip.audio, final=True, prompt="Parley")).text
+        words = heard.split()
+        for guess in (" ".join(words[: len(words) // 2]), heard, f"{heard} And more", "The banana", "..."):
+            again = (await services.stt.transcribe(clip.audio, final=True, prompt="Parley", guess=guess)).text
+            assert plain(again) == plain(heard), guess  # two spellings may be as likely as each other
 
 
 async def test_a_partial_is_skipped_while_a_final_is_made() -> None:

@@ -93,11 +93,11 @@ class FakeStt(Fake):
     delay_s: float = 0.15
     error: ServiceError | None = None
     heard_s: list[float] = field(default_factory=list)
-    begun: list[str] = field(default_factory=list)
+    guesses: list[str] = field(default_factory=list)
 
-    async def transcribe(self, audio: Audio, *, final: bool, prompt: str = "", begun: str = "") -> Transcript:
+    async def transcribe(self, audio: Audio, *, final: bool, prompt: str = "", guess: str = "") -> Transcript:
         self.heard_s.append(len(audio) / HEARING_RATE)
-        self.begun.append(begun)
+        self.guesses.append(guess)
         await asyncio.sleep(self.delay_s)
         if self.error is not None:
             raise self.error

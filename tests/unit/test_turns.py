@@ -11,9 +11,9 @@ from app.signals import Agent, Ask, Confirmed, Dismissed, Ended, Held, Onset, Si
 from app.turns import WINDOW_MS, Turns
 from app.wording import (
     calls_the_agent,
-    common_beginning,
     is_backchannel,
     is_question,
+    is_request,
     is_whole_question,
     is_wordless,
     sounds_unfinished,
@@ -78,7 +78,10 @@ def test_a_stale_revision_ends_nothing() -> None:
         ("How many legs does a spider have?", 1.0, True, 192),
         ("How many legs?", 0.9, False, 1500),
         ("I want a coffee with milk.", 0.98, False, 384),
-        ("I want a coffee with milk.", 0.9, False, 1500),
+        ("I want a coffee with milk.", 0.85, False, 1500),
+        ("Can I have a coffee with milk?", 0.1, False, 384),
+        ("I was about to go to my room.", 0.98, False, 640),
+        ("I was about to go to my room.", 0.95, False, 1500),
         ("I want a coffee with", 0.99, False, 1800),
         ("Thank you.", 0.3, True, 192),
     ],
@@ -356,9 +359,11 @@ def test_a_whole_question_has_its_verb() -> None:
     assert not is_question("You like coffee?")
 
 
-def test_two_readings_agree_on_words_whatever_their_marks() -> None:
-    assert common_beginning("How old is the bridge?", "how old, is the Brookland") == "How old is the"
-    assert common_beginning("Who", "How all") == ""
+def test_a_request_is_known_by_its_first_words() -> None:
+    for text in ("I want a coffee.", "Um, I'd like a coffee.", "Give me a coffee.", "Please, a tea.", "Set a timer."):
+        assert is_request(text), text
+    for text in ("", "Um.", "I was about to go.", "I would not like that.", "There's iron in it.", "Can I have a coffee?"):
+        assert not is_request(text), text
 
 
 @given(st.lists(st.tuples(st.integers(1, 40), st.booleans(), st.sampled_from(["silent", "thinking", "speaking"])), max_size=20))

@@ -1,0 +1,85 @@
+"""Greedy decoding of Whisper with timestamps. The rules of what may follow what are those of its training (openai/whisper,
+whisper/decoding.py, ApplyTimestampRules).
+
+A guess of the text costs little: it is fed at once, and what the decoder would have said itself is kept. So a guess changes nothing
+but the time (speculative decoding: Leviathan, Kalman and Matias 2023).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.stt.network import Decoder
+
+LATEST_FIRST = 50  # the speech begins in the first second (1 s in ticks of 20 ms)
+
+
+class Tokens(NamedTuple):
+    """The tokens that decoding needs to know. Those from `first_timestamp` on are timestamps."""
+
+    first_timestamp: int
+    end: int
+    silence: int  # <|nocaptions|>
+    never: list[int]
+    never_first: list[int]
+
+
+class Decoded(NamedTuple):
+    ids: list[int]  # without the end
+    unfinished: bool  # there was more
+    sure: float  # mean log probability of the tokens, the end included
+    no_speech: float  # 0..1
+
+
+def decode(decoder: Decoder, tokens: Tokens, prompt: list[int], start: int, guess: list[int], most: int) -> Decoded:
+    """At most `most` tokens after `prompt`, whose <|startoftranscript|> is at `start`. `guess`: the text, without timestamps, or
+    the beginning of it."""
+    rows = decoder.feed(prompt, [start, len(prompt) - 1])
+    no_speech = float(np.exp(_log_probabilities(rows[0])[tokens.silence]))
+    ids: list[int] = []
+    follow: list[int] = []  # what was fed of the guess, and is not yet agreed with
+    total, rows = 0.0, rows[1:]
+    while True:
+        for row in rows:
+            scores = _log_probabilities(_allowed(row, tokens, ids))
+            token = int(np.argmax(scores))
+            total += float(scores[token])
+            if token == tokens.end or len(ids) == most:
+                return Decoded(ids, token != tokens.end, total / (len(ids) + 1), no_speech)
+            ids.append(token)
+            if follow[:1] != [token]:
+                break
+            follow = follow[1:]
+        decoder.forget(len(follow))
+        follow, guess = guess, []
+        rows = decoder.feed([ids[-1], *follow], list(range(len(follow) + 1)))
+
+
+def _log_probabilities(row: NDArray[np.float32]) -> NDArray[np.float32]:
+    shifted = row - row.max()
+    return np.asarray(shifted - np.log(np.exp(shifted).sum()), np.float32)
+
+
+def _allowed(row: NDArray[np.float32], tokens: Tokens, ids: list[int]) -> NDArray[np.float32]:
+    """The logits of what may follow `ids`; all else is -inf."""
+    first = tokens.first_timestamp
+    row = row.copy()
+    row[tokens.never] = -np.inf
+    if not ids:
+        row[tokens.never_first] = -np.inf
+        row[:first] = row[first + LATEST_FIRST + 1 :] = -np.inf
+        return row
+    timed = [token for token in ids if token >= first]
+    if ids[-1] >= first:  # timestamps come in pairs, but for the first and the last
+        if len(ids) < 2 or ids[-2] >= first:
+            row[first:] = -np.inf
+        else:
+            row[: tokens.end] = -np.inf
+            row[first : ids[-1]] = -np.inf
+    else:
+        row[first : timed[-1] + 1] = -np.inf
+    best = row[:first].max()
+    if row[first:].max() > -np.inf and best < (top := row[first:].max()) + np.log(np.exp(row[first:] - top).sum()):
+        row[:first] = -np.inf
+    return row

@@ -1,0 +1,89 @@
+"""Greedy decoding: what may follow what, and that a guess changes nothing but the number of steps."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from services.stt.decoding import Decoded, Tokens, decode
+
+WORDS, END, START, SILENCE, ZERO, SIZE = 20, 20, 21, 22, 24, 124  # of a small vocabulary; timestamps from ZERO on
+TOKENS = Tokens(first_timestamp=ZERO, end=END, silence=SILENCE, never=[7], never_first=[3])
+
+
+@dataclass
+class FakeDecoder:
+    """Prefers `said`, whatever was fed, and notes how often it is asked; `liked` are tokens that it would say at any time."""
+
+    said: list[int]
+    liked: dict[int, float] = field(default_factory=dict)
+    known: list[int] = field(default_factory=list)
+    runs: int = 0
+
+    def feed(self, tokens: list[int], places: list[int]) -> NDArray[np.float32]:
+        self.runs += 1
+        before = len(self.known)
+        self.known += tokens
+        rows = np.zeros((len(places), SIZE), np.float32)
+        for row, place in zip(rows, places, strict=True):
+            at = before + place - 1  # of the prompt's two tokens
+            for token, score in self.liked.items():
+                row[token] = score
+            row[self.said[at] if 0 <= at < len(self.said) else END] += 20
+        return rows
+
+    def forget(self, count: int) -> None:
+        del self.known[len(self.known) - count :]
+
+
+def decoded(decoder: FakeDecoder, guess: list[int], most: int = 50) -> Decoded:
+    return decode(decoder, TOKENS, [START, START], 0, guess, most)  # type: ignore[arg-type]
+
+
+SAID = [ZERO, 1, 2, 4, 5, 6, 8, ZERO + 60]
+
+
+@given(st.lists(st.integers(0, WORDS - 1), max_size=12))
+def test_no_guess_changes_what_is_heard(guess: list[int]) -> None:
+    plain, guessed = FakeDecoder(SAID), FakeDecoder(SAID)
+    without, result = decoded(plain, []), decoded(guessed, guess)
+    assert (result.ids, result.unfinished, result.no_speech) == (SAID, False, without.no_speech)
+    assert result.sure == pytest.approx(without.sure)
+    assert guessed.known[2:] == SAID[: len(guessed.known) - 2], "what was guessed wrong is forgotten"
+    assert guessed.runs <= plain.runs
+
+
+def test_a_right_guess_takes_two_steps_and_the_end() -> None:
+    decoder = FakeDecoder(SAID)
+    assert decoded(decoder, SAID[1:-1]).ids == SAID
+    assert decoder.runs == 3, "the prompt, the guess, the timestamp at the end"
+
+
+def test_decoding_stops_where_it_is_told_to() -> None:
+    for guess in ([], SAID[1:]):
+        result = decoded(FakeDecoder(SAID), guess, most=4)
+        assert (result.ids, result.unfinished) == (SAID[:4], True)
+    assert not decoded(FakeDecoder(SAID), [], most=len(SAID)).unfinished
+
+
+def test_some_tokens_are_never_said_or_never_first() -> None:
+    result = decoded(FakeDecoder([ZERO, 1, 2], liked={7: 50.0}), [])
+    assert result.ids == [ZERO, 1, 2]
+    assert decoded(FakeDecoder([3, 3]), []).ids == [ZERO, 3], "speech begins with a timestamp"
+
+
+def test_timestamps_come_in_pairs_and_never_go_back() -> None:
+    assert decoded(FakeDecoder([ZERO, 1, ZERO + 30, 2]), []).ids[2:] == [ZERO + 30] * 2, "no word follows half a pair"
+    back = decoded(FakeDecoder([ZERO + 10, 1, ZERO + 5, 2], liked={ZERO + 40: 1.0}), []).ids
+    assert back[:2] == [ZERO + 10, 1]
+    assert all(token > ZERO + 10 for token in back[2:] if token >= ZERO)
+    assert decoded(FakeDecoder([ZERO + 70]), []).ids[0] <= ZERO + 50, "the speech begins in the first second"
+
+
+def test_many_timestamps_together_outweigh_a_word() -> None:
+    """Each timestamp is less likely than the word, all together are not."""
+    likely = {ZERO + at: 18.0 for at in range(2, 99)}
+    assert decoded(FakeDecoder([ZERO, 1, 2], liked=likely), [], most=4).ids[2] >= ZERO
