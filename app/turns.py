@@ -10,11 +10,11 @@ WINDOW_MS = 32.0
 RELEASE_RATIO = 0.7  # speech goes on down to this share of the onset threshold
 DUCK_RATIO = 0.6  # and over the agent it begins here: sentences are met 20-40 ms sooner, and all it costs is a duck
 LEVEL_SHARE = 0.05  # of a window in the user's usual level: about a second of speech counts
-# End-of-turn probability above which a statement has probably ended, and a request. Of 36 thinking pauses in recordings three are
-# above the one (two of them after whole sentences), and none of 12 in requests above the other.
-LIKELY, LIKELY_REQUEST = 0.97, 0.9
+# End-of-turn probability above which a statement has probably ended, and a request. Of 30 thinking pauses in recordings none is
+# above the one, though six come after whole sentences, and none of 12 in requests above the other.
+LIKELY, LIKELY_REQUEST = 0.97, 0.85
 FALL = 0.1  # a weaker voice counts less: it may be somebody else's
-FAINT_DB = 8.0  # so much below the user's usual level somebody else is speaking, further away
+FAINT_DB = 10.0  # so much below the user's usual level somebody else is speaking, further away
 
 
 class Turns:

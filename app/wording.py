@@ -51,8 +51,8 @@ def is_wordless(text: str) -> bool:
 
 
 def calls_the_agent(text: str) -> bool:
-    """A word among them is an order or asks something."""
-    return any(word in _CALLS for word in words_of(text))
+    """It asks something, or orders it."""
+    return any(word in _CALLS for word in words_of(text)) or is_question(text) or is_request(text)
 
 
 def sounds_unfinished(text: str) -> bool:

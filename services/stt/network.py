@@ -25,7 +25,7 @@ HEAD = WIDTH // HEADS
 FUSED = "com.microsoft"  # the operators that ONNX Runtime adds to the standard's
 NUMBERS = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
 
-Weights = Mapping[str, NDArray[np.float32]]
+Weights = Mapping[str, NDArray[np.generic]]
 Cache = dict[str, NDArray[np.float32]]
 
 
@@ -42,7 +42,7 @@ def network(model: Path, rows: list[int], cores: int) -> Network:
 
 
 def read_weights(model: Path) -> Weights:
-    """The arrays of a CTranslate2 model, by name, in float32.
+    """The arrays of a CTranslate2 model, by name, as they are kept: those of the published one in float16.
 
     The format, little-endian (CTranslate2 4, python/ctranslate2/specs/model_spec.py, binary version 6): version, name, revision,
     variables; each of those has a name, its dimensions, type, size in bytes and data. Aliases follow.
@@ -69,7 +69,7 @@ def read_weights(model: Path) -> Weights:
         name = data[skip(length) : at - 1].decode()
         shape = [take("<I") for _ in range(take("<B"))]
         kind, size = NUMBERS[take("<B")], take("<I")
-        weights[name] = np.frombuffer(data, kind, size // np.dtype(kind).itemsize, skip(size)).reshape(shape).astype(np.float32)
+        weights[name] = np.frombuffer(data, kind, size // np.dtype(kind).itemsize, skip(size)).reshape(shape)
     return weights
 
 
@@ -108,7 +108,7 @@ class _Graph:
         return name
 
     def weight(self, name: str) -> str:
-        return self.array(self._weights[name])
+        return self.array(self._weights[name].astype(np.float32))
 
     def op(
         self, kind: str, *inputs: str, into: str = "", more: tuple[str, ...] = (), domain: str = "", **attributes: Any
@@ -125,9 +125,9 @@ class _Graph:
             first, end = (self.array([WIDTH * at]) for at in (part, part + 1))
             yield self.op("Slice", x, first, end, self.array([-1]))
 
-    def columns(self, matrix: NDArray[np.float32]) -> tuple[str, str, str]:
+    def columns(self, matrix: NDArray[np.generic]) -> tuple[str, str, str]:
         """Whole numbers of `matrix`, their scales and their sums."""
-        whole = whole_columns(matrix)
+        whole = whole_columns(matrix.astype(np.float32))
         return self.array(whole.weights), self.array(whole.scale), self.array(whole.weights.sum(axis=0, dtype=np.float32))
 
     def matrix(self, x: str, columns: tuple[str, str, str]) -> str:
@@ -139,7 +139,7 @@ class _Graph:
 
     def linear(self, x: str, name: str, whole: bool = True) -> str:
         matrix = self._weights[f"{name}/weight"].T
-        y = self.matrix(x, self.columns(matrix)) if whole else self.op("MatMul", x, self.array(matrix))
+        y = self.matrix(x, self.columns(matrix)) if whole else self.op("MatMul", x, self.array(matrix.astype(np.float32)))
         return self.op("Add", y, self.weight(f"{name}/bias"))
 
     def norm(self, x: str, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Does the server know to the word what its listener heard of a reply that was cut off?
+"""Does the server know to the word what its listener heard of a reply that was cut off, and when a whole reply has been heard?
 
 The truth does not rest on the server's clock or ledger: the reply's text is spoken again by the same voice, and the last sound that
 the client heard is looked for in it. A word counts as heard when half of it was."""
@@ -18,11 +18,13 @@ from services.workers import Workers
 from tests.bench.client import Call, dial
 from tests.bench.clips import LEAST, RATE, Audio, clips
 from tests.bench.devices import AUDIBLE_DBFS
-from tests.bench.report import judge, share
+from tests.bench.report import judge, percentile, share
 from tests.bench.server import serve
 from tests.bench.takes import ANSWER_S, PER_CALL, PROMPTS, SETTLE_S
 
-TARGETS = {"heard_right": (">=", 0.95)}
+TARGETS = {"heard_right": (">=", 0.95), "last_sound_to_listening_p95_ms": ("<=", 60.0)}
+SHORT = ("Thank you.", "Hello.", "Who are you?", "How are you?", "What can you do?")  # answered in a few words
+WHOLE_S = 20.0  # no such answer is longer
 PROBE_S = 0.4  # of the last sound: two or three syllables, found once in a reply
 HALF = 0.5  # of a word, for it to count
 FRAME_S = 0.02  # sound is sent in such pieces: that near to the middle of a word, either answer is right
@@ -100,6 +102,15 @@ async def cut(call: Call, prompt: str, after: float, voice: Audio | None) -> dic
     return {"told": heard["text"], "clauses": clauses, "first": first, "stop": stop}
 
 
+async def to_its_end(call: Call, prompt: str) -> float | None:
+    """Ask, and hear the answer out: ms from its last sound to the state that follows it."""
+    await call.quiet(SETTLE_S)
+    asked = await call.say(prompt)
+    while (change := await call.event("state", asked, WHOLE_S)) is not None and change["state"] != "LISTENING":
+        asked = change["t"] + 1e-6
+    return None if change is None else 1000 * (change["t"] - call.speaker.last_loud())
+
+
 async def run(args: Namespace) -> dict[str, Any]:
     voice = HibariTts(Settings().weights_dir, Workers())
     await voice.warm()
@@ -124,5 +135,17 @@ async def run(args: Namespace) -> dict[str, Any]:
                 verdicts.append(each["told"] in {script.until(at + slip) for slip in (-FRAME_S, 0.0, FRAME_S)})
                 if not verdicts[-1]:
                     print(f"  heard {script.until(at)!r}\n  told  {each['told']!r}")
-    figures = {"heard_right": share(verdicts), "interruptions": len(verdicts), "place_unknown": unknown}
+        ends = []
+        for begin in range(0, count, PER_CALL):
+            async with dial(server.url, args.transport) as call:
+                ends += [await to_its_end(call, SHORT[n % len(SHORT)]) for n in range(begin, min(count, begin + PER_CALL))]
+    heard_out = [end for end in ends if end is not None]
+    figures = {
+        "heard_right": share(verdicts),
+        "interruptions": len(verdicts),
+        "place_unknown": unknown,
+        "last_sound_to_listening_p50_ms": percentile(heard_out, 50),
+        "last_sound_to_listening_p95_ms": percentile(heard_out, 95),
+        "replies_heard_out": len(heard_out),
+    }
     return judge(f"heard text, {args.transport}", figures, TARGETS)

@@ -127,6 +127,23 @@ def test_onset_ducks_at_once_and_a_backchannel_does_not_stop_the_agent() -> None
     assert len(caller.audible()) * 20 == pytest.approx(17 * 250, abs=20)
 
 
+@pytest.mark.parametrize("suspected", [False, True])
+def test_what_may_be_an_echo_is_listened_to_a_little_longer_and_no_more(suspected: bool) -> None:
+    async def scene() -> float:
+        async with Caller() as caller:
+            await caller.say(1.0)
+            await caller.until("SPEAKING")
+            await asyncio.sleep(1.5)
+            caller.services.echo.suspected = suspected  # type: ignore[attr-defined]
+            began = caller.clock.ms()
+            await caller.say(1.2, then=0.0)
+            [stop] = [at for at, m in caller.messages if m.type == "playback_stop"]
+            return stop - began
+
+    took = run(scene())
+    assert 300 < took < 500 if suspected else took < 300
+
+
 def test_a_breath_held_for_a_sound_loses_nothing_and_moves_the_words() -> None:
     async def scene(sound_s: float) -> tuple[list[bool], float]:
         async with Caller() as caller:

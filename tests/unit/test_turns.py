@@ -78,7 +78,7 @@ def test_a_stale_revision_ends_nothing() -> None:
         ("How many legs does a spider have?", 1.0, True, 192),
         ("How many legs?", 0.9, False, 1500),
         ("I want a coffee with milk.", 0.98, False, 384),
-        ("I want a coffee with milk.", 0.85, False, 1500),
+        ("I want a coffee with milk.", 0.8, False, 1500),
         ("Can I have a coffee with milk?", 0.1, False, 384),
         ("I was about to go to my room.", 0.98, False, 640),
         ("I was about to go to my room.", 0.95, False, 1500),
@@ -212,6 +212,17 @@ def test_a_voice_far_below_the_users_own_is_not_meant_for_the_agent() -> None:
     assert turns.words(turns.burst_ms, "and then she said", "speaking", 5000) == [Dismissed("other_speech")]
     over(turns, 256, level_db=42.0)
     assert glimpse(turns, 0.9, "please stop") != []
+
+
+@pytest.mark.parametrize("text", ["I want a double shot coffee", "What's the weather like?", "Can I have a tea?"])
+def test_a_faint_voice_that_wants_something_is_meant_for_the_agent(text: str) -> None:
+    turns = policy()
+    feed(turns, 960, level_db=60.0)
+    hush(turns, 32)
+    turns.prepared(1, "How does it work?", 0.99, True)
+    hush(turns, 2000)
+    over(turns, 640, level_db=42.0)
+    assert turns.words(turns.burst_ms, text, "speaking", 5000) == [Confirmed(turns.burst_ms, reopens=False)]
 
 
 def test_a_long_sound_is_looked_at_word_by_word() -> None:
