@@ -1,6 +1,7 @@
 """What the agent says of its own: greeting, fillers, apologies, goodbye, and the turns that are about the conversation itself
 (repeat, go on, slower). Every line lives in `lines.yaml`."""
 
+import asyncio
 import random
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
@@ -27,6 +28,7 @@ SPOKEN_AHEAD = (
     "apology_timeout",
     "apology",
 )
+AT_ONCE = 2  # lines: the voice takes one core each
 PLAIN_LINES = {  # intents that one line answers
     "greeting": "hello",
     "goodbye": "goodbye",
@@ -68,10 +70,14 @@ class Phrasebook:
         self._spoken: dict[str, list[Speech]] = {}
 
     async def speak_ahead(self, tts: TextToSpeech, speed: float) -> None:
-        """Synthesises the lines of SPOKEN_AHEAD."""
-        for name in SPOKEN_AHEAD:
-            for line in self.lines.get(name, ()):
+        """Synthesises the lines of SPOKEN_AHEAD, AT_ONCE at a time."""
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def say(line: str) -> None:
+            async with turns:
                 self._spoken[line] = [piece async for piece in tts.speak(line, speed=speed)]
+
+        await asyncio.gather(*(say(line) for name in SPOKEN_AHEAD for line in self.lines.get(name, ())))
 
     def spoken(self, text: str) -> list[Speech] | None:
         return self._spoken.get(text)

@@ -1,7 +1,9 @@
-"""Arrays kept in a file: what is computed from texts once and need not be computed again."""
+"""What is computed once and need not be computed again, kept in files: arrays, and networks."""
 
+import hashlib
 import logging
 import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +29,28 @@ def load(path: Path) -> Arrays | None:
 
 def save(path: Path, arrays: Arrays) -> None:
     """Writes `path` in one step. A folder that cannot be written to costs time at the next start, no more. Blocks."""
-    new = path.with_suffix(".new.npz")
+    _write(path, ".npz", lambda new: np.savez(new, allow_pickle=False, **arrays))
+
+
+def made(folder: Path, name: str, sources: Sequence[Path], make: Callable[[], bytes]) -> bytes:
+    """What `make` makes of the files `sources`, made again only when one of them has changed. Blocks."""
+    digest = hashlib.sha256(b"".join(hashlib.sha256(source.read_bytes()).digest() for source in sources)).hexdigest()[:16]
+    path = folder / f"{name}-{digest}.onnx"
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        result = make()
+        for old in folder.glob(f"{name}-*.onnx"):
+            old.unlink(missing_ok=True)
+        _write(path, ".onnx", lambda new: new.write_bytes(result))
+        return result
+
+
+def _write(path: Path, suffix: str, write: Callable[[Path], object]) -> None:
+    new = path.with_suffix(f".new{suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(new, allow_pickle=False, **arrays)
+        write(new)
         new.replace(path)
     except OSError as error:
         log.warning("%s cannot be kept: %s", path, error)

@@ -71,7 +71,7 @@ class WhisperStt(LocalService[Whisper]):
         tokenizer, rows, never, never_first = english(model.parent)
         first, end, silence = (_control(tokenizer, name) for name in ("notimestamps", "endoftext", "nocaptions"))
         whisper = Whisper(
-            network(model, rows, CORES),
+            network(model, rows, CORES, self._folder / "computed"),
             tokenizer,
             Tokens(first + 1, end, silence, never, never_first),
             np.random.default_rng(0).normal(0, HISS, WINDOW_S * HEARING_RATE).astype(np.float32),

@@ -13,13 +13,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from services import weights, whole_numbers
+from services.cache import made
 from services.local import onnx_session
+from services.stt.english import KEPT
 from services.whole_numbers import STEP, product, product_by_row, whole_columns
 
 if TYPE_CHECKING:
     from onnx import NodeProto, TensorProto, ValueInfoProto
     from onnxruntime import InferenceSession
 
+# What the networks are made from: this recipe, the tokens, and the weights, whose hash is in their table.
+SOURCES = (Path(__file__), Path(whole_numbers.__file__), Path(weights.__file__), KEPT)
 LAYERS, HEADS, WIDTH = 6, 8, 512  # of Whisper base
 HEAD = WIDTH // HEADS
 FUSED = "com.microsoft"  # the operators that ONNX Runtime adds to the standard's
@@ -34,11 +39,12 @@ class Network(NamedTuple):
     decoder: "InferenceSession"  # ids, places, keys and values -> a row of logits for each place; keys and values of the ids
 
 
-def network(model: Path, rows: list[int], cores: int) -> Network:
-    """The networks of the CTranslate2 model in the file `model`, with `rows` of its vocabulary. The encoder runs on `cores`, a step
-    of the decoder is too short to be shared."""
-    weights = read_weights(model)
-    return Network(onnx_session(_encoder(weights), cores), onnx_session(_decoder(weights, rows)))
+def network(model: Path, rows: list[int], cores: int, cache: Path) -> Network:
+    """The networks of the CTranslate2 model in the file `model`, with `rows` of its vocabulary, kept in the folder `cache`. The
+    encoder runs on `cores`, a step of the decoder is too short to be shared."""
+    encoder = made(cache, "whisper-encoder", SOURCES, lambda: _encoder(read_weights(model)))
+    decoder = made(cache, "whisper-decoder", SOURCES, lambda: _decoder(read_weights(model), rows))
+    return Network(onnx_session(encoder, cores), onnx_session(decoder))
 
 
 def read_weights(model: Path) -> Weights:
@@ -63,22 +69,22 @@ def read_weights(model: Path) -> Weights:
     take("<I")
     skip(take("<H"))
     take("<I")
-    weights = {}
+    arrays = {}
     for _ in range(take("<I")):
         length = take("<H")
         name = data[skip(length) : at - 1].decode()
         shape = [take("<I") for _ in range(take("<B"))]
         kind, size = NUMBERS[take("<B")], take("<I")
-        weights[name] = np.frombuffer(data, kind, size // np.dtype(kind).itemsize, skip(size)).reshape(shape)
-    return weights
+        arrays[name] = np.frombuffer(data, kind, size // np.dtype(kind).itemsize, skip(size)).reshape(shape)
+    return arrays
 
 
 class _Graph:
     """A network that is being made. Each method adds a layer and returns the name of its output."""
 
-    def __init__(self, weights: Weights, by_row: bool) -> None:
+    def __init__(self, arrays: Weights, by_row: bool) -> None:
         """`by_row`: what is made of one place does not depend on the others that are calculated with it."""
-        self._weights = weights
+        self._given = arrays
         self._nodes: dict[str, NodeProto] = {}
         self._arrays: list[TensorProto] = []
         self._step = self.array(np.asarray(STEP)) if by_row else ""
@@ -108,7 +114,7 @@ class _Graph:
         return name
 
     def weight(self, name: str) -> str:
-        return self.array(self._weights[name].astype(np.float32))
+        return self.array(self._given[name].astype(np.float32))
 
     def op(
         self, kind: str, *inputs: str, into: str = "", more: tuple[str, ...] = (), domain: str = "", **attributes: Any
@@ -138,7 +144,7 @@ class _Graph:
         return output
 
     def linear(self, x: str, name: str, whole: bool = True) -> str:
-        matrix = self._weights[f"{name}/weight"].T
+        matrix = self._given[f"{name}/weight"].T
         y = self.matrix(x, self.columns(matrix)) if whole else self.op("MatMul", x, self.array(matrix.astype(np.float32)))
         return self.op("Add", y, self.weight(f"{name}/bias"))
 
@@ -171,10 +177,10 @@ def _value(name: str, shape: tuple[int | str, ...], whole: bool = False) -> "Val
     return helper.make_tensor_value_info(name, TensorProto.INT64 if whole else TensorProto.FLOAT, shape)
 
 
-def _encoder(weights: Weights) -> bytes:
+def _encoder(arrays: Weights) -> bytes:
     """mel (1, 80, 2 t), the places (n) of 0 ... t - 1 that are looked at -> heard (1, n, WIDTH); cross_key0, cross_value0, ... (1,
     HEADS, n, HEAD)."""
-    graph = _Graph(weights, by_row=False)
+    graph = _Graph(arrays, by_row=False)
     x = graph.convolved(graph.input("mel", 1, 80, "frames"), "encoder/conv1", 1)
     x = graph.op("Transpose", graph.convolved(x, "encoder/conv2", 2), perm=[0, 2, 1])
     x = graph.placed(x, "encoder/position_encodings/encodings", graph.array([0]), graph.op("Shape", x, start=1, end=2))
@@ -197,12 +203,12 @@ def _encoder(weights: Weights) -> bytes:
     return graph.model()
 
 
-def _decoder(weights: Weights, rows: list[int]) -> bytes:
+def _decoder(arrays: Weights, rows: list[int]) -> bytes:
     """ids (1, n), places (m), cross_key0, ... as the encoder gives them, past_key0, ... (1, HEADS, p, HEAD) -> logits (m, rows) of
     those places of the ids, and key0, ... (1, HEADS, p + n, HEAD), which are the past of the next run."""
-    graph = _Graph(weights, by_row=True)  # a guess must not change what is heard
+    graph = _Graph(arrays, by_row=True)  # a guess must not change what is heard
     ids = graph.input("ids", 1, "n", whole=True)
-    words = graph.columns(weights["decoder/embeddings/weight"][rows].T)
+    words = graph.columns(arrays["decoder/embeddings/weight"][rows].T)
     x = graph.op("Cast", graph.op("Transpose", graph.op("Gather", words[0], ids, axis=1), perm=[1, 2, 0]), to=1)
     x = graph.op("Mul", x, graph.op("Unsqueeze", graph.op("Gather", words[1], ids), graph.array([2])))
     places = graph.input("places", "m", whole=True)
