@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -38,16 +39,20 @@ def made(folder: Path, name: str, sources: Sequence[Path], make: Callable[[], by
     path = folder / f"{name}-{digest}.onnx"
     try:
         return path.read_bytes()
-    except FileNotFoundError:
+    except OSError:
         result = make()
+
+    def replace(new: Path) -> None:
         for old in folder.glob(f"{name}-*.onnx"):
             old.unlink(missing_ok=True)
-        _write(path, ".onnx", lambda new: new.write_bytes(result))
-        return result
+        new.write_bytes(result)
+
+    _write(path, ".onnx", replace)
+    return result
 
 
 def _write(path: Path, suffix: str, write: Callable[[Path], object]) -> None:
-    new = path.with_suffix(f".new{suffix}")
+    new = path.with_suffix(f".{os.getpid()}{suffix}")  # two processes may write at once
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(new)
