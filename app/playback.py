@@ -10,7 +10,7 @@ WORD_HEARD = 0.5  # a word counts as heard when this share of it was played
 
 @dataclass(slots=True)
 class Clause:
-    """One clause on the timeline; `word_ends` are absolute ms, infinite for words that are still to be sent."""
+    """One clause; all times are ms of speech (see `Ledger.spoken`), infinite for words that are still to be sent."""
 
     text: str
     start_ms: float
@@ -41,17 +41,18 @@ class Ledger:
     sent_at: float = 0.0  # clock ms of the last frame sent
     ended: bool = False  # no more audio will follow
     estimated: bool = False  # heard_ms rests on the pacing model, not on the listener
+    waits: list[tuple[float, float]] = field(default_factory=list)  # (start, length) of silences put in, in order
 
     def begin_clause(self, text: str, start_ms: float, length_ms: float, words: Sequence[tuple[str, float]] = ()) -> None:
         """A clause's audio starts at `start_ms`. `words` are (word, end in ms from there), or empty (see Speech.words)."""
         self._settle()
-        self.clauses.append(Clause(text, start_ms, start_ms, []))
+        self.clauses.append(Clause(text, self.spoken(start_ms), self.spoken(start_ms), []))
         self.extend_clause(start_ms, length_ms, words)
 
     def extend_clause(self, start_ms: float, length_ms: float, words: Sequence[tuple[str, float]] = ()) -> None:
         """More audio of the last clause: it holds `words`, and those after them are still to come; without word times, all words
         of the clause are spread over its whole time."""
-        clause = self.clauses[-1]
+        clause, start_ms = self.clauses[-1], self.spoken(start_ms)
         clause.end_ms = start_ms + length_ms
         told = [end for end in clause.word_ends if end < math.inf] + [start_ms + end for _, end in words]
         missing = len(clause.text.split()) - len(told)
@@ -72,19 +73,21 @@ class Ledger:
 
     def cut_clause(self, end_ms: float) -> None:
         """The last clause ends at `end_ms`: words that end later are not said."""
-        clause = self.clauses[-1]
+        clause, end_ms = self.clauses[-1], self.spoken(end_ms)
         said = sum(end <= end_ms for end in clause.word_ends)
         clause.text, clause.word_ends, clause.end_ms = " ".join(clause.text.split()[:said]), clause.word_ends[:said], end_ms
 
     def skip_clause(self) -> None:
         """A clause of the reply is left out: nothing of it is said."""
-        self.clauses.append(Clause("", self.sent_ms, self.sent_ms, []))
+        self.clauses.append(Clause("", self.spoken(self.sent_ms), self.spoken(self.sent_ms), []))
 
     def wait(self, length_ms: float) -> None:
-        """Silence is put in at this place: what was to come of the clause comes later."""
-        for clause in self.clauses[-1:]:
-            clause.end_ms += length_ms if clause.end_ms > self.sent_ms else 0.0
-            clause.word_ends = [end + length_ms if end > self.sent_ms else end for end in clause.word_ends]
+        """Silence is put in at this place: what was to come comes later, and hearing the silence is hearing no word."""
+        self.waits.append((self.sent_ms, length_ms))
+
+    def spoken(self, ms: float) -> float:
+        """How much of the first `ms` is speech: all but the silences put in."""
+        return ms - sum(min(length, ms - start) for start, length in self.waits if start < ms)
 
     def send(self, length_ms: float, now: float) -> None:
         self.sent_ms += length_ms
@@ -111,10 +114,11 @@ class Ledger:
     def heard_text(self) -> str:
         """The words that were heard, clause by clause."""
         words: list[str] = []
+        heard_ms = self.spoken(self.heard_ms)
         for clause in self.clauses:
             start = clause.start_ms
             for word, end in zip(clause.text.split(), clause.word_ends, strict=True):
-                if self.heard_ms < start + (end - start) * WORD_HEARD:
+                if heard_ms < start + (end - start) * WORD_HEARD:
                     return " ".join(words)
                 words.append(word)
                 start = end
@@ -128,7 +132,7 @@ class Ledger:
                 count += 1
                 continue
             last = clause.word_ends[-2] if len(clause.word_ends) > 1 else clause.start_ms
-            if self.heard_ms < last + (clause.word_ends[-1] - last) * WORD_HEARD:
+            if self.spoken(self.heard_ms) < last + (clause.word_ends[-1] - last) * WORD_HEARD:
                 break
             count += 1
         return count

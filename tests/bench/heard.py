@@ -28,7 +28,8 @@ WHOLE_S = 20.0  # no such answer is longer
 PROBE_S = 0.4  # of the last sound: two or three syllables, found once in a reply
 HALF = 0.5  # of a word, for it to count
 FRAME_S = 0.02  # sound is sent in such pieces: that near to the middle of a word, either answer is right
-SURE = 0.5  # correlation below which the place is not known
+SURE = 0.7  # correlation below which the place is not known
+BREATH_S = 0.1  # a shorter silence is one of the voice
 
 
 class Script:
@@ -49,11 +50,17 @@ class Script:
                 self.audio = np.concatenate((self.audio, np.asarray(samples, np.float32)))
         return self
 
-    def place(self, probe: Audio) -> float | None:
-        """Where in the script (s) the probe ends; None where it is not found."""
-        found = _correlation(self.audio, probe)
-        best = int(np.argmax(found)) if len(found) else 0
-        return (best + len(probe)) / RATE if len(found) and found[best] >= SURE else None
+    def place(self, heard: Audio) -> float | None:
+        """Where in the script (s) the last sound of `heard` ends; None where it is not found. A breath that the agent held before
+        it stopped is no part of the script."""
+        best, end = SURE, None
+        for breath in (False, True):
+            probe = last_sound(heard, breath)
+            found = _correlation(self.audio, probe)
+            at = int(np.argmax(found)) if len(found) else 0
+            if len(found) and found[at] >= best:
+                best, end = float(found[at]), (at + len(probe)) / RATE
+        return end
 
     def until(self, at: float) -> str:
         return " ".join(word for word, start, end in self.words if at >= start + (end - start) * HALF)
@@ -69,13 +76,20 @@ def _correlation(audio: Audio, probe: Audio) -> NDArray[np.float64]:
     return np.asarray(product / np.sqrt(energy * np.square(probe).sum() + 1e-9))
 
 
-def last_sound(heard: Audio) -> Audio:
-    """The PROBE_S up to the last audible sample."""
+def last_sound(heard: Audio, without_breath: bool) -> Audio:
+    """The PROBE_S up to the last audible sample, or so much of sound up to it `without_breath`: digital silence of BREATH_S."""
     hop = RATE // 200
     power = np.square(heard[: len(heard) // hop * hop].reshape(-1, hop)).mean(axis=1)
     loud = np.flatnonzero(power > 10 ** (AUDIBLE_DBFS / 10))
-    end = (int(loud[-1]) + 1) * hop if len(loud) else 0
-    return heard[max(0, end - round(PROBE_S * RATE)) : end]
+    heard = heard[: (int(loud[-1]) + 1) * hop] if len(loud) else heard[:0]
+    if without_breath:
+        least = round(BREATH_S * RATE)
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], np.abs(heard) < 1e-4, [0]]).astype(int))).reshape(-1, 2)
+        for start, end in edges[::-1]:
+            if end - start >= least:
+                heard = np.concatenate((heard[:start], heard[end:]))
+                break
+    return heard[max(0, len(heard) - round(PROBE_S * RATE)) :]
 
 
 async def cut(call: Call, prompt: str, after: float, voice: Audio | None) -> dict[str, Any] | None:
@@ -128,12 +142,13 @@ async def run(args: Namespace) -> dict[str, Any]:
             for each in filter(None, cuts):
                 script = await Script().read(voice, each["clauses"])
                 heard = agent[round((each["first"] - 0.1) * RATE) : round((each["stop"] + 0.2) * RATE)]
-                at = script.place(last_sound(heard))
+                at = script.place(heard)
                 if at is None:
                     unknown += 1
                     continue
                 verdicts.append(each["told"] in {script.until(at + slip) for slip in (-FRAME_S, 0.0, FRAME_S)})
                 if not verdicts[-1]:
+                    print(f"  {each['stop'] - each['first']:.2f} s of it at {at:.2f} s")
                     print(f"  heard {script.until(at)!r}\n  told  {each['told']!r}")
         ends = []
         for begin in range(0, count, PER_CALL):

@@ -64,6 +64,23 @@ def test_without_any_acknowledgement_the_path_is_subtracted() -> None:
     assert book.estimate(now=200, delay_ms=120) == 1500
 
 
+def test_silence_put_into_a_word_is_no_hearing_of_it() -> None:
+    book = Ledger(generation=1)
+    book.begin_clause("one two", 0, 800, [("one", 400), ("two", 800)])
+    book.send(480, now=0)  # 80 ms of the second word
+    book.wait(140)
+    book.send(140, now=140)
+    book.acknowledge(620, now=640)
+    assert book.heard_text() == "one"
+    book.send(160, now=780)
+    book.acknowledge(620 + 100, now=800)
+    assert book.heard_text() == "one", "180 of 400 ms"
+    book.acknowledge(620 + 130, now=830)
+    assert (book.heard_text(), book.heard_clauses()) == ("one two", 1)
+    book.begin_clause("three", 940, 300)
+    assert book.clauses[-1].start_ms == 800
+
+
 def test_more_audio_of_a_clause_spreads_its_words_again() -> None:
     book = Ledger(generation=1)
     book.begin_clause("one two", 0, 200)

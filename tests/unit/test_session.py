@@ -144,8 +144,8 @@ def test_what_may_be_an_echo_is_listened_to_a_little_longer_and_no_more(suspecte
     assert 300 < took < 500 if suspected else took < 300
 
 
-def test_a_breath_held_for_a_sound_loses_nothing_and_moves_the_words() -> None:
-    async def scene(sound_s: float) -> tuple[list[bool], float]:
+def test_a_breath_held_for_a_sound_loses_nothing_and_counts_for_no_word() -> None:
+    async def scene(sound_s: float) -> tuple[list[bool], float, list[tuple[float, float]]]:
         async with Caller() as caller:
             await caller.say(1.0)
             await caller.until("SPEAKING")
@@ -158,12 +158,14 @@ def test_a_breath_held_for_a_sound_loses_nothing_and_moves_the_words() -> None:
             assert ledger is not None
             last = ledger.clauses[-1].word_ends[-1]
             await caller.until("LISTENING")
-            return [frame.samples.any() for _, frame in caller.frames if frame.generation == 1], last
+            return [frame.samples.any() for _, frame in caller.frames if frame.generation == 1], last, ledger.waits
 
-    (plain, plain_end), (held, held_end) = run(scene(0.02)), run(scene(0.35))
+    (plain, plain_end, none), (held, held_end, waits) = run(scene(0.02)), run(scene(0.35))
     assert sum(held) == sum(plain)
     assert len(held) == len(plain) + 7
-    assert held_end == plain_end + 140
+    assert held_end == plain_end
+    assert not none
+    assert sum(length for _, length in waits) == 140
 
 
 def test_a_cough_is_ignored_in_every_state() -> None:
