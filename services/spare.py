@@ -60,7 +60,7 @@ class SparedTts(_Spared[TextToSpeech]):
 
 
 def unspoken(clause: str, spoken_ms: float) -> str:
-    """The words of `clause` that are not spoken after `spoken_ms` at the plain pace. A word that was guess counts as spoken, lest
+    """The words of `clause` that are not spoken after `spoken_ms` at the plain pace. A word that was begun counts as spoken, lest
     it is heard twice."""
     at = 0.0
     words = clause.split()

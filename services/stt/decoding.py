@@ -1,8 +1,8 @@
 """Greedy decoding of Whisper with timestamps. The rules of what may follow what are those of its training (openai/whisper,
 whisper/decoding.py, ApplyTimestampRules).
 
-A guess of the text costs little: it is fed at once, and what the decoder would have said itself is kept. So a guess changes nothing
-but the time (speculative decoding: Leviathan, Kalman and Matias 2023).
+A guess of the text costs little: it is fed at once, and what the decoder would have said itself is kept. So a guess changes the
+time, and at most which of two equally likely spellings is taken (speculative decoding: Leviathan, Kalman and Matias 2023).
 """
 
 from typing import NamedTuple
@@ -70,7 +70,6 @@ def _allowed(row: NDArray[np.float32], tokens: Tokens, ids: list[int]) -> NDArra
         row[tokens.never_first] = -np.inf
         row[:first] = row[first + LATEST_FIRST + 1 :] = -np.inf
         return row
-    timed = [token for token in ids if token >= first]
     if ids[-1] >= first:  # timestamps come in pairs, but for the first and the last
         if len(ids) < 2 or ids[-2] >= first:
             row[first:] = -np.inf
@@ -78,8 +77,8 @@ def _allowed(row: NDArray[np.float32], tokens: Tokens, ids: list[int]) -> NDArra
             row[: tokens.end] = -np.inf
             row[first : ids[-1]] = -np.inf
     else:
-        row[first : timed[-1] + 1] = -np.inf
-    best = row[:first].max()
-    if row[first:].max() > -np.inf and best < (top := row[first:].max()) + np.log(np.exp(row[first:] - top).sum()):
+        row[first : max(ids) + 1] = -np.inf  # the last timestamp is the largest token: they never go back
+    top = row[first:].max()
+    if top > -np.inf and row[:first].max() < top + np.log(np.exp(row[first:] - top).sum()):
         row[:first] = -np.inf
     return row

@@ -200,12 +200,18 @@ def test_a_blip_over_the_agent_is_noise() -> None:
     assert hush(turns, 256, "speaking", 5000) == [Dismissed("noise")]
 
 
-def test_a_voice_far_below_the_users_own_is_not_meant_for_the_agent() -> None:
+def after_a_turn(level_db: float) -> Turns:
+    """The user has said something at this level."""
     turns = policy()
-    feed(turns, 960, level_db=60.0)
+    feed(turns, 960, level_db=level_db)
     hush(turns, 32)
     turns.prepared(1, "How does it work?", 0.99, True)
     hush(turns, 2000)
+    return turns
+
+
+def test_a_voice_far_below_the_users_own_is_not_meant_for_the_agent() -> None:
+    turns = after_a_turn(60.0)
     over(turns, 256, level_db=42.0)
     assert glimpse(turns, 0.9, "and then she said") == []
     hush(turns, 256, "speaking", 5000)
@@ -216,11 +222,7 @@ def test_a_voice_far_below_the_users_own_is_not_meant_for_the_agent() -> None:
 
 @pytest.mark.parametrize("text", ["I want a double shot coffee", "What's the weather like?", "Can I have a tea?"])
 def test_a_faint_voice_that_wants_something_is_meant_for_the_agent(text: str) -> None:
-    turns = policy()
-    feed(turns, 960, level_db=60.0)
-    hush(turns, 32)
-    turns.prepared(1, "How does it work?", 0.99, True)
-    hush(turns, 2000)
+    turns = after_a_turn(60.0)
     over(turns, 640, level_db=42.0)
     assert turns.words(turns.burst_ms, text, "speaking", 5000) == [Confirmed(turns.burst_ms, reopens=False)]
 
