@@ -4,29 +4,34 @@ timeline, which runs without gaps from `playback_start` to `audio_end` (a stall 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
+
+from services.base import Word
 
 WORD_HEARD = 0.5  # a word counts as heard when this share of it was played
 
 
 @dataclass(slots=True)
 class Clause:
-    """One clause; all times are ms of speech (see `Ledger.spoken`), infinite for words that are still to be sent."""
+    """One clause; all times are ms of speech (see `Ledger.spoken`). `words` are the times from which each word counts as heard,
+    infinite for words that are still to be sent."""
 
     text: str
     start_ms: float
     end_ms: float
-    word_ends: list[float]
+    words: list[float]
 
 
-def spread_words(text: str, start_ms: float, end_ms: float) -> list[float]:
-    """End times for the words of `text` between two times, in proportion to their letters (plus one for the gap): the fallback
-    where the voice does not tell its word times."""
-    sizes = [len(word) + 1 for word in text.split()]
-    total, at, ends = sum(sizes), 0, []
-    for size in sizes:
-        at += size
-        ends.append(start_ms + (end_ms - start_ms) * at / total)
-    return ends
+def spread_words(text: str, length_ms: float) -> list[Word]:
+    """The words of `text` over so much time, in proportion to their letters (plus one for the gap): the fallback where the voice
+    does not tell its word times."""
+    words = text.split()
+    total, at, spread = sum(len(word) + 1 for word in words), 0.0, []
+    for word in words:
+        end = at + length_ms * (len(word) + 1) / total
+        spread.append(Word(word, at, end))
+        at = end
+    return spread
 
 
 @dataclass(slots=True)
@@ -43,23 +48,23 @@ class Ledger:
     estimated: bool = False  # heard_ms rests on the pacing model, not on the listener
     waits: list[tuple[float, float]] = field(default_factory=list)  # (start, length) of silences put in, in order
 
-    def begin_clause(self, text: str, start_ms: float, length_ms: float, words: Sequence[tuple[str, float]] = ()) -> None:
-        """A clause's audio starts at `start_ms`. `words` are (word, end in ms from there), or empty (see Speech.words)."""
+    def begin_clause(self, text: str, start_ms: float, length_ms: float, words: Sequence[Word] = ()) -> None:
+        """A clause's audio starts at `start_ms`; the times of its `words` count from there (see Speech.words)."""
         self._settle()
         self.clauses.append(Clause(text, self.spoken(start_ms), self.spoken(start_ms), []))
         self.extend_clause(start_ms, length_ms, words)
 
-    def extend_clause(self, start_ms: float, length_ms: float, words: Sequence[tuple[str, float]] = ()) -> None:
+    def extend_clause(self, start_ms: float, length_ms: float, words: Sequence[Word] = ()) -> None:
         """More audio of the last clause: it holds `words`, and those after them are still to come; without word times, all words
         of the clause are spread over its whole time."""
         clause, start_ms = self.clauses[-1], self.spoken(start_ms)
         clause.end_ms = start_ms + length_ms
-        told = [end for end in clause.word_ends if end < math.inf] + [start_ms + end for _, end in words]
-        missing = len(clause.text.split()) - len(told)
-        if words and missing >= 0:
-            clause.word_ends = told + [math.inf] * missing
-        else:
-            clause.word_ends = spread_words(clause.text, clause.start_ms, clause.end_ms)
+        told = [at for at in clause.words if at < math.inf]
+        missing = len(clause.text.split()) - len(told) - len(words)
+        if not words or missing < 0:
+            told, start_ms, words, missing = [], clause.start_ms, spread_words(clause.text, clause.end_ms - clause.start_ms), 0
+        heard = [start_ms + word.start_ms + (word.end_ms - word.start_ms) * WORD_HEARD for word in words]
+        clause.words = told + heard + [math.inf] * missing
 
     def finish(self) -> None:
         """No more audio will follow."""
@@ -69,13 +74,13 @@ class Ledger:
     def _settle(self) -> None:
         """All of the last clause has been sent: words whose time nobody told ended with it."""
         for clause in self.clauses[-1:]:
-            clause.word_ends = [min(end, clause.end_ms) for end in clause.word_ends]
+            clause.words = [min(at, clause.end_ms) for at in clause.words]
 
     def cut_clause(self, end_ms: float) -> None:
-        """The last clause ends at `end_ms`: words that end later are not said."""
+        """The last clause ends at `end_ms`: words that would count as heard later are not said."""
         clause, end_ms = self.clauses[-1], self.spoken(end_ms)
-        said = sum(end <= end_ms for end in clause.word_ends)
-        clause.text, clause.word_ends, clause.end_ms = " ".join(clause.text.split()[:said]), clause.word_ends[:said], end_ms
+        said = sum(at <= end_ms for at in clause.words)
+        clause.text, clause.words, clause.end_ms = " ".join(clause.text.split()[:said]), clause.words[:said], end_ms
 
     def skip_clause(self) -> None:
         """A clause of the reply is left out: nothing of it is said."""
@@ -113,26 +118,16 @@ class Ledger:
 
     def heard_text(self) -> str:
         """The words that were heard, clause by clause."""
-        words: list[str] = []
         heard_ms = self.spoken(self.heard_ms)
-        for clause in self.clauses:
-            start = clause.start_ms
-            for word, end in zip(clause.text.split(), clause.word_ends, strict=True):
-                if heard_ms < start + (end - start) * WORD_HEARD:
-                    return " ".join(words)
-                words.append(word)
-                start = end
+        words = [
+            word
+            for clause in self.clauses
+            for word, at in zip(clause.text.split(), clause.words, strict=True)
+            if at <= heard_ms
+        ]
         return " ".join(words)
 
     def heard_clauses(self) -> int:
-        """How many clauses were heard to their last word."""
-        count = 0
-        for clause in self.clauses:
-            if not clause.word_ends:  # a filler that gave way before its first word
-                count += 1
-                continue
-            last = clause.word_ends[-2] if len(clause.word_ends) > 1 else clause.start_ms
-            if self.spoken(self.heard_ms) < last + (clause.word_ends[-1] - last) * WORD_HEARD:
-                break
-            count += 1
-        return count
+        """How many clauses were heard to their last word; one that gave way before its first word counts."""
+        heard_ms = self.spoken(self.heard_ms)
+        return sum(1 for _ in takewhile(lambda clause: all(at <= heard_ms for at in clause.words), self.clauses))

@@ -19,7 +19,7 @@ from app.latency import Spans
 from app.settings import Settings
 from app.telemetry import DROPPED, wasted
 from app.tools import Desk, Toolbox
-from services.base import Pcm, ServiceError, Services, closing
+from services.base import Pcm, ServiceError, Services, Word, closing
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class Sound:
 
     samples: Pcm
     clause: str | None
-    words: tuple[tuple[str, float], ...] = ()
+    words: tuple[Word, ...] = ()
     filler: bool = False
 
 

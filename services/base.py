@@ -11,7 +11,7 @@ Errors: `ServiceError` is the only exception an implementation may raise to its 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Final, NamedTuple, Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,13 +119,21 @@ class Question:
     tools: Sequence[Tool] = field(default=())
 
 
+class Word(NamedTuple):
+    """A spoken word: the ms at which its own sound begins and ends, pauses around it left out."""
+
+    text: str
+    start_ms: float
+    end_ms: float
+
+
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """A piece of synthesised speech: int16 mono at SPEAKING_RATE. `words` gives each word's end in ms from the start of this
-    piece, where the voice knows it; empty where it does not (the ledger then spreads words by their length)."""
+    """A piece of synthesised speech: int16 mono at SPEAKING_RATE. `words` has their times from the start of this piece, where the
+    voice knows them; empty where it does not (the ledger then spreads words by their length)."""
 
     samples: Pcm
-    words: Sequence[tuple[str, float]] = ()
+    words: Sequence[Word] = ()
 
 
 class Service(Protocol):

@@ -1,7 +1,7 @@
 """Text to speech by hibari (24 kHz, English), one sentence or at most 25 words at a time, with the time of every word.
 
 hibari's own front end turns text into phonemes. Its network, run here, is asked for one more output than hibari itself uses: the
-predicted durations, from which each word's end follows.
+predicted durations, from which each word's times follow.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from services.base import SPEAKING_RATE, Audio, Pcm, Speech
+from services.base import SPEAKING_RATE, Audio, Pcm, Speech, Word
 from services.local import LocalService, onnx_session
 from services.tts.text import align, pieces, speakable
 from services.weights import fetch
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 VOICE_RATE = 24_000  # Hz
 STEP = VOICE_RATE // 40  # samples: the predicted durations count 25 ms (two 12.5 ms frames of the decoder)
 LOUD = 0.015  # of full scale: what lies below it before and after the speech is silence
-HUSHED = 0.005  # of full scale: what lies below it at the end of a word is a pause, which the durations count as the word
+HUSHED = 0.005  # of full scale: what lies below it at an edge of a word is a pause, which the durations count as the word
 LEAD, TRAIL = VOICE_RATE * 20 // 1000, VOICE_RATE * 120 // 1000  # samples of silence kept around the speech
 JOINT = VOICE_RATE * 40 // 1000  # samples of it kept where the text goes on without a mark
 BREATH = VOICE_RATE * 120 // 1000  # samples more at the end of a sentence
@@ -75,14 +75,14 @@ class HibariTts(LocalService[_Voice]):
 
 def _speak(voice: _Voice, words: Sequence[str], speed: float) -> Speech:
     spoken = _phonemes(voice, speakable(" ".join(words)))
-    parts, ends, at = [np.zeros(0, np.float32)], [], 0
+    parts, said, at = [np.zeros(0, np.float32)], list[Word](), 0.0
     for run in _runs(spoken):
-        audio, samples = _synthesise(voice, run, speed)
+        audio, spans = _synthesise(voice, run, speed)
         parts.append(audio)
-        ends += [at + end for end in samples]
-        at += len(audio)
-    times = align(words, [word for word, _ in spoken], [end * 1000 / VOICE_RATE for end in ends])
-    return Speech(_finish(np.concatenate(parts)), tuple(zip(words, times, strict=True)))
+        for (word, _), (start, end) in zip(run, spans, strict=True):
+            said.append(Word(word, at + start * 1000 / VOICE_RATE, at + end * 1000 / VOICE_RATE))
+        at += len(audio) * 1000 / VOICE_RATE
+    return Speech(_finish(np.concatenate(parts)), tuple(align(words, said)))
 
 
 def _phonemes(voice: _Voice, text: str) -> list[Spoken]:
@@ -112,13 +112,13 @@ def _runs(spoken: Sequence[Spoken]) -> list[list[Spoken]]:
     return runs
 
 
-def _synthesise(voice: _Voice, run: Sequence[Spoken], speed: float) -> tuple[Audio, list[int]]:
-    """Trimmed audio at VOICE_RATE, and the sample at which each word of `run` ends in it."""
+def _synthesise(voice: _Voice, run: Sequence[Spoken], speed: float) -> tuple[Audio, list[tuple[int, int]]]:
+    """Trimmed audio at VOICE_RATE, and the samples at which the sound of each word of `run` begins and ends in it."""
     from hibari import dsp
 
     phonemes = "".join(p for _, p in run)
     if all(p in PAUSES for p in phonemes):
-        return np.zeros(0, np.float32), [0] * len(run)
+        return np.zeros(0, np.float32), [(0, 0)] * len(run)
     ids = [0, *(voice.ids[p] for p in phonemes), 0]
     feeds = {"ids": np.array([ids], np.int64), "speed": np.array([speed], np.float32)}
     *spectrum, sums = voice.session.run(None, feeds)
@@ -127,16 +127,17 @@ def _synthesise(voice: _Voice, run: Sequence[Spoken], speed: float) -> tuple[Aud
     level = np.abs(audio)
     loud, sounding = np.flatnonzero(level > LOUD), np.flatnonzero(level > HUSHED)
     if not len(loud):
-        return np.zeros(0, np.float32), [0] * len(run)
+        return np.zeros(0, np.float32), [(0, 0)] * len(run)
     start = max(0, min(loud[0], until[0]) - LEAD)
     last = phonemes.rstrip()[-1]
     stop = loud[-1] + (JOINT if last not in PAUSES else TRAIL + BREATH if last in ".!?" else TRAIL)
-    ends, at = [], 0
+    spans, at = [], 0
     for _, part in run:
-        end = until[at + len(part.rstrip("".join(PAUSES)))]
-        ends.append(max(0, int(sounding[max(0, np.searchsorted(sounding, end) - 1)] - start)))
+        first, end = np.searchsorted(sounding, (until[at], until[at + len(part.rstrip("".join(PAUSES)))]))
+        end = max(start, int(sounding[max(0, end - 1)]))
+        spans.append((min(end, max(start, int(sounding[min(first, len(sounding) - 1)]))) - start, end - start))
         at += len(part)
-    return audio[start:stop], ends
+    return audio[start:stop], spans
 
 
 def _finish(audio: Audio) -> Pcm:

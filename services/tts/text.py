@@ -10,6 +10,8 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
 
+from services.base import Word
+
 LONGEST = 25  # words the voice is given at once
 MOST_DIGITS = 12  # a longer number is read digit by digit
 
@@ -174,18 +176,19 @@ def pieces(clause: str) -> list[list[str]]:
     return [*done, words] if words else done
 
 
-def align(words: Sequence[str], spoken: Sequence[str], ends: Sequence[float]) -> list[float]:
-    """The time at which each of `words` ends, given the times of the words as `spoken` ("$5" is said as "five dollars"). A word
-    that is not said ends with the one before it."""
+def align(words: Sequence[str], spoken: Sequence[Word]) -> list[Word]:
+    """`words` with the times of the words as they are `spoken` ("$5" is said as "five dollars"). A word that is not said begins and
+    ends with the end of the one before it."""
 
     def keys(texts: Sequence[str]) -> list[str]:
         return [re.sub(r"\W", "", text).casefold() for text in texts]
 
-    times: list[float] = []
+    timed: list[Word] = []
     last = 0.0
-    for _, i, to_i, j, to_j in SequenceMatcher(None, keys(words), keys(spoken), autojunk=False).get_opcodes():
+    said = keys([word.text for word in spoken])
+    for _, i, to_i, j, to_j in SequenceMatcher(None, keys(words), said, autojunk=False).get_opcodes():
         for k in range(i, to_i):
-            upto = j + round((k - i + 1) * (to_j - j) / (to_i - i))
-            last = max(last, ends[upto - 1]) if upto > j else last
-            times.append(last)
-    return times
+            first, until = (j + round(n * (to_j - j) / (to_i - i)) for n in (k - i, k - i + 1))
+            start, last = (spoken[first].start_ms, spoken[until - 1].end_ms) if until > first else (last, last)
+            timed.append(Word(words[k], start, last))
+    return timed

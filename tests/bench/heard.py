@@ -42,21 +42,19 @@ class Script:
     async def read(self, voice: HibariTts, clauses: list[str]) -> "Script":
         for clause in clauses:
             async for speech in voice.speak(clause):
-                begin = start = len(self.audio) / RATE
-                for word, end in speech.words:
-                    self.words.append((word, start, begin + end / 1000))
-                    start = begin + end / 1000
+                begin = len(self.audio) / RATE
+                self.words += [(word.text, begin + word.start_ms / 1000, begin + word.end_ms / 1000) for word in speech.words]
                 samples = soxr.resample(speech.samples.astype(np.float32) / 32768, SPEAKING_RATE, RATE)
                 self.audio = np.concatenate((self.audio, np.asarray(samples, np.float32)))
         return self
 
     def place(self, heard: Audio) -> float | None:
         """Where in the script (s) the last sound of `heard` ends; None where it is not found. A breath that the agent held before
-        it stopped is no part of the script."""
+        it stopped is no part of the script, and a phrase that comes again later than `heard` is long is not that one."""
         best, end = SURE, None
         for breath in (False, True):
             probe = last_sound(heard, breath)
-            found = _correlation(self.audio, probe)
+            found = _correlation(self.audio[: len(heard)], probe)
             at = int(np.argmax(found)) if len(found) else 0
             if len(found) and found[at] >= best:
                 best, end = float(found[at]), (at + len(probe)) / RATE

@@ -279,12 +279,16 @@ async def test_what_is_said_can_be_understood(services: Services, text: str) -> 
 async def test_words_end_where_the_sound_does(services: Services) -> None:
     text = "Alabama, Paris, banana, Berlin, and then Madrid."
     (piece,) = await say(services, text)
-    assert [word for word, _ in piece.words] == text.split()
+    assert [word.text for word in piece.words] == text.split()
     loud = np.flatnonzero(np.abs(piece.samples.astype(int)) > 0.02 * 32768) * 1000 / SPEAKING_RATE
     pauses = [*loud[:-1][np.diff(loud) > 50], loud[-1]]
-    for word, end in piece.words:
-        if word[-1] in ",.":
-            assert min(abs(end - pause) for pause in pauses) <= 80, f"{word} ends at {end} ms, sound at {pauses}"
+    sounds = [loud[0], *loud[1:][np.diff(loud) > 50]]
+    for word, after in zip(piece.words, (*piece.words[1:], None), strict=True):
+        if word.text[-1] in ",.":
+            assert min(abs(word.end_ms - pause) for pause in pauses) <= 80, f"{word}, but sound ends at {pauses}"
+            assert after is None or min(abs(after.start_ms - sound) for sound in sounds) <= 80, (
+                f"{after}, sound begins at {sounds}"
+            )
     assert len(pauses) >= 4
 
 
@@ -292,11 +296,11 @@ async def test_word_times_follow_the_written_words(services: Services) -> None:
     text = "It costs $5.20 — see https://www.example.com/shop for 🙂 more."
     pieces = await say(services, text)
     for piece in pieces:
-        ends = [end for _, end in piece.words]
-        assert ends == sorted(ends)
-        assert ends[0] >= 0
-        assert ends[-1] <= len(piece.samples) * 1000 / SPEAKING_RATE
-    assert [word for piece in pieces for word, _ in piece.words] == text.split()
+        times = [at for word in piece.words for at in (word.start_ms, word.end_ms)]
+        assert times == sorted(times)
+        assert times[0] >= 0
+        assert times[-1] <= len(piece.samples) * 1000 / SPEAKING_RATE
+    assert [word.text for piece in pieces for word in piece.words] == text.split()
 
 
 async def test_a_higher_speed_is_shorter_and_a_wild_one_is_tamed(services: Services) -> None:

@@ -28,6 +28,7 @@ from services.base import (
     Services,
     Speech,
     Transcript,
+    Word,
 )
 
 VOICE = 1000
@@ -171,7 +172,7 @@ class FakeTts(Fake):
         words = clause.split()
         samples = np.full(int(len(words) * MS_PER_WORD * SPEAKING_RATE / 1000), 500, np.int16)
         samples = np.pad(samples, (0, self.tail_ms * SPEAKING_RATE // 1000))
-        yield Speech(samples, [(word, (i + 1) * MS_PER_WORD) for i, word in enumerate(words)])
+        yield Speech(samples, [Word(word, i * MS_PER_WORD, (i + 1) * MS_PER_WORD) for i, word in enumerate(words)])
 
 
 def fake_services() -> Services:

@@ -156,7 +156,7 @@ def test_a_breath_held_for_a_sound_loses_nothing_and_counts_for_no_word() -> Non
             await asyncio.sleep(1.6)
             ledger = caller.session.speaking.ledger
             assert ledger is not None
-            last = ledger.clauses[-1].word_ends[-1]
+            last = ledger.clauses[-1].words[-1]
             await caller.until("LISTENING")
             return [frame.samples.any() for _, frame in caller.frames if frame.generation == 1], last, ledger.waits
 

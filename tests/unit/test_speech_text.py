@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.base import Word
 from services.tts.text import LONGEST, align, pieces, speakable
 
 
@@ -76,24 +77,30 @@ def test_a_long_sentence_is_cut_after_a_comma() -> None:
     assert [len(part) for part in pieces(" ".join(words))] == [20, 20]
 
 
+def said(*texts: str) -> list[Word]:
+    """Each word takes 10 ms, and 2 ms pass before it."""
+    return [Word(text, 10.0 * i + 2, 10.0 * i + 10) for i, text in enumerate(texts)]
+
+
 def test_words_said_as_written_keep_their_times() -> None:
-    assert align(["Hello,", "there!"], ["Hello,", "there!"], [100, 250]) == [100, 250]
+    assert align(["Hello,", "there!"], said("Hello,", "there!")) == [Word("Hello,", 2, 10), Word("there!", 12, 20)]
 
 
-def test_a_word_said_as_several_ends_with_the_last_of_them() -> None:
-    spoken = ["It", "costs", "5", "dollars", "and", "20", "cents", "now."]
-    assert align(["It", "costs", "$5.20", "now."], spoken, [1, 2, 3, 4, 5, 6, 7, 8]) == [1, 2, 7, 8]
+def test_a_word_said_as_several_lasts_from_the_first_to_the_last_of_them() -> None:
+    spoken = said("It", "costs", "5", "dollars", "and", "20", "cents", "now.")
+    assert align(["It", "costs", "$5.20", "now."], spoken)[2:] == [Word("$5.20", 22, 70), Word("now.", 72, 80)]
 
 
 def test_words_said_as_one_share_it_and_unsaid_words_take_no_time() -> None:
-    assert align(["🙂", "one", "—", "two"], ["one", "two"], [10, 20]) == [0, 10, 10, 20]
-    assert align(["20", "°C"], ["20°C"], [30])[-1] == 30
+    unsaid = align(["🙂", "one", "—", "two"], said("one", "two"))
+    assert unsaid == [Word("🙂", 0, 0), Word("one", 2, 10), Word("—", 10, 10), Word("two", 12, 20)]
+    assert align(["20", "°C"], said("20°C"))[-1] == Word("°C", 2, 10)
 
 
 @given(st.lists(st.sampled_from(["a", "b", "$5", "🙂", "c"]), max_size=12), st.lists(st.sampled_from("abcde"), max_size=12))
 def test_times_never_go_back(words: list[str], spoken: list[str]) -> None:
-    ends = [float(10 * i) for i in range(1, len(spoken) + 1)]
-    times = align(words, spoken, ends)
-    assert len(times) == len(words)
+    timed = align(words, said(*spoken))
+    assert [word.text for word in timed] == words
+    times = [at for word in timed for at in (word.start_ms, word.end_ms)]
     assert times == sorted(times)
-    assert all(0 <= time <= (ends[-1] if ends else 0) for time in times)
+    assert all(0 <= time <= 10 * len(spoken) for time in times)
