@@ -51,7 +51,7 @@ class Rise:
         return self._high == RISE_WINDOWS
 
     def lasts(self, level_db: float) -> bool:
-        """Whether this window is part of a sound that rose."""
+        """Whether this window is part of a sound that rose. Its peak is remembered, for `over`."""
         if level_db <= self._usual_db + RISE_DB:
             return False
         self._peak_db = max(self._peak_db, level_db)

@@ -29,7 +29,16 @@ _ORDERING = frozenset(
     "give get make bring show tell play set turn put take order book find call send read write add open close start remind please "
     "let let's".split()
 )
-_WANTING = (("i", "want"), ("i", "need"), ("i'd", "like"), ("i'll", "have"), ("i'll", "take"), ("i", "would", "like"))
+# "I'd like" is often heard as "I like".
+_WANTING = (
+    ("i", "want"),
+    ("i", "need"),
+    ("i'd", "like"),
+    ("i", "like"),
+    ("i'll", "have"),
+    ("i'll", "take"),
+    ("i", "would", "like"),
+)
 _LEAST_QUESTION = 5  # words; "How many wings?" may go on, "How many wings does a bird have?" hardly
 
 

@@ -57,12 +57,14 @@ class LocalService(ABC, Generic[Model]):
 
 
 def onnx_session(model: Path | bytes, threads: int = 1) -> "InferenceSession":
-    """A session that uses the calling thread, and others up to `threads`, and sleeps when it has nothing to do."""
+    """A session that uses the calling thread, and others up to `threads`. Between two parts of a run those wait without sleeping,
+    which is a tenth faster; when it has ended they sleep."""
     from onnxruntime import InferenceSession, SessionOptions
 
     options = SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if threads > 1 else "0")
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     options.log_severity_level = 3
     return InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"])
 

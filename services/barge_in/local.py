@@ -17,11 +17,11 @@ from services.stt.local import Whisper, WhisperStt, first_words, listen
 from services.workers import Priority, Workers
 
 WEIGHTS = Path(__file__).parent / "weights.json"
-WINDOW_S = 2.0  # of the encoder: 40 ms of work
+WINDOW_S = 2.0  # of the encoder: 30 ms of work
 LONGEST_S = 0.8  # of the audio: the weights know beginnings only
 FRAME = HEARING_RATE // 50  # samples to one frame of the encoder
 NOISE = 0.35  # probability of speech below which nobody asks for words
-TOKENS = 4  # of the first words: 12 ms each
+TOKENS = 4  # of the first words: 4 ms each
 
 
 class WhisperJudge:

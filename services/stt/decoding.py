@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from services.stt.network import Decoder
 
+AHEAD = 8  # tokens of a guess that are fed at once after a wrong one: 3 ms more than one
 LATEST_FIRST = 50  # the speech begins in the first second (1 s in ticks of 20 ms)
 
 
@@ -34,11 +35,12 @@ class Decoded(NamedTuple):
 
 def decode(decoder: Decoder, tokens: Tokens, prompt: list[int], start: int, guess: list[int], most: int) -> Decoded:
     """At most `most` tokens after `prompt`, whose <|startoftranscript|> is at `start`. `guess`: the text, without timestamps, or
-    the beginning of it."""
-    rows = decoder.feed(prompt, [start, len(prompt) - 1])
+    the beginning of it; where a word of it is wrong, it may be right again after that."""
+    follow = [tokens.first_timestamp, *guess]  # what was fed of the guess, and is not yet agreed with
+    at = 0  # the place in the guess that comes next
+    rows = decoder.feed([*prompt, *follow], [start, *range(len(prompt) - 1, len(prompt) + len(follow))])
     no_speech = float(np.exp(_log_probabilities(rows[0])[tokens.silence]))
     ids: list[int] = []
-    follow: list[int] = []  # what was fed of the guess, and is not yet agreed with
     total, rows = 0.0, rows[1:]
     while True:
         for row in rows:
@@ -48,12 +50,22 @@ def decode(decoder: Decoder, tokens: Tokens, prompt: list[int], start: int, gues
             if token == tokens.end or len(ids) == most:
                 return Decoded(ids, token != tokens.end, total / (len(ids) + 1), no_speech)
             ids.append(token)
+            if token < tokens.first_timestamp:
+                at = _after(guess, at, token)
             if follow[:1] != [token]:
                 break
             follow = follow[1:]
         decoder.forget(len(follow))
-        follow, guess = guess, []
+        follow = guess[at : at + AHEAD]
         rows = decoder.feed([ids[-1], *follow], list(range(len(follow) + 1)))
+
+
+def _after(guess: list[int], at: int, token: int) -> int:
+    """Where the guess goes on after `token`, when `at` came next before: after the nearest place that has it, or one word further.
+    Its last token stays: it is a mark that may follow another word."""
+    near = range(max(0, at - AHEAD // 2), min(len(guess), at + AHEAD))
+    same = [place for place in near if guess[place] == token]
+    return min(same, key=lambda place: abs(place - at)) + 1 if same else max(at, min(at + 1, len(guess) - 1))
 
 
 def _log_probabilities(row: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,14 +1,14 @@
 """Whisper for ONNX Runtime: two networks made from the weights as CTranslate2 keeps them, calculated in whole numbers.
 
 Architecture: openai/whisper, whisper/model.py. The encoder is made together with the keys and values that the decoder's
-cross-attention takes from it, for those are the same at every step. On two cores an 8 s window takes 115 ms and a step of the
-decoder 4.5 ms (CTranslate2 4.8 in int8: 150 and 10 to 14).
+cross-attention takes from it, for those are the same at every step. On two cores an 8 s window takes 75 to 100 ms and a step of the
+decoder 4 ms (CTranslate2 4.8 in int8: 150 and 10 to 14).
 """
 
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from services.whole_numbers import STEP, product, product_by_row, whole_columns
 
 if TYPE_CHECKING:
     from onnx import NodeProto, TensorProto, ValueInfoProto
-    from onnxruntime import InferenceSession
+    from onnxruntime import InferenceSession, RunOptions
 
 # What the networks are made from: this recipe, the tokens, and the weights, whose hash is in their table.
 SOURCES = (Path(__file__), Path(whole_numbers.__file__), Path(weights.__file__), KEPT)
@@ -37,14 +37,23 @@ Cache = dict[str, NDArray[np.float32]]
 class Network(NamedTuple):
     encoder: "InferenceSession"  # mel, places -> heard, and the keys and values of cross-attention
     decoder: "InferenceSession"  # ids, places, keys and values -> a row of logits for each place; keys and values of the ids
+    options: "RunOptions | None" = None  # of every run: `terminate` ends the one under way, which raises
+
+    def stoppable(self) -> tuple[Self, "RunOptions"]:
+        """The same networks, and what stops them."""
+        from onnxruntime import RunOptions
+
+        options = RunOptions()
+        options.log_severity_level = 4  # being stopped is no error
+        return self._replace(options=options), options
 
 
 def network(model: Path, rows: list[int], cores: int, cache: Path) -> Network:
-    """The networks of the CTranslate2 model in the file `model`, with `rows` of its vocabulary, kept in the folder `cache`. The
-    encoder runs on `cores`, a step of the decoder is too short to be shared."""
+    """The networks of the CTranslate2 model in the file `model`, with `rows` of its vocabulary, kept in the folder `cache`. They
+    run on `cores`."""
     encoder = made(cache, "whisper-encoder", SOURCES, lambda: _encoder(read_weights(model)))
     decoder = made(cache, "whisper-decoder", SOURCES, lambda: _decoder(read_weights(model), rows))
-    return Network(onnx_session(encoder, cores), onnx_session(decoder))
+    return Network(onnx_session(encoder, cores), onnx_session(decoder, cores))
 
 
 def read_weights(model: Path) -> Weights:
@@ -241,7 +250,7 @@ class Decoder:
     """The decoder at work on what the encoder heard: it knows the tokens it was fed."""
 
     def __init__(self, network: Network, heard: Cache) -> None:
-        self._session = network.decoder
+        self._session, self._options = network.decoder, network.options
         self._cross = {name: value for name, value in heard.items() if name.startswith("cross")}
         self._past: Cache = {name.replace("cross", "past"): np.zeros((1, HEADS, 0, HEAD), np.float32) for name in self._cross}
         self._names = [output.name for output in self._session.get_outputs()]
@@ -249,7 +258,8 @@ class Decoder:
     def feed(self, tokens: list[int], places: list[int]) -> NDArray[np.float32]:
         """More tokens; returns the logits of what follows each of `places` among them, shape (len(places), vocabulary)."""
         inputs = {"ids": np.array([tokens], np.int64), "places": np.array(places, np.int64)}
-        found = dict(zip(self._names, self._session.run(None, {**inputs, **self._cross, **self._past}), strict=True))
+        values = self._session.run(None, {**inputs, **self._cross, **self._past}, self._options)
+        found = dict(zip(self._names, values, strict=True))
         logits = found.pop("logits")
         self._past = {f"past_{name}": value for name, value in found.items()}
         return np.asarray(logits, np.float32)
@@ -263,4 +273,5 @@ class Decoder:
 def encode(network: Network, mel: NDArray[np.float32], places: NDArray[np.int64]) -> Cache:
     """What the encoder makes of `mel`, shape (80, frames), looking at those `places` of 20 ms."""
     names = [output.name for output in network.encoder.get_outputs()]
-    return dict(zip(names, network.encoder.run(None, {"mel": mel[None], "places": places}), strict=True))
+    values = network.encoder.run(None, {"mel": mel[None], "places": places}, network.options)
+    return dict(zip(names, values, strict=True))

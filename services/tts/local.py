@@ -25,7 +25,7 @@ VOICE_RATE = 24_000  # Hz
 STEP = VOICE_RATE // 40  # samples: the predicted durations count 25 ms (two 12.5 ms frames of the decoder)
 LOUD = 0.015  # of full scale: what lies below it before and after the speech is silence
 HUSHED = 0.005  # of full scale: what lies below it at an edge of a word is a pause, which the durations count as the word
-LEAD, TRAIL = VOICE_RATE * 20 // 1000, VOICE_RATE * 120 // 1000  # samples of silence kept around the speech
+LEAD, TRAIL = VOICE_RATE * 10 // 1000, VOICE_RATE * 120 // 1000  # samples of silence kept around the speech
 JOINT = VOICE_RATE * 40 // 1000  # samples of it kept where the text goes on without a mark
 BREATH = VOICE_RATE * 120 // 1000  # samples more at the end of a sentence
 FADE = VOICE_RATE * 5 // 1000  # samples: against clicks
@@ -53,7 +53,7 @@ class HibariTts(LocalService[_Voice]):
     name = "tts"
 
     async def speak(self, clause: str, *, speed: float = 1.0) -> AsyncIterator[Speech]:
-        """Speech for `clause`: a piece for each sentence or 25 words, with 20 ms of silence before and 120 ms after (240 at the
+        """Speech for `clause`: a piece for each sentence or 25 words, with 10 ms of silence before and 120 ms after (240 at the
         end of a sentence, 40 where no mark stands). The `words` of all pieces together are `clause.split()`. `speed` is clamped to
         0.5..2.
 

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Iterator
+from typing import cast
 
 import jiwer
 import numpy as np
 import pytest
 import soxr
+from onnxruntime import RunOptions
 
 from app.settings import Settings
 from app.wording import is_backchannel
@@ -23,7 +25,8 @@ from services.base import (
     Speech,
     VoiceDetector,
 )
-from services.stt.local import WhisperStt
+from services.stt.local import WhisperStt, listen
+from services.stt.network import Network
 from services.tts.local import HibariTts
 from services.workers import Workers
 from tests.bench.clips import HERE, Clip, clips
@@ -237,6 +240,31 @@ async def test_a_guess_changes_no_word_of_what_is_heard(services: Services) -> N
             assert plain(again) == plain(heard), guess  # two spellings may be as likely as each other
 
 
+async def test_a_transcription_that_nobody_waits_for_is_stopped(services: Services) -> None:
+    stt = cast(WhisperStt, services.stt)
+    network, stop = stt.model().network.stoppable()
+    stop.terminate = True
+    with pytest.raises(Exception, match="terminate"):
+        listen(stt.model()._replace(network=network), np.zeros(HEARING_RATE, np.float32), 8)
+
+    stopped: list[RunOptions] = []
+
+    def stoppable(self: Network) -> tuple[Network, RunOptions]:
+        made = plain(self)
+        stopped.append(made[1])
+        return made
+
+    plain = Network.stoppable
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Network, "stoppable", stoppable)
+        job = asyncio.create_task(stt.transcribe(np.full(HEARING_RATE, 0.1, np.float32), final=True))
+        await asyncio.sleep(0)
+        job.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await job
+    assert [options.terminate for options in stopped] == [True]
+
+
 async def test_a_partial_is_skipped_while_a_final_is_made() -> None:
     workers = Workers()
     stt = WhisperStt(Settings().weights_dir, workers)
@@ -318,7 +346,7 @@ async def test_nothing_to_say_is_not_said(services: Services, text: str) -> None
 @pytest.mark.parametrize("text", ["a" * 600, "9" * 80, "word " * 120, "x.y." * 90, "\x00\x07 hm \ud800", "A,B;C:" * 30])
 async def test_any_text_is_survived(services: Services, text: str) -> None:
     pieces = await say(services, text)
-    assert [word for piece in pieces for word, _ in piece.words] == text.split()
+    assert [word.text for piece in pieces for word in piece.words] == text.split()
     assert all(len(piece.samples) < 45 * SPEAKING_RATE for piece in pieces)
 
 

@@ -52,14 +52,37 @@ def test_no_guess_changes_what_is_heard(guess: list[int]) -> None:
     without, result = decoded(plain, []), decoded(guessed, guess)
     assert (result.ids, result.unfinished, result.no_speech) == (SAID, False, without.no_speech)
     assert result.sure == pytest.approx(without.sure)
-    assert guessed.known[2:] == SAID[: len(guessed.known) - 2], "what was guessed wrong is forgotten"
+    assert all(known == said for known, said in zip(guessed.known[2:], SAID, strict=False)), "a wrong guess is forgotten"
     assert guessed.runs <= plain.runs
 
 
-def test_a_right_guess_takes_two_steps_and_the_end() -> None:
+def test_a_right_guess_takes_one_step_and_the_end() -> None:
     decoder = FakeDecoder(SAID)
     assert decoded(decoder, SAID[1:-1]).ids == SAID
-    assert decoder.runs == 3, "the prompt, the guess, the timestamp at the end"
+    assert decoder.runs == 2, "the prompt with the guess, the timestamp at the end"
+
+
+def test_a_right_guess_of_speech_that_begins_later_takes_one_step_more() -> None:
+    later = [ZERO + 9, *SAID[1:]]
+    decoder = FakeDecoder(later)
+    assert decoded(decoder, SAID[1:-1]).ids == later
+    assert decoder.runs == 3
+
+
+@pytest.mark.parametrize(
+    ("guess", "runs"),
+    [
+        ([9, 2, 4, 5, 6, 8], 3),  # another word
+        ([1, 2, 9, 10, 4, 5, 6, 8], 3),  # two words too many
+        ([1, 2, 6, 8], 5),  # two are missing
+        ([1, 2, 4, 5, 8], 3),  # one, before the mark
+        ([1, 2, 9, 8], 5),  # the end was not heard: its mark is kept until it comes
+    ],
+)
+def test_after_a_wrong_word_the_guess_goes_on(guess: list[int], runs: int) -> None:
+    decoder = FakeDecoder(SAID)
+    assert decoded(decoder, guess).ids == SAID
+    assert decoder.runs == runs
 
 
 def test_decoding_stops_where_it_is_told_to() -> None:

@@ -66,9 +66,7 @@ def test_the_last_caption_is_the_guess_of_what_is_said() -> None:
             assert isinstance(caller.services.stt, FakeStt)
             return caller.services.stt.guesses
 
-    assert run(scene()) == ["", "how does it work", "how does it work"] * 2, (
-        "captions after 1 and 2 s, then the end, for each turn"
-    )
+    assert run(scene()) == ["", *["how does it work"] * 4] * 2, "four captions, then the end, for each turn"
 
 
 def test_a_service_that_hears_for_money_is_not_asked_at_every_breath() -> None:

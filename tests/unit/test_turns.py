@@ -77,8 +77,9 @@ def test_a_stale_revision_ends_nothing() -> None:
     [
         ("How many legs does a spider have?", 1.0, True, 192),
         ("How many legs?", 0.9, False, 1500),
-        ("I want a coffee with milk.", 0.98, False, 384),
-        ("I want a coffee with milk.", 0.8, False, 1500),
+        ("I want a coffee with milk.", 0.98, False, 192),
+        ("I like a coffee with milk.", 0.9, False, 384),
+        ("I want a coffee with milk.", 0.7, False, 1500),
         ("Can I have a coffee with milk?", 0.1, False, 384),
         ("I was about to go to my room.", 0.98, False, 640),
         ("I was about to go to my room.", 0.95, False, 1500),
