@@ -17,7 +17,7 @@ from app.settings import Settings
 from app.signals import Agent, Ask, Confirmed, Dismissed, Ended, Held, Onset, Signal
 from app.telemetry import wasted
 from app.turns import Turns
-from app.wording import is_echo, is_question, is_whole_question, is_wordless
+from app.wording import is_echo, is_open_question, is_whole_question, is_wordless
 from services.base import HEARING_RATE, SPEAKING_RATE, VAD_WINDOW, Audio, Pcm, ServiceError, Services, ServiceUnavailable
 
 log = logging.getLogger(__name__)
@@ -308,7 +308,7 @@ class Hearing:
             self._listener.prepare(turn, revision, text, spans)
             understood = is_whole_question(text) or await self._is_order(text)
             # The model would only slow speech-to-text down, and is asked where the words leave it open.
-            complete = 1.0 if understood or is_question(text) else await self._completeness(audio)
+            complete = 1.0 if understood or is_open_question(text) else await self._completeness(audio)
         for signal in self._turns.prepared(revision, text, complete, understood):
             self._act(signal)
 

@@ -4,7 +4,7 @@ is counted in windows received, so a stalled network is not mistaken for silence
 from app.overlap import MIN_VOICED_MS, SOUND_MS, Overlap, Rise
 from app.settings import Settings
 from app.signals import Agent, Ask, Confirmed, Dismissed, Ended, Kind, Onset, Signal
-from app.wording import is_question, is_request, is_wordless, sounds_unfinished
+from app.wording import is_open_question, is_question, is_request, is_wordless, sounds_unfinished
 
 WINDOW_MS = 32.0
 RELEASE_RATIO = 0.7  # speech goes on down to this share of the onset threshold
@@ -200,9 +200,10 @@ class Turns:
             return settings.max_pause_ms
         if understood or (is_request(text) and complete >= SURE_REQUEST):
             return settings.end_silence_ms
-        if is_question(text) or (is_request(text) and complete >= LIKELY_REQUEST):
+        asks = is_question(text)
+        if is_open_question(text) or ((asks or is_request(text)) and complete >= LIKELY_REQUEST):
             return settings.likely_silence_ms
-        return settings.statement_silence_ms if complete >= LIKELY else settings.unsure_silence_ms
+        return settings.statement_silence_ms if asks or complete >= LIKELY else settings.unsure_silence_ms
 
     # --- speech over the agent ----------------------------------------------------------------------------------------
 

@@ -81,9 +81,13 @@ def is_whole_question(text: str) -> bool:
 
 
 def is_question(text: str) -> bool:
-    """A question by its first words and its mark, and long enough to be answered, though something may follow ("Can I have a tea?
-    With milk?")."""
+    """A question by its first words and its mark, and long enough to be answered."""
     return _asks(text, _ASKING | _AUXILIARY, _LEAST_QUESTION - 1)
+
+
+def is_open_question(text: str) -> bool:
+    """The same, but for those that ask for yes or no: something may follow ("Can I have a tea? With milk?")."""
+    return _asks(text, _ASKING, _LEAST_QUESTION - 1)
 
 
 def is_request(text: str) -> bool:
