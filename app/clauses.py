@@ -62,6 +62,11 @@ async def split_clauses(pieces: AsyncIterator[str]) -> AsyncIterator[str]:
         yield text.strip()
 
 
+def first_clause(text: str) -> str:
+    """What `split_clauses` makes of `text` first."""
+    return text[: _cut(text, True) or len(text)].strip()
+
+
 def _cut(text: str, first: bool) -> int:
     """Where the first clause of `text` ends, or 0 when that is not known yet."""
     ends = _places(_SENTENCE, text)[:1]

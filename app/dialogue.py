@@ -11,6 +11,7 @@ from statistics import median
 
 import yaml
 
+from app.clauses import first_clause
 from app.timers import Timer
 from app.wording import names_in, words_of
 from services.base import Exchange, Intent, ServiceError, Speech, TextToSpeech, closing
@@ -28,6 +29,7 @@ SPOKEN_AHEAD = (
     "apology_timeout",
     "apology",
 )
+BEGUN_AHEAD = ("unknown",)  # lines whose first clause is spoken ahead: the rest is made while that is heard
 AT_ONCE = 2  # lines: the voice takes one core each
 PLAIN_LINES = {  # intents that one line answers
     "greeting": "hello",
@@ -70,14 +72,16 @@ class Phrasebook:
         self._spoken: dict[str, list[Speech]] = {}
 
     async def speak_ahead(self, tts: TextToSpeech, speed: float) -> None:
-        """Synthesises the lines of SPOKEN_AHEAD, AT_ONCE at a time."""
+        """Synthesises the lines of SPOKEN_AHEAD and the first clauses of BEGUN_AHEAD, AT_ONCE at a time."""
         turns = asyncio.Semaphore(AT_ONCE)
 
         async def say(line: str) -> None:
             async with turns:
                 self._spoken[line] = [piece async for piece in tts.speak(line, speed=speed)]
 
-        await asyncio.gather(*(say(line) for name in SPOKEN_AHEAD for line in self.lines.get(name, ())))
+        whole = [line for name in SPOKEN_AHEAD for line in self.lines.get(name, ())]
+        begun = [first_clause(line) for name in BEGUN_AHEAD for line in self.lines.get(name, ())]
+        await asyncio.gather(*map(say, whole + begun))
 
     def spoken(self, text: str) -> list[Speech] | None:
         return self._spoken.get(text)

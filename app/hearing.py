@@ -17,7 +17,7 @@ from app.settings import Settings
 from app.signals import Agent, Ask, Confirmed, Dismissed, Ended, Held, Onset, Signal
 from app.telemetry import wasted
 from app.turns import Turns
-from app.wording import is_echo, is_open_question, is_whole_question, is_wordless
+from app.wording import asks_openly, is_echo, is_open_question, is_whole_question, is_wordless
 from services.base import HEARING_RATE, SPEAKING_RATE, VAD_WINDOW, Audio, Pcm, ServiceError, Services, ServiceUnavailable
 
 log = logging.getLogger(__name__)
@@ -236,10 +236,13 @@ class Hearing:
     def _turn_audio(self) -> Audio:
         return self._tape.cut(self._turns.start_ms - self._settings.preroll_ms)
 
+    def _guess(self) -> str:
+        """What is known of the turn's text: its last caption."""
+        return self._read[1] if self._read[0] == self._turns.start_ms else ""
+
     async def _transcribe(self, audio: Audio, final: bool) -> str:
-        start = self._turns.start_ms
+        start, guess = self._turns.start_ms, self._guess()
         prompt = self._vocabulary() if final else ""
-        guess = self._read[1] if self._read[0] == start else ""
         text = (await self._services.stt.transcribe(audio, final=final, prompt=prompt, guess=guess)).text
         self._read = (start, text or guess)
         return text
@@ -292,7 +295,26 @@ class Hearing:
         spans = Spans(zero=self._window_at - self._turns.silence_ms)
         spans.mark("pause_detected", self._window_at)
         audio = self._turn_audio()
-        text, complete, understood = "", 0.0, False
+        # The model would only slow speech-to-text down, and is asked where the words leave it open: at once, where the last
+        # caption says so.
+        caption = self._guess()
+        verdict = asyncio.create_task(self._completeness(audio)) if caption and not asks_openly(caption) else None
+        try:
+            text = await self._final(audio, spans)
+            complete, understood = 0.0, False
+            if text:
+                self._listener.caption(text, False, turn, revision)
+                self._listener.prepare(turn, revision, text, spans)
+                understood = is_whole_question(text) or await self._is_order(text)
+                complete = 1.0 if understood or is_open_question(text) else await (verdict or self._completeness(audio))
+        finally:
+            if verdict is not None:
+                verdict.cancel()
+        for signal in self._turns.prepared(revision, text, complete, understood):
+            self._act(signal)
+
+    async def _final(self, audio: Audio, spans: Spans) -> str:
+        text = ""
         try:
             with spans.working("stt", self._clock):
                 text = await self._transcribe(audio, final=True)
@@ -303,14 +325,7 @@ class Hearing:
         except ServiceError as error:
             log.error("speech could not be recognised: %s", error)
             self._listener.happened(Prompted(line="apology_stt"))
-        if text:
-            self._listener.caption(text, False, turn, revision)
-            self._listener.prepare(turn, revision, text, spans)
-            understood = is_whole_question(text) or await self._is_order(text)
-            # The model would only slow speech-to-text down, and is asked where the words leave it open.
-            complete = 1.0 if understood or is_open_question(text) else await self._completeness(audio)
-        for signal in self._turns.prepared(revision, text, complete, understood):
-            self._act(signal)
+        return text
 
     async def _completeness(self, audio: Audio) -> float:
         try:

@@ -11,9 +11,9 @@ RELEASE_RATIO = 0.7  # speech goes on down to this share of the onset threshold
 DUCK_RATIO = 0.6  # and over the agent it begins here: sentences are met 20-40 ms sooner, and all it costs is a duck
 LEVEL_SHARE = 0.05  # of a window in the user's usual level: about a second of speech counts
 # End-of-turn probability above which a statement has probably ended, and a request. Of 30 thinking pauses in recordings none is
-# above the one, though six come after whole sentences, and none of 12 in requests above the other (0.76 is the highest). Above the
-# third a request is over as surely as a whole question.
-LIKELY, LIKELY_REQUEST, SURE_REQUEST = 0.97, 0.8, 0.94
+# above the one, though six come after whole sentences, and none of 11 in requests above the other. Above the third a request is
+# over as surely as a whole question.
+LIKELY, LIKELY_REQUEST, SURE_REQUEST = 0.97, 0.85, 0.94
 FALL = 0.1  # a weaker voice counts less: it may be somebody else's
 FAINT_DB = 10.0  # so much below the user's usual level somebody else is speaking, further away
 

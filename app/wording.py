@@ -90,6 +90,11 @@ def is_open_question(text: str) -> bool:
     return _asks(text, _ASKING, _LEAST_QUESTION - 1)
 
 
+def asks_openly(text: str) -> bool:
+    """The beginning of such a question."""
+    return not _ASKING.isdisjoint(words_of(text)[:2])
+
+
 def is_request(text: str) -> bool:
     """A statement that wants something of the agent, by its first words. It has a whole sentence's melody only at its end, where
     somebody who tells something often has one in mid-turn."""

@@ -1,8 +1,8 @@
 """Whisper for ONNX Runtime: two networks made from the weights as CTranslate2 keeps them, calculated in whole numbers.
 
 Architecture: openai/whisper, whisper/model.py. The encoder is made together with the keys and values that the decoder's
-cross-attention takes from it, for those are the same at every step. On two cores an 8 s window takes 75 to 100 ms and a step of the
-decoder 4 ms (CTranslate2 4.8 in int8: 150 and 10 to 14).
+cross-attention takes from it, for those are the same at every step. On two cores an 8 s window takes 85 to 100 ms and a step of the
+decoder 5 ms (CTranslate2 4.8 in int8: 150 and 10 to 14).
 """
 
 import struct

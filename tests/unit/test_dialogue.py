@@ -1,6 +1,8 @@
 """The agent's own words."""
 
+import asyncio
 import random
+from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,10 +10,12 @@ import pytest
 import yaml
 
 from app import abilities  # noqa: F401 (registers the tools)
-from app.dialogue import PLAIN_LINES, SPOKEN_AHEAD, Dialogue, Memory, Phrasebook
+from app.clauses import split_clauses
+from app.dialogue import BEGUN_AHEAD, PLAIN_LINES, SPOKEN_AHEAD, Dialogue, Memory, Phrasebook
 from app.tools import TOOLS
 from services.base import Exchange, Intent
 from services.followup import offer
+from tests.unit.fakes import FakeTts
 
 INTENTS = Path(__file__).parents[2] / "services" / "intent" / "intents.yaml"
 
@@ -35,6 +39,26 @@ def test_a_line_never_comes_twice_in_a_row() -> None:
 def test_topics_are_offered_and_an_unknown_apology_has_words() -> None:
     assert " or " in dialogue().line("unknown")
     assert "orry" in dialogue().line("apology_of_something_new")
+
+
+def test_what_is_spoken_ahead_is_found_by_the_clause_that_is_said() -> None:
+    phrasebook, voice = Phrasebook(), FakeTts()
+    asyncio.run(phrasebook.speak_ahead(voice, 1.0))
+    said: list[str] = []
+
+    async def say(name: str) -> None:
+        async def pieces() -> AsyncIterator[str]:
+            yield Dialogue(phrasebook, ["sound", "light"]).line(name)
+
+        said.extend([clause async for clause in split_clauses(pieces())])
+
+    for name in BEGUN_AHEAD:
+        said.clear()
+        asyncio.run(say(name))
+        assert phrasebook.spoken(said[0])
+        assert said[1:], "the rest is not spoken ahead"
+    for line in phrasebook.lines["filler"]:
+        assert phrasebook.spoken(line)
 
 
 def test_every_line_that_is_used_is_written() -> None:
