@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from app.events import AudioChunk, AudioEnd, Error, Limits, Ping, PlaybackStart, Pong, Ready, ServerMessage, Start
 from app.playout import FRAME_MS, IDLE_FRAME
 from app.resample import Resampler
-from app.rtp import SenderClock, shorten_jitter_buffer
+from app.rtp import SenderClock, hear_at_once
 from app.sessions import Seat, Sessions
 from app.settings import Settings
 from app.tickets import Full, Refused
@@ -173,7 +173,7 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         if connections is None:
             return
         pc = connections.pcs[self._webrtc_id]
-        shorten_jitter_buffer(pc)
+        hear_at_once(pc)
         self._rtp = SenderClock(pc)
         if guest := self._line.guests.pop(self._webrtc_id, None):
             self._start = Start(session_id=guest.session_id, token=guest.token, greeting=guest.greeting)
