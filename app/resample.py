@@ -12,24 +12,27 @@ from services.base import Pcm
 
 
 class Resampler:
-    """int16 mono from one rate to another, in Hz; equal rates pass through.
+    """int16 from one rate to another, in Hz, and `channels` that are interleaved to one; what is so already passes through.
 
     libswresample by way of PyAV: its delay is a constant 1-2 ms, so 20 ms in is 20 ms out. (`soxr.ResampleStream` works in blocks
     of its own: measured, 48 to 16 kHz, it held back 6 to 36 ms.) The filter graph is built here because `av.AudioResampler` keeps
     a thread for every core.
     """
 
-    def __init__(self, source: int, target: int) -> None:
+    def __init__(self, source: int, target: int, channels: int = 1) -> None:
         self._source = source
         self._target = target
+        self._layout = "stereo" if channels == 2 else "mono"
         self._graph = self._start()
 
     def _start(self) -> Graph | None:
-        if self._source == self._target:
+        if self._source == self._target and self._layout == "mono":
             return None
         graph = Graph()
         graph.threads = 1
-        source = graph.add_abuffer(sample_rate=self._source, format="s16", layout="mono", time_base=Fraction(1, self._source))
+        source = graph.add_abuffer(
+            sample_rate=self._source, format="s16", layout=self._layout, time_base=Fraction(1, self._source)
+        )
         wanted = graph.add("aformat", sample_fmts="s16", sample_rates=str(self._target), channel_layouts="mono")
         source.link_to(wanted)
         wanted.link_to(graph.add("abuffersink"))
@@ -40,7 +43,7 @@ class Resampler:
         """What is ready at the target rate after `samples`; may be empty."""
         if self._graph is None or not len(samples):
             return samples
-        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
+        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout=self._layout)
         frame.sample_rate = self._source
         self._graph.push(frame)
         return self._ready(self._graph)

@@ -3,7 +3,6 @@
 
 import asyncio
 import base64
-import contextlib
 import logging
 import re
 import struct
@@ -189,8 +188,8 @@ class Link:
             return
         if isinstance(message, Duck | Unduck) and self._pacer is not None:
             self._pacer.wary(isinstance(message, Duck))
-        if isinstance(message, StateChanged) and message.state == "SPEAKING":
-            self._speaks.set()  # the first frame need not wait for the next tick
+        if isinstance(message, StateChanged):
+            (self._speaks.set if message.state == "SPEAKING" else self._speaks.clear)()
         if isinstance(message, PlaybackStop):
             self._outbox.void(message.generation)
             if self._pacer is not None:
@@ -221,11 +220,8 @@ class Link:
 
     async def _pump(self, pacer: Pacer) -> None:
         while self._closing is None:
-            due = pacer.step(self._now())
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(due):
-                    await self._speaks.wait()
-            self._speaks.clear()
+            await self._speaks.wait()  # the first frame leaves at once, and silence costs nothing
+            await asyncio.sleep(pacer.step(self._now()) - self._now())
 
     # --- in -----------------------------------------------------------------------------------------------------------
 

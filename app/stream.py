@@ -3,11 +3,13 @@ component and `POST /webrtc/offer` share it. Nothing here decides anything; it c
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from aiortc.sdp import SessionDescription
+from av import AudioFrame
 from fastrtc import AdditionalOutputs, AsyncStreamHandler, Stream
 from fastrtc.tracks import AudioCallback
 from fastrtc.utils import get_current_context
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 from app.events import AudioChunk, AudioEnd, Error, Limits, Ping, PlaybackStart, Pong, Ready, ServerMessage, Start
 from app.playout import FRAME_MS, IDLE_FRAME
 from app.resample import Resampler
-from app.rtp import SenderClock, hear_at_once
+from app.rtp import Packed, SenderClock, hear_at_once
 from app.sessions import Seat, Sessions
 from app.settings import Settings
 from app.tickets import Full, Refused
@@ -142,7 +144,7 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         super().__init__("mono", output_sample_rate=SPEAKING_RATE, input_sample_rate=SPEAKING_RATE)
         self._line = line
         self._seat: Seat | None = None
-        self._ears = Resampler(SPEAKING_RATE, HEARING_RATE)
+        self._ears: Resampler | None = None
         self._webrtc_id = ""
         self._rtp: SenderClock | None = None
         self._viewer: Viewer | None = None  # on the page only
@@ -174,6 +176,8 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
             return
         pc = connections.pcs[self._webrtc_id]
         hear_at_once(pc)
+        for sender in pc.getSenders():
+            sender.replaceTrack(Packed(sender.track))
         self._rtp = SenderClock(pc)
         if guest := self._line.guests.pop(self._webrtc_id, None):
             self._start = Start(session_id=guest.session_id, token=guest.token, greeting=guest.greeting)
@@ -210,10 +214,16 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
 
     # --- sound --------------------------------------------------------------------------------------------------------
 
+    def resample(self, frame: AudioFrame) -> Iterator[AudioFrame]:
+        """Passes `frame` on as it was decoded. FastRTC would resample it here, on a thread for every core."""
+        if self._ears is None:
+            self._ears = Resampler(frame.sample_rate, HEARING_RATE, len(frame.layout.channels))
+        yield frame
+
     async def receive(self, frame: tuple[int, NDArray[np.int16]]) -> None:
-        """48 kHz mono int16, shape (1, samples). Raises nothing: an error here would deafen the connection for good."""
+        """int16 as it was decoded, shape (1, samples). Raises nothing: an error here would deafen the connection for good."""
         try:
-            if self._seat is not None:
+            if self._seat is not None and self._ears is not None:
                 self._seat.session.hear(self._ears.feed(frame[1].reshape(-1)))
         except Exception:
             log.exception("a frame of sound was lost on its way in")
@@ -229,6 +239,8 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         try:
             frame = IDLE_FRAME if self._seat is None else self._seat.session.speak()
             self._attend(loop.time(), speaking=frame.generation > 0)
+            if frame.generation and not frame.sequence:
+                self.clear_queue()  # FastRTC keeps a pace of its own, and by what it began late it would be late for good
         except Exception:
             log.exception("a frame of sound was lost on its way out")
             frame = IDLE_FRAME

@@ -128,14 +128,14 @@ def _synthesise(voice: _Voice, run: Sequence[Spoken], speed: float) -> tuple[Aud
     loud, sounding = np.flatnonzero(level > LOUD), np.flatnonzero(level > HUSHED)
     if not len(loud):
         return np.zeros(0, np.float32), [(0, 0)] * len(run)
-    start = max(0, min(loud[0], until[0]) - LEAD)
+    start = max(0, int(min(loud[0], until[0])) - LEAD)
     last = phonemes.rstrip()[-1]
     stop = loud[-1] + (JOINT if last not in PAUSES else TRAIL + BREATH if last in ".!?" else TRAIL)
     spans, at = [], 0
     for _, part in run:
         first, end = np.searchsorted(sounding, (until[at], until[at + len(part.rstrip("".join(PAUSES)))]))
-        end = max(start, int(sounding[max(0, end - 1)]))
-        spans.append((min(end, max(start, int(sounding[min(first, len(sounding) - 1)]))) - start, end - start))
+        begin, end = np.maximum(sounding[np.clip((first, end - 1), 0, len(sounding) - 1)], start) - start
+        spans.append((int(min(begin, end)), int(end)))
         at += len(part)
     return audio[start:stop], spans
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 CONTEXT = 64  # samples of the window before that the model wants in front (snakers4/silero-vad, utils_vad.py)
 STATE = (1, 1, 128)  # of the LSTM's h and c
+HUSHED = 0.001  # RMS (-60 dBFS) below which nothing is speech: close to a microphone it has -30, a quiet room -70
+HUSH = 32  # windows (1 s) so quiet, after which the network need not look at more of them: its state is that of silence
 
 
 class SileroVad(LocalService["InferenceSession"]):
@@ -38,6 +40,7 @@ class SileroDetector:
 
     def reset(self) -> None:
         self._h = self._c = np.zeros(STATE, np.float32)
+        self._hushed = 0  # windows in a row
         self._context = np.zeros(CONTEXT, np.float32)
 
     async def probability(self, window: Audio) -> float:
@@ -48,6 +51,10 @@ class SileroDetector:
         require_sound("vad", window)
         if len(window) != VAD_WINDOW:
             raise ServiceError("vad", f"a window has {VAD_WINDOW} samples, not {len(window)}")
+        self._hushed = self._hushed + 1 if float(np.square(window).mean()) < HUSHED**2 else 0
+        if self._hushed > HUSH:
+            self._context = window[-CONTEXT:]
+            return 0.0
         return await self._service._run(Priority.VAD, self._step, self._service._loaded(), window)
 
     def _step(self, session: "InferenceSession", window: Audio) -> float:

@@ -12,6 +12,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessi
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame
 
+from app.rtp import Packed
 from tests.bench.client import Call, Message, RefusedError, post
 
 RATE = 48_000
@@ -62,7 +63,7 @@ class WebRtcCall(Call):
         call.channel.on("message", call._inbox.put_nowait)
         call.peer.on("track", call._track)
         call.peer.on("connectionstatechange", call._changed)
-        call.peer.addTrack(_Uplink(call))
+        call.peer.addTrack(Packed(_Uplink(call)))
         await call.peer.setLocalDescription(await call.peer.createOffer())
         local = call.peer.localDescription
         who = {"session_id": session["session_id"], "token": session["token"], "greeting": greeting}

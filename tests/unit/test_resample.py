@@ -54,3 +54,13 @@ def test_it_keeps_no_thread() -> None:
     for resampler in resamplers:
         resampler.feed(tone(48000, 0.1))
     assert len(list(Path("/proc/self/task").iterdir())) == before
+
+
+@pytest.mark.parametrize("target", [16000, 48000])
+def test_two_channels_become_one(target: int) -> None:
+    resampler = Resampler(48000, target, channels=2)
+    left, right = tone(48000), np.zeros(48000, np.int16)
+    heard = np.concatenate([resampler.feed(np.stack([left, right], axis=1).reshape(-1)), resampler.flush()])
+    assert len(heard) == target
+    middle = slice(target // 10, -target // 10)
+    assert np.abs(heard[middle] - tone(target)[middle] / 2).max() < 80

@@ -1,9 +1,18 @@
-"""The order of arriving packets."""
+"""The order of arriving packets, and what leaves as packets."""
 
+from fractions import Fraction
+from typing import cast
+
+import numpy as np
 import pytest
+from aiortc import MediaStreamTrack
+from aiortc.codecs.opus import OpusDecoder
+from aiortc.jitterbuffer import JitterFrame
+from aiortc.mediastreams import MediaStreamError
 from aiortc.rtp import RtpPacket
+from av import AudioFrame, Packet
 
-from app.rtp import AtOnce
+from app.rtp import FADING, SAMPLES, AtOnce, Packed
 
 
 def arrivals(sequence: list[int]) -> list[int]:
@@ -33,3 +42,56 @@ def arrivals(sequence: list[int]) -> list[int]:
 )
 def test_packets_are_handed_on_as_they_come(sequence: list[int], heard: list[int]) -> None:
     assert arrivals(sequence) == heard
+
+
+class Frames(MediaStreamTrack):
+    """20 ms frames in stereo, as FastRTC gives them: one for each loudness (0..1) of a tone, then nothing."""
+
+    kind = "audio"
+
+    def __init__(self, *loudness: float) -> None:
+        super().__init__()
+        self._loudness = list(loudness)
+        self._given = 0
+
+    async def recv(self) -> AudioFrame:
+        if self._given == len(self._loudness):
+            return cast(AudioFrame, None)
+        at = self._given * SAMPLES
+        tone = 20_000 * self._loudness[self._given] * np.sin(2 * np.pi * 440 / 48_000 * np.arange(at, at + SAMPLES))
+        frame = AudioFrame.from_ndarray(np.repeat(tone.astype(np.int16), 2)[None], format="s16", layout="stereo")
+        frame.sample_rate, frame.pts, frame.time_base = 48_000, at, Fraction(1, 48_000)
+        self._given += 1
+        return frame
+
+
+async def packets(*loudness: float) -> list[Packet]:
+    track = Packed(Frames(*loudness))
+    return [await track.recv() for _ in loudness]
+
+
+async def test_a_frame_is_a_packet_of_its_time_and_decodes_to_its_sound() -> None:
+    sent = await packets(*[1.0] * 20)
+    assert [(packet.pts, packet.time_base) for packet in sent] == [(n * SAMPLES, Fraction(1, 48_000)) for n in range(20)]
+    decoder = OpusDecoder()
+    heard = [decoder.decode(JitterFrame(bytes(packet), cast(int, packet.pts)))[0].to_ndarray() for packet in sent]
+    sound = np.concatenate(heard[5:], axis=1)[0, ::2].astype(float)
+    assert np.abs(np.fft.rfft(sound * np.hanning(len(sound)))).argmax() == pytest.approx(440 * len(sound) / 48_000, abs=1)
+    assert np.abs(sound).max() == pytest.approx(20_000, rel=0.2)
+
+
+async def test_silence_that_lasts_is_one_small_packet_and_sound_comes_back() -> None:
+    sent = [bytes(packet) for packet in await packets(*[1.0] * 5, *[0.0] * 40, *[1.0] * 5)]
+    silence = set(sent[5 + FADING : 45])
+    assert len(silence) == 1
+    assert len(silence.pop()) <= 10
+    assert all(len(packet) > 40 for packet in sent[46:])
+
+
+async def test_when_the_track_has_nothing_more_it_ends() -> None:
+    frames = Frames(0.5)
+    track = Packed(frames)
+    await track.recv()
+    with pytest.raises(MediaStreamError):
+        await track.recv()
+    assert (track.readyState, frames.readyState) == ("ended", "ended")

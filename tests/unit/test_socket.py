@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 
-from app.events import PlaybackStop
+from app.events import PlaybackStop, StateChanged
 from app.playout import FRAME, Frame
 from app.session import Session
 from app.tickets import Ticket
@@ -232,6 +232,7 @@ async def test_a_late_frame_of_a_stopped_reply_is_dropped(desk: Desk) -> None:
         patch.setattr(Session, "speak", lambda session: next(late))
         client = Client(desk)
         await client.start()
+    desk.made[0].tell(StateChanged(state="SPEAKING", previous="LISTENING", reason="first_audio_ready", at_ms=0.0))
     await asyncio.sleep(1)
     sent = len(client.audio())
     assert sent > 40
