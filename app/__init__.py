@@ -18,6 +18,9 @@ def create_app(settings: Settings | None = None, services: "Services | None" = N
     """The page and the API on one app. Without `services` those of the settings are used. Raises ValueError for settings that
     cannot work (a knowledge folder that is missing or empty)."""
     # Gradio and the models cost a second to import: whoever only wants the settings does not pay for it.
+    from app.imports import import_gradio
+
+    import_gradio()
     from app.compose import compose
     from app.outfit import outfit
 

@@ -28,12 +28,15 @@ from services.base import (
 from services.stt.local import WhisperStt, listen
 from services.stt.network import Network
 from services.tts.local import HibariTts
+from services.vad import local as vad
+from services.vad.local import SileroDetector
 from services.workers import Workers
 from tests.bench.clips import HERE, Clip, clips
 from tests.bench.wer import plain
 
 CLIPS = {clip.id: clip for clip in clips(HERE)}
 SPEECH = [clip for clip in CLIPS.values() if clip.kind in ("utt", "command", "question", "open_question")]
+STEP = SileroDetector._step
 SOUNDS = [clip for clip in CLIPS.values() if clip.kind in ("noise", "music")]
 
 
@@ -95,6 +98,23 @@ async def test_conversations_do_not_share_their_state(services: Services) -> Non
     assert mixed == alone
     first.reset()
     assert await probabilities(first, one) == alone
+
+
+async def test_a_long_hush_is_not_looked_at_and_a_voice_after_it_is_met_as_soon(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audio = np.concatenate([np.zeros(100 * VAD_WINDOW, np.float32), CLIPS["cmd-4bf32777"].audio])
+    monkeypatch.setattr(vad, "HUSH", 10**9)
+    always = await probabilities(services.vad.detector(), audio)
+    monkeypatch.undo()
+    seen = []
+    monkeypatch.setattr(
+        SileroDetector, "_step", lambda self, session, window: seen.append(window) or STEP(self, session, window)
+    )
+    spared = await probabilities(services.vad.detector(), audio)
+    assert len(always) - len(seen) >= 100 - vad.HUSH
+    assert [p >= 0.5 for p in spared] == [p >= 0.5 for p in always]
+    assert np.abs(np.subtract(spared, always)[100:]).max() < 0.1
 
 
 @pytest.mark.parametrize("window", [nan(), np.zeros(100, np.float32), np.zeros((VAD_WINDOW, 2), np.float32)])

@@ -100,3 +100,16 @@ def test_a_space_without_turn_starts_and_says_what_is_missing() -> None:
     told = "".join(lines)
     assert "PARLEY_TURN_URL" in told
     assert "http://0.0.0.0:" in told
+
+
+@pytest.mark.parametrize(
+    ("imports", "stubs"),
+    [("import_gradio(); import gradio", "app.imports"), ("import gradio; import_gradio()", "gradio.component_meta")],
+)
+def test_gradio_is_whole_and_writes_no_stubs_unless_it_was_there_before(imports: str, stubs: str) -> None:
+    code = (
+        f"from app.imports import import_gradio; {imports}; from gradio import component_meta as made; "
+        "print(made.create_or_modify_pyi.__module__, gradio.Button('Talk').value, callable(gradio.Button.click))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert result.stdout.split() == [stubs, "Talk", "True"], result.stderr
