@@ -103,7 +103,7 @@ async def test_conversations_do_not_share_their_state(services: Services) -> Non
 async def test_a_long_hush_is_not_looked_at_and_a_voice_after_it_is_met_as_soon(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    audio = np.concatenate([np.zeros(100 * VAD_WINDOW, np.float32), CLIPS["cmd-4bf32777"].audio])
+    audio = np.concatenate([np.zeros(400 * VAD_WINDOW, np.float32), CLIPS["cmd-4bf32777"].audio])
     monkeypatch.setattr(vad, "HUSH", 10**9)
     always = await probabilities(services.vad.detector(), audio)
     monkeypatch.undo()
@@ -112,9 +112,10 @@ async def test_a_long_hush_is_not_looked_at_and_a_voice_after_it_is_met_as_soon(
         SileroDetector, "_step", lambda self, session, window: seen.append(window) or STEP(self, session, window)
     )
     spared = await probabilities(services.vad.detector(), audio)
-    assert len(always) - len(seen) >= 100 - vad.HUSH
-    assert [p >= 0.5 for p in spared] == [p >= 0.5 for p in always]
-    assert np.abs(np.subtract(spared, always)[100:]).max() < 0.1
+    assert len(always) - len(seen) >= 400 - vad.HUSH
+    first, first_always = (next(n for n, p in enumerate(heard) if p >= 0.5) for heard in (spared, always))
+    assert 400 <= first <= first_always
+    assert np.mean(np.subtract(spared, always)[first:] > -0.2) > 0.95
 
 
 @pytest.mark.parametrize("window", [nan(), np.zeros(100, np.float32), np.zeros((VAD_WINDOW, 2), np.float32)])
