@@ -203,7 +203,9 @@ class Turns:
         asks = is_question(text)
         if is_open_question(text) or ((asks or is_request(text)) and complete >= LIKELY_REQUEST):
             return settings.likely_silence_ms
-        return settings.statement_silence_ms if asks or complete >= LIKELY else settings.unsure_silence_ms
+        if asks:
+            return settings.choice_silence_ms
+        return settings.statement_silence_ms if complete >= LIKELY else settings.unsure_silence_ms
 
     # --- speech over the agent ----------------------------------------------------------------------------------------
 

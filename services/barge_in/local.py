@@ -1,7 +1,7 @@
 """Speech, or a cough? A first impression of a sound over the agent, from the encoder of Whisper that is loaded for speech to text.
 
 A logistic regression on the mean of the encoder's frames tells words from noise after 200-300 ms: of recordings it was not made
-from, 4 % of the noises were taken for speech and 2 % of the beginnings of sentences for noise (`python -m tests.bench judge` makes
+from, 3 % of the noises were taken for speech and 4 % of the beginnings of sentences for noise (`python -m tests.bench judge` makes
 the weights and prints these figures). Whether the words are an acknowledgement is for who asks to decide.
 """
 
