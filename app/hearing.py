@@ -266,8 +266,9 @@ class Hearing:
         except ServiceError as error:
             log.warning("the words of the burst must decide: %s", error)
             return
-        if self._canceller.suspected and not self._canceller.present and self._turns.now_ms - burst < ECHO_FOUND_MS:
-            return  # it may be the agent itself: the next glimpse knows
+        if self._canceller.suspected and not self._canceller.present:
+            # It may be the agent itself: when that is found meanwhile, the burst is over.
+            await asyncio.sleep(max(0.0, ECHO_FOUND_MS - (self._turns.now_ms - burst)) / 1000)
         for signal in self._turns.glimpsed(burst, glimpse.speech, glimpse.text, *self._listener.agent()):
             self._act(signal)
 
