@@ -33,10 +33,11 @@ def main() -> int:
         fetch_all(settings.weights_dir)
 
         # These take a second to import: mistakes above are told without waiting for them.
+        from app.dialogue import Phrasebook
         from app.front import Front
         from app.outfit import outfit
 
-        services = outfit(settings)
+        services, phrasebook = outfit(settings), Phrasebook()
     except (OSError, ValueError, ServiceError) as error:
         print(f"parley: {error}", file=sys.stderr)
         return 2
@@ -50,14 +51,15 @@ def main() -> int:
     def make() -> "FastAPI":
         from app import create_app
 
-        return create_app(settings, services)
+        return create_app(settings, services, phrasebook)
 
     def failed(error: Exception) -> None:
         errors.append(error)
         server.should_exit = True
 
     level = settings.log_level.lower()
-    front = Front(make, services, failed)
+    warming = [service.warm for service in services.all().values()]
+    front = Front(make, [*warming, lambda: phrasebook.speak_ahead(services.tts, settings.speed)], failed)
     server = uvicorn.Server(
         uvicorn.Config(front, log_level=level, access_log=False, timeout_graceful_shutdown=3, ws_max_size=1 << 20)
     )

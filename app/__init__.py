@@ -9,23 +9,27 @@ from app.settings import Settings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from app.dialogue import Phrasebook
     from services.base import Services
 
 __all__ = ["Settings", "create_app", "mount"]
 
 
-def create_app(settings: Settings | None = None, services: "Services | None" = None) -> "FastAPI":
-    """The page and the API on one app. Without `services` those of the settings are used. Raises ValueError for settings that
-    cannot work (a knowledge folder that is missing or empty)."""
+def create_app(
+    settings: Settings | None = None, services: "Services | None" = None, phrasebook: "Phrasebook | None" = None
+) -> "FastAPI":
+    """The page and the API on one app. Without `services` those of the settings are used, without `phrasebook` our lines. Raises
+    ValueError for settings that cannot work (a knowledge folder that is missing or empty)."""
     # Gradio and the models cost a second to import: whoever only wants the settings does not pay for it.
     from app.imports import import_gradio
 
     import_gradio()
     from app.compose import compose
+    from app.dialogue import Phrasebook
     from app.outfit import outfit
 
     settings = settings or Settings()
-    return compose(settings, services or outfit(settings))
+    return compose(settings, services or outfit(settings), phrasebook or Phrasebook())
 
 
 def mount(

@@ -28,9 +28,8 @@ SERVICES = {  # what the page says of them: a name, and what stands in for it
 }
 
 
-def compose(settings: Settings, services: Services) -> FastAPI:
+def compose(settings: Settings, services: Services, phrasebook: Phrasebook) -> FastAPI:
     """The whole app. Its lifespan opens the store, warms the models in the background, and closes everything."""
-    phrasebook = Phrasebook()
     store = Store(settings)
     exporter = traces()
     journal = Journal(store, exporter)

@@ -70,9 +70,11 @@ class Phrasebook:
         self.instructions: str = f"{raw.pop('persona')}\n\n{raw.pop('prompt')}"  # for a language model
         self.lines: dict[str, list[str]] = {str(name): [str(line) for line in lines] for name, lines in raw.items()}
         self._spoken: dict[str, list[Speech]] = {}
+        self._speaking = asyncio.Lock()
 
     async def speak_ahead(self, tts: TextToSpeech, speed: float) -> None:
-        """Synthesises the lines of SPOKEN_AHEAD and the first clauses of BEGUN_AHEAD, AT_ONCE at a time."""
+        """Synthesises the lines of SPOKEN_AHEAD and the first clauses of BEGUN_AHEAD, AT_ONCE at a time, those that are not yet.
+        Raises ServiceError."""
         turns = asyncio.Semaphore(AT_ONCE)
 
         async def say(line: str) -> None:
@@ -81,7 +83,9 @@ class Phrasebook:
 
         whole = [line for name in SPOKEN_AHEAD for line in self.lines.get(name, ())]
         begun = [first_clause(line) for name in BEGUN_AHEAD for line in self.lines.get(name, ())]
-        await asyncio.gather(*map(say, whole + begun))
+        async with self._speaking:
+            await tts.warm()
+            await asyncio.gather(*(say(line) for line in whole + begun if line not in self._spoken))
 
     def spoken(self, text: str) -> list[Speech] | None:
         return self._spoken.get(text)

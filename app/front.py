@@ -4,13 +4,11 @@ so, the models warm meanwhile, and the app takes over when it is made."""
 import asyncio
 import contextlib
 import gc
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from fastapi import FastAPI
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
-
-from services.base import Services
 
 NO_STORE = {"Cache-Control": "no-store"}
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -23,12 +21,17 @@ try{if((await(await fetch("readyz")).json()).status!=="starting")location.reload
 
 
 class Front:
-    """An ASGI app that stands for the one that `make` makes in a thread. While it does, `services` are warmed. When it cannot be
-    made, `failed` is called with the error."""
+    """An ASGI app that stands for the one that `make` makes in a thread. Meanwhile all of `warming` is done. When the app cannot
+    be made, `failed` is called with the error."""
 
-    def __init__(self, make: Callable[[], FastAPI], services: Services, failed: Callable[[Exception], None]) -> None:
+    def __init__(
+        self,
+        make: Callable[[], FastAPI],
+        warming: Iterable[Callable[[], Awaitable[None]]],
+        failed: Callable[[Exception], None],
+    ) -> None:
         self._make = make
-        self._services = services
+        self._warming = warming
         self._failed = failed
         self._app: FastAPI | None = None
         self._house = contextlib.AsyncExitStack()  # what has to be closed with the app
@@ -62,8 +65,8 @@ class Front:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _open(self) -> None:
-        # Whoever warms them again waits for this one or finds them warm, and tells what could not be warmed.
-        warming = [asyncio.ensure_future(service.warm()) for service in self._services.all().values()]
+        # The app warms the same again: it waits for this or finds it done, and tells what could not be.
+        warming = [asyncio.ensure_future(warm()) for warm in self._warming]
         try:
             app = await asyncio.to_thread(self._make)
             await self._house.enter_async_context(app.router.lifespan_context(app))

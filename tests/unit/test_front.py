@@ -7,7 +7,6 @@ import httpx
 from fastapi import FastAPI
 
 from app.front import Front
-from tests.unit.fakes import fake_services
 
 
 async def until_made(client: httpx.AsyncClient) -> None:
@@ -21,6 +20,10 @@ async def until_made(client: httpx.AsyncClient) -> None:
 async def test_the_page_answers_before_the_app_and_the_app_takes_over() -> None:
     made = threading.Event()
     closed: list[str] = []
+    warmed = asyncio.Event()
+
+    async def warm() -> None:
+        warmed.set()
 
     def make() -> FastAPI:
         made.wait(10)
@@ -28,7 +31,7 @@ async def test_the_page_answers_before_the_app_and_the_app_takes_over() -> None:
         app.add_api_route("/readyz", lambda: {"status": "ready"})
         return app
 
-    front = Front(make, fake_services(), failed=lambda error: None)
+    front = Front(make, [warm], failed=lambda error: None)
     messages: asyncio.Queue[dict[str, str]] = asyncio.Queue()
     sent: list[str] = []
 
@@ -44,6 +47,7 @@ async def test_the_page_answers_before_the_app_and_the_app_takes_over() -> None:
         assert (await client.get("/healthz")).json() == {"status": "ok"}
         refused = await client.post("/sessions")
         assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (503, "starting", "1")
+        await asyncio.wait_for(warmed.wait(), 10)
         made.set()
         await until_made(client)
         assert (await client.get("/readyz")).json() == {"status": "ready"}
@@ -59,7 +63,7 @@ async def test_an_app_that_cannot_be_made_is_told() -> None:
     def make() -> FastAPI:
         raise ValueError("no such folder")
 
-    front = Front(make, fake_services(), failed=told.put_nowait)
+    front = Front(make, [], failed=told.put_nowait)
     messages: asyncio.Queue[dict[str, str]] = asyncio.Queue()
     messages.put_nowait({"type": "lifespan.startup"})
 
