@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 TAPE_S = 45  # seconds of audio kept: the longest turn, its pre-roll and a pause
 BACKLOG = 320  # windows waiting for voice detection (10 s); more than that is dropped, oldest first
 ECHO_MS = 1000.0  # the agent's voice may come back for so long after it was sent
-ECHO_FOUND_MS = 320.0  # the age of a burst at which an echo has been found, if it is one (see services/echo)
+ECHO_FOUND_MS = 384.0  # the age of a burst at which an echo has been found, if it is one (see services/echo)
 BURST_LEAD_MS = 200  # audio before a burst that goes with it to be identified
 # Intents that are whole in a few words: nothing has to follow them.
 ORDERS = frozenset(

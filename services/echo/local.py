@@ -89,9 +89,7 @@ class EchoCanceller:
         self._heard = np.concatenate((self._heard, heard))[-LOOK:]
         self._played = np.concatenate((self._played, played))[-MEMORY:]
         self._unlooked += len(heard)
-        if self._unlooked < LOOK_EVERY:
-            return
-        if _rms(self._heard) > AUDIBLE < _rms(self._played):
+        if self._unlooked >= LOOK_EVERY and _rms(self._heard) > AUDIBLE < _rms(self._played):
             self._unlooked = 0
             likeness, delay = correlation(self._heard, self._played)
             counts = self.present or abs(delay - self._delay) <= STEADY
@@ -100,8 +98,6 @@ class EchoCanceller:
             self.suspected = self._suspicion > PRESENT
             self._likeness += WEIGHT * ((likeness if counts else 0.0) - self._likeness)
             self.present = self._likeness > (ABSENT if self.present else PRESENT)
-        else:
-            self._suspicion, self.suspected = 0.0, False  # it was of a sound that is over
 
 
 def _rms(sound: Pcm) -> float:
