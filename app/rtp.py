@@ -17,9 +17,8 @@ RTP_WRAP = 1 << 32
 SAMPLES = 960  # RTP ticks in a 20 ms frame: Opus counts 48 kHz samples (RFC 7587, section 4.1)
 SEQUENCE_WRAP = 1 << 16
 BIT_RATE = 64_000  # bit/s of speech, mono; RFC 7587, section 3.1.1, advises 28 to 40 for it
-FADING = (
-    10  # frames of silence that are encoded; then the codec has nothing more to say, and its last packet stands for all others
-)
+# Frames of silence that are encoded: then the codec has nothing more to say, and its last packet stands for all others.
+FADING = 10
 JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
 
 
