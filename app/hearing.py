@@ -114,6 +114,7 @@ class Hearing:
         self._windows: deque[tuple[Pcm, float]] = deque(maxlen=BACKLOG)
         self._arrived = asyncio.Event()
         self._window_at = 0.0  # clock ms at which the window in hand arrived
+        self._window_done = asyncio.Event()  # set for a moment when a window has been worked through
         self._read = (0.0, "")  # the last text of a turn, and where the audio that was read begins
         self._jobs: dict[Ask, asyncio.Task[None]] = {}
         self._identify_again = False
@@ -179,6 +180,8 @@ class Hearing:
         level_db = 10 * float(np.log10(np.square(window, dtype=np.float32).mean() + 1e-6))
         for signal in self._turns.window(probability, *self._listener.agent(), level_db):
             self._act(signal)
+        self._window_done.set()
+        self._window_done.clear()
 
     async def _without_own_voice(self, window: Pcm) -> Pcm:
         own, self._own_voice = self._own_voice[:VAD_WINDOW], self._own_voice[VAD_WINDOW:]
@@ -267,8 +270,10 @@ class Hearing:
             log.warning("the words of the burst must decide: %s", error)
             return
         if self._canceller.suspected and not self._canceller.present:
-            # It may be the agent itself: when that is found meanwhile, the burst is over.
-            await asyncio.sleep(max(0.0, ECHO_FOUND_MS - (self._turns.now_ms - burst)) / 1000)
+            # It may be the agent itself: when that is found meanwhile, the burst is over. What counts is the audio that was
+            # looked at, not the time that took.
+            while self._turns.now_ms - burst < ECHO_FOUND_MS:
+                await self._window_done.wait()
         for signal in self._turns.glimpsed(burst, glimpse.speech, glimpse.text, *self._listener.agent()):
             self._act(signal)
 
