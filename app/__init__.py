@@ -20,9 +20,9 @@ def create_app(
 ) -> "FastAPI":
     """The page and the API on one app. Without `services` those of the settings are used, without `phrasebook` our lines. Raises
     ValueError for settings that cannot work (a knowledge folder that is missing or empty)."""
-    # Gradio and the models cost a second to import: whoever only wants the settings does not pay for it.
     from app.imports import import_gradio
 
+    # Gradio and the models cost a second to import: whoever only wants the settings does not pay for it.
     import_gradio()
     from app.compose import compose
     from app.dialogue import Phrasebook

@@ -55,6 +55,7 @@ EARLY = 0.6  # of `filler_after_ms`: when a filler for so long a wait begins
 LATE_MS = 400.0  # past the expected wait that an answer is given where it is about to come
 SPEED_STEP = 1.15
 GAIN_STEP = 1.5
+OFFERED = 3  # topics
 
 
 class Phrasebook:
@@ -136,6 +137,11 @@ class Memory:
         return next((exchange.heard for exchange in reversed(self.history) if exchange.heard), "")
 
 
+def _covers(wider: str, topic: str) -> bool:
+    """Whether every word of `topic` is in `wider`: "running Parley" beside "Parley" offers nothing more."""
+    return set(topic.lower().split()) <= set(wider.lower().split())
+
+
 class Dialogue:
     """The agent's own words for one conversation."""
 
@@ -154,7 +160,10 @@ class Dialogue:
         return choice.format_map({"topics": self._offer(), **values}) if "{" in choice else choice
 
     def _offer(self) -> str:
-        some = self._rng.sample(self._topics, min(3, len(self._topics)))
+        some: list[str] = []
+        for topic in self._rng.sample(self._topics, min(2 * OFFERED, len(self._topics))):
+            if len(some) < OFFERED and not any(_covers(topic, other) or _covers(other, topic) for other in some):
+                some.append(topic)
         return ", ".join(some[:-1]) + " or " + some[-1] if len(some) > 1 else "".join(some)
 
     def conduct(self, intent: Intent, text: str, memory: Memory) -> Act | None:

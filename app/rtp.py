@@ -79,6 +79,14 @@ def hear_at_once(pc: RTCPeerConnection) -> bool:
     return True
 
 
+def speech_encoder(bit_rate: int) -> AudioCodecContext:
+    """Opus for mono speech in int16 at 48 kHz, `bit_rate` in bit/s."""
+    codec = cast(AudioCodecContext, CodecContext.create("libopus", "w"))
+    codec.format, codec.layout, codec.sample_rate = "s16", "mono", 48_000
+    codec.bit_rate, codec.options = bit_rate, {"application": "voip"}
+    return codec
+
+
 class Packed(MediaStreamTrack):
     """A track of 20 ms frames as Opus packets. aiortc would encode them in stereo on another thread, after it has read each sample
     in Python for a level that nobody asks for: with silence most of the time, a third of what a connection costs."""
@@ -88,9 +96,7 @@ class Packed(MediaStreamTrack):
     def __init__(self, track: MediaStreamTrack) -> None:
         super().__init__()
         self._track = track
-        self._codec = cast(AudioCodecContext, CodecContext.create("libopus", "w"))
-        self._codec.format, self._codec.layout, self._codec.sample_rate = "s16", "mono", 48_000
-        self._codec.bit_rate, self._codec.options = BIT_RATE, {"application": "voip"}
+        self._codec = speech_encoder(BIT_RATE)
         self._silent = 0  # frames in a row
         self._packet = b""
 

@@ -7,6 +7,7 @@ import numpy as np
 import soxr
 from av import AudioCodecContext, AudioFrame, CodecContext
 
+from app.rtp import speech_encoder
 from tests.bench.clips import RATE, Audio
 
 OPUS_RATE = 48_000
@@ -16,10 +17,8 @@ DELAY = 312  # samples that libopus looks ahead (RFC 6716, section 4.5, and `OPU
 
 def coded(audio: Audio, bit_rate: int) -> Audio:
     """`audio` (float32 at RATE) as a listener hears it who is sent mono speech at `bit_rate` bit/s; as long as it was."""
-    encoder, decoder = (cast(AudioCodecContext, CodecContext.create("libopus", mode)) for mode in ("w", "r"))
-    for codec in (encoder, decoder):
-        codec.format, codec.layout, codec.sample_rate = "s16", "mono", OPUS_RATE
-    encoder.bit_rate, encoder.options = bit_rate, {"application": "voip"}
+    encoder, decoder = speech_encoder(bit_rate), cast(AudioCodecContext, CodecContext.create("libopus", "r"))
+    decoder.format, decoder.layout, decoder.sample_rate = "s16", "mono", OPUS_RATE
     wide = soxr.resample(audio, RATE, OPUS_RATE)
     sound = (np.clip(np.pad(wide, (0, 2 * FRAME)), -1, 1) * 32767).astype(np.int16)
     heard = []

@@ -41,6 +41,13 @@ def test_topics_are_offered_and_an_unknown_apology_has_words() -> None:
     assert "orry" in dialogue().line("apology_of_something_new")
 
 
+def test_a_topic_is_not_offered_beside_one_that_covers_it() -> None:
+    talk = Dialogue(Phrasebook(), ["running Parley", "parley", "2024"], random.Random(1))
+    for line in (talk.line("unknown") for _ in range(30)):
+        assert "2024" in line
+        assert line.lower().count("parley") == 1, line
+
+
 def test_what_is_spoken_ahead_is_found_by_the_clause_that_is_said() -> None:
     phrasebook, voice = Phrasebook(), FakeTts()
     asyncio.run(phrasebook.speak_ahead(voice, 1.0))
