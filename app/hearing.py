@@ -18,7 +18,17 @@ from app.signals import Agent, Ask, Confirmed, Dismissed, Ended, Held, Onset, Si
 from app.telemetry import wasted
 from app.turns import Turns
 from app.wording import asks_openly, is_echo, is_open_question, is_whole_question, is_wordless
-from services.base import HEARING_RATE, SPEAKING_RATE, VAD_WINDOW, Audio, Pcm, ServiceError, Services, ServiceUnavailable
+from services.base import (
+    HEARING_RATE,
+    SPEAKING_RATE,
+    VAD_WINDOW,
+    Audio,
+    Pcm,
+    ServiceError,
+    Services,
+    ServiceUnavailable,
+    Transcript,
+)
 
 log = logging.getLogger(__name__)
 
@@ -213,18 +223,20 @@ class Hearing:
                 self.last_sound_at = self._clock.ms()
                 self._listener.happened(TurnEnded(turn=turn, revision=revision, text=text))
             case Ask.DROP:
-                self._cancel(Ask.PREPARE)
+                self._cancel(Ask.PREPARE, Ask.JUDGE)
                 self._listener.drop()
             case Ask.PREPARE:
-                self._cancel(Ask.PARTIAL)
-                self._cancel(Ask.PREPARE)
+                self._cancel(Ask.PARTIAL, Ask.PREPARE, Ask.JUDGE)
                 self._jobs[signal] = asyncio.create_task(self._prepare(self._turns.turn, self._turns.revision))
+            case Ask.JUDGE:
+                self._jobs[signal] = asyncio.create_task(self._judge(self._turns.revision))
             case Ask.PARTIAL | Ask.GLIMPSE | Ask.IDENTIFY:
                 self._start(signal)
 
-    def _cancel(self, ask: Ask) -> None:
-        if job := self._jobs.pop(ask, None):
-            job.cancel()
+    def _cancel(self, *asks: Ask) -> None:
+        for ask in asks:
+            if job := self._jobs.pop(ask, None):
+                job.cancel()
 
     def _start(self, ask: Ask) -> None:
         """One job of a kind at a time. A caption or a glimpse asked for meanwhile is not missed; the words of a burst asked for
@@ -243,17 +255,17 @@ class Hearing:
         """What is known of the turn's text: its last caption."""
         return self._read[1] if self._read[0] == self._turns.start_ms else ""
 
-    async def _transcribe(self, audio: Audio, final: bool) -> str:
+    async def _transcribe(self, audio: Audio, final: bool) -> Transcript:
         start, guess = self._turns.start_ms, self._guess()
         prompt = self._vocabulary() if final else ""
-        text = (await self._services.stt.transcribe(audio, final=final, prompt=prompt, guess=guess)).text
-        self._read = (start, text or guess)
-        return text
+        transcript = await self._services.stt.transcribe(audio, final=final, prompt=prompt, guess=guess)
+        self._read = (start, transcript.text or guess)
+        return transcript
 
     async def _partial(self) -> None:
         turn, revision = self._turns.turn, self._turns.revision
         try:
-            text = await self._transcribe(self._turn_audio(), final=False)
+            text = (await self._transcribe(self._turn_audio(), final=False)).text
         except ServiceUnavailable:
             return  # skipped under load: the next one comes soon
         except ServiceError as error:
@@ -306,8 +318,8 @@ class Hearing:
         caption = self._guess()
         verdict = asyncio.create_task(self._completeness(audio)) if caption and not asks_openly(caption) else None
         try:
-            text = await self._final(audio, spans)
-            complete, understood = 0.0, False
+            transcript = await self._final(audio, spans)
+            text, complete, understood = transcript.text, 0.0, False
             if text:
                 self._listener.caption(text, False, turn, revision)
                 self._listener.prepare(turn, revision, text, spans)
@@ -316,14 +328,19 @@ class Hearing:
         finally:
             if verdict is not None:
                 verdict.cancel()
-        for signal in self._turns.prepared(revision, text, complete, understood):
+        for signal in self._turns.prepared(revision, text, complete, understood, transcript.closed):
             self._act(signal)
 
-    async def _final(self, audio: Audio, spans: Spans) -> str:
-        text = ""
+    async def _judge(self, revision: int) -> None:
+        complete = await self._completeness(self._turn_audio())
+        for signal in self._turns.judged(revision, complete):
+            self._act(signal)
+
+    async def _final(self, audio: Audio, spans: Spans) -> Transcript:
+        transcript = Transcript("")
         try:
             with spans.working("stt", self._clock):
-                text = await self._transcribe(audio, final=True)
+                transcript = await self._transcribe(audio, final=True)
             spans.mark("stt_final", self._clock.ms())
         except asyncio.CancelledError:
             wasted(spans)
@@ -331,7 +348,7 @@ class Hearing:
         except ServiceError as error:
             log.error("speech could not be recognised: %s", error)
             self._listener.happened(Prompted(line="apology_stt"))
-        return text
+        return transcript
 
     async def _completeness(self, audio: Audio) -> float:
         try:

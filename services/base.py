@@ -52,10 +52,12 @@ class ServiceUnavailable(ServiceError):
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """Recognised speech. `no_speech` is the model's belief (0..1) that nothing was said."""
+    """Recognised speech. `no_speech` is the model's belief (0..1) that nothing was said, `closed` that the sentence ends where the
+    text does (0 where the service does not tell)."""
 
     text: str
     no_speech: float = 0.0
+    closed: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

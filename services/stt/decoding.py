@@ -22,6 +22,7 @@ class Tokens(NamedTuple):
     first_timestamp: int
     end: int
     silence: int  # <|nocaptions|>
+    marks: list[int]  # that end a sentence
     never: list[int]
     never_first: list[int]
 
@@ -31,6 +32,7 @@ class Decoded(NamedTuple):
     unfinished: bool  # there was more
     sure: float  # mean log probability of the tokens, the end included
     no_speech: float  # 0..1
+    closed: float  # probability of the mark that ends the text, 0 without one
 
 
 def decode(decoder: Decoder, tokens: Tokens, prompt: list[int], start: int, guess: list[int], most: int) -> Decoded:
@@ -41,17 +43,18 @@ def decode(decoder: Decoder, tokens: Tokens, prompt: list[int], start: int, gues
     rows = decoder.feed([*prompt, *follow], [start, *range(len(prompt) - 1, len(prompt) + len(follow))])
     no_speech = float(np.exp(_log_probabilities(rows[0])[tokens.silence]))
     ids: list[int] = []
-    total, rows = 0.0, rows[1:]
+    total, closed, rows = 0.0, 0.0, rows[1:]
     while True:
         for row in rows:
             scores = _log_probabilities(_allowed(row, tokens, ids))
             token = int(np.argmax(scores))
             total += float(scores[token])
             if token == tokens.end or len(ids) == most:
-                return Decoded(ids, token != tokens.end, total / (len(ids) + 1), no_speech)
+                return Decoded(ids, token != tokens.end, total / (len(ids) + 1), no_speech, closed)
             ids.append(token)
             if token < tokens.first_timestamp:
                 at = _after(guess, at, token)
+                closed = float(np.exp(scores[token])) if token in tokens.marks else 0.0
             if follow[:1] != [token]:
                 break
             follow = follow[1:]

@@ -32,6 +32,7 @@ TAIL_S = 1  # silence after the speech, so that the last word is heard to its en
 # are wrong with all of it looked at, 4.8 as here, 5.0 with 0.5 s and one place in four; in a 5 s window 5.3.
 NEAR_S, SPARSE = 0.7, 4
 LONGEST_S = 60
+MARKS = (".", "?", "!")  # that end a sentence
 SILENCE = 10 ** (-60 / 20)  # peak below which nothing was said (-60 dBFS)
 HISS = 10 ** (-34 / 20)  # noise added, relative to the audio (RMS): of -46 to -26 dB the best for clean speech
 PROMPT_TOKENS = 40  # a dozen names; 128 cost 40 ms more and a point of word error rate in speech about other things
@@ -78,10 +79,11 @@ class WhisperStt(LocalService[Whisper]):
         model = fetch_all(self._folder, FILES)["whisper-base/model.bin"]
         tokenizer, rows, never, never_first = english(model.parent)
         first, end, silence = (_control(tokenizer, name) for name in ("notimestamps", "endoftext", "nocaptions"))
+        marks = [tokenizer.encode(mark, add_special_tokens=False).ids[0] for mark in MARKS]
         whisper = Whisper(
             network(model, rows, CORES, self._folder / "computed"),
             tokenizer,
-            Tokens(first + 1, end, silence, never, never_first),
+            Tokens(first + 1, end, silence, marks, never, never_first),
             np.random.default_rng(0).normal(0, HISS, WINDOW_S * HEARING_RATE).astype(np.float32),
         )
         _decode(whisper, np.zeros(HEARING_RATE, np.float32), "", LEAST_WINDOW_S)
@@ -91,7 +93,8 @@ class WhisperStt(LocalService[Whisper]):
 def _transcribe(model: Whisper, audio: Audio, prompt: str, least_s: float, guess: str) -> Transcript:
     cut = split_at_quiet(audio)
     parts = [_decode(model, part, prompt, least_s, guess if len(cut) == 1 else "") for part in cut]
-    return Transcript(" ".join(part.text for part in parts if part.text), max(part.no_speech for part in parts))
+    text = " ".join(part.text for part in parts if part.text)
+    return Transcript(text, max(part.no_speech for part in parts), parts[-1].closed)
 
 
 def split_at_quiet(audio: Audio, longest: int = (WINDOW_S - TAIL_S) * HEARING_RATE) -> list[Audio]:
@@ -144,12 +147,12 @@ def _write(model: Whisper, heard: Cache, prompt: list[int], guess: list[int], se
     # A looping decoder goes on until it is stopped, so the first limit is tight: 8 tokens and 5 a second hold all but the fastest
     # speech (270 clips needed at most 4.2 a second). Only what is then cut off and does not loop is decoded again.
     for most in (int(8 + 5 * seconds), int(16 + 10 * seconds)):
-        ids, unfinished, sure, no_speech = _read(model, heard, prompt, guess, most)
+        ids, unfinished, sure, no_speech, closed = _read(model, heard, prompt, guess, most)
         if not unfinished or loop_start([token for token in ids if token < first], True) is not None:
             break
         guess = [token for token in ids if token < first]
     text = trusted_text(ids, first, model.tokenizer.decode, seconds, no_speech, sure, unfinished)
-    return Transcript(text, no_speech)
+    return Transcript(text, no_speech, closed if text.endswith(MARKS) else 0.0)
 
 
 def _read(model: Whisper, heard: Cache, prompt: list[int], guess: list[int], most: int) -> Decoded:

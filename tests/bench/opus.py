@@ -7,11 +7,10 @@ import numpy as np
 import soxr
 from av import AudioCodecContext, AudioFrame, CodecContext
 
-from app.rtp import speech_encoder
+from app.rtp import SAMPLES, speech_encoder
 from tests.bench.clips import RATE, Audio
 
 OPUS_RATE = 48_000
-FRAME = 960  # samples: 20 ms
 DELAY = 312  # samples that libopus looks ahead (RFC 6716, section 4.5, and `OPUS_GET_LOOKAHEAD` at 48 kHz)
 
 
@@ -20,10 +19,10 @@ def coded(audio: Audio, bit_rate: int) -> Audio:
     encoder, decoder = speech_encoder(bit_rate), cast(AudioCodecContext, CodecContext.create("libopus", "r"))
     decoder.format, decoder.layout, decoder.sample_rate = "s16", "mono", OPUS_RATE
     wide = soxr.resample(audio, RATE, OPUS_RATE)
-    sound = (np.clip(np.pad(wide, (0, 2 * FRAME)), -1, 1) * 32767).astype(np.int16)
+    sound = (np.clip(np.pad(wide, (0, 2 * SAMPLES)), -1, 1) * 32767).astype(np.int16)
     heard = []
-    for at in range(0, len(sound) - FRAME + 1, FRAME):
-        frame = AudioFrame.from_ndarray(sound[None, at : at + FRAME], format="s16", layout="mono")
+    for at in range(0, len(sound) - SAMPLES + 1, SAMPLES):
+        frame = AudioFrame.from_ndarray(sound[None, at : at + SAMPLES], format="s16", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = OPUS_RATE, at, Fraction(1, OPUS_RATE)
         for packet in encoder.encode(frame):
             heard += [piece.to_ndarray()[0] for piece in decoder.decode(packet)]

@@ -17,7 +17,8 @@ from tests.bench.report import judge, percentile, share
 from tests.bench.server import Server, serve
 from tests.bench.takes import PER_CALL, answer_latencies, hold, turn
 
-LOOK_S = 5.0  # between two looks at the server
+LOOK_S = 5.0  # between two looks at the memory
+HUNG_UP_S = 2.0  # after a call the server closes what belonged to it
 PARTS = 10  # of the run
 SETTLE_S = 90.0  # at least: caches fill, and conversations without a connection stay in memory for 60 s
 TARGETS = {
@@ -31,11 +32,10 @@ TARGETS = {
 Row = tuple[float, float]  # seconds since the start, value
 
 
-async def look(server: Server, http: httpx.AsyncClient) -> dict[str, float]:
-    """What the server holds now."""
+async def count(server: Server, http: httpx.AsyncClient) -> dict[str, float]:
+    """What the server has open now."""
     found = re.search(r"^parley_tasks ([\d.]+)", (await http.get("/metrics")).text, re.MULTILINE)
-    tasks = float(found[1]) if found else math.nan
-    return {"memory_mb": server.memory_mb(), "tasks": tasks, "handles": server.handles(), "threads": server.threads()}
+    return {"tasks": float(found[1]) if found else math.nan, "handles": server.handles(), "threads": server.threads()}
 
 
 def parts(rows: Sequence[Row], settled: float, end: float, count: int) -> list[list[float]]:
@@ -49,8 +49,8 @@ def parts(rows: Sequence[Row], settled: float, end: float, count: int) -> list[l
 
 
 def growth(held: dict[str, list[Row]], settled: float, end: float) -> dict[str, Any]:
-    """The first settled part of the run against the last: the mean of memory; of what is counted the least, for how many tasks
-    and handles there are at a time depends on what is going on."""
+    """The first settled part of the run against the last: the mean of memory, and the least of what is counted between calls,
+    for how much that is depends on what still goes on."""
     memory = [sum(part) / len(part) if part else math.nan for part in parts(held["memory_mb"], settled, end, PARTS - 1)]
     figures: dict[str, Any] = {
         "memory_first_mb": memory[0],
@@ -74,14 +74,16 @@ async def run(args: Namespace) -> dict[str, Any]:
 
         async def watch() -> None:
             while True:
-                for name, value in (await look(server, http)).items():
-                    held[name].append((time.monotonic() - begun, value))
+                held["memory_mb"].append((time.monotonic() - begun, server.memory_mb()))
                 await asyncio.sleep(LOOK_S)
 
         watching = asyncio.create_task(watch())
         while (now := time.monotonic() - begun) < 60 * args.minutes and not watching.done():
             takes = await hold(server.url, args, "soak", list(islice(said, PER_CALL)), turn)
             answers += [(now, ms) for ms in answer_latencies(takes)]
+            await asyncio.sleep(HUNG_UP_S)
+            for name, value in (await count(server, http)).items():
+                held[name].append((time.monotonic() - begun, value))
         end = time.monotonic() - begun
         watching.cancel()
         with suppress(asyncio.CancelledError):

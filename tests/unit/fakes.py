@@ -64,10 +64,14 @@ class FakeVad(Fake):
 @dataclass
 class FakeTurn(Fake):
     complete_: float = 0.98
+    later: float | None = None  # what it says when it is asked again
 
     async def complete(self, audio: Audio) -> float:
         await asyncio.sleep(0.06)
-        return self.complete_
+        verdict = self.complete_
+        if self.later is not None:
+            self.complete_ = self.later
+        return verdict
 
 
 @dataclass
@@ -91,6 +95,7 @@ class FakeStt(Fake):
     """Says `text` whatever it hears. Each call takes `delay_s`."""
 
     text: str = "how does it work"
+    closed: float = 0.0
     delay_s: float = 0.15
     error: ServiceError | None = None
     heard_s: list[float] = field(default_factory=list)
@@ -102,7 +107,7 @@ class FakeStt(Fake):
         await asyncio.sleep(self.delay_s)
         if self.error is not None:
             raise self.error
-        return Transcript(self.text)
+        return Transcript(self.text, closed=self.closed)
 
 
 @dataclass

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from services.stt.decoding import Decoded, Tokens, decode
 
 WORDS, END, START, SILENCE, ZERO, SIZE = 20, 20, 21, 22, 24, 124  # of a small vocabulary; timestamps from ZERO on
-TOKENS = Tokens(first_timestamp=ZERO, end=END, silence=SILENCE, never=[7], never_first=[3])
+TOKENS = Tokens(first_timestamp=ZERO, end=END, silence=SILENCE, marks=[8], never=[7], never_first=[3])
 
 
 @dataclass
@@ -83,6 +83,13 @@ def test_after_a_wrong_word_the_guess_goes_on(guess: list[int], runs: int) -> No
     decoder = FakeDecoder(SAID)
     assert decoded(decoder, guess).ids == SAID
     assert decoder.runs == runs
+
+
+def test_how_surely_the_text_ends_like_a_sentence() -> None:
+    assert decoded(FakeDecoder(SAID), []).closed > 0.99
+    assert decoded(FakeDecoder(SAID, liked={9: 19.0}), []).closed == pytest.approx(0.73, abs=0.01), "another word is likely too"
+    assert decoded(FakeDecoder([ZERO, 1, 8, 2, ZERO + 60]), []).closed == 0, "a mark before the last word is none at the end"
+    assert decoded(FakeDecoder([ZERO, 8, 1]), [8, 1]).closed == 0
 
 
 def test_decoding_stops_where_it_is_told_to() -> None:

@@ -104,6 +104,47 @@ def test_the_less_complete_a_turn_is_the_longer_it_may_pause(
     assert signals == [Ended(1, 1, text)]
 
 
+@pytest.mark.parametrize(
+    ("text", "closed", "again", "least"),
+    [
+        ("I want a coffee with milk.", 0.9, 0.95, 384),
+        ("I want a coffee with milk.", 0.9, 0.85, 1600),
+        ("I want a coffee with milk.", 0.7, None, 1600),
+        ("I want a coffee with", 0.9, None, 1800),
+        ("I was about to go to my room.", 0.9, None, 1600),
+    ],
+)
+def test_a_request_that_ends_like_a_sentence_is_judged_again(
+    text: str, closed: float, again: float | None, least: float
+) -> None:
+    turns = policy()
+    feed(turns, 960)
+    hush(turns, 32)
+    assert turns.prepared(1, text, 0.6, closed=closed) == []
+    signals, waited, asked = [], 32.0, []
+    while not signals:
+        signals = hush(turns, WINDOW_MS)
+        waited += WINDOW_MS
+        if signals == [Ask.JUDGE]:
+            asked.append(waited)
+            signals = turns.judged(1, again or 0.0)
+    assert asked == ([288] if again is not None else [])
+    assert least <= waited < least + WINDOW_MS
+    assert signals == [Ended(1, 1, text)]
+
+
+def test_a_text_that_comes_late_is_judged_again_at_once_and_one_that_goes_on_is_not() -> None:
+    turns = policy()
+    feed(turns, 960)
+    hush(turns, 480)
+    assert turns.prepared(1, "I want a coffee with milk.", 0.6, closed=0.9) == [Ask.JUDGE]
+    assert Ask.DROP in feed(turns, 320)
+    assert turns.judged(1, 0.99) == []
+    assert hush(turns, 64) == [Ask.PREPARE]
+    assert turns.judged(1, 0.99) == []
+    assert hush(turns, 1600) == []
+
+
 def test_noise_without_words_opens_no_turn_for_the_agent() -> None:
     for text in ("", "Hmm.", "Mm-hmm."):
         turns = policy()
