@@ -1,13 +1,14 @@
 """What is slow to import, made faster."""
 
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from importlib.util import find_spec, module_from_spec
 
 
 def import_gradio() -> None:
-    """Imports Gradio without the stubs that it writes for editors: for each of its components it parses the source and renders a
-    template, 1.5 s at every start. Where it has been imported already, or has changed, nothing is won and nothing lost."""
+    """Imports Gradio without matplotlib, and without the stubs that it writes for editors: for each of its components it parses the
+    source and renders a template, 1.5 s at every start. Where it has been imported already, or has changed, nothing is won and
+    nothing lost."""
     spec = find_spec("gradio")
     if "gradio" in sys.modules or spec is None or spec.loader is None:
         return
@@ -17,3 +18,6 @@ def import_gradio() -> None:
 
         component_meta.create_or_modify_pyi = lambda component_class, class_name, events: None
     spec.loader.exec_module(package)
+    # Around every call of a page it sets matplotlib's backend: the first one held the event loop for half a second, in the first
+    # seconds of a conversation. Nothing here draws that way.
+    package.utils.MatplotlibBackendMananger = nullcontext

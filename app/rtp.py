@@ -19,6 +19,7 @@ SEQUENCE_WRAP = 1 << 16
 BIT_RATE = 64_000  # bit/s of speech, mono; RFC 7587, section 3.1.1, advises 28 to 40 for it
 # Frames of silence that are encoded: then the codec has nothing more to say, and its last packet stands for all others.
 FADING = 10
+ONE_FRAME = 0b11111100  # of a packet's first byte: what is left says that one frame follows
 JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
 
 
@@ -99,6 +100,14 @@ class Packed(MediaStreamTrack):
         self._codec = speech_encoder(BIT_RATE)
         self._silent = 0  # frames in a row
         self._packet = b""
+        self._left_out = 0  # ticks of silence that were not sent
+        self._resting = False  # the next frame comes after some of them
+
+    def leave_out(self, frames: int) -> None:
+        """So many frames of silence are not sent: the RTP clock goes on without them, as it must for a listener's jitter buffer to
+        stay as small as it is."""
+        self._left_out += frames * SAMPLES
+        self._resting = frames > 0
 
     async def recv(self) -> Packet:
         frame = await self._track.recv()
@@ -111,8 +120,11 @@ class Packed(MediaStreamTrack):
             mono = AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="s16", layout="mono")
             mono.sample_rate, mono.pts, mono.time_base = frame.sample_rate, frame.pts, frame.time_base
             self._packet = b"".join(map(bytes, self._codec.encode(mono)))
-        packet = Packet(self._packet)
-        packet.pts, packet.time_base = frame.pts, frame.time_base
+        # A frame of no bytes tells that silence follows, with its length alone (RFC 6716, section 3.1: TOC byte and frame count 1).
+        empty = bytes([self._packet[0] & ONE_FRAME]) if self._resting and self._silent > FADING else None
+        self._resting = False
+        packet = Packet(empty or self._packet)
+        packet.pts, packet.time_base = (frame.pts or 0) + self._left_out, frame.time_base
         return packet
 
     def stop(self) -> None:

@@ -4,6 +4,7 @@ component and `POST /webrtc/offer` share it. Nothing here decides anything; it c
 import asyncio
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,8 @@ from services.base import HEARING_RATE, SPEAKING_RATE
 log = logging.getLogger(__name__)
 
 VIEW_FRAMES = 5  # the page gets a new view at most every so many frames
+QUIET_FRAMES = 50  # of silence in a row, after which only one in a while is sent
+REST_S = 0.4  # the while: what Opus takes in a silence (RFC 6716, section 2.1.9)
 LATE_S = 0.2  # a frame later than this starts the pace afresh instead of being caught up
 LAST_WORDS_S = 0.3  # for the last message to leave before the connection is closed
 MAX_SDP = 64 * 1024
@@ -147,8 +150,12 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         self._ears: Resampler | None = None
         self._webrtc_id = ""
         self._rtp: SenderClock | None = None
+        self._packed: Packed | None = None
         self._viewer: Viewer | None = None  # on the page only
-        self._frames = 0  # given to the track so far
+        self._viewed = 0  # the frame with which the last view left
+        self._frames = 0  # given to the track so far, and silence left out
+        self._silent = 0  # frames in a row
+        self._news = asyncio.Event()  # a message was sent: the agent may be about to speak
         self._due = 0.0  # seconds, loop time, of the next frame
         self._active_at = 0.0
         self._messages = Allowance(line.settings.messages_per_second, line.settings.messages_per_second)
@@ -169,7 +176,7 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
 
     async def start_up(self) -> None:
         """Called once when the channel is open and the track is asked for its first frame."""
-        self._active_at = asyncio.get_running_loop().time()
+        self._due = self._active_at = asyncio.get_running_loop().time()
         self._webrtc_id = get_current_context().webrtc_id
         connections = self._line.connections_of(self._webrtc_id)
         if connections is None:
@@ -177,7 +184,8 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         pc = connections.pcs[self._webrtc_id]
         hear_at_once(pc)
         for sender in pc.getSenders():
-            sender.replaceTrack(Packed(sender.track))
+            self._packed = Packed(sender.track)
+            sender.replaceTrack(self._packed)
         self._rtp = SenderClock(pc)
         if guest := self._line.guests.pop(self._webrtc_id, None):
             self._start = Start(session_id=guest.session_id, token=guest.token, greeting=guest.greeting)
@@ -229,11 +237,14 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
             log.exception("a frame of sound was lost on its way in")
 
     async def emit(self) -> Any:
-        """The next 20 ms when they are due, silence where there is nothing to say: with no packets Chrome's jitter buffer grows,
-        and the next reply starts up to 760 ms late. Raises nothing: an error here would silence the connection for good."""
+        """The next 20 ms when they are due, silence where there is nothing to say. Raises nothing: an error here would silence the
+        connection for good."""
         loop = asyncio.get_running_loop()
-        if loop.time() - self._due > LATE_S:
-            self._due = loop.time()
+        resting = self._packed is not None and self._silent >= QUIET_FRAMES
+        if resting:
+            await self._rest()
+        if resting or loop.time() - self._due > LATE_S:
+            self._go_on(loop.time())
         await asyncio.sleep(max(0.0, self._due - loop.time()))
         self._due += FRAME_MS / 1000
         try:
@@ -245,10 +256,29 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
             log.exception("a frame of sound was lost on its way out")
             frame = IDLE_FRAME
         self._frames += 1
+        self._silent = 0 if frame.generation else self._silent + 1
         sound = (SPEAKING_RATE, frame.samples.reshape(1, -1))
-        if self._viewer is not None and self._viewer.changed and self._frames % VIEW_FRAMES == 0:
+        if self._viewer is not None and self._viewer.changed and self._frames - self._viewed >= VIEW_FRAMES:
+            self._viewed = self._frames
             return sound, AdditionalOutputs(self._viewer.look())
         return sound
+
+    async def _rest(self) -> None:
+        """In a long silence: returns when another packet is due, or there is news."""
+        changed = self._viewer is not None and self._viewer.changed
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), VIEW_FRAMES * FRAME_MS / 1000 if changed else REST_S)
+        self._news.clear()
+
+    def _go_on(self, now: float) -> None:
+        """After a rest or a hitch the next frame is due about now. The clock of the sound goes on in a silence: a packet that seems
+        to be late makes a browser's jitter buffer grow by as much, and the replies after it start later (400 ms by 400 ms). In a
+        reply it stands still, for by it the listener counts what was heard."""
+        missed = max(0, int((now - self._due) * 1000 / FRAME_MS))
+        self._due += missed * FRAME_MS / 1000
+        if self._packed is not None and self._silent:
+            self._packed.leave_out(missed)
+            self._frames += missed
 
     def _attend(self, now: float, speaking: bool) -> None:
         """Between frames: reads the RTP clock, and ends a connection on which nothing happens."""
@@ -268,6 +298,7 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
             message = message.model_copy(update={"rtp": self._rtp.stamp(self._frames)})
         if self._viewer is not None:
             self._viewer.follow(message)
+        self._news.set()
         if self.channel is not None and self.channel.readyState == "open":
             self.channel.send(message.model_dump_json(exclude_none=True))
 

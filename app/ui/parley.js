@@ -8,6 +8,7 @@
   const START_MS = 1000; // until `start` is said again
   const CONNECT_MS = 12000; // from the microphone's consent to `ready`
   const RETRY_MS = [500, 1000, 2000, 4000, 8000]; // the last one repeats
+  const UNDERWAY_MS = 500; // no sound is on its way for longer
   const PATH_MS = 120; // assumed from server to ear where the browser gives no RTP time
   const VIEW_MS = 3000; // for the page's view to follow after a reconnection
   const STORE = "parley-session";
@@ -32,6 +33,7 @@
   let wanted = false; // the user wants a conversation
   let attempt = 0;
   let retryTimer, connectTimer, startTimer, unmuteTimer, tickTimer;
+  let stoppedAt = -Infinity;
   let peer = null; // {pc, channel}: the connection in use
   let microphone = null; // the newest stream: the component uses no other
   let componentOpen = false; // the component takes itself for connected, so its button stops
@@ -218,7 +220,9 @@
       const source = played();
       const early = source === null || message.rtp === undefined ? 0 : ((message.rtp - source) | 0) / RTP_PER_MS;
       // What is still on its way belongs to the reply that was stopped: it stays silent until the new one begins.
-      unmuteTimer = setTimeout(() => (audio().muted = false), Math.max(0, early - 20));
+      // In a silence few packets come, and the one played last says little about where the sound is now.
+      const gone = stoppedAt + UNDERWAY_MS - performance.now();
+      unmuteTimer = setTimeout(() => (audio().muted = false), Math.max(0, Math.min(early - 20, gone)));
       tickTimer = setInterval(tick, TICK_MS);
     },
     audio_end({ generation, ms }) {
@@ -226,6 +230,7 @@
     },
     playback_stop({ generation }) {
       audio().muted = true;
+      stoppedAt = performance.now();
       const { ms, estimated } = playing?.generation === generation ? position() : { ms: 0, estimated: false };
       endPlayback();
       send({ type: "playback_stopped", generation, played_ms: ms, estimated });

@@ -103,13 +103,19 @@ def test_a_space_without_turn_starts_and_says_what_is_missing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("imports", "stubs"),
-    [("import_gradio(); import gradio", "app.imports"), ("import gradio; import_gradio()", "gradio.component_meta")],
+    ("imports", "stubs", "drawing"),
+    [
+        ("import_gradio(); import gradio", "app.imports", "nullcontext"),
+        ("import gradio; import_gradio()", "gradio.component_meta", "MatplotlibBackendMananger"),
+    ],
 )
-def test_gradio_is_whole_and_writes_no_stubs_unless_it_was_there_before(imports: str, stubs: str) -> None:
+def test_gradio_is_whole_and_what_it_need_not_do_is_left_out_unless_it_was_there_before(
+    imports: str, stubs: str, drawing: str
+) -> None:
     code = (
         f"from app.imports import import_gradio; {imports}; from gradio import component_meta as made; "
-        "print(made.create_or_modify_pyi.__module__, gradio.Button('Talk').value, callable(gradio.Button.click))"
+        "print(made.create_or_modify_pyi.__module__, gradio.utils.MatplotlibBackendMananger.__name__, "
+        "gradio.Button('Talk').value, callable(gradio.Button.click))"
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert result.stdout.split() == [stubs, "Talk", "True"], result.stderr
+    assert result.stdout.split() == [stubs, drawing, "Talk", "True"], result.stderr

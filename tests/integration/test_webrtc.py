@@ -88,6 +88,20 @@ async def test_a_client_interrupt_silences_the_reply_and_only_heard_words_are_ke
     assert 0 < len(told["text"].split()) < len(written.split())
 
 
+async def test_in_a_long_silence_few_packets_come_and_their_clock_goes_on(url: str) -> None:
+    async with dial(url, "webrtc") as call:
+        await call.until(call.now() + 5.0)
+        silence = [frame for frame in call.speaker.frames if frame.start > call.now() - 3.0]
+        asked = await call.say("How does barge-in work?")
+        assert await call.audible(asked) is not None
+        first = next(frame for frame in call.speaker.frames if frame.start > asked and frame.loud)
+    assert 5 <= len(silence) <= 15, "of 150 that there would be"
+    early = [frame.ms - 1000 * frame.start for frame in silence]
+    assert np.ptp(early) < 100, "each is as old as the others"
+    # This client plays a packet when it has the next one: in a silence 400 ms later, in speech 20.
+    assert -100 < first.ms - 1000 * first.start - (early[-1] + 380) < 100
+
+
 async def test_a_spoken_interruption_is_yielded_to_and_answered(url: str) -> None:
     question = clips(HERE, "question", "command")[0]
     async with dial(url, "webrtc") as call:

@@ -88,6 +88,20 @@ async def test_silence_that_lasts_is_one_small_packet_and_sound_comes_back() -> 
     assert all(len(packet) > 40 for packet in sent[46:])
 
 
+async def test_silence_that_is_left_out_counts_and_what_comes_in_it_is_empty() -> None:
+    track = Packed(Frames(*[1.0] * 3, *[0.0] * 20, *[1.0] * 3))
+    sent = [await track.recv() for _ in range(20)]
+    track.leave_out(20)
+    sent += [await track.recv() for _ in range(6)]
+    assert [cast(int, packet.pts) // SAMPLES for packet in sent] == [*range(20), *range(40, 46)]
+    assert [len(bytes(packet)) for packet in sent[20:22]] == [1, len(bytes(sent[19]))], "only the one that comes after a gap"
+    decoder = OpusDecoder()
+    heard = [decoder.decode(JitterFrame(bytes(packet), cast(int, packet.pts)))[0].to_ndarray() for packet in sent]
+    assert {frame.shape for frame in heard} == {(1, 2 * SAMPLES)}
+    assert np.abs(heard[20]).max() < 10
+    assert np.abs(heard[-1]).max() > 10_000
+
+
 async def test_when_the_track_has_nothing_more_it_ends() -> None:
     frames = Frames(0.5)
     track = Packed(frames)
