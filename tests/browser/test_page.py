@@ -46,6 +46,7 @@ def stops(states: list[tuple[float, str]]) -> list[tuple[float, float]]:
 
 async def loudest_after_stops(page: Page) -> float:
     """The highest level that was heard between an interruption and the next answer."""
+    await page.wait_for_timeout(2 * MUTED_MS)  # the state may be back before there is a silence to look at
     states, heard = await page.evaluate("[window.states, window.heard]")
     silences = stops(states)
     assert silences
