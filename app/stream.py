@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from aiortc import RTCRtpSender
 from aiortc.sdp import SessionDescription
 from av import AudioFrame
 from fastrtc import AdditionalOutputs, AsyncStreamHandler, Stream
@@ -36,6 +37,7 @@ REST_S = 0.4  # the while: what Opus takes in a silence (RFC 6716, section 2.1.9
 LATE_S = 0.2  # a frame later than this starts the pace afresh instead of being caught up
 LAST_WORDS_S = 0.3  # for the last message to leave before the connection is closed
 MAX_SDP = 64 * 1024
+OPUS = "audio/opus"  # which every WebRTC endpoint can (RFC 7874, section 3)
 HANDSHAKE = "handshake"  # FastRTC's clients say it when the channel opens
 MISTAKES = 20  # bad messages that are answered; beyond, and faster than one a second, the client is cut off
 
@@ -125,7 +127,7 @@ class Line:
 
 
 def check_sdp(sdp: Any, kind: Any) -> None:
-    """Raises BadOffer unless this is an offer with audio and a data channel."""
+    """Raises BadOffer unless this is an offer with audio, Opus before what else we know, and a data channel."""
     if not isinstance(sdp, str) or len(sdp) > MAX_SDP:
         raise BadOffer(f"sdp: must be text of at most {MAX_SDP} characters")
     if kind != "offer":
@@ -136,6 +138,10 @@ def check_sdp(sdp: Any, kind: Any) -> None:
         raise BadOffer(f"sdp: cannot be parsed ({error})") from error
     if not {"audio", "application"} <= {media.kind for media in offered}:
         raise BadOffer("sdp: must offer audio and a data channel")
+    known = {codec.mimeType.lower() for codec in RTCRtpSender.getCapabilities("audio").codecs}
+    codecs = [codec.mimeType.lower() for media in offered if media.kind == "audio" for codec in media.rtp.codecs]
+    if next((codec for codec in codecs if codec in known), None) != OPUS:
+        raise BadOffer("sdp: must offer Opus before other audio")
     if not all(media.dtls and media.dtls.fingerprints for media in offered):
         raise BadOffer("sdp: lacks a=fingerprint")
 
@@ -148,6 +154,7 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         self._line = line
         self._seat: Seat | None = None
         self._ears: Resampler | None = None
+        self._form = (0, 0)  # Hz and channels of what arrives
         self._webrtc_id = ""
         self._rtp: SenderClock | None = None
         self._packed: Packed | None = None
@@ -224,8 +231,9 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
 
     def resample(self, frame: AudioFrame) -> Iterator[AudioFrame]:
         """Passes `frame` on as it was decoded. FastRTC would resample it here, on a thread for every core."""
-        if self._ears is None:
-            self._ears = Resampler(frame.sample_rate, HEARING_RATE, len(frame.layout.channels))
+        form = frame.sample_rate, len(frame.layout.channels)
+        if form != self._form:  # the first frames are aiortc's, in stereo, those after them ours
+            self._form, self._ears = form, Resampler(form[0], HEARING_RATE, form[1])
         yield frame
 
     async def receive(self, frame: tuple[int, NDArray[np.int16]]) -> None:

@@ -1,13 +1,12 @@
 """A recording as it comes out of a call: through Opus and back."""
 
 from fractions import Fraction
-from typing import cast
 
 import numpy as np
 import soxr
-from av import AudioCodecContext, AudioFrame, CodecContext
+from av import AudioFrame
 
-from app.rtp import SAMPLES, speech_encoder
+from app.rtp import SAMPLES, speech_decoder, speech_encoder
 from tests.bench.clips import RATE, Audio
 
 OPUS_RATE = 48_000
@@ -16,8 +15,7 @@ DELAY = 312  # samples that libopus looks ahead (RFC 6716, section 4.5, and `OPU
 
 def coded(audio: Audio, bit_rate: int) -> Audio:
     """`audio` (float32 at RATE) as a listener hears it who is sent mono speech at `bit_rate` bit/s; as long as it was."""
-    encoder, decoder = speech_encoder(bit_rate), cast(AudioCodecContext, CodecContext.create("libopus", "r"))
-    decoder.format, decoder.layout, decoder.sample_rate = "s16", "mono", OPUS_RATE
+    encoder, decoder = speech_encoder(bit_rate), speech_decoder()
     wide = soxr.resample(audio, RATE, OPUS_RATE)
     sound = (np.clip(np.pad(wide, (0, 2 * SAMPLES)), -1, 1) * 32767).astype(np.int16)
     heard = []

@@ -1,12 +1,13 @@
 """The order of arriving packets, and what leaves as packets."""
 
+import asyncio
 from fractions import Fraction
 from typing import cast
 
 import numpy as np
 import pytest
 from aiortc import MediaStreamTrack
-from aiortc.codecs.opus import OpusDecoder
+from aiortc.codecs.opus import OpusDecoder, OpusEncoder
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.mediastreams import MediaStreamError
 from aiortc.rtp import RtpPacket
@@ -15,33 +16,54 @@ from av import AudioFrame, Packet
 from app.rtp import FADING, SAMPLES, AtOnce, Packed
 
 
-def arrivals(sequence: list[int]) -> list[int]:
-    """Which packets were handed on, in order, each as it came."""
-    buffer, heard = AtOnce(), []
+def received(payloads: dict[int, bytes], sequence: list[int]) -> list[AudioFrame]:
+    """What is on the track when packets of these numbers came in this order."""
+    track: asyncio.Queue[AudioFrame] = asyncio.Queue()
+    buffer = AtOnce(track)
     for number in sequence:
-        packet = RtpPacket(sequence_number=number, timestamp=960 * number % (1 << 32))
-        packet._data = str(number).encode()  # type: ignore[attr-defined]
-        _, frame = buffer.add(packet)
-        if frame is not None:
-            assert (frame.data, frame.timestamp) == (packet._data, packet.timestamp)  # type: ignore[attr-defined]
-            heard.append(number)
-    return heard
+        assert buffer.add(RtpPacket(sequence_number=number, payload=payloads[number])) == (False, None), "aiortc decodes it too"
+    return [track.get_nowait() for _ in range(track.qsize())]
+
+
+def loudness(frame: AudioFrame) -> float:
+    """Of the loudest sample, 0..1."""
+    return float(np.abs(frame.to_ndarray().astype(float)).max()) / 32768
 
 
 @pytest.mark.parametrize(
     ("sequence", "heard"),
     [
-        ([7, 8, 9], [7, 8, 9]),
-        ([7, 9, 10], [7, 9, 10]),  # one is lost
-        ([7, 9, 8, 10], [7, 9, 10]),  # one is overtaken
-        ([7, 7, 8], [7, 8]),  # one comes twice
-        ([65534, 65535, 0, 1], [65534, 65535, 0, 1]),
-        ([65535, 1, 0, 2], [65535, 1, 2]),
-        ([5000, 1200, 1201], [5000, 1200, 1201]),  # the sender began anew
+        ([7, 8, 9], 3),
+        ([7, 9, 10], 3),  # one is lost
+        ([7, 9, 8, 10], 3),  # one is overtaken
+        ([7, 7, 8], 2),  # one comes twice
+        ([65534, 65535, 0, 1], 4),
+        ([65535, 1, 0, 2], 3),
+        ([5000, 1200, 1201], 3),  # the sender began anew
     ],
 )
-def test_packets_are_handed_on_as_they_come(sequence: list[int], heard: list[int]) -> None:
-    assert arrivals(sequence) == heard
+async def test_packets_are_heard_as_they_come(sequence: list[int], heard: int) -> None:
+    payload = bytes((await packets(1.0))[0])
+    frames = received(dict.fromkeys(sequence, payload), sequence)
+    assert [(frame.sample_rate, frame.to_ndarray().shape) for frame in frames] == [(48_000, (1, SAMPLES))] * heard
+
+
+async def test_what_cannot_be_decoded_is_left_out_and_what_comes_after_is_heard() -> None:
+    sound = [bytes(packet) for packet in await packets(*[1.0] * 10)]
+    broken = [b"", b"\xff" * 3, b"\x03", bytes(1500)]
+    payloads = dict(enumerate([*sound[:3], *broken, *sound[3:]]))
+    heard = received(payloads, list(payloads))
+    assert 10 <= len(heard) <= 14
+    assert loudness(heard[-1]) == pytest.approx(0.61, abs=0.1)
+
+
+async def test_stereo_is_heard_in_mono() -> None:
+    encoder = OpusEncoder()
+    track = Frames(*[1.0] * 10)
+    sound = [encoder.encode(await track.recv())[0][0] for _ in range(10)]
+    heard = received(dict(enumerate(sound)), list(range(10)))
+    assert heard[-1].to_ndarray().shape == (1, SAMPLES)
+    assert loudness(heard[-1]) == pytest.approx(0.61, abs=0.1)
 
 
 class Frames(MediaStreamTrack):
