@@ -14,10 +14,11 @@ LEVEL_SHARE = 0.05  # of a window in the user's usual level: about a second of s
 # above the one, though six come after whole sentences, and none of 11 in requests above the other. Above the third a request is
 # over as surely as a whole question.
 LIKELY, LIKELY_REQUEST, SURE_REQUEST = 0.97, 0.85, 0.94
-# A request that does not sound finished, but whose text ends like a sentence, is judged again when the silence has grown. Of 14
-# pauses and 14 ends in requests, each as recorded and through Opus at 64 and 32 kbit/s, two of the three ends that are missed at
-# first, and no pause, have both signs then. By its melody alone a pause would be taken, by its text another.
-AGAIN_MS = 288.0
+# A request that does not sound finished, but whose text ends like a sentence, is judged again when the silence has grown, and once
+# more, for the verdict wavers. Of 14 pauses and 14 ends in requests, each as recorded and through Opus at 64 and 32 kbit/s, two of
+# the three ends that are missed at first, and no pause, have both signs then. By its melody alone a pause would be taken, by its
+# text another.
+AGAIN_MS = (288.0, 384.0)
 CLOSED, LIKELY_AGAIN = 0.8, 0.9
 FALL = 0.1  # a weaker voice counts less: it may be somebody else's
 FAINT_DB = 10.0  # so much below the user's usual level somebody else is speaking, further away
@@ -46,7 +47,7 @@ class Turns:
         self._in_burst = False
         self._paused = False  # PREPARE was asked for the current silence
         self._prepared: tuple[str, float] | None = None  # (text, silence that ends it) of the current revision
-        self._doubtful = False  # it is worth another look
+        self._looks: tuple[float, ...] = ()  # silences (ms) after which it is worth another look
         self._partial_ms = 0.0
         self._ended_turn_start: float | None = None  # the last ended turn, while it can still be reopened
 
@@ -155,7 +156,7 @@ class Turns:
 
     def _pause(self) -> Ask:
         self._paused = True
-        self._doubtful = False
+        self._looks = ()
         self.revision += 1
         return Ask.PREPARE
 
@@ -183,7 +184,8 @@ class Turns:
             return []
         required = self.required_silence(text, complete, understood)
         self._prepared = (text, required)
-        self._doubtful = required == self._settings.unsure_silence_ms and closed >= CLOSED and is_request(text)
+        doubtful = required == self._settings.unsure_silence_ms and closed >= CLOSED and is_request(text)
+        self._looks = AGAIN_MS if doubtful else ()
         return self._try_end() or self._look_again()
 
     def judged(self, revision: int, complete: float) -> list[Signal]:
@@ -195,10 +197,9 @@ class Turns:
         return self._try_end()
 
     def _look_again(self) -> list[Signal]:
-        if not self._doubtful or self.silence_ms < AGAIN_MS:
-            return []
-        self._doubtful = False
-        return [Ask.JUDGE]
+        due = [silence for silence in self._looks if silence <= self.silence_ms]
+        self._looks = self._looks[len(due) :]
+        return [Ask.JUDGE] if due else []
 
     def _try_end(self) -> list[Signal]:
         if not self._paused or self._prepared is None:

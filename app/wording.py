@@ -29,9 +29,10 @@ _ORDERING = frozenset(
     "give get make bring show tell play set turn put take order book find call send read write add open close start remind please "
     "let let's".split()
 )
-# "I'd like" is often heard as "I like".
+# "I'd like" is often heard as "I like", and "I want a" as "I went a".
 _WANTING = (
     ("i", "want"),
+    ("i", "went", "a"),
     ("i", "need"),
     ("i'd", "like"),
     ("i", "like"),
