@@ -32,7 +32,7 @@ TARGETS = {
 Row = tuple[float, float]  # seconds since the start, value
 
 
-async def count(server: Server, http: httpx.AsyncClient) -> dict[str, float]:
+async def opened(server: Server, http: httpx.AsyncClient) -> dict[str, float]:
     """What the server has open now."""
     found = re.search(r"^parley_tasks ([\d.]+)", (await http.get("/metrics")).text, re.MULTILINE)
     return {"tasks": float(found[1]) if found else math.nan, "handles": server.handles(), "threads": server.threads()}
@@ -82,7 +82,7 @@ async def run(args: Namespace) -> dict[str, Any]:
             takes = await hold(server.url, args, "soak", list(islice(said, PER_CALL)), turn)
             answers += [(now, ms) for ms in answer_latencies(takes)]
             await asyncio.sleep(HUNG_UP_S)
-            for name, value in (await count(server, http)).items():
+            for name, value in (await opened(server, http)).items():
                 held[name].append((time.monotonic() - begun, value))
         end = time.monotonic() - begun
         watching.cancel()
