@@ -127,7 +127,7 @@ class Settings(BaseSettings):
     end_silence_ms: int = Field(default=192, description="least silence before a turn whose words are whole has ended")
     likely_silence_ms: int = Field(default=384, description="the same for a question or request that may go on")
     choice_silence_ms: int = Field(default=576, description="the same for one that asks for yes or no, and sounds unfinished")
-    statement_silence_ms: int = Field(default=960, description="the same for what is told, and sounds complete")
+    statement_silence_ms: int = Field(default=1088, description="the same for what is told, and sounds complete")
     unsure_silence_ms: int = Field(default=1600, description="the same for a turn that may go on")
     max_pause_ms: int = Field(default=1800, description="silence after which a turn ends though it sounds unfinished")
     max_turn_s: float = Field(default=30.0, description="a longer turn is ended by force")

@@ -83,7 +83,7 @@ def test_a_stale_revision_ends_nothing() -> None:
         ("What is the weather like?", 0.1, False, 384),
         ("Can I have a coffee with milk?", 0.9, False, 384),
         ("Can I have a coffee with milk?", 0.1, False, 576),
-        ("I was about to go to my room.", 0.98, False, 960),
+        ("I was about to go to my room.", 0.98, False, 1088),
         ("I was about to go to my room.", 0.95, False, 1600),
         ("I want a coffee with", 0.99, False, 1800),
         ("Thank you.", 0.3, True, 192),
