@@ -2,6 +2,7 @@
 connection is lost."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -156,7 +157,7 @@ class Sessions:
             self._opening -= 1
         seat = self._seats[session_id] = Seat(self._make(session_id, record), resumed=record is not None)
         task = self._tasks[seat] = asyncio.create_task(self._run(seat), name=f"session {session_id}")
-        task.add_done_callback(lambda _: self._tasks.pop(seat))
+        task.add_done_callback(lambda _: self._gone(seat))
         LIVE.set(len(self._seats))
         return seat
 
@@ -179,6 +180,13 @@ class Sessions:
         task = self._tasks[seat]
         if task is not asyncio.current_task():
             task.cancel()
+
+    def _gone(self, seat: Seat) -> None:
+        """Frees what the conversation and its connections were made of. aiortc's parts know each other, so they stay until Python
+        looks for such, which it does when they are a quarter of all there is: measured, after 35 min of calls, with 30 MB and 22
+        threads of their codecs. Takes 1 to 2 ms, for the models are left out (`Readiness.warm`)."""
+        del self._tasks[seat]
+        gc.collect()
 
     def _taken_over(self, session_id: str) -> None:
         if seat := self._seats.get(session_id):

@@ -2,7 +2,9 @@
 
 import asyncio
 import dataclasses
+import gc
 import logging
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -161,6 +163,23 @@ async def test_a_newcomer_takes_the_place_of_who_left_first(desk: Desk) -> None:
     assert again.session is first.session, "the one that left last was kept"
     with pytest.raises(Full):
         await join(desk, two)
+
+
+@scene()
+async def test_what_belonged_to_a_conversation_is_freed_with_it(desk: Desk) -> None:
+    _, seat, peer = await join(desk)
+    vars(peer)["knot"] = peer  # as the parts of a connection know each other
+    freed = weakref.ref(peer)
+    gc.disable()  # or it would go by chance
+    try:
+        desk.sessions.release(seat, peer)
+        del seat, peer
+        await asyncio.sleep(GRACE_S - 1)
+        assert freed() is not None
+        await asyncio.sleep(2)
+        assert freed() is None
+    finally:
+        gc.enable()
 
 
 @scene()
