@@ -1,6 +1,7 @@
 """What the embedded services share: loading once, off the event loop, and errors that leave as ServiceError."""
 
 import asyncio
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,10 @@ from services.workers import Priority, Workers
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
+
+# ONNX Runtime from 1.29 on tells its maker of every model that is loaded, from a thread of its own, and keeps a number for this
+# machine in the home folder, unless this is set before it is imported (its docs/Privacy.md).
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 P = ParamSpec("P")
 T = TypeVar("T")
