@@ -1,16 +1,19 @@
 """The server under test: one of our own, started with a fresh data folder, or one that runs already."""
 
 import asyncio
+import ipaddress
+import math
 import os
 import socket
 import sys
 import tempfile
 import time
 from argparse import Namespace
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
@@ -21,7 +24,7 @@ READY_S = 120.0  # a first start may have to fetch weights
 
 @dataclass
 class Server:
-    """`url` has no slash at its end. `pid` is None for a server we did not start: then there is no CPU or memory to read."""
+    """`url` has no slash at its end. `pid` is None for a server of another machine: its CPU and memory are NaN."""
 
     url: str
     pid: int | None = None
@@ -32,25 +35,41 @@ class Server:
 
     def _family(self) -> list[psutil.Process]:
         if self.pid is None:
-            raise ValueError("CPU and memory can be read only of a server that the program started itself (leave out --server)")
+            return []
         process = psutil.Process(self.pid)
         return [process, *process.children(recursive=True)]
 
     def cpu_s(self) -> float:
         """CPU seconds used so far by the server and its children."""
-        return float(sum(t.user + t.system for t in (p.cpu_times() for p in self._family())))
+        return _total(t.user + t.system for t in (p.cpu_times() for p in self._family()))
 
     def memory_mb(self) -> float:
         """Resident memory of the server and its children, MB."""
-        return float(sum(p.memory_info().rss for p in self._family())) / 1e6
+        return _total(p.memory_info().rss / 1e6 for p in self._family())
 
-    def handles(self) -> int:
+    def handles(self) -> float:
         """Files and sockets that the server itself has open."""
-        return int(self._family()[0].num_fds())
+        return _total(p.num_fds() for p in self._family()[:1])
 
-    def threads(self) -> int:
+    def threads(self) -> float:
         """Threads of the server itself, those of the models' runtimes too."""
-        return int(self._family()[0].num_threads())
+        return _total(p.num_threads() for p in self._family()[:1])
+
+
+def _total(values: Iterable[float]) -> float:
+    found = list(values)
+    return float(sum(found)) if found else math.nan
+
+
+def _listener(url: str) -> int | None:
+    """The process that listens at `url`; None on another machine, or where it may not be seen."""
+    parts = urlsplit(url)
+    host = ipaddress.ip_address(socket.gethostbyname(parts.hostname or ""))
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    if not host.is_loopback:
+        return None
+    connections = psutil.net_connections("tcp")
+    return next((c.pid for c in connections if c.status == psutil.CONN_LISTEN and c.laddr.port == port), None)
 
 
 def free_port() -> int:
@@ -73,7 +92,7 @@ async def serve(
     """The server that `args.server` names, or a new one with these settings (`max_sessions=16` sets PARLEY_MAX_SESSIONS), run by
     `command` (Python's arguments; `--port N` is added) and found under `path`. RuntimeError with its log if it does not start."""
     if args.server:
-        yield Server(args.server.rstrip("/"))
+        yield Server(url := args.server.rstrip("/"), _listener(url))
         return
     with tempfile.TemporaryDirectory(prefix="parley-bench-") as folder:
         port, log = free_port(), Path(folder) / "server.log"
