@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from redis.asyncio import Redis, RedisCluster
+from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
@@ -29,8 +29,9 @@ def connect(url: str) -> Client:
         return _behind_sentinel(url, options)
     if scheme not in ("redis", "rediss", "unix"):
         raise ValueError(f"REDIS_URL begins with {scheme!r}; it must be one of {SCHEMES}")
-    client: Redis = Redis.from_url(url, **options)
-    return client
+    # One connection carries it all: a second one, opened when a reader meets the writer, would stay open and save nothing.
+    pool = BlockingConnectionPool.from_url(url, max_connections=1, timeout=TIMEOUT_S, **options)
+    return Redis.from_pool(pool)
 
 
 def _behind_sentinel(url: str, options: dict[str, Any]) -> Redis:

@@ -56,6 +56,18 @@ def assert_complete(entries: list[dict[str, Any]], count: int) -> None:
     assert [entry["seq"] for entry in entries] == list(range(1, count + 1))
 
 
+async def test_readers_beside_the_writer_open_no_further_connection(server: Backend, tmp_path: Path) -> None:
+    async with Store(server.settings(tmp_path)) as store, server.admin() as admin:
+        number(store, range(200))
+        async with asyncio.TaskGroup() as group:
+            for _ in range(20):
+                group.create_task(logged(store))
+                group.create_task(store.load("nobody"))
+        assert await store.drain(5)
+        assert_complete(await logged(store), 200)
+        assert len(await admin.client_list()) == 2, "one of the store, and the one that asks"
+
+
 async def test_what_is_written_lies_under_its_key_and_comes_back(server: Backend, tmp_path: Path) -> None:
     async with Store(server.settings(tmp_path, session_ttl_s=600)) as store, server.admin() as admin:
         store.save(RECORD)
