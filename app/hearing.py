@@ -223,13 +223,11 @@ class Hearing:
                 self.last_sound_at = self._clock.ms()
                 self._listener.happened(TurnEnded(turn=turn, revision=revision, text=text))
             case Ask.DROP:
-                self._cancel(Ask.PREPARE, Ask.JUDGE)
+                self._cancel(Ask.PREPARE)
                 self._listener.drop()
             case Ask.PREPARE:
-                self._cancel(Ask.PARTIAL, Ask.PREPARE, Ask.JUDGE)
+                self._cancel(Ask.PARTIAL, Ask.PREPARE)
                 self._jobs[signal] = asyncio.create_task(self._prepare(self._turns.turn, self._turns.revision))
-            case Ask.JUDGE:
-                self._jobs[signal] = asyncio.create_task(self._judge(self._turns.revision))
             case Ask.PARTIAL | Ask.GLIMPSE | Ask.IDENTIFY:
                 self._start(signal)
 
@@ -329,11 +327,6 @@ class Hearing:
             if verdict is not None:
                 verdict.cancel()
         for signal in self._turns.prepared(revision, text, complete, understood, transcript.closed):
-            self._act(signal)
-
-    async def _judge(self, revision: int) -> None:
-        complete = await self._completeness(self._turn_audio())
-        for signal in self._turns.judged(revision, complete):
             self._act(signal)
 
     async def _final(self, audio: Audio, spans: Spans) -> Transcript:

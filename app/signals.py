@@ -9,13 +9,12 @@ Kind = Literal["backchannel", "noise", "echo", "other_speech"]
 
 
 class Ask(Enum):
-    """Work the policy wants done; answers come back through `glimpsed`, `words`, `prepared` and `judged`."""
+    """Work the policy wants done; answers come back through `glimpsed`, `words` and `prepared`."""
 
     PARTIAL = auto()  # a live caption of the turn so far
     GLIMPSE = auto()  # what the beginning of this burst is, quickly
     IDENTIFY = auto()  # the words of this burst, with care
     PREPARE = auto()  # the turn may have ended: transcribe, judge, prepare a reply
-    JUDGE = auto()  # the silence has grown: does the turn sound finished now?
     DROP = auto()  # the user goes on: what was prepared is void
 
 

@@ -2,6 +2,7 @@
 
 import re
 from difflib import SequenceMatcher
+from itertools import dropwhile
 
 BACKCHANNELS = frozenset(
     "yeah yea yep yup yes ya right okay ok sure mhm mm mmm hm hmm uh huh uhuh mmhmm ah aha oh wow nice cool good great true "
@@ -24,21 +25,19 @@ _OPEN_STATEMENTS = frozenset(
 )
 _ASKING = frozenset("what who whom whose which when where why how what's who's where's how's when's".split())
 _AUXILIARY = frozenset("is are was were do does did can could will would shall should may have has am".split())
-# What is wanted of the agent begins with one of these.
+# What is wanted of the agent begins with one of these, perhaps after one of those.
+_LEADING = NON_LEXICAL | frozenset("hi hello hey okay ok yeah yes well so then and".split())
 _ORDERING = frozenset(
     "give get make bring show tell play set turn put take order book find call send read write add open close start remind please "
     "let let's".split()
 )
 # "I'd like" is often heard as "I like", and "I want a" as "I went a".
-_WANTING = (
-    ("i", "want"),
-    ("i", "went", "a"),
-    ("i", "need"),
-    ("i'd", "like"),
-    ("i", "like"),
-    ("i'll", "have"),
-    ("i'll", "take"),
-    ("i", "would", "like"),
+_WANTING = r"(i want|i went a|i need|i'd like|i like|i'll have|i'll take|i would like)\b"
+_WANTS = re.compile(_WANTING)
+# A thing is wished for, and not that something be done: "I want a tea", but not "I want to go".
+_WISH = re.compile(
+    rf"(please )?({_WANTING}(?! to\b)|(give|get|make|bring) (me|us)|let (me|us) (have|get)|"
+    r"(can|could|may|might) (i|we) (please )?(have|get|order))\b"
 )
 _LEAST_QUESTION = 5  # words; "How many wings?" may go on, "How many wings does a bird have?" hardly
 
@@ -99,8 +98,28 @@ def asks_openly(text: str) -> bool:
 def is_request(text: str) -> bool:
     """A statement that wants something of the agent, by its first words. It has a whole sentence's melody only at its end, where
     somebody who tells something often has one in mid-turn."""
-    words = [word for word in words_of(text) if word not in NON_LEXICAL]
-    return bool(words) and (words[0] in _ORDERING or any(tuple(words[: len(first)]) == first for first in _WANTING))
+    words = _opening(text)
+    return words.split(" ")[0] in _ORDERING or _WANTS.match(words) is not None or is_wish(text)
+
+
+def is_wish(text: str) -> bool:
+    """A request for a thing, to which details are often added: "Can I have a tea ... with milk?"."""
+    return _WISH.match(_opening(text)) is not None
+
+
+def says_please(text: str) -> bool:
+    """As the last word, which it is when nothing is to follow."""
+    return words_of(text)[-1:] == ["please"]
+
+
+def length(text: str) -> int:
+    """How many words and numbers there are."""
+    return len(re.findall(r"[a-z']+|\d+", text.lower()))
+
+
+def _opening(text: str) -> str:
+    """The words from the first on that means something."""
+    return " ".join(dropwhile(_LEADING.__contains__, words_of(text)))
 
 
 def _asks(text: str, openers: frozenset[str], least: int) -> bool:

@@ -53,11 +53,11 @@ class ServiceUnavailable(ServiceError):
 @dataclass(frozen=True, slots=True)
 class Transcript:
     """Recognised speech. `no_speech` is the model's belief (0..1) that nothing was said, `closed` that the sentence ends where the
-    text does (0 where the service does not tell)."""
+    text does (0.75, between what ends and pauses have, where the service does not tell)."""
 
     text: str
     no_speech: float = 0.0
-    closed: float = 0.0
+    closed: float = 0.75
 
 
 @dataclass(frozen=True, slots=True)

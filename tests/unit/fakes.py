@@ -64,14 +64,10 @@ class FakeVad(Fake):
 @dataclass
 class FakeTurn(Fake):
     complete_: float = 0.98
-    later: float | None = None  # what it says when it is asked again
 
     async def complete(self, audio: Audio) -> float:
         await asyncio.sleep(0.06)
-        verdict = self.complete_
-        if self.later is not None:
-            self.complete_ = self.later
-        return verdict
+        return self.complete_
 
 
 @dataclass
@@ -95,7 +91,7 @@ class FakeStt(Fake):
     """Says `text` whatever it hears. Each call takes `delay_s`."""
 
     text: str = "how does it work"
-    closed: float = 0.0
+    closed: float = 0.75
     delay_s: float = 0.15
     error: ServiceError | None = None
     heard_s: list[float] = field(default_factory=list)
