@@ -24,12 +24,16 @@ _OPEN_STATEMENTS = frozenset(
     "to of in on at for with from by about as than like into that who this between i well then also".split()
 )
 _ASKING = frozenset("what who whom whose which when where why how what's who's where's how's when's".split())
-_AUXILIARY = frozenset("is are was were do does did can could will would shall should may have has am".split())
+_AUXILIARY = frozenset(
+    "is are was were do does did can could will would shall should may might have has had am isn't aren't wasn't weren't don't "
+    "doesn't didn't can't couldn't won't wouldn't shouldn't haven't hasn't".split()
+)
 # What is wanted of the agent begins with one of these, perhaps after one of those.
 _LEADING = NON_LEXICAL | frozenset("hi hello hey okay ok yeah yes well so then and".split())
 _ORDERING = frozenset(
     "give get make bring show tell play set turn put take order book find call send read write add open close start remind please "
-    "let let's".split()
+    "let let's explain describe suggest recommend compare list name draft compose summarize summarise define translate calculate "
+    "schedule cancel change switch lower raise teach".split()
 )
 # "I'd like" is often heard as "I like", and "I want a" as "I went a".
 _WANTING = r"(i want|i went a|i need|i'd like|i like|i'll have|i'll take|i would like)\b"
@@ -92,19 +96,19 @@ def is_open_question(text: str) -> bool:
 
 def asks_openly(text: str) -> bool:
     """The beginning of such a question."""
-    return not _ASKING.isdisjoint(words_of(text)[:2])
+    return not _ASKING.isdisjoint(_opening(text)[:2])
 
 
 def is_request(text: str) -> bool:
     """A statement that wants something of the agent, by its first words. It has a whole sentence's melody only at its end, where
     somebody who tells something often has one in mid-turn."""
     words = _opening(text)
-    return words.split(" ")[0] in _ORDERING or _WANTS.match(words) is not None or is_wish(text)
+    return not _ORDERING.isdisjoint(words[:1]) or _WANTS.match(" ".join(words)) is not None or is_wish(text)
 
 
 def is_wish(text: str) -> bool:
     """A request for a thing, to which details are often added: "Can I have a tea ... with milk?"."""
-    return _WISH.match(_opening(text)) is not None
+    return _WISH.match(" ".join(_opening(text))) is not None
 
 
 def says_please(text: str) -> bool:
@@ -117,14 +121,13 @@ def length(text: str) -> int:
     return len(re.findall(r"[a-z']+|\d+", text.lower()))
 
 
-def _opening(text: str) -> str:
+def _opening(text: str) -> list[str]:
     """The words from the first on that means something."""
-    return " ".join(dropwhile(_LEADING.__contains__, words_of(text)))
+    return list(dropwhile(_LEADING.__contains__, words_of(text)))
 
 
 def _asks(text: str, openers: frozenset[str], least: int) -> bool:
-    words = words_of(text)
-    return len(words) >= least and text.rstrip().endswith("?") and not openers.isdisjoint(words[:2])
+    return len(words_of(text)) >= least and text.rstrip().endswith("?") and not openers.isdisjoint(_opening(text)[:2])
 
 
 def names_in(text: str) -> list[str]:

@@ -391,6 +391,8 @@ def test_a_whole_question_has_its_verb() -> None:
     assert not is_whole_question("Can I have a dark roast coffee?")
     assert is_question("Can I have a dark roast coffee?")
     assert is_question("What's the weather like?")
+    assert is_question("Okay, so what's the weather like?")
+    assert is_question("Isn't it going to rain?")
     assert not is_question("Why?")
     assert not is_question("You like coffee?")
 
@@ -405,6 +407,7 @@ def test_a_request_is_known_by_its_first_words() -> None:
         "Set a timer.",
         "Hi, can I get a coffee?",
         "I want to go home.",
+        "Explain how it works.",
     ):
         assert is_request(text), text
     for text in (
