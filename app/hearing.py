@@ -17,7 +17,7 @@ from app.settings import Settings
 from app.signals import Agent, Ask, Confirmed, Dismissed, Ended, Held, Onset, Signal
 from app.telemetry import wasted
 from app.turns import Turns
-from app.wording import asks_openly, is_echo, is_open_question, is_whole_question, is_wordless
+from app.wording import asks_openly, is_echo, is_whole_question, is_wordless
 from services.base import (
     HEARING_RATE,
     SPEAKING_RATE,
@@ -43,6 +43,7 @@ ORDERS = frozenset(
     "cancel_timer list_timers human".split()
 )
 ORDER_CONFIDENCE = 0.85
+WHOLE = 0.93  # probability that the sentence ends, above which a whole question is over, whatever its melody: 3 of 4 that are
 
 
 class Listener(Protocol):
@@ -321,8 +322,9 @@ class Hearing:
             if text:
                 self._listener.caption(text, False, turn, revision)
                 self._listener.prepare(turn, revision, text, spans)
-                understood = is_whole_question(text) or await self._is_order(text)
-                complete = 1.0 if understood or is_open_question(text) else await (verdict or self._completeness(audio))
+                whole = transcript.closed >= WHOLE and is_whole_question(text)
+                understood = whole or await self._is_order(text)
+                complete = 1.0 if understood else await (verdict or self._completeness(audio))
         finally:
             if verdict is not None:
                 verdict.cancel()

@@ -50,14 +50,17 @@ class ServiceUnavailable(ServiceError):
     """The service cannot be reached, is not configured or refuses work."""
 
 
+UNTOLD = 0.85  # `Transcript.closed` of a service that does not tell it: between what it is at ends and in pauses
+
+
 @dataclass(frozen=True, slots=True)
 class Transcript:
     """Recognised speech. `no_speech` is the model's belief (0..1) that nothing was said, `closed` that the sentence ends where the
-    text does (0.75, between what ends and pauses have, where the service does not tell)."""
+    text does."""
 
     text: str
     no_speech: float = 0.0
-    closed: float = 0.75
+    closed: float = UNTOLD
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from app.settings import Settings
 from services.base import (
     HEARING_RATE,
     SPEAKING_RATE,
+    UNTOLD,
     Audio,
     Exchange,
     Glimpse,
@@ -64,8 +65,10 @@ class FakeVad(Fake):
 @dataclass
 class FakeTurn(Fake):
     complete_: float = 0.98
+    asked: int = 0
 
     async def complete(self, audio: Audio) -> float:
+        self.asked += 1
         await asyncio.sleep(0.06)
         return self.complete_
 
@@ -91,7 +94,7 @@ class FakeStt(Fake):
     """Says `text` whatever it hears. Each call takes `delay_s`."""
 
     text: str = "how does it work"
-    closed: float = 0.75
+    closed: float = UNTOLD
     delay_s: float = 0.15
     error: ServiceError | None = None
     heard_s: list[float] = field(default_factory=list)

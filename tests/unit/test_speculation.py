@@ -87,6 +87,22 @@ def test_a_request_whose_sentence_surely_ends_is_answered_sooner() -> None:
     assert silence(0.5) > 1400
 
 
+def test_a_question_that_surely_ends_is_not_listened_to_for_its_melody() -> None:
+    def verdicts(closed: float) -> int:
+        async def scene() -> int:
+            async with Caller(partial_every_ms=60_000) as caller:
+                assert isinstance(caller.services.stt, FakeStt) and isinstance(caller.services.turn, FakeTurn)
+                caller.services.stt.text, caller.services.stt.closed = "How many wings does a bird have?", closed
+                await caller.say(1.0)
+                await caller.until("SPEAKING")
+                return caller.services.turn.asked
+
+        return run(scene())
+
+    assert verdicts(0.96) == 0
+    assert verdicts(0.9) == 1
+
+
 def test_a_service_that_hears_for_money_is_not_asked_at_every_breath() -> None:
     def asked(remote: frozenset[str], **settings: object) -> int:
         async def scene() -> int:

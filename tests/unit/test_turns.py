@@ -78,7 +78,7 @@ def test_a_stale_revision_ends_nothing() -> None:
     [
         ("How many legs does a spider have?", 1.0, True, 192),
         ("How many legs?", 0.9, False, 1600),
-        ("What is the weather like?", 0.1, False, 384),
+        ("What is the weather like?", 0.1, False, 576),
         ("Do you have a coffee with milk?", 0.9, False, 384),
         ("Do you have a coffee with milk?", 0.1, False, 576),
         ("I was about to go to my room.", 0.98, False, 1088),
@@ -121,6 +121,21 @@ def test_the_less_complete_a_turn_is_the_longer_it_may_pause(
 def test_a_request_is_over_when_its_melody_its_sentence_and_its_length_say_so(
     text: str, complete: float, closed: float, least: float
 ) -> None:
+    assert policy().required_silence(text, complete, closed=closed) == least
+
+
+@pytest.mark.parametrize(
+    ("text", "complete", "closed", "least"),
+    [
+        ("How many wings does a bird have?", 0.02, 0.96, 192),
+        ("Which term refers to the ability to adapt to an environment?", 0.98, 0.5, 192),
+        ("What's the weather like?", 0.02, 0.96, 384),
+        ("Which term refers to the ability of an organism?", 0.1, 0.8, 576),
+        ("Who was the first American?", 0.01, 0.81, 1600),
+        ("How many wings does a bird?", 0.01, 0.53, 1600),
+    ],
+)
+def test_a_question_is_over_when_its_melody_or_its_sentence_is(text: str, complete: float, closed: float, least: float) -> None:
     assert policy().required_silence(text, complete, closed=closed) == least
 
 
