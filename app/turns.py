@@ -1,41 +1,17 @@
 """Who is speaking: from one voice probability per 32 ms window to onset, backchannel, pause and end of turn. Pure policy; time
 is counted in windows received, so a stalled network is not mistaken for silence."""
 
-from math import log
-
+from app.endings import required_silence
 from app.overlap import MIN_VOICED_MS, SOUND_MS, Overlap, Rise
 from app.settings import Settings
 from app.signals import Agent, Ask, Confirmed, Dismissed, Ended, Kind, Onset, Signal
-from app.wording import (
-    is_open_question,
-    is_question,
-    is_request,
-    is_whole_question,
-    is_wish,
-    is_wordless,
-    length,
-    says_please,
-    sounds_unfinished,
-)
+from app.wording import is_wordless
 from services.base import UNTOLD
 
 WINDOW_MS = 32.0
 RELEASE_RATIO = 0.7  # speech goes on down to this share of the onset threshold
 DUCK_RATIO = 0.6  # and over the agent it begins here: sentences are met 20-40 ms sooner, and all it costs is a duck
 LEVEL_SHARE = 0.05  # of a window in the user's usual level: about a second of speech counts
-# End-of-turn probability above which a statement has probably ended, and a question for yes or no. Of 30 thinking pauses in
-# recordings none is above the one, though six come after whole sentences.
-LIKELY, LIKELY_QUESTION = 0.97, 0.85
-# Log odds that a turn is over: the weights of a logistic regression on its melody, on the recogniser's probability that the
-# sentence ends there, and of a request on the number of its words. Of 18 spoken orders, each with a pause of 0.4 to 1.2 s at one of
-# four places, as they are, slower, in noise and through Opus at 32 kbit/s, no end is missed and 5.5 % of the pauses are taken. By
-# rules of melody alone it was 12 and 18 %.
-MELODY, CLOSED, LENGTH, NEVER = 0.7, 1.3, 3.5, -9.9
-PERHAPS, SURELY = 0.0, 2.0
-# The same of a question, whatever its length: of 46 ends none is below 1.4, of 95 pauses in 20 questions a quarter is below the one
-# and two in five are below the other.
-PERHAPS_ASKED, SURELY_ASKED = -0.5, 1.0
-SPOKEN_OUT = 15  # words of a wish with all its details; a request that takes no details is judged as one of so many
 FALL = 0.1  # a weaker voice counts less: it may be somebody else's
 FAINT_DB = 10.0  # so much below the user's usual level somebody else is speaking, further away
 
@@ -196,7 +172,7 @@ class Turns:
         an order that is whole as it stands, and the probability that its sentence ends there."""
         if not self.open or not self._paused or revision != self.revision:
             return []
-        self._prepared = (text, self.required_silence(text, complete, understood, closed))
+        self._prepared = (text, required_silence(self._settings, text, complete, closed, understood))
         return self._try_end()
 
     def _try_end(self) -> list[Signal]:
@@ -213,30 +189,6 @@ class Turns:
             return [Dismissed("noise")]
         self._ended_turn_start = self.start_ms
         return [Ended(self.turn, self.revision, text)]
-
-    def required_silence(self, text: str, complete: float, understood: bool = False, closed: float = UNTOLD) -> float:
-        """Silence (ms) that ends a turn. `complete` is the model's answer at the first silent window: asked of every turn again
-        after 0.35 s, it takes one thinking pause in five for an end."""
-        settings = self._settings
-        if is_wordless(text):
-            return settings.likely_silence_ms  # it may be the beginning of a word
-        if sounds_unfinished(text):
-            return settings.max_pause_ms
-        if understood:
-            return settings.end_silence_ms
-        if is_open_question(text):
-            odds = sentence_odds(complete, closed)
-            if odds >= SURELY_ASKED:
-                return settings.end_silence_ms if is_whole_question(text) else settings.likely_silence_ms
-            if odds >= PERHAPS_ASKED:
-                return settings.choice_silence_ms
-        elif is_request(text):
-            odds = request_odds(text, complete, closed)
-            if odds >= PERHAPS:
-                return settings.end_silence_ms if odds >= SURELY else settings.choice_silence_ms
-        elif is_question(text):
-            return settings.likely_silence_ms if complete >= LIKELY_QUESTION else settings.choice_silence_ms
-        return settings.statement_silence_ms if complete >= LIKELY else settings.unsure_silence_ms
 
     # --- speech over the agent ----------------------------------------------------------------------------------------
 
@@ -283,21 +235,3 @@ class Turns:
         if reopens:
             self.turn, self.revision = turn, revision
         return [Confirmed(self.burst_ms, reopens)]
-
-
-def sentence_odds(complete: float, closed: float) -> float:
-    """What its melody (`complete`, 0..1) and its words (`closed`, 0..1) say of whether a sentence ends here: log odds, but for what
-    adds to them."""
-    return MELODY * _log_odds(complete) + CLOSED * _log_odds(closed)
-
-
-def request_odds(text: str, complete: float, closed: float) -> float:
-    """Log odds that a request is over. The more was said, the likelier: somebody who wishes for a thing goes on with its details.
-    After "please" nobody does."""
-    takes_details = is_wish(text) and not says_please(text)
-    words = length(text) if takes_details else SPOKEN_OUT
-    return sentence_odds(complete, closed) + LENGTH * log(words) + NEVER
-
-
-def _log_odds(probability: float) -> float:
-    return log((probability + 0.01) / (1.01 - probability))

@@ -12,8 +12,8 @@ import jiwer
 import numpy as np
 import soxr
 
+from app.endings import LIKELY
 from app.settings import Settings
-from app.turns import LIKELY
 from services import embedded
 from services.base import SPEAKING_RATE, VAD_WINDOW, Services
 from tests.bench.clips import RATE, Audio, Clip, clips
