@@ -1,0 +1,98 @@
+"""What the services make of a stretch of audio, and what is assumed where one fails: the conversation goes on without it."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from app.clock import Clock
+from app.latency import Spans
+from app.telemetry import wasted
+from services.base import Audio, Glimpse, ServiceError, Services, ServiceUnavailable, Transcript
+
+log = logging.getLogger(__name__)
+
+# Intents that are whole in a few words: nothing has to follow them.
+ORDERS = frozenset(
+    "stop repeat go_on greeting goodbye thanks help yes no change_speed change_volume change_voice change_language time date "
+    "cancel_timer list_timers human".split()
+)
+ORDER_CONFIDENCE = 0.85
+
+
+class Understanding:
+    """Of one conversation. `vocabulary` gives words to expect, `failed` is told that speech could not be recognised."""
+
+    def __init__(self, services: Services, clock: Clock, vocabulary: Callable[[], str], failed: Callable[[], None]) -> None:
+        self._services = services
+        self._clock = clock
+        self._vocabulary = vocabulary
+        self._failed = failed
+        self._read = (0.0, "")  # where the turn begins that was read last, and its text
+
+    def guess(self, turn_ms: float) -> str:
+        """What is known of the text of the turn that began at `turn_ms`: its last caption."""
+        return self._read[1] if self._read[0] == turn_ms else ""
+
+    async def caption(self, audio: Audio, turn_ms: float) -> str:
+        """The text so far, "" where it cannot be had now."""
+        try:
+            return (await self._transcribe(audio, turn_ms, final=False)).text
+        except ServiceUnavailable:
+            return ""  # skipped under load: the next one comes soon
+        except ServiceError as error:
+            log.warning("no caption: %s", error)
+            return ""
+
+    async def final(self, audio: Audio, turn_ms: float, spans: Spans) -> Transcript:
+        """The text of what may be all of the turn, without words where it cannot be had. Counts what is cancelled as wasted."""
+        transcript = Transcript("")
+        try:
+            with spans.working("stt", self._clock):
+                transcript = await self._transcribe(audio, turn_ms, final=True)
+            spans.mark("stt_final", self._clock.ms())
+        except asyncio.CancelledError:
+            wasted(spans)
+            raise
+        except ServiceError as error:
+            log.error("speech could not be recognised: %s", error)
+            self._failed()
+        return transcript
+
+    async def _transcribe(self, audio: Audio, turn_ms: float, final: bool) -> Transcript:
+        guess, prompt = self.guess(turn_ms), self._vocabulary() if final else ""
+        transcript = await self._services.stt.transcribe(audio, final=final, prompt=prompt, guess=guess)
+        self._read = (turn_ms, transcript.text or guess)
+        return transcript
+
+    async def completeness(self, audio: Audio) -> float:
+        """The end-of-turn probability (0..1); 0 where it cannot be had, so that the limits decide."""
+        try:
+            return await self._services.turn.complete(audio)
+        except ServiceError as error:
+            log.warning("no end-of-turn verdict, the limits decide: %s", error)
+            return 0.0
+
+    async def is_order(self, text: str) -> bool:
+        """It is an order that is whole as it stands."""
+        try:
+            intent = await self._services.intent.classify(text)
+        except ServiceError as error:
+            log.warning("whether this is an order is not known: %s", error)
+            return False
+        return intent.name in ORDERS and intent.confidence >= ORDER_CONFIDENCE
+
+    async def glimpse(self, audio: Audio) -> Glimpse | None:
+        """What the beginning of a burst is; None where its words must decide."""
+        try:
+            return await self._services.barge_in.glimpse(audio)
+        except ServiceError as error:
+            log.warning("the words of the burst must decide: %s", error)
+            return None
+
+    async def words(self, audio: Audio) -> str:
+        """The words of a burst, "" where they cannot be had."""
+        try:
+            return await self._services.barge_in.words(audio)
+        except ServiceError as error:
+            log.warning("a burst could not be identified: %s", error)
+            return ""
