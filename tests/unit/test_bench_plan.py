@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from app.settings import Settings
 from tests.bench.clips import RATE, Clip, clips, paused_turns, scenarios, sentences, with_pause
 from tests.bench.duplex import plan
+from tests.bench.endings import Look, counted, quietest
 from tests.bench.score import Recorded, UserEvent
 from tests.bench.takes import Take, answer_latencies
 
@@ -65,3 +67,24 @@ def test_every_kind_there_is_material_for_reaches_its_count_and_a_sneeze_is_a_ti
 def test_no_answer_is_an_infinite_latency() -> None:
     recorded = Recorded([(2.5, 3.0), (8.0, 9.0)], [], [UserEvent("turn", 1, 2), UserEvent("turn", 10, 11)])
     assert answer_latencies([Take(recorded, [])]) == [pytest.approx(500), float("inf")]
+
+
+def test_pauses_are_put_where_it_is_quietest_and_apart(folder: Path) -> None:
+    clip = clips(folder, "command")[0]
+    places = [at / RATE for at in quietest(clip.audio, clip.speech_start, clip.speech_end)]
+    assert 1.4 <= places[0] <= 1.5
+    assert all(1.0 <= place <= 2.1 for place in places)
+    assert all(abs(a - b) >= 0.3 for n, a in enumerate(places) for b in places[:n])
+
+
+def test_an_end_is_late_and_a_pause_is_taken_by_the_silence_that_is_waited_for() -> None:
+    sure = Look("a", True, "What is the capital of India?", 0.98, 0.97)
+    unsure = Look("a", True, "I told him so.", 0.1, 0.8)
+    pauses = [sure._replace(ended=False), unsure._replace(ended=False)]
+    settings = Settings(_env_file=None)  # type: ignore[call-arg]
+    assert counted("x", [sure, unsure, *pauses], settings) == {
+        "x_ends": 2,
+        "x_ends_late": 0.5,
+        "x_pauses": 2,
+        "x_pauses_taken": 0.5,
+    }
