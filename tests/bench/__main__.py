@@ -9,7 +9,10 @@ import pkgutil
 import sys
 from pathlib import Path
 
+import httpx
+
 import tests.bench
+from tests.bench.client import RefusedError
 from tests.bench.clips import HERE
 
 
@@ -19,6 +22,12 @@ def programs() -> list[str]:
         module.name for module in pkgutil.iter_modules(tests.bench.__path__) if module.name != "__main__" and not module.ispkg
     ]
     return [name for name in names if "def run(" in (Path(tests.bench.__path__[0]) / f"{name}.py").read_text("utf-8")]
+
+
+def first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What went wrong first, of several that ran side by side."""
+    error = errors.exceptions[0]
+    return first_of(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 def main() -> int:
@@ -34,8 +43,11 @@ def main() -> int:
     args = parser.parse_args()
     if args.record:
         args.record.mkdir(parents=True, exist_ok=True)
-    result = importlib.import_module(f"tests.bench.{args.name}").run(args)
-    figures = asyncio.run(result) if inspect.iscoroutine(result) else result
+    try:
+        result = importlib.import_module(f"tests.bench.{args.name}").run(args)
+        figures = asyncio.run(result) if inspect.iscoroutine(result) else result
+    except* (RefusedError, httpx.HTTPError, OSError) as errors:
+        sys.exit(f"{args.name}: {first_of(errors)}")
     if args.json:
         args.json.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
     return 0 if figures["holds"] else 1

@@ -1,15 +1,18 @@
 """The headless client against a peer that is known to the frame: it hears what was sent and acknowledges what it heard."""
 
+import sys
 from pathlib import Path
 
 import pytest
 import soundfile
 
+from tests.bench.__main__ import main
 from tests.bench.calibrate import SOUND
 from tests.bench.client import RefusedError, dial
 from tests.bench.clips import RATE
 from tests.bench.peer import create, running
 from tests.bench.score import segments
+from tests.bench.server import free_port
 
 TRANSPORTS = pytest.mark.parametrize("transport", ["websocket", "webrtc"])
 
@@ -60,3 +63,10 @@ async def test_a_server_that_refuses_is_told_from_one_that_is_away() -> None:
         with pytest.raises(RefusedError, match="404"):
             async with dial(f"{url}/elsewhere", "websocket"):
                 pass
+
+
+@pytest.mark.parametrize("name", ["latency", "scale"])
+def test_a_server_that_is_not_there_is_told_in_a_line(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench", name, "--server", f"http://127.0.0.1:{free_port()}"])
+    with pytest.raises(SystemExit, match=rf"^{name}: All connection attempts failed$"):
+        main()
