@@ -208,7 +208,7 @@ class AgentHeard(Event):
 
 
 class Latency(Event):
-    """Milliseconds from the end of the user's speech (a reply) or from the onset (an interruption), by the names of DESIGN 7."""
+    """Milliseconds from the end of the user's speech (a reply) or the onset (an interruption), by the names of `app.latency`."""
 
     type: Literal["latency"] = "latency"
     turn: int

@@ -1,4 +1,6 @@
-"""The times of one turn by the names of DESIGN section 7, in ms after the end of the user's speech (or after the onset)."""
+"""The times of one turn, in ms after the end of the user's speech: pause_detected, stt_final, intent, retrieval, first_token,
+first_clause, first_audio_ready, first_audio_sent, first_audio_heard. And of an interruption, after its onset: duck, confirmed,
+flushed, silent."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

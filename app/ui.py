@@ -27,7 +27,7 @@ STATES: dict[State, tuple[str, str]] = {
     "SPEAKING": ("Speaking", "You can talk over it."),
     "INTERRUPTED": ("Interrupted", "It has stopped and listens."),
 }
-# The spans of a reply and of an interruption in the order of DESIGN section 7, and the words for them.
+# The spans of a reply and of an interruption in their order (see `app.latency`), and the words for them.
 REPLY_SPANS = {
     "pause_detected": "Pause noticed",
     "stt_final": "Speech to text",

@@ -9,7 +9,7 @@ directions on one clock: t=0 is the first input sample sent. A script is a corou
         await call.quiet(0.7)
         call.save(Path("/tmp/first"))                  # first.wav (left: user, right: agent), first.jsonl
 
-Input is sent a frame at a time at the frame's start, as METRICS has it; a real microphone would add one frame (20 ms).
+Input is sent a frame at a time at the frame's start; a real microphone would add one frame (20 ms).
 """
 
 import asyncio

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Pcm = NDArray[np.int16]
-AUDIBLE_DBFS = -50.0  # METRICS: the agent speaks where its energy is above this
+AUDIBLE_DBFS = -50.0  # the agent speaks where its energy is above this
 SLACK_S = 0.02  # a listener's jitter buffer drops silence to catch up when it is further behind than this
 
 
@@ -64,7 +64,7 @@ class Played:
 
 
 class Speaker:
-    """What the listener hears: each frame begins at max(arrival, end of the frame before), METRICS' rule, and is scaled by the
+    """What the listener hears: each frame begins at max(arrival, end of the frame before) and is scaled by the
     gain in force then. Silence between replies that comes late is dropped, as browsers do: lag does not pile up."""
 
     def __init__(self, rate: int) -> None:

