@@ -30,7 +30,7 @@ SAMPLES: dict[str, Happening] = {
     "stop": events.Stop(),
 }
 STATES = get_args(State)
-# The whole table: state, event, next state, and an effect that must be among those carried out.
+# What must be so: state, event, next state, and an effect that must be among those carried out.
 TABLE = [
     ("IDLE", "session_started", "LISTENING", Effect.GREET),
     ("LISTENING", "speech_onset", "LISTENING", Effect.MARK_TURN),
