@@ -100,6 +100,9 @@ async def looks(services: Services, settings: Settings, said: list[Clip]) -> lis
 
 def counted(name: str, seen: list[Look], settings: Settings) -> dict[str, Any]:
     ends = [one.silence(settings) for one in seen if one.ended]
+    for one in seen:
+        if one.ended and one.silence(settings) > LATE_MS:
+            print(f"  {one.clip}: late after {one.text!r} (melody {one.complete:.2f}, closed {one.closed:.2f})")
     pauses = [one.silence(settings) for one in seen if not one.ended]
     return {
         f"{name}_ends": len(ends),
