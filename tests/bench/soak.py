@@ -49,8 +49,8 @@ def parts(rows: Sequence[Row], settled: float, end: float, count: int) -> list[l
 
 
 def growth(held: dict[str, list[Row]], settled: float, end: float) -> dict[str, Any]:
-    """The first settled part of the run against the last: the mean of memory, and the least of what is counted between calls,
-    for how much that is depends on what still goes on."""
+    """The first settled part of the run against the last: the mean of memory, and the median of what is counted between calls, for
+    one look may find a call that has not quite ended."""
     memory = [sum(part) / len(part) if part else math.nan for part in parts(held["memory_mb"], settled, end, PARTS - 1)]
     figures: dict[str, Any] = {
         "memory_first_mb": memory[0],
@@ -58,8 +58,8 @@ def growth(held: dict[str, list[Row]], settled: float, end: float) -> dict[str, 
         "memory_growth": memory[-1] / memory[0],
     }
     for name in ("tasks", "handles", "threads"):
-        least = [min(part, default=math.nan) for part in parts(held[name], settled, end, PARTS - 1)]
-        figures |= {f"{name}_first": least[0], f"{name}_last": least[-1], f"{name}_more": least[-1] - least[0]}
+        middle = [percentile(part, 50) for part in parts(held[name], settled, end, PARTS - 1)]
+        figures |= {f"{name}_first": middle[0], f"{name}_last": middle[-1], f"{name}_more": middle[-1] - middle[0]}
     return figures
 
 
