@@ -27,7 +27,13 @@ PERHAPS, SURELY = 0.0, 2.0
 # The same of a question, whatever its length: of 46 ends none is below 1.4, of 95 pauses in 20 questions a quarter is below the one
 # and two in five are below the other.
 PERHAPS_ASKED, SURELY_ASKED = -0.5, 1.0
+WHOLE = 0.93  # of 46 ends of questions a quarter have less
 SPOKEN_OUT = 15  # words of a wish with all its details; a request that takes no details is judged as one of so many
+
+
+def is_surely_whole(text: str, closed: float) -> bool:
+    """A question that is over by its words, so that its melody need not be asked for. `closed`: as for `required_silence`."""
+    return closed >= WHOLE and is_whole_question(text)
 
 
 def required_silence(settings: Settings, text: str, complete: float, closed: float, understood: bool = False) -> float:

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from app.clock import Clock
+from app.endings import is_surely_whole
 from app.events import BargeIn, Happening, OnsetDismissed, OnsetHeld, Prompted, SpeechOnset, TurnEnded, TurnReopened
 from app.latency import Spans
 from app.settings import Settings
@@ -17,7 +18,7 @@ from app.signals import Agent, Ask, Confirmed, Dismissed, Ended, Held, Onset, Si
 from app.tape import OwnVoice, Tape
 from app.turns import Turns
 from app.understanding import Understanding
-from app.wording import asks_openly, is_echo, is_whole_question, is_wordless
+from app.wording import asks_openly, is_echo, is_wordless
 from services.base import VAD_WINDOW, Audio, Pcm, ServiceError, Services
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,6 @@ log = logging.getLogger(__name__)
 BACKLOG = 320  # windows waiting for voice detection (10 s); more than that is dropped, oldest first
 ECHO_FOUND_MS = 384.0  # the age of a burst at which an echo has been found, if it is one (see services/echo)
 BURST_LEAD_MS = 200  # audio before a burst that goes with it to be identified
-WHOLE = 0.93  # probability that the sentence ends, above which a whole question is over, whatever its melody: 3 of 4 that are
 
 
 class Listener(Protocol):
@@ -245,8 +245,7 @@ class Hearing:
             if text:
                 self._listener.caption(text, False, turn, revision)
                 self._listener.prepare(turn, revision, text, spans)
-                whole = transcript.closed >= WHOLE and is_whole_question(text)
-                understood = whole or await understanding.is_order(text)
+                understood = is_surely_whole(text, transcript.closed) or await understanding.is_order(text)
                 complete = 1.0 if understood else await (verdict or understanding.completeness(audio))
         finally:
             if verdict is not None:

@@ -11,12 +11,11 @@ import numpy as np
 import soxr
 from sklearn.linear_model import LogisticRegression
 
-from app.endings import CLOSED, LENGTH, MELODY, log_odds, required_silence
-from app.hearing import WHOLE
+from app.endings import CLOSED, LENGTH, MELODY, is_surely_whole, log_odds, required_silence
 from app.settings import Settings
 from app.signals import Ask
 from app.turns import Turns
-from app.wording import is_request, is_whole_question, is_wordless, length, sounds_unfinished
+from app.wording import is_request, is_wordless, length, sounds_unfinished
 from services import embedded
 from services.base import VAD_WINDOW, Services
 from tests.bench.clips import RATE, Audio, Clip, clips
@@ -43,7 +42,7 @@ class Look(NamedTuple):
     closed: float
 
     def silence(self, settings: Settings) -> float:
-        understood = self.closed >= WHOLE and is_whole_question(self.text)
+        understood = is_surely_whole(self.text, self.closed)
         return required_silence(settings, self.text, self.complete, self.closed, understood)
 
 
