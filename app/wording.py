@@ -96,19 +96,20 @@ def is_open_question(text: str) -> bool:
 
 def asks_openly(text: str) -> bool:
     """The beginning of such a question."""
-    return not _ASKING.isdisjoint(_opening(text)[:2])
+    return any(not _ASKING.isdisjoint(_opening(part)[:2]) for part in _whole_and_last(text))
 
 
 def is_request(text: str) -> bool:
     """A statement that wants something of the agent, by its first words. It has a whole sentence's melody only at its end, where
     somebody who tells something often has one in mid-turn."""
-    words = _opening(text)
-    return not _ORDERING.isdisjoint(words[:1]) or _WANTS.match(" ".join(words)) is not None or is_wish(text)
+    openings = list(map(_opening, _whole_and_last(text)))
+    orders = any(not _ORDERING.isdisjoint(words[:1]) or _WANTS.match(" ".join(words)) for words in openings)
+    return orders or is_wish(text)
 
 
 def is_wish(text: str) -> bool:
     """A request for a thing, to which details are often added: "Can I have a tea ... with milk?"."""
-    return _WISH.match(" ".join(_opening(text))) is not None
+    return any(_WISH.match(" ".join(_opening(part))) for part in _whole_and_last(text))
 
 
 def says_please(text: str) -> bool:
@@ -121,13 +122,21 @@ def length(text: str) -> int:
     return len(re.findall(r"[a-z']+|\d+", text.lower()))
 
 
+def _whole_and_last(text: str) -> tuple[str, str]:
+    """The text and its last sentence: what is wanted may come first or last. A full stop may also be that of a "Mr." in the middle
+    of a sentence."""
+    return text, re.split(r"(?<=[.?!])\s+", text.strip())[-1]
+
+
 def _opening(text: str) -> list[str]:
     """The words from the first on that means something."""
     return list(dropwhile(_LEADING.__contains__, words_of(text)))
 
 
 def _asks(text: str, openers: frozenset[str], least: int) -> bool:
-    return len(words_of(text)) >= least and text.rstrip().endswith("?") and not openers.isdisjoint(_opening(text)[:2])
+    return text.rstrip().endswith("?") and any(
+        len(words_of(part)) >= least and not openers.isdisjoint(_opening(part)[:2]) for part in _whole_and_last(text)
+    )
 
 
 def names_in(text: str) -> list[str]:

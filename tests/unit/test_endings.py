@@ -55,6 +55,9 @@ def test_a_whole_question_has_its_verb() -> None:
     assert is_question("What's the weather like?")
     assert is_question("Okay, so what's the weather like?")
     assert is_question("Isn't it going to rain?")
+    assert is_whole_question("I have been there. What is the capital of France?")
+    assert is_whole_question("Who was that Dr. Watson?")
+    assert not is_question("What is it? I do not know.")
     assert not is_question("Why?")
     assert not is_question("You like coffee?")
 
@@ -70,6 +73,8 @@ def test_a_request_is_known_by_its_first_words() -> None:
         "Hi, can I get a coffee?",
         "I want to go home.",
         "Explain how it works.",
+        "Nice to meet you. Tell me a story.",
+        "I'd like a coffee. A small one.",
     ):
         assert is_request(text), text
     for text in (
@@ -86,7 +91,13 @@ def test_a_request_is_known_by_its_first_words() -> None:
 
 
 def test_a_wish_is_for_a_thing() -> None:
-    for text in ("I'd like a coffee.", "Okay, let me get a coffee.", "Could I please have a tea?", "Please bring us the bill."):
+    for text in (
+        "I'd like a coffee.",
+        "Okay, let me get a coffee.",
+        "Could I please have a tea?",
+        "Please bring us the bill.",
+        "It is hot. Can I have a tea?",
+    ):
         assert is_wish(text), text
     for text in ("I'd like to go.", "I need to call her.", "Set a timer.", "Tell me a story.", "What can I have?", ""):
         assert not is_wish(text), text
