@@ -14,6 +14,7 @@ import soxr
 from numpy.typing import NDArray
 
 RATE = 16_000  # Hz: what clips are kept at
+QUIET = round(0.06 * RATE)  # samples of room tone
 LEAST = 30  # events of a kind, for a share to mean something
 HERE = Path(__file__).resolve().parent.parent / "data"
 Audio = NDArray[np.float32]
@@ -88,15 +89,24 @@ def clips(folder: Path, *kinds: str) -> list[Clip]:
     return [_clip(folder, row) for row in _rows(manifest) if not kinds or row["kind"] in kinds]
 
 
+def loudness(audio: Audio) -> NDArray[np.float64]:
+    """Power of each stretch of QUIET samples: what is least in it begins where `audio` is quietest."""
+    return np.convolve(np.square(audio), np.ones(QUIET), "valid")
+
+
+def room_tone(audio: Audio, seconds: float) -> Audio:
+    """The quietest stretch of `audio`, over and over."""
+    quietest = int(np.argmin(loudness(audio)))
+    return np.resize(audio[quietest : quietest + QUIET], round(seconds * RATE))
+
+
 def with_pause(clip: Clip, seconds: float) -> Clip:
     """The clip as one turn with a thinking pause: room tone put in at the quietest 60 ms of the middle third of its speech."""
-    audio, window = clip.audio, round(0.06 * RATE)
-    power = np.convolve(np.square(audio), np.ones(window), "valid")
+    audio = clip.audio
     third = (clip.speech_end - clip.speech_start) / 3
     first = round((clip.speech_start + third) * RATE)
-    cut = first + int(np.argmin(power[first : first + round(third * RATE)])) + window // 2
-    quietest = int(np.argmin(power))
-    tone = np.resize(audio[quietest : quietest + window], round(seconds * RATE))
+    cut = first + int(np.argmin(loudness(audio)[first : first + round(third * RATE)])) + QUIET // 2
+    tone = room_tone(audio, seconds)
     at = cut / RATE
     return replace(
         clip,

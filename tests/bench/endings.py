@@ -18,7 +18,7 @@ from app.turns import Turns
 from app.wording import is_request, is_wordless, length, sounds_unfinished
 from services import embedded
 from services.base import VAD_WINDOW, Services
-from tests.bench.clips import RATE, Audio, Clip, clips
+from tests.bench.clips import QUIET, RATE, Audio, Clip, clips, loudness, room_tone
 from tests.bench.opus import coded
 from tests.bench.report import judge, share
 
@@ -27,8 +27,8 @@ LATE_MS = 600.0  # of silence, after which an answer is no longer within 700 ms
 PAUSES_MS = (400, 600, 800, 1000, 1200)
 PLACES = 4  # of a pause, the quietest of the middle part of a sentence
 MIDDLE = (0.25, 0.78)
-APART_S, QUIET_S = 0.35, 0.06
-SILENCE_S = 0.35  # of which the beginning is heard
+APART_S = 0.35
+LEAD_S, SILENCE_S = 0.5, 0.35  # of room tone, before and after
 TEMPO, NOISE, BIT_RATE = 1.07, 10 ** (-25 / 20), 32_000
 
 
@@ -57,22 +57,19 @@ def variants(clip: Clip, dice: np.random.Generator) -> Iterator[tuple[Audio, flo
 
 def quietest(audio: Audio, start: float, end: float) -> Iterator[int]:
     """The samples at which a pause may be put into the speech from `start` to `end` s."""
-    window = round(QUIET_S * RATE)
-    power = np.convolve(np.square(audio), np.ones(window), "valid")
     first, last = (round((start + part * (end - start)) * RATE) for part in MIDDLE)
-    power = power[first:last]
+    power = loudness(audio)[first:last]
     for _ in range(PLACES):
         at = int(np.argmin(power))
         if not np.isfinite(power[at]):
             return
-        yield first + at + window // 2
+        yield first + at + QUIET // 2
         power[max(0, at - round(APART_S * RATE)) : at + round(APART_S * RATE)] = np.inf
 
 
-async def look(services: Services, settings: Settings, clip: str, ended: bool, speech: Audio, tone: Audio) -> Look | None:
-    """At `speech` and the silence after it; None where no pause is noticed."""
-    lead = np.resize(tone, RATE // 2)
-    audio = np.concatenate([lead, speech, np.resize(tone, round(SILENCE_S * RATE))])
+async def look(services: Services, settings: Settings, clip: str, ended: bool, speech: Audio, whole: Audio) -> Look | None:
+    """At `speech` and the silence after it, both of the recording `whole`; None where no pause is noticed."""
+    audio = np.concatenate([room_tone(whole, LEAD_S), speech, room_tone(whole, SILENCE_S)])
     turns, detector, paused = Turns(settings), services.vad.detector(), None
     for at in range(0, len(audio) - VAD_WINDOW + 1, VAD_WINDOW):
         signals = turns.window(await detector.probability(audio[at : at + VAD_WINDOW]), "silent")
@@ -89,11 +86,9 @@ async def looks(services: Services, settings: Settings, said: list[Clip]) -> lis
     for clip in said:
         for audio, tempo in variants(clip, dice):
             start, end = clip.speech_start * tempo, clip.speech_end * tempo
-            power = np.convolve(np.square(audio), np.ones(round(QUIET_S * RATE)), "valid")
-            tone = audio[int(np.argmin(power)) :][: round(QUIET_S * RATE)]
-            found.append(await look(services, settings, clip.id, True, audio[: round(end * RATE)], tone))
+            found.append(await look(services, settings, clip.id, True, audio[: round(end * RATE)], audio))
             for cut in quietest(audio, start, end):
-                found.append(await look(services, settings, clip.id, False, audio[:cut], tone))
+                found.append(await look(services, settings, clip.id, False, audio[:cut], audio))
     return [one for one in found if one is not None]
 
 

@@ -24,6 +24,8 @@ app = FastAPI()
 mount(app, path="/voice")
 uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[-1]), log_level="warning")
 """
+# Its answer is always the same: of what cannot be answered, the topics that are offered are drawn, and some are misheard.
+QUESTION = next(clip for clip in clips(HERE, "open_question") if clip.id == "open-parley-interrupt")
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -52,11 +54,9 @@ def reply(call: Call, since: float) -> str:
 
 
 async def test_a_spoken_question_is_answered_and_the_answer_is_what_was_written(url: str, stt: WhisperStt) -> None:
-    # Its answer is always the same: of what cannot be answered, the topics that are offered are drawn, and some are misheard.
-    question = next(clip for clip in clips(HERE, "open_question") if clip.id == "open-parley-interrupt")
     async with dial(url, "webrtc") as call:
-        start = await call.play(question)
-        end = start + question.speech_end
+        start = await call.play(QUESTION)
+        end = start + QUESTION.speech_end
         assert await call.audible(end) is not None
         await call.quiet(1.0)
         sound = call.agent()
@@ -65,7 +65,7 @@ async def test_a_spoken_question_is_answered_and_the_answer_is_what_was_written(
         written, heard = reply(call, start), (await stt.transcribe(sound, final=True)).text
         finals = [message for message in call.events("transcript") if message["final"]]
         told = call.events("agent_heard", end)
-    assert wer(words(question.text), words(finals[-1]["text"])) <= 0.25
+    assert wer(words(QUESTION.text), words(finals[-1]["text"])) <= 0.25
     assert wer(words(written), words(heard)) <= 0.15, (written, heard)
     assert words(told[-1]["text"]) == words(written)
     assert not told[-1]["estimated"]
@@ -104,14 +104,12 @@ async def test_in_a_long_silence_few_packets_come_and_their_clock_goes_on(url: s
 
 
 async def test_a_spoken_interruption_is_yielded_to_and_answered(url: str) -> None:
-    # Its answer is always the same: of what cannot be answered, the topics that are offered are drawn, and some are misheard.
-    question = next(clip for clip in clips(HERE, "open_question") if clip.id == "open-parley-interrupt")
     async with dial(url, "webrtc") as call:
         asked = await call.say("How does turn taking work?")
         first = await call.audible(asked)
         assert first is not None
-        start = await call.play(question, first + 1.5)
-        onset, end = start + question.speech_start, start + question.speech_end
+        start = await call.play(QUESTION, first + 1.5)
+        onset, end = start + QUESTION.speech_start, start + QUESTION.speech_end
         assert await call.event("playback_stop", onset)
         await call.until(end)
         assert np.abs(call.agent()[round((end - 0.2) * RATE) : round(end * RATE)]).max() < 0.01
