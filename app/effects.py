@@ -1,13 +1,17 @@
 """What the session does for each effect of `machine`. Each takes the session and the event that caused it."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from app.answering import Request
 from app.events import (
+    MAX_TEXT,
     AgentHeard,
+    Error,
+    Faulted,
     Happening,
     Latency,
     PlaybackDone,
@@ -20,6 +24,7 @@ from app.events import (
     Text,
     TranscriptUpdate,
     TurnEnded,
+    TurnUnrecognised,
 )
 from app.latency import Spans
 from app.lulls import GOODBYE
@@ -29,7 +34,12 @@ from services.base import Exchange
 if TYPE_CHECKING:
     from app.session import Session
 
+log = logging.getLogger(__name__)
+
 HISTORY = 50  # exchanges remembered
+WAITING = 8  # typed turns that wait for silence at once
+# What goes wrong in one of these costs nothing but the effect itself.
+MINOR = frozenset({Effect.DUCK, Effect.HOLD, Effect.UNDUCK, Effect.NOTE_PROGRESS})
 
 
 def greet(session: "Session", event: Happening) -> None:
@@ -40,6 +50,16 @@ def greet(session: "Session", event: Happening) -> None:
 def prompt(session: "Session", event: Happening) -> None:
     if isinstance(event, Prompted):
         _prompt(session, event.line, event.values)
+
+
+def apologise(session: "Session", event: Happening) -> None:
+    """A turn was lost: the user is told, and may say it again."""
+    if isinstance(event, Faulted):
+        session.tell(Error(code="internal", message="An unexpected error: this turn was lost."))
+        _prompt(session, "apology_fault")
+    elif isinstance(event, TurnUnrecognised):
+        session.tell(Error(code="stt_failed", message="What you said could not be recognised: this turn was lost."))
+        _prompt(session, event.line)
 
 
 def _prompt(session: "Session", line: str, values: Mapping[str, str] = MappingProxyType({})) -> None:
@@ -55,10 +75,14 @@ def start_reply(session: "Session", event: Happening) -> None:
         spans = Spans(zero=session.clock.ms())
     else:
         raise TypeError(f"{event.type} starts no reply")
+    _answer(session, Request(turn, revision, text, typed=isinstance(event, Text)), spans)
+
+
+def _answer(session: "Session", request: Request, spans: Spans) -> None:
     session.prefix = ""
-    session.memory.turn = turn
-    session.tell(TranscriptUpdate(text=text, final=True, turn=turn, revision=revision))
-    session.speaking.commit(Request(turn, revision, text, typed=isinstance(event, Text)), spans)
+    session.memory.turn = request.turn
+    session.tell(TranscriptUpdate(text=request.text, final=True, turn=request.turn, revision=request.revision))
+    session.speaking.commit(request, spans)
 
 
 def duck(session: "Session", event: Happening) -> None:
@@ -96,8 +120,28 @@ def reopen(session: "Session", event: Happening) -> None:
 
 
 def keep_text(session: "Session", event: Happening) -> None:
-    if isinstance(event, Text):
-        session.pending = event
+    if not isinstance(event, Text):
+        return
+    if len(session.pending) == WAITING:
+        session.tell(Error(code="busy", message=f"{WAITING} texts wait for an answer: this one is dropped.", field="text"))
+        return
+    session.pending.append(event)
+
+
+def join_text(session: "Session", event: Happening) -> None:
+    """What is typed before the answer begins goes on with the turn that waits for it: both are answered together. Where that makes
+    a turn too long, the earlier one is written down without an answer."""
+    reply = session.speaking.reply
+    if reply is None or not isinstance(event, Text):
+        return start_reply(session, event)
+    asked = reply.request
+    if len(asked.text) + len(event.text) >= MAX_TEXT:
+        session.speaking.withdraw()
+        record(session, event)
+        return start_reply(session, event)
+    session.speaking.withdraw()
+    text, turn = f"{asked.text} {event.text}".strip(), session.hearing.typed_turn(continues=bool(asked.turn))
+    return _answer(session, Request(turn, asked.revision + 1, text, typed=True), Spans(zero=session.clock.ms()))
 
 
 def note_progress(session: "Session", event: Happening) -> None:
@@ -125,9 +169,8 @@ def record(session: "Session", event: Happening) -> None:
         session.tell(AgentHeard(text=heard, turn=turn, estimated=ledger.estimated))
     spans = reply.spans.marks | (session.onset.marks if session.onset is not None else {})
     session.tell(Latency(turn=turn, spans=spans))
-    if session.journal is not None:
-        stop = session.onset if session.onset is not None and "confirmed" in session.onset.marks else None
-        session.journal.measured(session, turn, reply.spans if reply.request.text else None, stop)
+    stop = session.onset if session.onset is not None and "confirmed" in session.onset.marks else None
+    session.measured(turn, reply.spans if reply.request.text else None, stop)
     session.onset = None
     session.speaking.forget()
     farewell = reply.answer.intent == "goodbye" or reply.request.line == GOODBYE
@@ -154,6 +197,7 @@ EFFECTS: dict[Effect, Callable[["Session", Happening], None]] = {
     Effect.MARK_TURN: withdraw,
     Effect.START_REPLY: start_reply,
     Effect.PROMPT: prompt,
+    Effect.APOLOGISE: apologise,
     Effect.RELEASE: release,
     Effect.DUCK: duck,
     Effect.HOLD: hold,
@@ -162,6 +206,7 @@ EFFECTS: dict[Effect, Callable[["Session", Happening], None]] = {
     Effect.WITHDRAW: withdraw,
     Effect.REOPEN: reopen,
     Effect.KEEP_TEXT: keep_text,
+    Effect.JOIN_TEXT: join_text,
     Effect.NOTE_PROGRESS: note_progress,
     Effect.RECORD: record,
     Effect.END: end,

@@ -299,6 +299,21 @@ class TurnEnded(Event):
     text: str
 
 
+class TurnUnrecognised(Event):
+    """The user's turn is over, and its words could not be had. `line` is what the agent says to that."""
+
+    type: Literal["turn_unrecognised"] = "turn_unrecognised"
+    turn: int
+    line: str = "apology_stt"
+
+
+class Faulted(Event):
+    """What had to be done for an event failed by a fault of ours: the turn under way is given up, the conversation goes on."""
+
+    type: Literal["faulted"] = "faulted"
+    event: str
+
+
 class Prompted(Event):
     """The agent takes a turn of its own: `line` is a name in the dialogue (a silence prompt, a due timer), `values` fill it."""
 
@@ -332,6 +347,8 @@ Happening = (
     | BargeIn
     | TurnReopened
     | TurnEnded
+    | TurnUnrecognised
+    | Faulted
     | Prompted
     | FirstAudioReady
     | ReplyEmpty

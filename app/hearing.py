@@ -4,17 +4,26 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Protocol
 
 import numpy as np
 
 from app.clock import Clock
 from app.endings import is_surely_whole
-from app.events import BargeIn, Happening, OnsetDismissed, OnsetHeld, Prompted, SpeechOnset, TurnEnded, TurnReopened
+from app.events import (
+    BargeIn,
+    Happening,
+    OnsetDismissed,
+    OnsetHeld,
+    SpeechOnset,
+    TurnEnded,
+    TurnReopened,
+    TurnUnrecognised,
+)
 from app.latency import Spans
 from app.settings import Settings
-from app.signals import Agent, Ask, Confirmed, Dismissed, Ended, Held, Onset, Signal
+from app.signals import Agent, Ask, Confirmed, Dismissed, Ended, Held, Onset, Signal, Unrecognised
 from app.tape import OwnVoice, Tape
 from app.turns import Turns
 from app.understanding import Understanding
@@ -26,6 +35,7 @@ log = logging.getLogger(__name__)
 BACKLOG = 320  # windows waiting for voice detection (10 s); more than that is dropped, oldest first
 ECHO_FOUND_MS = 384.0  # the age of a burst at which an echo has been found, if it is one (see services/echo)
 BURST_LEAD_MS = 200  # audio before a burst that goes with it to be identified
+JOB_LIMIT_S = 20.0  # longer than a recogniser and the one that steps in for it may take: a job that hangs is given up
 
 
 class Listener(Protocol):
@@ -40,6 +50,10 @@ class Listener(Protocol):
         ...
 
     def happened(self, event: Happening) -> None: ...
+
+    def failed(self, service: str) -> None:
+        """A service without which nothing can be heard has begun to fail."""
+        ...
 
     def caption(self, text: str, final: bool, turn: int, revision: int) -> None: ...
 
@@ -75,9 +89,7 @@ class Hearing:
         self._turns = Turns(settings.model_copy(update=_patience(services, settings)), turn)
         self._detector = services.vad.detector()
         self._own_voice = OwnVoice(services.echo.canceller())
-        self._understanding = Understanding(
-            services, clock, vocabulary, lambda: listener.happened(Prompted(line="apology_stt"))
-        )
+        self._understanding = Understanding(services, clock, vocabulary)
         self._tape = Tape()
         self._rest = np.zeros(0, np.int16)
         self._windows: deque[tuple[Pcm, float]] = deque(maxlen=BACKLOG)
@@ -86,11 +98,17 @@ class Hearing:
         self._window_done = asyncio.Event()  # set for a moment when a window has been worked through
         self._jobs: dict[Ask, asyncio.Task[None]] = {}
         self._identify_again = False
+        self._failing: set[str] = set()  # what failed when it was used last
         self.last_sound_at = clock.ms()  # clock ms when the user was last heard
 
     @property
     def undecided(self) -> bool:
         return self._turns.undecided
+
+    @property
+    def taking_turn(self) -> bool:
+        """A turn of the user's is under way."""
+        return self._turns.open
 
     def ago(self, at_ms: float) -> float:
         """How many ms ago the sound at `at_ms` was heard."""
@@ -100,9 +118,9 @@ class Hearing:
         """What the agent says: int16 mono at SPEAKING_RATE, so that it is known when it comes back through the microphone."""
         self._own_voice.played(samples)
 
-    def typed_turn(self) -> int:
-        """The number of a turn that is typed; a spoken one under way is given up for it."""
-        return self._turns.typed()
+    def typed_turn(self, continues: bool = False) -> int:
+        """The number of a turn that is typed, or `continues` the last one; a spoken one under way is given up for it."""
+        return self._turns.typed(continues)
 
     @property
     def behind(self) -> int:
@@ -122,14 +140,20 @@ class Hearing:
         self._arrived.set()
 
     async def run(self) -> None:
-        """Works through what is heard until cancelled."""
+        """Works through what is heard until cancelled. A fault of ours costs the turn under way."""
         try:
             while True:
                 await self._arrived.wait()
                 self._arrived.clear()
                 while self._windows:
                     window, self._window_at = self._windows.popleft()
-                    await self._listen(window)
+                    try:
+                        await self._listen(window)
+                        self._went_well("hearing")
+                    except Exception as error:
+                        self._went_wrong("hearing", error)
+                        self._act_on(self._turns.give_up())
+                        self._wake_jobs()
         finally:
             for job in self._jobs.values():
                 job.cancel()
@@ -138,20 +162,38 @@ class Hearing:
         known = self._own_voice.found
         try:
             window = await self._own_voice.taken_from(window, self._turns.now_ms)
-        except ServiceError as error:
-            log.error("echo cancellation failed: %s", error)
+            self._went_well("echo")
+        except Exception as error:
+            self._went_wrong("echo", error)
         if self._own_voice.found and not known:
             self._act_on(self._turns.echo())
         self._tape.append(window)
         try:
             probability = await self._detector.probability(window.astype(np.float32) / 32768.0)
-        except ServiceError as error:
-            log.error("voice detection failed: %s", error)
+            self._went_well("vad")
+        except Exception as error:
+            self._went_wrong("vad", error)
             probability = 0.0
         level_db = 10 * float(np.log10(np.square(window, dtype=np.float32).mean() + 1e-6))
         self._act_on(self._turns.window(probability, *self._listener.agent(), level_db))
+        self._wake_jobs()
+
+    def _wake_jobs(self) -> None:
         self._window_done.set()
         self._window_done.clear()
+
+    def _went_wrong(self, service: str, error: Exception) -> None:
+        """Told once, until it goes well again."""
+        if service not in self._failing:
+            self._failing.add(service)
+            log.error("%s failed: %r", service, error, exc_info=not isinstance(error, ServiceError))
+            if service != "echo":  # without which the conversation goes on
+                self._listener.failed(service)
+
+    def _went_well(self, service: str) -> None:
+        if service in self._failing:
+            self._failing.discard(service)
+            log.info("%s works again", service)
 
     def _act_on(self, signals: Iterable[Signal]) -> None:
         for signal in signals:
@@ -173,12 +215,14 @@ class Hearing:
             case Ended(turn, revision, text):
                 self.last_sound_at = self._clock.ms()
                 self._listener.happened(TurnEnded(turn=turn, revision=revision, text=text))
+            case Unrecognised(turn):
+                self._listener.happened(TurnUnrecognised(turn=turn))
             case Ask.DROP:
                 self._cancel(Ask.PREPARE)
                 self._listener.drop()
             case Ask.PREPARE:
                 self._cancel(Ask.PARTIAL, Ask.PREPARE)
-                self._jobs[signal] = asyncio.create_task(self._prepare(self._turns.turn, self._turns.revision))
+                self._jobs[signal] = asyncio.create_task(self._prepare_or_fail(self._turns.turn, self._turns.revision))
             case Ask.PARTIAL | Ask.GLIMPSE | Ask.IDENTIFY:
                 self._start(signal)
 
@@ -193,7 +237,7 @@ class Hearing:
         running = self._jobs.get(ask)
         if running is None or running.done():
             work = {Ask.PARTIAL: self._partial, Ask.GLIMPSE: self._glimpse, Ask.IDENTIFY: self._identify}[ask]
-            self._jobs[ask] = asyncio.create_task(work())
+            self._jobs[ask] = asyncio.create_task(self._supervised(ask, work()))
         elif ask is Ask.IDENTIFY:
             self._identify_again = True
 
@@ -231,6 +275,29 @@ class Hearing:
             if not (self._identify_again and self._turns.undecided):
                 return
 
+    async def _supervised(self, ask: Ask, work: Coroutine[None, None, None]) -> None:
+        """What goes wrong in `work` costs nothing else. A burst whose words nobody can tell is taken for noise."""
+        try:
+            async with asyncio.timeout(JOB_LIMIT_S):
+                await work
+        except (Exception, asyncio.CancelledError) as error:
+            if _is_ours(error):
+                raise
+            log.error("%s failed: %r", ask.name.lower(), error, exc_info=True)
+            if ask is Ask.IDENTIFY:
+                self._act_on(self._turns.words(self._turns.burst_ms, "", *self._listener.agent()))
+
+    async def _prepare_or_fail(self, turn: int, revision: int) -> None:
+        """Whatever becomes of the work, `turns` is answered: a turn that nobody answers for would never end."""
+        try:
+            async with asyncio.timeout(JOB_LIMIT_S):
+                await self._prepare(turn, revision)
+        except (Exception, asyncio.CancelledError) as error:
+            if _is_ours(error):
+                raise
+            log.error("a turn could not be recognised: %r", error, exc_info=not isinstance(error, ServiceError | TimeoutError))
+            self._act_on(self._turns.failed(revision))
+
     async def _prepare(self, turn: int, revision: int) -> None:
         spans = Spans(zero=self._window_at - self._turns.silence_ms)
         spans.mark("pause_detected", self._window_at)
@@ -251,3 +318,9 @@ class Hearing:
             if verdict is not None:
                 verdict.cancel()
         self._act_on(self._turns.prepared(revision, text, complete, understood, transcript.closed))
+
+
+def _is_ours(error: BaseException) -> bool:
+    """The running task is being cancelled. What a service cancels for reasons of its own is a failure of the service."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0

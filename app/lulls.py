@@ -7,6 +7,7 @@ from app.clock import Clock
 from app.events import (
     BargeIn,
     Disconnected,
+    Faulted,
     Happening,
     OnsetDismissed,
     Prompted,
@@ -16,6 +17,7 @@ from app.events import (
     Text,
     TurnEnded,
     TurnReopened,
+    TurnUnrecognised,
 )
 from app.settings import Settings
 from app.timers import Timer, said_length
@@ -51,7 +53,7 @@ class Lull:
         """To be called after every event."""
         if isinstance(event, SpeechOnset | BargeIn | TurnReopened):
             self._talking = True
-        elif isinstance(event, OnsetDismissed | TurnEnded | Disconnected):
+        elif isinstance(event, OnsetDismissed | TurnEnded | TurnUnrecognised | Faulted | Text | Disconnected):
             self._talking = False
 
     def stop(self) -> None:

@@ -10,6 +10,7 @@ class Effect(StrEnum):
     MARK_TURN = "mark_turn"  # the user's turn has begun: whatever the agent was about to say unasked is dropped
     START_REPLY = "start_reply"  # commit the prepared reply of this revision, or start one
     PROMPT = "prompt"  # prepare a line of the agent's own
+    APOLOGISE = "apologise"  # the same, for a turn that was lost
     RELEASE = "release"  # let the prepared audio out
     DUCK = "duck"
     HOLD = "hold"  # a breath's pause in the audio
@@ -18,6 +19,7 @@ class Effect(StrEnum):
     WITHDRAW = "withdraw"  # cancel a reply of which nothing was heard
     REOPEN = "reopen"  # the user's turn goes on: keep its audio and text
     KEEP_TEXT = "keep_text"  # a typed turn waits until the agent has fallen silent
+    JOIN_TEXT = "join_text"  # a typed turn goes on with the turn that has no answer yet
     NOTE_PROGRESS = "note_progress"  # the listener acknowledged playback
     RECORD = "record"  # write the turn down with what was heard of it
     END = "end"  # the conversation is over for this connection
@@ -48,13 +50,15 @@ def _rows(state: State, rows: dict[str, Row], late: bool = True) -> dict[tuple[S
 
 
 TRANSITIONS: dict[tuple[State, str], Row] = {
-    **_rows("IDLE", {"session_started": ("LISTENING", (Effect.GREET,))}, late=False),
+    **_rows("IDLE", {"session_started": ("LISTENING", (Effect.GREET,)), "faulted": ("IDLE", ())}, late=False),
     **_rows(
         "LISTENING",
         {
             "speech_onset": ("LISTENING", (Effect.MARK_TURN,)),
             "onset_dismissed": ("LISTENING", ()),
             "turn_ended": ("THINKING", (Effect.START_REPLY,)),
+            "turn_unrecognised": ("LISTENING", (Effect.WITHDRAW, Effect.APOLOGISE)),
+            "faulted": ("LISTENING", (Effect.WITHDRAW, Effect.APOLOGISE)),
             "text": ("THINKING", (Effect.WITHDRAW, Effect.START_REPLY)),
             "prompted": ("LISTENING", (Effect.PROMPT,)),
             "first_audio_ready": ("SPEAKING", (Effect.RELEASE,)),
@@ -70,7 +74,9 @@ TRANSITIONS: dict[tuple[State, str], Row] = {
             "speech_onset": ("THINKING", ()),
             "onset_dismissed": ("THINKING", ()),
             "turn_reopened": ("LISTENING", (Effect.REOPEN, Effect.WITHDRAW)),
-            "text": ("THINKING", (Effect.WITHDRAW, Effect.START_REPLY)),
+            "turn_unrecognised": ("THINKING", ()),
+            "faulted": ("LISTENING", (Effect.WITHDRAW, Effect.RECORD, Effect.APOLOGISE)),
+            "text": ("THINKING", (Effect.JOIN_TEXT,)),
             "first_audio_ready": ("SPEAKING", (Effect.RELEASE,)),
             "reply_empty": ("LISTENING", (Effect.RECORD,)),
             "interrupt": ("LISTENING", (Effect.WITHDRAW, Effect.RECORD)),
@@ -87,6 +93,9 @@ TRANSITIONS: dict[tuple[State, str], Row] = {
             "barge_in": ("INTERRUPTED", (Effect.STOP_PLAYBACK,)),
             "interrupt": ("INTERRUPTED", (Effect.STOP_PLAYBACK,)),
             "turn_reopened": ("INTERRUPTED", (Effect.STOP_PLAYBACK, Effect.REOPEN)),
+            "turn_ended": ("THINKING", (Effect.STOP_PLAYBACK, Effect.RECORD, Effect.START_REPLY)),
+            "turn_unrecognised": ("SPEAKING", ()),
+            "faulted": ("LISTENING", (Effect.STOP_PLAYBACK, Effect.RECORD, Effect.APOLOGISE)),
             "text": ("INTERRUPTED", (Effect.STOP_PLAYBACK, Effect.KEEP_TEXT)),
             "playback_done": ("LISTENING", (Effect.NOTE_PROGRESS, Effect.RECORD)),
             "stop": ("IDLE", (Effect.STOP_PLAYBACK, Effect.RECORD, Effect.END)),
@@ -101,6 +110,8 @@ TRANSITIONS: dict[tuple[State, str], Row] = {
             "playback_stopped": ("LISTENING", (Effect.NOTE_PROGRESS, Effect.RECORD)),
             "playback_done": ("LISTENING", (Effect.NOTE_PROGRESS, Effect.RECORD)),
             "turn_ended": ("THINKING", (Effect.RECORD, Effect.START_REPLY)),
+            "turn_unrecognised": ("LISTENING", (Effect.RECORD, Effect.APOLOGISE)),
+            "faulted": ("LISTENING", (Effect.WITHDRAW, Effect.RECORD, Effect.APOLOGISE)),
             "text": ("INTERRUPTED", (Effect.KEEP_TEXT,)),
             "interrupt": ("INTERRUPTED", ()),
             "stop": ("IDLE", (Effect.RECORD, Effect.END)),

@@ -128,9 +128,12 @@ class Reply:
                 await self._pump(split_clauses(ahead(self.answer.pieces(), PIECES_AHEAD)))
             except (ServiceError, TimeoutError) as error:
                 await self._apologise(error)
-            except Exception:  # a fault of ours must not leave the conversation waiting for ever
+            except (Exception, asyncio.CancelledError) as error:
+                if self.cancelled:
+                    raise
+                # A fault of ours must not leave the conversation waiting for ever.
                 log.exception("generation %d failed", self.generation)
-                await self._apologise(ServiceError("reply", "an unexpected error"))
+                await self._apologise(ServiceError("reply", repr(error)))
             self._say(AgentResponse(text="", final=True, turn=self.request.turn, generation=self.generation))
             await self.sounds.put(None)
             if not self.first_sound.is_set():
@@ -175,8 +178,8 @@ class Reply:
             return
         try:
             await self._speak_line(name, filler=True)
-        except ServiceError as error:
-            log.warning("no filler: %s", error)
+        except Exception as error:
+            log.warning("no filler: %r", error, exc_info=not isinstance(error, ServiceError))
 
     async def _apologise(self, error: Exception) -> None:
         service = error.service if isinstance(error, ServiceError) else "timeout"
@@ -184,8 +187,8 @@ class Reply:
         self._say(Error(code=f"{service}_failed", message=f"The {service} service failed in this reply."))
         try:
             await self._speak_line(f"apology_{service}")
-        except ServiceError as again:
-            log.error("generation %d: the apology failed too: %s", self.generation, again)
+        except Exception as again:
+            log.error("generation %d: the apology failed too: %r", self.generation, again)
 
     async def _speak_line(self, name: str, filler: bool = False) -> None:
         async with closing(self._speech(_once(self._dialogue.line(name)))) as sounds:

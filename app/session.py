@@ -4,16 +4,20 @@ transport inside. Both transports, the page and the tests come in through `hear`
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from app.answering import Request
 from app.clock import Clock, LoopClock
 from app.dialogue import Dialogue, Memory
-from app.effects import EFFECTS
+from app.effects import EFFECTS, MINOR
 from app.events import (
+    MAX_TEXT,
     AudioChunk,
     Disconnected,
+    Error,
+    Faulted,
     FirstAudioReady,
     Happening,
     Interrupt,
@@ -34,7 +38,7 @@ from app.events import (
 from app.hearing import Hearing
 from app.latency import Spans
 from app.lulls import Alarm, Silence
-from app.machine import IllegalTransition, transition
+from app.machine import Effect, IllegalTransition, transition
 from app.playout import Frame
 from app.settings import Settings
 from app.signals import Agent
@@ -82,8 +86,9 @@ class Session:
         self.clock = clock or LoopClock()
         self._send: Callable[[ServerMessage], None] = lambda message: None
         self._began = self.clock.ms()
+        self.faults: set[str] = set()  # what has failed so far: a fault that repeats is told whole once
         self._events: deque[Happening] = deque()  # the first is being carried out
-        self.pending: Text | None = None  # a typed turn that waits for silence
+        self.pending: deque[Text] = deque()  # typed turns that wait for silence
         self.prefix = ""  # text of a turn that was reopened, where its audio is not kept
         self.spans: dict[tuple[int, int], Spans] = {}  # of the turn that may have ended, by turn and revision
         self.onset: Spans | None = None  # of an interruption under way
@@ -160,16 +165,34 @@ class Session:
 
     def happened(self, event: Happening) -> None:
         """The one way anything changes: the event moves the machine, its effects are carried out in order. What an effect makes
-        happen waits until all of them are done."""
+        happen waits until all of them are done. A fault of ours costs the turn under way, never the conversation."""
         self._events.append(event)
         if len(self._events) > 1:
             return
         while self._events:
-            self._happen(self._events[0])
+            event = self._events[0]
+            with self._guard(event.type):
+                self._happen(event)
             self._events.popleft()
 
+    @contextmanager
+    def _guard(self, what: str) -> Iterator[None]:
+        """Keeps a fault in `what` from whatever comes after it."""
+        try:
+            yield
+        except Exception as error:
+            log.error("session %s: %s failed: %r", self.id, what, error, exc_info=what not in self.faults)
+            self.faults.add(what)
+
+    def _carry_out(self, effect: Effect, event: Happening) -> bool:
+        """Whether it went well, or matters little."""
+        with self._guard(effect):
+            EFFECTS[effect](self, event)
+            return True
+        return effect in MINOR
+
     def _happen(self, event: Happening) -> None:
-        if isinstance(event, FirstAudioReady) and self.state == "THINKING" and self.hearing.undecided:
+        if isinstance(event, FirstAudioReady) and self._user_speaks():
             return  # somebody makes a sound: the reply waits until it is clear what it is
         before = self.state
         try:
@@ -182,27 +205,48 @@ class Session:
         if self.state != before:
             at = round(self.clock.ms() - self._began, 1)
             self.tell(StateChanged(state=self.state, previous=before, reason=event.type, at_ms=at))
-        for effect in effects:
-            EFFECTS[effect](self, event)
+        done = [self._carry_out(effect, event) for effect in effects]
+        if not all(done) and not isinstance(event, Faulted):
+            self.happened(Faulted(event=event.type))
         if self.journal is not None:
-            self.journal.changed(self)
+            with self._guard("the record"):
+                self.journal.changed(self)
         reply = self.speaking.reply
-        if isinstance(event, OnsetDismissed) and self.state == "THINKING" and reply is not None and reply.first_sound.is_set():
+        waits = reply is not None and reply.committed and reply.first_sound.is_set() and not reply.cancelled
+        if isinstance(event, OnsetDismissed) and self.state in ("THINKING", "LISTENING") and reply is not None and waits:
             self.happened(FirstAudioReady(generation=reply.generation))
-        elif self.state == "LISTENING" and self.pending is not None:
-            self.happened(self.pending)
-            self.pending = None
-        self._alarm.follow(event)
-        self._silence.follow(event)
+        elif self.state == "LISTENING" and self.pending:
+            self.happened(self._next_text())
+        for lull in (self._alarm, self._silence):
+            with self._guard("what is said in a silence"):
+                lull.follow(event)
+
+    def _user_speaks(self) -> bool:
+        """... or may be speaking, where the agent is about to begin."""
+        return (self.state == "THINKING" and self.hearing.undecided) or (self.state == "LISTENING" and self.hearing.taking_turn)
+
+    def _next_text(self) -> Text:
+        """What was typed while the agent spoke, as one turn: as many texts of those that wait as one turn may hold."""
+        text = self.pending.popleft().text
+        while self.pending and len(text) + len(self.pending[0].text) < MAX_TEXT:
+            text = f"{text} {self.pending.popleft().text}"
+        return Text(text=text)
 
     def tell(self, message: ServerMessage) -> None:
-        self._send(message)
+        with self._guard("a message to the listener"):
+            self._send(message)
         if message.type in LOGGED:
             self.note({"kind": message.type, **message.model_dump(exclude={"type"})})
 
     def note(self, entry: Mapping[str, Any]) -> None:
         if self.journal is not None:
-            self.journal.log(self.id, entry)
+            with self._guard("the log"):
+                self.journal.log(self.id, entry)
+
+    def measured(self, turn: int, reply: Spans | None, stop: Spans | None) -> None:
+        if self.journal is not None:
+            with self._guard("the figures"):
+                self.journal.measured(self, turn, reply, stop)
 
     # --- what the ears need -------------------------------------------------------------------------------------------
 
@@ -213,6 +257,9 @@ class Session:
 
     def saying(self) -> str:
         return self.speaking.reply.text if self.state == "SPEAKING" and self.speaking.reply else ""
+
+    def failed(self, service: str) -> None:
+        self.tell(Error(code=f"{service}_failed", message=f"The {service} service failed: the agent may not hear you."))
 
     def caption(self, text: str, final: bool, turn: int, revision: int) -> None:
         self.tell(TranscriptUpdate(text=self.joined(text), final=final, turn=turn, revision=revision))

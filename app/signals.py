@@ -14,7 +14,7 @@ class Ask(Enum):
     PARTIAL = auto()  # a live caption of the turn so far
     GLIMPSE = auto()  # what the beginning of this burst is, quickly
     IDENTIFY = auto()  # the words of this burst, with care
-    PREPARE = auto()  # the turn may have ended: transcribe, judge, prepare a reply
+    PREPARE = auto()  # the turn may have ended: transcribe, judge, prepare a reply; `failed` where that cannot be done
     DROP = auto()  # the user goes on: what was prepared is void
 
 
@@ -48,4 +48,11 @@ class Ended:
     text: str
 
 
-Signal = Ask | Onset | Held | Dismissed | Confirmed | Ended
+@dataclass(frozen=True, slots=True)
+class Unrecognised:
+    """The turn is over, and its words could not be had."""
+
+    turn: int
+
+
+Signal = Ask | Onset | Held | Dismissed | Confirmed | Ended | Unrecognised

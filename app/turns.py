@@ -4,7 +4,7 @@ is counted in windows received, so a stalled network is not mistaken for silence
 from app.endings import required_silence
 from app.overlap import MIN_VOICED_MS, SOUND_MS, Overlap, Rise
 from app.settings import Settings
-from app.signals import Agent, Ask, Confirmed, Dismissed, Ended, Kind, Onset, Signal
+from app.signals import Agent, Ask, Confirmed, Dismissed, Ended, Kind, Onset, Signal, Unrecognised
 from app.wording import is_wordless
 from services.base import UNTOLD
 
@@ -13,6 +13,7 @@ RELEASE_RATIO = 0.7  # speech goes on down to this share of the onset threshold
 DUCK_RATIO = 0.6  # and over the agent it begins here: sentences are met 20-40 ms sooner, and all it costs is a duck
 LEVEL_SHARE = 0.05  # of a window in the user's usual level: about a second of speech counts
 FALL = 0.1  # a weaker voice counts less: it may be somebody else's
+RETRY_MS = 384  # silence after which words are asked for again that could not be had at the first silent window
 FAINT_DB = 10.0  # so much below the user's usual level somebody else is speaking, further away
 
 
@@ -39,6 +40,8 @@ class Turns:
         self._in_burst = False
         self._paused = False  # PREPARE was asked for the current silence
         self._prepared: tuple[str, float] | None = None  # (text, silence that ends it) of the current revision
+        self._failures = 0  # to have the words of the current silence
+        self._failed = False  # the last PREPARE was answered so
         self._partial_ms = 0.0
         self._ended_turn_start: float | None = None  # the last ended turn, while it can still be reopened
 
@@ -127,26 +130,38 @@ class Turns:
         self._turn_voiced_ms = self._voiced_ms
         self._paused = False
         self._prepared = None
+        self._failures, self._failed = 0, False
         self._overlap.end()
 
-    def typed(self) -> int:
-        """A turn was typed: it takes the next number and the place of a spoken turn under way."""
-        self.turn += 1
+    def typed(self, continues: bool = False) -> int:
+        """A turn was typed: it takes the next number, or `continues` the last turn, and the place of a spoken turn under way."""
+        self.turn += not continues
+        self._close()
+        return self.turn
+
+    def give_up(self) -> list[Signal]:
+        """By a fault of ours a turn or a burst under way cannot be followed any further."""
+        lost: list[Signal] = [Unrecognised(self.turn)] if self.open else []
+        self._close()
+        return lost + (self._dismiss("noise") if self._overlap.active else [])
+
+    def _close(self) -> None:
         self.open = False
         self._paused = False
         self._in_burst = False
         self._ended_turn_start = None
-        return self.turn
 
     def _resume(self) -> list[Signal]:
         if not self._paused:
             return []
         self._paused = False
         self._prepared = None
+        self._failures, self._failed = 0, False
         return [Ask.DROP]
 
     def _pause(self) -> Ask:
         self._paused = True
+        self._failed = False
         self.revision += 1
         return Ask.PREPARE
 
@@ -175,18 +190,31 @@ class Turns:
         self._prepared = (text, required_silence(self._settings, text, complete, closed, understood))
         return self._try_end()
 
-    def _try_end(self) -> list[Signal]:
-        if not self._paused or self._prepared is None:
+    def failed(self, revision: int) -> list[Signal]:
+        """The other answer to PREPARE: the words could not be had. They are asked for once more, and where they cannot be had then
+        the turn ends without them."""
+        if not self.open or not self._paused or revision != self.revision:
             return []
-        text, required = self._prepared
+        self._failures += 1
+        self._failed = True
+        return self._try_end()
+
+    def _try_end(self) -> list[Signal]:
+        if not self._paused or (self._prepared is None and not self._failed):
+            return []
+        text, required = self._prepared or ("", RETRY_MS if self._failures == 1 else self._settings.unsure_silence_ms)
         forced = self.now_ms - self.start_ms >= self._settings.max_turn_s * 1000
         if self.silence_ms < required and not forced:
             return []
+        if self._failed and self._failures == 1:
+            return [self._pause()]
         self.open = False
         self._paused = False
         self._in_burst = False
-        if is_wordless(text) or self._turn_voiced_ms < MIN_VOICED_MS:
+        if (is_wordless(text) and not self._failed) or self._turn_voiced_ms < MIN_VOICED_MS:
             return [Dismissed("noise")]
+        if self._failed:
+            return [Unrecognised(self.turn)]
         self._ended_turn_start = self.start_ms
         return [Ended(self.turn, self.revision, text)]
 
@@ -194,15 +222,15 @@ class Turns:
 
     def glimpsed(self, burst_ms: float, speech: float, text: str, agent: Agent, reply_age_ms: float) -> list[Signal]:
         """The answer to GLIMPSE for the burst that began at `burst_ms`: the probability (0..1) that it is speech, and what was
-        said of it."""
-        if not self._overlap.active or burst_ms != self.burst_ms:
+        said of it. Once the agent has finished by itself, the next window makes the burst a plain turn."""
+        if not self._overlap.active or burst_ms != self.burst_ms or agent == "silent":
             return []
         self._overlap.glimpsed(speech, text)
         return self._judge(agent, reply_age_ms)
 
     def words(self, burst_ms: float, text: str, agent: Agent, reply_age_ms: float) -> list[Signal]:
-        """The answer to IDENTIFY for the burst that began at `burst_ms`."""
-        if not self._overlap.active or burst_ms != self.burst_ms:
+        """The answer to IDENTIFY for the burst that began at `burst_ms`; as for `glimpsed`."""
+        if not self._overlap.active or burst_ms != self.burst_ms or agent == "silent":
             return []
         self._overlap.words(text, not self._in_burst, agent == "thinking")
         return self._judge(agent, reply_age_ms)

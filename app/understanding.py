@@ -20,13 +20,12 @@ ORDER_CONFIDENCE = 0.85
 
 
 class Understanding:
-    """Of one conversation. `vocabulary` gives words to expect, `failed` is told that speech could not be recognised."""
+    """Of one conversation. `vocabulary` gives words to expect."""
 
-    def __init__(self, services: Services, clock: Clock, vocabulary: Callable[[], str], failed: Callable[[], None]) -> None:
+    def __init__(self, services: Services, clock: Clock, vocabulary: Callable[[], str]) -> None:
         self._services = services
         self._clock = clock
         self._vocabulary = vocabulary
-        self._failed = failed
         self._read = (0.0, "")  # where the turn begins that was read last, and its text
 
     def guess(self, turn_ms: float) -> str:
@@ -39,23 +38,19 @@ class Understanding:
             return (await self._transcribe(audio, turn_ms, final=False)).text
         except ServiceUnavailable:
             return ""  # skipped under load: the next one comes soon
-        except ServiceError as error:
-            log.warning("no caption: %s", error)
+        except Exception as error:
+            _failed("no caption: %s", error)
             return ""
 
     async def final(self, audio: Audio, turn_ms: float, spans: Spans) -> Transcript:
-        """The text of what may be all of the turn, without words where it cannot be had. Counts what is cancelled as wasted."""
-        transcript = Transcript("")
+        """The text of what may be all of the turn. Counts what is cancelled as wasted. Raises what the recogniser raises."""
         try:
             with spans.working("stt", self._clock):
                 transcript = await self._transcribe(audio, turn_ms, final=True)
-            spans.mark("stt_final", self._clock.ms())
         except asyncio.CancelledError:
             wasted(spans)
             raise
-        except ServiceError as error:
-            log.error("speech could not be recognised: %s", error)
-            self._failed()
+        spans.mark("stt_final", self._clock.ms())
         return transcript
 
     async def _transcribe(self, audio: Audio, turn_ms: float, final: bool) -> Transcript:
@@ -68,16 +63,16 @@ class Understanding:
         """The end-of-turn probability (0..1); 0 where it cannot be had, so that the limits decide."""
         try:
             return await self._services.turn.complete(audio)
-        except ServiceError as error:
-            log.warning("no end-of-turn verdict, the limits decide: %s", error)
+        except Exception as error:
+            _failed("no end-of-turn verdict, the limits decide: %s", error)
             return 0.0
 
     async def is_order(self, text: str) -> bool:
         """It is an order that is whole as it stands."""
         try:
             intent = await self._services.intent.classify(text)
-        except ServiceError as error:
-            log.warning("whether this is an order is not known: %s", error)
+        except Exception as error:
+            _failed("whether this is an order is not known: %s", error)
             return False
         return intent.name in ORDERS and intent.confidence >= ORDER_CONFIDENCE
 
@@ -85,14 +80,19 @@ class Understanding:
         """What the beginning of a burst is; None where its words must decide."""
         try:
             return await self._services.barge_in.glimpse(audio)
-        except ServiceError as error:
-            log.warning("the words of the burst must decide: %s", error)
+        except Exception as error:
+            _failed("the words of the burst must decide: %s", error)
             return None
 
     async def words(self, audio: Audio) -> str:
         """The words of a burst, "" where they cannot be had."""
         try:
             return await self._services.barge_in.words(audio)
-        except ServiceError as error:
-            log.warning("a burst could not be identified: %s", error)
+        except Exception as error:
+            _failed("a burst could not be identified: %s", error)
             return ""
+
+
+def _failed(message: str, error: Exception) -> None:
+    """A service that is away is expected; whatever else it raises is a fault of ours, and shown whole."""
+    log.warning(message, error, exc_info=not isinstance(error, ServiceError))

@@ -220,7 +220,8 @@ class Caller:
         self.frames: list[tuple[float, Frame]] = []
         self.acknowledges = acknowledges
         self.speaking = False
-        self._seen = 0
+        self.faults: set[str] = set()  # of ours, that the scene is about
+        self.seen = 0
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> "Caller":
@@ -233,6 +234,7 @@ class Caller:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        assert self.session.faults == self.faults, "something failed in the conversation: see its log"
 
     async def _line(self) -> None:
         """20 ms of sound each way, 50 times a second."""
@@ -270,10 +272,10 @@ class Caller:
         """Waits until the session enters a state after the one waited for last; fails after `limit` virtual seconds."""
         end = self.clock.ms() + limit * 1000
         while True:
-            for index in range(self._seen, len(self.messages)):
+            for index in range(self.seen, len(self.messages)):
                 message = self.messages[index][1]
                 if isinstance(message, StateChanged) and message.state == state:
-                    self._seen = index + 1
+                    self.seen = index + 1
                     return
             assert self.clock.ms() < end, f"{state} was not reached: {self.states()}"
             await asyncio.sleep(0.01)

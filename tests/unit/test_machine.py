@@ -18,6 +18,8 @@ SAMPLES: dict[str, Happening] = {
     "barge_in": events.BargeIn(at_ms=0),
     "turn_reopened": events.TurnReopened(at_ms=0),
     "turn_ended": events.TurnEnded(turn=1, revision=1, text="hello"),
+    "turn_unrecognised": events.TurnUnrecognised(turn=1),
+    "faulted": events.Faulted(event="text"),
     "prompted": events.Prompted(line="greeting"),
     "first_audio_ready": events.FirstAudioReady(generation=1),
     "reply_empty": events.ReplyEmpty(generation=1),
@@ -45,6 +47,13 @@ TABLE = [
     ("SPEAKING", "interrupt", "INTERRUPTED", Effect.STOP_PLAYBACK),
     ("INTERRUPTED", "playback_stopped", "LISTENING", Effect.RECORD),
     ("SPEAKING", "playback_done", "LISTENING", Effect.RECORD),
+    ("SPEAKING", "turn_ended", "THINKING", Effect.START_REPLY),  # a turn is answered wherever it ends
+    ("THINKING", "text", "THINKING", Effect.JOIN_TEXT),
+    ("LISTENING", "turn_unrecognised", "LISTENING", Effect.APOLOGISE),
+    ("INTERRUPTED", "turn_unrecognised", "LISTENING", Effect.APOLOGISE),
+    ("THINKING", "faulted", "LISTENING", Effect.APOLOGISE),
+    ("SPEAKING", "faulted", "LISTENING", Effect.STOP_PLAYBACK),
+    ("INTERRUPTED", "faulted", "LISTENING", Effect.RECORD),
     ("LISTENING", "disconnected", "IDLE", Effect.END),
     ("THINKING", "disconnected", "IDLE", Effect.END),
     ("SPEAKING", "disconnected", "IDLE", Effect.END),
@@ -77,7 +86,7 @@ def test_the_alias_of_interrupt_is_the_same_event() -> None:
 
 
 def test_nothing_is_heard_after_a_session_ends() -> None:
-    leaving = [(state, event) for (state, event), (after, _) in TRANSITIONS.items() if after == "IDLE"]
+    leaving = [(state, event) for (state, event), (after, _) in TRANSITIONS.items() if after == "IDLE" != state]
     for state, event in leaving:
         effects = TRANSITIONS[state, event][1]
         silenced = {Effect.WITHDRAW, Effect.STOP_PLAYBACK} & set(effects)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from app.events import Stop, Text
+from app.hearing import Hearing
 from app.records import SessionRecord, StoreError
 from app.sessions import GRACE_S, Seat
 from app.tickets import Forbidden, Full, NotReady, Ticket, Unknown
@@ -199,13 +200,29 @@ class FragileVad(FakeVad):
 
 
 @scene(services=dataclasses.replace(fake_services(), vad=FragileVad()))
-async def test_a_failure_stays_in_its_conversation(desk: Desk) -> None:
+async def test_a_conversation_outlives_a_fault_in_its_ears(desk: Desk) -> None:
     _, broken, peer = await join(desk)
-    _, healthy, other = await join(desk)
+    broken.session.hear(np.full(16000, 32000, np.int16))
+    await asyncio.sleep(0.1)
+    assert not peer.closed
+    broken.session.receive(Text(text="hello"))
+    assert broken.session.state == "THINKING"
+
+
+@scene()
+async def test_a_failure_stays_in_its_conversation(desk: Desk) -> None:
+    async def listen(self: Hearing) -> None:
+        await asyncio.sleep(0.05)
+        raise RuntimeError("boom")
+
     records: list[logging.LogRecord] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(logging.getLogger("app.sessions"), "handle", records.append)
-        broken.session.hear(np.full(16000, 32000, np.int16))
+        with patch.context() as broken:
+            broken.setattr(Hearing, "run", listen)
+            _, _, peer = await join(desk)
+            await asyncio.sleep(0.01)
+        _, healthy, other = await join(desk)
         await asyncio.sleep(0.1)
     assert peer.closed and peer.error is not None and peer.error.code == "internal"
     assert "boom" not in peer.error.message

@@ -1,0 +1,335 @@
+"""A fault of ours or of a service costs a turn, never the conversation: each kind of fault, and a turn after it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from app import effects
+from app.events import Interrupt, Prompted, ServerMessage, Text
+from app.machine import Effect
+from services.base import Audio, Glimpse, ServiceError, Transcript
+from tests.unit.fakes import Caller
+from tests.unit.virtual_time import run
+
+KINDS: dict[str, Callable[[], BaseException]] = {
+    "ours": lambda: RuntimeError("a fault of ours"),
+    "service": lambda: ServiceError("x", "away"),
+    "cancelled": asyncio.CancelledError,
+}
+
+
+def _fails(*_: object, **__: object) -> Any:
+    raise RuntimeError("a fault of ours")
+
+
+def _fails_once(then: Callable[..., Any]) -> Callable[..., Any]:
+    failed: list[bool] = []
+
+    def maybe(*arguments: Any, **named: Any) -> Any:
+        if not failed:
+            failed.append(True)
+            raise RuntimeError("a fault of ours")
+        return then(*arguments, **named)
+
+    return maybe
+
+
+async def _answered(caller: Caller, words: str = "how does it work") -> None:
+    """A spoken turn is heard, answered and remembered."""
+    caller.services.stt.text = words  # type: ignore[attr-defined]
+    before = len(caller.session.memory.history)
+    await asyncio.sleep(5)  # whatever is being said comes to its end
+    caller.seen = len(caller.messages)
+    await caller.say(1.0)
+    await caller.until("SPEAKING")
+    await caller.until("LISTENING")
+    assert caller.session.memory.history[before:][-1].user == words
+
+
+@pytest.mark.parametrize("effect", sorted(set(Effect) - {Effect.END}))
+def test_an_effect_that_fails_costs_at_most_its_turn(effect: Effect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(effects.EFFECTS, effect, _fails_once(effects.EFFECTS[effect]))
+
+    async def scene() -> None:
+        async with Caller(greeting=True) as caller:
+            await asyncio.sleep(6)
+            caller.session.happened(Prompted(line="still_there"))
+            await asyncio.sleep(3)
+            await caller.say(1.0, then=1.0)
+            await caller.say(0.4, then=0.5)  # over the agent
+            caller.session.receive(Text(text="first"))
+            caller.session.receive(Text(text="second"))
+            await asyncio.sleep(1)
+            caller.session.receive(Interrupt())
+            await asyncio.sleep(5)
+            caller.faults = set(caller.session.faults)
+            await _answered(caller)
+
+    run(scene())
+
+
+@pytest.mark.parametrize("part", ["log", "changed", "measured"])
+def test_a_log_that_raises_costs_nothing(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> Caller:
+        async with Caller() as caller:
+            monkeypatch.setattr(caller.journal, part, _fails)
+            await _answered(caller)
+            await _answered(caller, "and then")
+            caller.faults = set(caller.session.faults)
+            return caller
+
+    assert run(scene()).faults
+
+
+def test_a_listener_that_cannot_be_told_costs_nothing() -> None:
+    async def scene() -> Caller:
+        async with Caller() as caller:
+
+            def send(message: ServerMessage) -> None:
+                caller.on_message(message)
+                raise RuntimeError("a fault of ours")
+
+            caller.session.attach(send)
+            await _answered(caller)
+            caller.faults = set(caller.session.faults)
+            return caller
+
+    assert run(scene()).faults == {"a message to the listener"}
+
+
+def test_the_user_is_told_of_a_turn_that_was_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(effects.EFFECTS, Effect.START_REPLY, _fails_once(effects.start_reply))
+
+    async def scene() -> Caller:
+        async with Caller() as caller:
+            await caller.say(1.0)
+            await caller.until("SPEAKING")  # the apology
+            caller.faults = set(caller.session.faults)
+            return caller
+
+    caller = run(scene())
+    [error] = caller.of("error")
+    assert error.code == "internal" and not error.fatal  # type: ignore[union-attr]
+    assert caller.states()[-3:] == ["THINKING", "LISTENING", "SPEAKING"]
+
+
+@pytest.mark.parametrize("broken", ["vad", "echo", "stt", "turn", "intent", "retrieval", "llm", "tts", "barge_in"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_service_that_fails_for_a_while_is_heard_of_and_the_next_turn_is_answered(broken: str, kind: str) -> None:
+    """Whatever a service raises; a service that cancels itself (a closed pool, a group of tasks) is one that failed."""
+    method = {
+        "vad": "probability",
+        "echo": "clean",
+        "stt": "transcribe",
+        "turn": "complete",
+        "intent": "classify",
+        "retrieval": "search",
+        "llm": "answer",
+        "tts": "speak",
+        "barge_in": "glimpse",
+    }[broken]
+
+    if broken in ("vad", "echo") and kind == "cancelled":
+        pytest.skip("the ears themselves are cancelled so")
+
+    async def scene() -> None:
+        async with Caller() as caller:
+            service = getattr(caller.services, broken)
+            whole, failing = getattr(service, method), True
+
+            if broken in ("llm", "tts"):
+
+                async def stream(*arguments: Any, **named: Any) -> AsyncIterator[Any]:
+                    if failing:
+                        raise KINDS[kind]()
+                    async for piece in whole(*arguments, **named):
+                        yield piece
+
+                setattr(service, method, stream)
+            else:
+
+                async def call(*arguments: Any, **named: Any) -> Any:
+                    if failing:
+                        raise KINDS[kind]()
+                    return await whole(*arguments, **named)
+
+                setattr(service, method, call)
+            await caller.say(1.0, then=4.0)
+            caller.session.receive(Text(text="typed"))
+            await asyncio.sleep(4)
+            await caller.say(0.5, then=4.0)
+            failing = False
+            await _answered(caller)
+
+    run(scene())
+
+
+def test_deafness_is_told_once() -> None:
+    async def scene() -> Caller:
+        async with Caller() as caller:
+
+            async def probability(window: Audio) -> float:
+                raise RuntimeError("a fault of ours")
+
+            caller.services.vad.probability = probability  # type: ignore[attr-defined]
+            await caller.say(2.0, then=2.0)
+            return caller
+
+    [error] = run(scene()).of("error")
+    assert error.code == "vad_failed"  # type: ignore[union-attr]
+
+
+def test_words_that_cannot_be_had_at_the_first_pause_are_asked_for_again() -> None:
+    async def scene() -> Caller:
+        async with Caller() as caller:
+            whole, asked = caller.services.stt.transcribe, 0
+
+            async def transcribe(audio: Audio, *, final: bool, prompt: str = "", guess: str = "") -> Transcript:
+                nonlocal asked
+                asked += final
+                if final and asked == 1:
+                    raise ServiceError("stt", "a hiccup")
+                return await whole(audio, final=final, prompt=prompt, guess=guess)
+
+            caller.services.stt.transcribe = transcribe  # type: ignore[method-assign]
+            await caller.say(1.0)
+            await caller.until("SPEAKING")
+            await caller.until("LISTENING")
+            return caller
+
+    caller = run(scene())
+    assert [exchange.user for exchange in caller.session.memory.history] == ["how does it work"]
+    assert not caller.of("error")
+
+
+def test_no_apology_in_mid_turn() -> None:
+    """A recogniser that fails at a short pause says nothing while the user goes on, and the whole turn is answered."""
+
+    async def scene() -> Caller:
+        async with Caller() as caller:
+            caller.services.stt.error = ServiceError("stt", "away")  # type: ignore[attr-defined]
+            await caller.say(1.0, then=0.3)
+            caller.services.stt.error = None  # type: ignore[attr-defined]
+            await caller.say(1.0)
+            await caller.until("SPEAKING")
+            await caller.until("LISTENING")
+            return caller
+
+    caller = run(scene())
+    assert caller.states() == ["LISTENING", "THINKING", "SPEAKING", "LISTENING"]
+    assert [exchange.user for exchange in caller.session.memory.history] == ["how does it work"]
+    assert not [entry for entry in caller.journal.entries if entry["kind"] == "illegal"]
+
+
+def test_a_recogniser_that_never_answers_ends_in_an_apology() -> None:
+    async def scene() -> Caller:
+        async with Caller() as caller:
+            caller.services.stt.delay_s = 10_000  # type: ignore[attr-defined]
+            await caller.say(1.0)
+            await caller.until("SPEAKING", limit=60)
+            return caller
+
+    caller = run(scene())
+    assert [error.code for error in caller.of("error")] == ["stt_failed"]  # type: ignore[union-attr]
+
+
+def test_a_glimpse_that_comes_after_the_reply_has_ended_changes_nothing() -> None:
+    async def scene() -> Caller:
+        async with Caller() as caller:
+            await caller.say(1.0)
+            await caller.until("SPEAKING")
+
+            async def glimpse(audio: Audio) -> Glimpse:
+                await asyncio.sleep(20)
+                return Glimpse(0.99, "how does")
+
+            caller.services.barge_in.glimpse = glimpse  # type: ignore[method-assign]
+            await asyncio.sleep(4.0)
+            caller.speaking = True
+            await caller.until("LISTENING")
+            await asyncio.sleep(20)
+            caller.speaking = False
+            await asyncio.sleep(10)
+            return caller
+
+    caller = run(scene())
+    assert not [entry for entry in caller.journal.entries if entry["kind"] == "illegal"]
+
+
+# --- typed turns ----------------------------------------------------------------------------------------------------------
+
+
+def _said(caller: Caller) -> str:
+    return " ".join(exchange.user for exchange in caller.session.memory.history)
+
+
+@pytest.mark.parametrize("while_", ["LISTENING", "THINKING", "SPEAKING"])
+def test_texts_typed_in_quick_succession_are_all_answered(while_: str) -> None:
+    async def scene() -> Caller:
+        async with Caller() as caller:
+            caller.services.llm.delay_s = 0.5  # type: ignore[attr-defined]
+            if while_ != "LISTENING":
+                caller.session.receive(Text(text="the question before"))
+                await caller.until(while_)
+            for text in ("number one", "number two", "number three"):
+                caller.session.receive(Text(text=text))
+            await caller.until("SPEAKING")
+            await caller.until("LISTENING")
+            return caller
+
+    caller = run(scene())
+    final = " ".join(message.text for message in caller.of("transcript") if message.final)  # type: ignore[union-attr]
+    for text in ("number one", "number two", "number three"):
+        assert text in _said(caller) and text in final
+    assert "number three" in caller.services.llm.asked[-1].text  # type: ignore[attr-defined]
+    assert "number one" in caller.services.llm.asked[-1].text  # type: ignore[attr-defined]
+
+
+def test_a_spoken_turn_that_waits_for_its_answer_is_not_lost_to_a_text() -> None:
+    async def scene() -> Caller:
+        async with Caller() as caller:
+            caller.services.llm.delay_s = 3  # type: ignore[attr-defined]
+            await caller.say(1.0)
+            await caller.until("THINKING")
+            caller.session.receive(Text(text="and briefly please"))
+            await caller.until("SPEAKING")
+            await caller.until("LISTENING")
+            return caller
+
+    assert _said(run(scene())) == "how does it work and briefly please"
+
+
+def test_texts_too_long_for_one_turn_are_still_remembered_and_too_many_are_refused() -> None:
+    async def scene() -> Caller:
+        async with Caller() as caller:
+            caller.session.receive(Text(text="a" * 1500))
+            caller.session.receive(Text(text="b" * 1500))
+            await caller.until("SPEAKING")
+            for number in range(12):
+                caller.session.receive(Text(text=f"{number} " + "c" * 500))
+            await asyncio.sleep(120)
+            return caller
+
+    caller = run(scene())
+    assert "a" * 1500 in _said(caller) and "b" * 1500 in _said(caller)
+    assert all(f"{number} ccc" in _said(caller) for number in range(8))
+    assert [error.code for error in caller.of("error")] == ["busy"] * 4  # type: ignore[union-attr]
+
+
+def test_a_prompt_that_is_ready_in_mid_turn_waits_and_the_turn_is_answered() -> None:
+    async def scene() -> Caller:
+        async with Caller() as caller:
+            caller.speaking = True
+            await asyncio.sleep(0.5)
+            caller.session.happened(Prompted(line="still_there"))
+            await asyncio.sleep(1.0)
+            caller.speaking = False
+            await caller.until("SPEAKING")
+            await caller.until("LISTENING")
+            return caller
+
+    caller = run(scene())
+    assert caller.states() == ["LISTENING", "THINKING", "SPEAKING", "LISTENING"]
+    assert _said(caller) == "how does it work"
