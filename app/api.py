@@ -2,6 +2,7 @@
 `{"error": {"code", "message", "field"?}}`; nobody reads a session without its token."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect
 
 from app.readiness import Readiness
-from app.records import StoreError, encode
+from app.records import Busy, StoreError, encode
 from app.sessions import Sessions
 from app.settings import Settings
 from app.store import Store
@@ -98,6 +99,8 @@ class Route(APIRoute):
             except Refused as error:
                 headers = {"Retry_After": str(RETRY_AFTER_S)} if error.status == 503 else {}
                 return ApiError(error.status, error.code, str(error), **headers).response()
+            except Busy as error:
+                return ApiError(429, "busy", str(error), Retry_After="1").response()
             except StoreError as error:
                 return ApiError(503, "store_unavailable", str(error), Retry_After=str(RETRY_AFTER_S)).response()
             except Exception:
@@ -176,10 +179,11 @@ def _session_routes(routes: APIRouter, sessions: Sessions, settings: Settings, s
         first = await anext(entries, None)  # before the status is sent: the store may be away
 
         async def lines() -> AsyncIterator[bytes]:
-            if first is not None:
-                yield encode(first) + b"\n"
-            async for entry in entries:
-                yield encode(entry) + b"\n"
+            async with contextlib.aclosing(entries):
+                if first is not None:
+                    yield encode(first) + b"\n"
+                async for entry in entries:
+                    yield encode(entry) + b"\n"
 
         return StreamingResponse(lines(), headers=NO_STORE, media_type="application/x-ndjson")
 
@@ -223,11 +227,19 @@ def _health_routes(routes: APIRouter, store: Store, readiness: Readiness) -> Non
     @routes.get("/readyz")
     async def ready() -> Response:
         status = "ready" if readiness.ready else "failed" if readiness.failed else "loading"
-        body = {"status": status, "waiting": sorted(readiness.waiting), "failed": readiness.failed, "store": store.status.state}
+        stored = store.status
+        body: dict[str, Any] = {
+            "status": status,
+            "waiting": sorted(readiness.waiting),
+            "failed": readiness.failed,
+            "store": stored.state,
+        }
         if readiness.degraded:
             body["degraded"] = sorted(readiness.degraded)
-        if store.status.reason:
-            body["store_reason"] = store.status.reason
+        if stored.reason:
+            body["store_reason"] = stored.reason
+        figures = {"store_full": round(stored.full, 2), "store_evicted": stored.evicted, "store_dropped": stored.dropped}
+        body |= {name: figure for name, figure in figures.items() if figure}
         return JSONResponse(body, 200 if readiness.ready else 503, NO_STORE)
 
     @routes.get("/metrics")

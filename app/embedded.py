@@ -39,8 +39,8 @@ exec 3<&0
 exec "$@" 3<&- </dev/null
 """
 
-# `appendfsync always`: what was answered is on the disk. Old logs make room before anything else does: of the keys with an
-# expiry, they are the least recently used.
+# `appendfsync always`: what was answered is on the disk. A full server takes no more and throws nothing away: whoever fills it
+# does so at nobody else's cost, and what waits for it is bounded (`buffer`).
 _OPTIONS = {
     "port": "0",
     "unixsocketperm": "700",
@@ -48,7 +48,7 @@ _OPTIONS = {
     "appendfsync": "always",
     "save": "",
     "maxmemory": "256mb",
-    "maxmemory-policy": "volatile-lru",
+    "maxmemory-policy": "noeviction",
     "loglevel": "warning",
     "logfile": "server.log",
 }

@@ -6,7 +6,7 @@ import uuid
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from prometheus_client import Counter, Gauge
 
@@ -14,7 +14,7 @@ from app import keys
 from app.buffer import Buffer
 from app.clock import Clock
 from app.keys import Held
-from app.records import SessionRecord, StoreError, encode
+from app.records import Erased, SessionRecord, StoreError, bounded, encode
 from app.redisurl import Client
 from app.settings import Settings
 from services.base import Exchange
@@ -27,17 +27,22 @@ _LATENCY_WAITING = 1_000  # turns whose latency waits for the server
 _LATENCY_KEPT = 20_000  # turns in the latency stream, about 10 MB
 
 WRITES = Counter("parley_store_writes", "Writes that reached Redis", ["kind"])
-DROPPED = Counter("parley_store_dropped", "Writes given up", ["reason"])
+DROPPED = Counter("parley_store_dropped", "Writes given up, and old log entries that made room for new ones", ["reason"])
 BUFFERED = Gauge("parley_store_buffered", "Writes that wait for Redis")
+
+Lost = Literal["taken_over", "erased"]  # how a session can leave the process that has it
+Settle = list[tuple[str, Callable[[Any], None]]]
 
 
 class Outbox:
     """`save`, `log` and `latency` are for the event loop's thread; they return at once and never fail for the server's sake.
-    `arrived` is called for each. `process` is the name under which this one owns sessions."""
+    `arrived` is called for each. `process` is the name under which this one owns sessions. `dropped` counts what was given up
+    since the process began."""
 
     def __init__(self, settings: Settings, capacity: int, clock: Clock, arrived: Callable[[], None]) -> None:
         self.held: OrderedDict[str, Held] = OrderedDict()
-        self.on_taken_over: Callable[[str], None] = lambda session_id: None
+        self.on_lost: Callable[[str, Lost], None] = lambda session_id, how: None
+        self.dropped = 0
         self._session_ttl_s = settings.session_ttl_s
         self._log_ttl_s = settings.log_ttl_s
         self._clock = clock
@@ -59,7 +64,7 @@ class Outbox:
 
     def log(self, session_id: str, entry: Mapping[str, Any]) -> None:
         if self._hold(session_id):
-            DROPPED.labels("buffer_full").inc(self._log.add(session_id, entry))
+            self.drop("buffer_full", self._log.add(session_id, entry))
             self._arrived()
 
     def latency(self, entry: Mapping[str, Any]) -> None:
@@ -67,7 +72,12 @@ class Outbox:
             self._latency.append(encode(entry))
             self._arrived()
         else:
-            DROPPED.labels("latency_full").inc()
+            self.drop("latency_full", 1)
+
+    def drop(self, reason: str, count: int) -> None:
+        """So much was given up."""
+        DROPPED.labels(reason).inc(count)
+        self.dropped += count
 
     def remembered(self, session_id: str) -> SessionRecord | None:
         """The last record of a session that this process still writes, for as long as it would live on the server."""
@@ -79,39 +89,53 @@ class Outbox:
 
     def forget(self, session_id: str, reason: str) -> None:
         """Write nothing more of this session until it is claimed again."""
-        lost = self._log.discard(session_id) + (self._records.pop(session_id, None) is not None)
-        DROPPED.labels(reason).inc(lost)
+        self.drop(reason, self._log.discard(session_id) + (self._records.pop(session_id, None) is not None))
         self.held[session_id] = Held(lost=True)
 
-    async def fill(self, pipe: Any, client: Client) -> list[tuple[str, Callable[[], None]]]:
-        """Queue on `pipe` what is to be sent now. For each command: whose it is, and what to do once it is written."""
-        flight, records = self._log.flight(_BATCH), dict(self._records)
+    async def fill(self, pipe: Any, client: Client, full: bool = False, look: bool = False) -> Settle:
+        """Queue on `pipe` what is to be sent now. For each command: whose it is, and what to do with its answer once it is
+        written. `full`: the log waits, what is left of the server's memory is for the sessions. `look`: ask of every session
+        whether it still belongs to this process."""
+        flight, records = {} if full else self._log.flight(_BATCH), dict(self._records)
         helds = {session_id: self.held[session_id] for session_id in flight.keys() | records.keys()}
         for session_id, held in helds.items():
-            held.epoch = held.epoch or await keys.highest_epoch(client, session_id) + 1
-            if held.past is None:
-                held.past = await _history(client, session_id)
-        settle: list[tuple[str, Callable[[], None]]] = []
-        for session_id, entries in flight.items():
-            keys.append(pipe, session_id, self.process, helds[session_id].epoch, entries, self._log_ttl_s)
-            settle.append((session_id, partial(self._appended, session_id)))
-        for session_id, record in records.items():
-            keys.put(pipe, _whole(record, helds[session_id]), self.process, helds[session_id].epoch, self._session_ttl_s)
-            settle.append((session_id, partial(self._saved, record)))
+            try:
+                held.epoch = held.epoch or await keys.highest_epoch(client, session_id) + 1
+                if held.past is None:
+                    held.past = await _history(client, session_id)
+            except Erased:
+                self.lost(session_id, keys.GONE)
+        helds = {session_id: held for session_id, held in helds.items() if self.held.get(session_id) is held}
+        settle: Settle = []
+        for session_id, held in helds.items():
+            if entries := flight.get(session_id):
+                keys.append(pipe, session_id, self.process, held.epoch, entries, self._log_ttl_s)
+                settle.append((session_id, partial(self._appended, session_id)))
+            if record := records.get(session_id):
+                whole = _whole(record, held)
+                kept = bounded(whole)
+                keys.put(pipe, kept, self.process, held.epoch, self._session_ttl_s)
+                settle.append((session_id, partial(self._saved, record, len(kept.history) < len(whole.history))))
         for entry in list(self._latency):
             pipe.xadd(keys.LATENCY_KEY, {"entry": entry}, maxlen=_LATENCY_KEPT)
             settle.append(("", self._measured))
+        for session_id, held in self.held.items():
+            if look and held.epoch and not held.lost:
+                keys.look(pipe, session_id)
+                settle.append((session_id, partial(self._looked, session_id)))
         return settle
 
     def refused(self, session_id: str, answer: Exception) -> None:
         logger.error("session %s can not be written: %s", session_id, answer)
         self.forget(session_id, "refused")
 
-    def taken_over(self, session_id: str) -> None:
+    def lost(self, session_id: str, answer: int) -> None:
+        """The server says that somebody else has the session (keys.TAKEN), or nobody (keys.GONE)."""
         if session_id in self.held and not self.held[session_id].lost:
-            logger.warning("session %s goes on elsewhere", session_id)
-            self.forget(session_id, "taken_over")
-            self.on_taken_over(session_id)
+            how: Lost = "erased" if answer == keys.GONE else "taken_over"
+            logger.warning("session %s %s", session_id, "was erased" if how == "erased" else "goes on elsewhere")
+            self.forget(session_id, how)
+            self.on_lost(session_id, how)
 
     def _hold(self, session_id: str) -> Held | None:
         """None: it is lost, and what somebody still wants to write of it is dropped."""
@@ -122,21 +146,32 @@ class Outbox:
             self.forget(oldest, "too_many_sessions")
             del self.held[oldest]
         if held.lost:
-            DROPPED.labels("taken_over").inc()
+            self.drop("taken_over", 1)
             return None
         return held
 
-    def _appended(self, session_id: str) -> None:
+    def _appended(self, session_id: str, old: int) -> None:
         WRITES.labels("log").inc(self._log.landed(session_id))
+        self.drop("log_full", old)
 
-    def _saved(self, record: SessionRecord) -> None:
+    def _saved(self, record: SessionRecord, cut: bool, answer: int) -> None:
         WRITES.labels("session").inc()
+        held = self.held.get(record.session_id)
+        if cut and held is not None and not held.cut:
+            held.cut = True
+            logger.warning("session %s is too long to be kept whole: its oldest exchanges are left out", record.session_id)
+            self.drop("record_full", 1)
         if self._records.get(record.session_id) is record:
             del self._records[record.session_id]
 
-    def _measured(self) -> None:
+    def _measured(self, answer: bytes) -> None:
         WRITES.labels("latency").inc()
         self._latency.popleft()
+
+    def _looked(self, session_id: str, head: bytes) -> None:
+        held = self.held.get(session_id)
+        if held is not None and (answer := keys.has(head, self.process, held.epoch)) < 0:
+            self.lost(session_id, answer)
 
 
 async def _history(client: Client, session_id: str) -> tuple[Exchange, ...]:

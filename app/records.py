@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,9 +10,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.events import State
 from services.base import Exchange
 
+RECORD_BYTES = 256_000  # of one session's record
+TURNS = 50  # exchanges in it
+
 
 class StoreError(Exception):
     """The store can not do this now; the message says why in words fit for a person."""
+
+
+class Erased(Exception):
+    """The session was erased: nobody may go on with it. Its argument is the session's id."""
+
+
+class Busy(StoreError):
+    """So many read at once that this one has to come again."""
 
 
 class PendingReply(BaseModel):
@@ -50,6 +62,20 @@ class SessionRecord(BaseModel):
     acked_ms: float = 0.0
     pending: PendingReply | None = None
     updated_ms: float = 0.0
+
+
+def bounded(record: SessionRecord) -> SessionRecord:
+    """A copy with its last TURNS exchanges, or as many of them as RECORD_BYTES have room for. What is left of one whose
+    other parts alone are too large are its numbers."""
+    kept, room = 0, RECORD_BYTES - len(encode(record.model_copy(update={"history": ()}).model_dump()))
+    if room < 0:
+        return record.model_copy(update={"history": (), "profile": {}, "pending": None})
+    for exchange in reversed(record.history[-TURNS:]):
+        room -= len(encode(asdict(exchange))) + 1
+        if room < 0:
+            break
+        kept += 1
+    return record.model_copy(update={"history": record.history[len(record.history) - kept :]})
 
 
 def encode(value: Mapping[str, Any]) -> bytes:

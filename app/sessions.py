@@ -2,9 +2,10 @@
 connection is lost."""
 
 import asyncio
+import contextlib
 import gc
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
@@ -13,17 +14,20 @@ from prometheus_client import Counter, Gauge
 
 from app.clock import Clock, LoopClock
 from app.events import Error, ServerMessage
-from app.records import SessionRecord, StoreError
+from app.outbox import Lost
+from app.records import Erased, SessionRecord, StoreError
 from app.session import Session
 from app.settings import Settings
 from app.store import Store
-from app.tickets import Full, NotReady, Refused, Ticket, Tickets
+from app.tickets import Full, NotReady, Refused, Ticket, Tickets, Unknown
 from services.base import ServiceError
 
 __all__ = ["Peer", "Refused", "Seat", "Sessions"]
 
 log = logging.getLogger(__name__)
 
+ERASED = "this session was erased"
+LOST = {"taken_over": ("taken_over", "this conversation goes on in another process"), "erased": ("deleted", ERASED)}
 GRACE_S = 60.0  # a conversation without a connection stays in memory for so long
 
 LIVE = Gauge("parley_sessions", "Conversations in memory")
@@ -65,6 +69,14 @@ class Seat:
             peer.close(error)
 
 
+@contextlib.contextmanager
+def erased_is_unknown() -> Iterator[None]:
+    try:
+        yield
+    except Erased:
+        raise Unknown(ERASED) from None
+
+
 class Sessions:
     def __init__(
         self,
@@ -85,7 +97,7 @@ class Sessions:
         self._tasks: dict[Seat, asyncio.Task[None]] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._opening = 0
-        store.on_taken_over(self._taken_over)
+        store.on_lost(self._lost)
 
     def create(self) -> Ticket:
         """A new id with its token. Raises Full when nobody could open it now."""
@@ -93,7 +105,7 @@ class Sessions:
         return self._tickets.issue()
 
     def authorize(self, session_id: str, token: str) -> None:
-        """Raises Forbidden unless the token was made for this id, Unknown when the session was erased."""
+        """Raises Forbidden unless the token was made for this id."""
         self._tickets.check(session_id, token)
 
     async def admit(self, session_id: str) -> None:
@@ -145,7 +157,8 @@ class Sessions:
         self._opening += 1
         try:
             await self._ready()
-            record = await self._store.claim(session_id)
+            with erased_is_unknown():
+                record = await self._store.claim(session_id)
             if record is None:
                 self._tickets.check_age(session_id)
         except StoreError as error:
@@ -188,10 +201,11 @@ class Sessions:
         del self._tasks[seat]
         gc.collect()
 
-    def _taken_over(self, session_id: str) -> None:
+    def _lost(self, session_id: str, how: Lost) -> None:
+        """Another process has taken the session, or erased it."""
         if seat := self._seats.get(session_id):
-            message = "this conversation goes on in another process"
-            self._drop(seat, Error(code="taken_over", message=message, fatal=True))
+            code, message = LOST[how]
+            self._drop(seat, Error(code=code, message=message, fatal=True))
 
     async def close(self) -> None:
         """Ends every conversation; their state is left to the store."""
@@ -205,9 +219,7 @@ class Sessions:
         """State and history of an authorized session. Raises Unknown, and StoreError when the store is needed and away."""
         if seat := self._seats.get(session_id):
             return seat.session.snapshot() | {"connected": seat.peer is not None}
-        record = await self._store.load(session_id)
-        if record is None:
-            self._tickets.check_age(session_id)
+        record = await self._known(session_id)
         record = record or SessionRecord(session_id=session_id)
         history = [{"user": exchange.user, "heard": exchange.heard} for exchange in record.history]
         unheard = list(record.pending.clauses[record.pending.first_unheard :]) if record.pending else []
@@ -218,9 +230,16 @@ class Sessions:
         async with self._lock(session_id):
             if seat := self._seats.get(session_id):
                 task = self._tasks[seat]
-                self._drop(seat, Error(code="deleted", message="this session was erased", fatal=True))
+                self._drop(seat, Error(code="deleted", message=ERASED, fatal=True))
                 await asyncio.gather(task, return_exceptions=True)
-            elif await self._store.load(session_id) is None:
-                self._tickets.check_age(session_id)
+            else:
+                await self._known(session_id)
             await self._store.erase(session_id)
-            self._tickets.void(session_id)
+
+    async def _known(self, session_id: str) -> SessionRecord | None:
+        """What is stored of a session; None where it may still begin. Raises Unknown and StoreError."""
+        with erased_is_unknown():
+            record = await self._store.load(session_id)
+        if record is None:
+            self._tickets.check_age(session_id)
+        return record

@@ -13,7 +13,6 @@ import hmac
 import logging
 import os
 import secrets
-from collections import OrderedDict
 from typing import NamedTuple
 
 from prometheus_client import Counter
@@ -26,7 +25,6 @@ log = logging.getLogger(__name__)
 
 SECRET_BYTES = 32
 ID_BYTES = 18
-VOID = 10_000  # erased ids that are remembered
 
 REFUSED = Counter("parley_sessions_refused", "Clients that were not let in", ["code"])
 
@@ -100,7 +98,6 @@ class Tickets:
         self._secret = signing_secret(settings)
         self._ttl_s = settings.session_ttl_s
         self._clock = clock
-        self._void: OrderedDict[str, None] = OrderedDict()
 
     def issue(self) -> Ticket:
         issued = int(self._clock.epoch_ms() / 1000)
@@ -108,22 +105,14 @@ class Tickets:
         return Ticket(session_id, self._sign(session_id), issued + self._ttl_s)
 
     def check(self, session_id: str, token: str) -> None:
-        """Raises Forbidden unless the token was made for this id, Unknown when the session was erased."""
+        """Raises Forbidden unless the token was made for this id."""
         if not hmac.compare_digest(self._sign(session_id).encode(), token.encode("utf-8", "replace")):
             raise Forbidden("the token does not belong to this session")
-        if session_id in self._void:
-            raise Unknown("this session was erased")
 
     def check_age(self, session_id: str) -> None:
         """For a session of which nothing is known: raises Unknown unless its id was issued within the time to live."""
         if int(session_id.partition("-")[0], 16) + self._ttl_s <= self._clock.epoch_ms() / 1000:
             raise Unknown("this session has expired")
-
-    def void(self, session_id: str) -> None:
-        """This session was erased: its id opens nothing any more."""
-        self._void[session_id] = None
-        while len(self._void) > VOID:
-            self._void.popitem(last=False)
 
     def _sign(self, session_id: str) -> str:
         return hmac.new(self._secret, session_id.encode("utf-8", "replace"), "sha256").hexdigest()

@@ -30,6 +30,20 @@ async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         yield server
 
 
+async def test_a_log_that_lost_its_beginning_is_run_again_from_there(
+    server: Backend, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.keys.LOG_ENTRIES", 2)
+    async with Store(server.settings(tmp_path)) as store:
+        for _ in range(5):
+            store.log("long", STARTED)
+        store.log("long", ASKED)
+        assert await store.drain(5)
+    settings = server.settings(tmp_path)
+    assert await replay.main(["long", "--redis-url", settings.redis_url, "--data-dir", str(settings.data_dir)]) == 0
+    assert "4 entries were dropped here" in capsys.readouterr().out
+
+
 async def test_a_log_is_printed_and_run_again(server: Backend, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async with Store(server.settings(tmp_path)) as store:
         for entry in (STARTED, ASKED, {"kind": "transcript", "text": "how does it work", "final": True, "turn": 1}):

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
 from app import keys
-from app.records import PendingReply, SessionRecord, StoreError
+from app.records import TURNS, Busy, Erased, PendingReply, SessionRecord, StoreError
 from app.store import Store
 from services.base import Exchange
 from tests.integration.redis_servers import Backend, DebianRedis, Proxy, backend, becomes, settings
@@ -56,16 +57,42 @@ def assert_complete(entries: list[dict[str, Any]], count: int) -> None:
     assert [entry["seq"] for entry in entries] == list(range(1, count + 1))
 
 
-async def test_readers_beside_the_writer_open_no_further_connection(server: Backend, tmp_path: Path) -> None:
+async def test_many_readers_share_one_connection_beside_the_writers(server: Backend, tmp_path: Path) -> None:
     async with Store(server.settings(tmp_path)) as store, server.admin() as admin:
-        number(store, range(200))
-        async with asyncio.TaskGroup() as group:
-            for _ in range(20):
-                group.create_task(logged(store))
-                group.create_task(store.load("nobody"))
+        number(store, range(2_000))
         assert await store.drain(5)
-        assert_complete(await logged(store), 200)
-        assert len(await admin.client_list()) == 2, "one of the store, and the one that asks"
+
+        async def look() -> bool:
+            """Whether there was a place to read the log."""
+            await store.load("nobody")
+            try:
+                assert len(await logged(store)) >= 2_000
+            except Busy:
+                return False
+            return True
+
+        async with asyncio.TaskGroup() as group:
+            looks = [group.create_task(look()) for _ in range(150)]
+            number(store, range(2_000, 2_200))
+            assert await store.drain(5)
+        assert store.status.state == "ok"
+        assert any(task.result() for task in looks) and not all(task.result() for task in looks)
+        assert_complete(await logged(store), 2_200)
+        assert len(await admin.client_list()) == 3, "two of the store, and the one that asks"
+
+
+async def test_whoever_stops_reading_a_log_gives_his_place_back(server: Backend, tmp_path: Path) -> None:
+    async with Store(server.settings(tmp_path)) as store:
+        number(store, range(3))
+        assert await store.drain(5)
+        for _ in range(5):
+            reading = [store.read_log("s") for _ in range(2)]
+            for entries in reading:
+                assert (await anext(entries))["index"] == 0
+            with pytest.raises(Busy):
+                await anext(store.read_log("s"))
+            for entries in reading:
+                await entries.aclose()
 
 
 async def test_what_is_written_lies_under_its_key_and_comes_back(server: Backend, tmp_path: Path) -> None:
@@ -206,8 +233,8 @@ async def test_a_server_that_takes_connections_and_never_answers_holds_nobody_up
 
 async def test_the_later_resume_wins_and_the_earlier_owner_is_told(server: Backend, tmp_path: Path) -> None:
     async with Store(server.settings(tmp_path)) as first, Store(server.settings(tmp_path)) as second:
-        told: list[str] = []
-        first.on_taken_over(told.append)
+        told: list[tuple[str, str]] = []
+        first.on_lost(lambda *lost: told.append(lost))
         assert await first.claim("s") is None
         first.save(RECORD)
         number(first, range(5))
@@ -219,7 +246,7 @@ async def test_the_later_resume_wins_and_the_earlier_owner_is_told(server: Backe
         assert await second.drain(5)
         number(first, range(90, 95))
         first.save(RECORD)
-        await becomes(lambda: told == ["s"])
+        await becomes(lambda: told == [("s", "taken_over")])
         number(first, range(95, 99))  # what it still says is not kept
         assert await first.drain(5)
         assert_complete(await logged(second), 8)
@@ -241,7 +268,7 @@ async def test_of_many_claims_at_once_exactly_one_owner_remains(redis: DebianRed
 async def claim_at_once(stores: list[Store]) -> None:
     told: list[int] = []
     for index, store in enumerate(stores):
-        store.on_taken_over(lambda session_id, index=index: told.append(index))
+        store.on_lost(lambda session_id, how, index=index: told.append(index))
     stores[0].save(RECORD)
     assert await stores[0].drain(5)
     await asyncio.gather(*(store.claim("s") for index, store in enumerate(stores)))
@@ -282,8 +309,8 @@ async def test_a_session_that_starts_without_its_past_is_not_cut_off_when_the_se
         assert await earlier.drain(5)
     await redis.kill()
     async with Store(redis.settings(tmp_path)) as store:
-        told: list[str] = []
-        store.on_taken_over(told.append)
+        told: list[tuple[str, str]] = []
+        store.on_lost(lambda *lost: told.append(lost))
         with pytest.raises(StoreError):
             await store.claim("s")
         number(store, range(3, 6))
@@ -318,11 +345,192 @@ async def test_erasing_leaves_nothing_behind_and_nothing_comes_back(server: Back
         assert await store.drain(5)
         number(store, range(3, 6))
         await store.erase("s")
+        await store.erase("s")
         number(store, range(6, 9))
         store.save(RECORD)
         assert await store.drain(5)
-        assert await admin.keys("*") == []
-        assert await store.load("s") is None and await store.claim("s") is None
+        assert await logged(store) == []
+        for use in (store.load("s"), store.claim("s")):
+            with pytest.raises(Erased):
+                await use
+        assert sorted(await admin.keys("*")) == [b"logs:session:s", b"session:s"], "two tombstones"
+        assert b"agent" not in await admin.get("session:s")
+        assert [fields.keys() for _, fields in await admin.xrange("logs:session:s")] == [{b"epoch", b"owner"}]
+        assert 0 < await admin.ttl("session:s") <= 86_400 and 0 < await admin.ttl("logs:session:s") <= 86_400
+
+
+@pytest.mark.parametrize("writes", [True, False])
+async def test_what_one_process_erases_another_that_has_it_live_can_not_bring_back(
+    server: Backend, tmp_path: Path, writes: bool
+) -> None:
+    async with Store(server.settings(tmp_path)) as live, Store(server.settings(tmp_path)) as other, server.admin() as admin:
+        told: list[tuple[str, str]] = []
+        live.on_lost(lambda *lost: told.append(lost))
+        assert await live.claim("s") is None
+        live.save(RECORD)
+        number(live, range(5))
+        assert await live.drain(5)
+        await other.erase("s")
+        if writes:  # or the conversation is silent
+            number(live, range(5, 8))
+            live.save(RECORD)
+        await becomes(lambda: told == [("s", "erased")], 5)
+        number(live, range(8, 9))
+        live.save(RECORD)
+        assert await live.drain(5)
+        assert b"agent" not in await admin.get("session:s")
+        assert await logged(live) == [] == await logged(other)
+        for store in (live, other):
+            with pytest.raises(Erased):
+                await store.claim("s")
+
+
+async def test_what_was_erased_while_a_process_was_cut_off_stays_erased(redis: DebianRedis, tmp_path: Path) -> None:
+    async with (
+        Proxy(tmp_path, redis.socket) as proxy,
+        Store(settings(tmp_path, proxy.url)) as cut_off,
+        Store(redis.settings(tmp_path)) as other,
+    ):
+        told: list[tuple[str, str]] = []
+        cut_off.on_lost(lambda *lost: told.append(lost))
+        proxy.mute = True
+        with pytest.raises(StoreError):
+            await cut_off.claim("s")  # it begins without its past
+        cut_off.save(RECORD)
+        number(cut_off, range(3))
+        number(cut_off, range(3), "other")
+        await other.erase("s")
+        proxy.mute = False
+        assert await cut_off.drain(10)
+        assert told == [("s", "erased")]
+        assert await logged(other) == []
+        assert_complete(await logged(other, "other"), 3)
+
+
+async def test_a_silent_conversation_hears_that_it_goes_on_elsewhere(server: Backend, tmp_path: Path) -> None:
+    async with Store(server.settings(tmp_path)) as first, Store(server.settings(tmp_path)) as second:
+        told: list[tuple[str, str]] = []
+        first.on_lost(lambda *lost: told.append(lost))
+        first.save(RECORD)
+        assert await first.drain(5)
+        await second.claim("s")
+        await becomes(lambda: told == [("s", "taken_over")], 5)
+
+
+async def test_erased_text_leaves_the_file_of_the_embedded_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.writer._REWRITE_EVERY_S", 0.5)
+
+    def on_disk(word: bytes) -> bool:
+        files = [file for file in (tmp_path / "data" / "store").rglob("*") if file.is_file()]
+        return any(word in file.read_bytes() for file in files)
+
+    async with Store(settings(tmp_path / "data")) as store:
+        store.log("s", {"kind": "transcript", "text": "Rumpelstiltskin"})
+        store.log("other", {"kind": "transcript", "text": "Rapunzel"})
+        assert await store.drain(5)
+        assert on_disk(b"Rumpelstiltskin")
+        await store.erase("s")
+        await becomes(lambda: not on_disk(b"Rumpelstiltskin"), 20)
+        assert [entry["text"] async for entry in store.read_log("other")] == ["Rapunzel"]
+    async with Store(settings(tmp_path / "data")) as restarted:
+        assert [entry["text"] async for entry in restarted.read_log("other")] == ["Rapunzel"]
+        with pytest.raises(Erased):
+            await restarted.claim("s")
+
+
+async def test_a_long_log_loses_its_oldest_entries_and_says_how_many(server: Backend, tmp_path: Path) -> None:
+    async with Store(server.settings(tmp_path)) as store, server.admin() as admin:
+        number(store, range(keys.LOG_ENTRIES + 500))
+        assert await store.drain(20)
+        marker, *kept = await logged(store)
+        assert (marker["kind"], marker["count"], marker["seq"]) == ("dropped", 500, 500)
+        assert [entry["index"] for entry in kept] == list(range(500, keys.LOG_ENTRIES + 500))
+        assert store.status.dropped == 500
+        for index in range(1_000):
+            store.log("fat", {"kind": "event", "index": index, "text": "x" * 10_000})
+        assert await store.drain(20)
+        marker, *kept = await logged(store, "fat")
+        assert marker["count"] == 1_000 - len(kept) and kept[-1]["index"] == 999
+        assert keys.LOG_BYTES * 0.98 < sum(len(json.dumps(entry)) for entry in kept) < keys.LOG_BYTES * 1.01
+        assert await admin.memory_usage("logs:session:fat", samples=0) < keys.LOG_BYTES * 1.2
+
+
+async def test_a_flood_from_one_session_costs_the_others_nothing(server: Backend, tmp_path: Path) -> None:
+    """2,000 characters 20,000 times into a server of 16 MB."""
+    async with Store(server.settings(tmp_path)) as store, server.admin() as admin:
+        await admin.config_set("maxmemory-policy", "noeviction")
+        await admin.config_set("maxmemory", "16mb")
+        store.save(RECORD)
+        number(store, range(50))
+        for _ in range(20):
+            for index in range(1_000):
+                store.log("flood", {"kind": "event", "index": index, "event": {"type": "text", "text": "x" * 2_000}})
+            store.save(
+                RECORD.model_copy(update={"session_id": "flood", "history": (Exchange("x" * 2_000, "y" * 2_000),) * 400})
+            )
+            assert await store.drain(20), store.status.reason
+        number(store, range(50, 60))
+        assert await store.drain(5)
+        assert store.status.state == "ok" and store.status.evicted == 0
+        assert_complete(await logged(store), 60)
+        loaded = await store.load("s")
+        assert loaded is not None and loaded.history == RECORD.history
+        flooded = await keys.load(admin, "flood")
+        assert flooded is not None and len(flooded.history) == TURNS
+        assert store.status.dropped > 18_000
+
+
+async def test_a_server_that_fills_up_keeps_room_for_sessions_and_says_so(server: Backend, tmp_path: Path) -> None:
+    async with Store(server.settings(tmp_path)) as store, server.admin() as admin:
+        await admin.config_set("maxmemory-policy", "noeviction")
+        number(store, range(10))
+        assert await store.drain(5)
+        used = (await admin.info("memory"))["used_memory"]
+        await admin.set("ballast", "x" * 20_000_000)
+        await admin.config_set("maxmemory", str(int((used + 20_000_000) / 0.95)))
+        await becomes(lambda: store.status.state == "degraded", 5)
+        assert "full" in store.status.reason and store.status.full > 0.9
+        number(store, range(10, 20))
+        store.save(RECORD)
+        await becomes(lambda: admin_has(admin, "session:s"), 5)
+        assert len(await logged(store)) == 10, "the log waits"
+        await store.erase("t")
+        await admin.delete("ballast")
+        assert await store.drain(10)
+        assert_complete(await logged(store), 20)
+        assert store.status.state == "ok"
+
+
+async def admin_has(admin: Redis, key: str) -> bool:
+    return bool(await admin.exists(key))
+
+
+async def test_a_server_without_any_room_still_erases(server: Backend, tmp_path: Path) -> None:
+    async with Store(server.settings(tmp_path)) as store, server.admin() as admin:
+        store.save(RECORD)
+        number(store, range(10))
+        assert await store.drain(5)
+        await admin.config_set("maxmemory-policy", "noeviction")
+        await admin.config_set("maxmemory", "1")
+        await store.erase("s")
+        await store.erase("never seen")
+        for erased in ("s", "never seen"):
+            with pytest.raises(Erased):
+                await store.load(erased)
+        assert await logged(store) == []
+
+
+async def test_what_a_server_throws_away_is_told(redis: DebianRedis, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with redis.admin() as admin:
+        await admin.config_set("maxmemory-policy", "allkeys-lru")
+        await admin.config_set("maxmemory", "8mb")
+        async with Store(redis.settings(tmp_path)) as store:
+            await becomes(lambda: "noeviction" in caplog.text, 5)
+            for index in range(20):
+                await admin.set(f"ballast{index}", "x" * 1_000_000)
+            await becomes(lambda: store.status.evicted > 0, 5)
+            assert store.status.state == "degraded" and "thrown" in store.status.reason
+            assert "thrown" in caplog.text
 
 
 async def test_texts_stay_out_of_the_log_on_demand(server: Backend, tmp_path: Path) -> None:

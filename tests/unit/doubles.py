@@ -13,7 +13,8 @@ from app.clock import LoopClock
 from app.dialogue import Dialogue, Phrasebook
 from app.events import Error, ServerMessage
 from app.journal import memory_of
-from app.records import SessionRecord, StoreError
+from app.outbox import Lost
+from app.records import Erased, SessionRecord, StoreError
 from app.session import Session
 from app.sessions import Sessions
 from app.settings import Settings
@@ -32,9 +33,10 @@ class MemoryStore:
         self.delay_s = 0.0
         self.claims = 0
         self.status = Status("ok")
-        self.tell: Callable[[str], None] = lambda session_id: None
+        self.erased: set[str] = set()
+        self.tell: Callable[[str, Lost], None] = lambda session_id, how: None
 
-    def on_taken_over(self, tell: Callable[[str], None]) -> None:
+    def on_lost(self, tell: Callable[[str, Lost], None]) -> None:
         self.tell = tell
 
     async def _call(self) -> None:
@@ -44,6 +46,8 @@ class MemoryStore:
 
     async def load(self, session_id: str) -> SessionRecord | None:
         await self._call()
+        if session_id in self.erased:
+            raise Erased(session_id)
         return self.records.get(session_id)
 
     async def claim(self, session_id: str) -> SessionRecord | None:
@@ -54,6 +58,7 @@ class MemoryStore:
         await self._call()
         self.records.pop(session_id, None)
         self.logs.pop(session_id, None)
+        self.erased.add(session_id)
 
     async def read_log(self, session_id: str) -> AsyncIterator[dict[str, Any]]:
         await self._call()

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app import api
-from app.records import SessionRecord
+from app.records import Busy, SessionRecord
 from app.tickets import Ticket
 from app.writer import Status
 from services.base import Exchange
@@ -316,6 +316,26 @@ async def test_a_degraded_store_is_named_and_no_obstacle(site: Site) -> None:
     response = await site.http.get("/readyz")
     assert (response.status_code, response.json()["store"]) == (200, "degraded")
     assert response.json()["store_reason"] == "connection refused"
+
+
+async def test_what_the_store_lost_is_told(site: Site) -> None:
+    fresh = (await site.http.get("/readyz")).json()
+    assert not {"store_full", "store_evicted", "store_dropped"} & fresh.keys()
+    site.store.status = Status("degraded", "full", full=0.954, evicted=3, dropped=17)
+    told = (await site.http.get("/readyz")).json()
+    assert (told["store_full"], told["store_evicted"], told["store_dropped"]) == (0.95, 3, 17)
+
+
+async def test_too_many_readers_are_sent_away(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def busy(session_id: str) -> AsyncIterator[dict[str, Any]]:
+        raise Busy("too many")
+        yield {}
+
+    monkeypatch.setattr(site.store, "read_log", busy)
+    ticket = site.sessions.create()
+    response = await site.http.get(f"/sessions/{ticket.session_id}/log", headers=bearer(ticket.token))
+    refusal(response, 429, "busy")
+    assert response.headers["retry-after"] == "1"
 
 
 async def test_metrics_count(site: Site) -> None:

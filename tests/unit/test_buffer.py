@@ -74,6 +74,35 @@ def test_discarding_a_session_leaves_the_others() -> None:
     assert len(buffer) == 0
 
 
+def test_whoever_takes_most_room_makes_room() -> None:
+    buffer = Buffer(40)
+    for index in range(10):
+        add(buffer, "quiet", "partial", index)
+    assert sum(add(buffer, "loud", "event", index) for index in range(1_000)) > 900
+    arrived = take(buffer)
+    assert indexes(arrived["quiet"], "partial") == list(range(10))
+    assert arrived["loud"][0]["count"] + len(indexes(arrived["loud"], "event")) == 1_000
+
+
+def test_what_waits_is_bounded_in_bytes_too() -> None:
+    buffer = Buffer(1_000, max_bytes=100_000)
+    add(buffer, "quiet", "event", 0)
+    for index in range(100):
+        buffer.add("fat", {"at_ms": 0.0, "kind": "event", "index": index, "text": "x" * 5_000})
+    arrived = take(buffer)
+    assert indexes(arrived["quiet"], "event") == [0]
+    marker, *kept = arrived["fat"]
+    assert marker["count"] + len(kept) == 100 and 15 < len(kept) < 20
+
+
+def test_a_loud_session_does_not_keep_another_from_being_sent() -> None:
+    buffer = Buffer(1_000)
+    for index in range(500):
+        add(buffer, "loud", "event", index)
+    add(buffer, "quiet", "event", 0)
+    assert set(take(buffer, 10)) == {"loud", "quiet"}
+
+
 @given(
     capacity=st.integers(1, 12),
     steps=st.lists(st.one_of(st.tuples(st.sampled_from("ab"), st.sampled_from(list(KINDS))), st.integers(1, 5)), max_size=80),

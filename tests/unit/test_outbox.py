@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from app.clock import LoopClock
+from app.keys import TAKEN
 from app.outbox import DROPPED, Outbox
 from app.records import SessionRecord
 from app.settings import Settings
@@ -36,7 +37,7 @@ def record(session_id: str = "s", generation: int = 0) -> SessionRecord:
     return SessionRecord(session_id=session_id, generation=generation)
 
 
-async def sent(outbox: Outbox) -> tuple[list[tuple[Any, ...]], list[tuple[str, Callable[[], None]]]]:
+async def sent(outbox: Outbox) -> tuple[list[tuple[Any, ...]], list[tuple[str, Callable[[Any], None]]]]:
     server = Server()
     settle = await outbox.fill(server, server)  # type: ignore[arg-type]
     return server.commands, settle
@@ -51,11 +52,11 @@ async def test_what_is_saved_while_a_write_is_under_way_is_written_next() -> Non
     outbox.save(record(generation=1))
     _, [(_, written)] = await sent(outbox)
     outbox.save(record(generation=2))
-    written()
+    written(1)
     assert len(outbox) == 1
     [command], [(_, written)] = await sent(outbox)
     assert b'"generation":2' in command[3]
-    written()
+    written(1)
     assert len(outbox) == 0
 
 
@@ -68,16 +69,16 @@ async def test_the_first_write_takes_the_epoch_above_all_that_is_stored() -> Non
 
 async def test_after_a_session_was_taken_over_nothing_of_it_waits_and_the_owner_is_told_once() -> None:
     outbox, told = new_outbox(), []  # type: ignore[var-annotated]
-    outbox.on_taken_over = told.append
+    outbox.on_lost = lambda *lost: told.append(lost)
     outbox.save(record())
     outbox.log("s", {"kind": "event", "at_ms": 0})
     outbox.save(record("other"))
     before = dropped("taken_over")
-    outbox.taken_over("s")
-    outbox.taken_over("s")
+    outbox.lost("s", TAKEN)
+    outbox.lost("s", TAKEN)
     outbox.log("s", {"kind": "event", "at_ms": 0})
     outbox.save(record())
-    assert told == ["s"] and outbox.remembered("s") is None
+    assert told == [("s", "taken_over")] and outbox.remembered("s") is None
     assert dropped("taken_over") - before == 4
     commands, _ = await sent(outbox)
     assert [command[2] for command in commands] == ["session:other"]

@@ -245,9 +245,9 @@ async def test_without_the_store_a_conversation_begins_all_the_same(desk: Desk) 
 @scene()
 async def test_another_process_takes_over(desk: Desk) -> None:
     ticket, _, peer = await join(desk)
-    desk.store.tell(ticket.session_id)
+    desk.store.tell(ticket.session_id, "taken_over")
     assert peer.error is not None and peer.error.code == "taken_over"
-    desk.store.tell("somebody else's")
+    desk.store.tell("somebody else's", "taken_over")
     await join(desk, ticket)
     assert len(desk.made) == 2
 
@@ -270,6 +270,22 @@ async def test_erasing_ends_and_forgets(desk: Desk) -> None:
     assert not desk.store.records
     with pytest.raises(Unknown, match="erased"):
         await desk.sessions.open(ticket.session_id, ticket.token, Peer())
+
+
+@scene()
+async def test_a_session_that_another_process_erased_is_gone(desk: Desk) -> None:
+    ticket, _, peer = await join(desk)
+    desk.store.erased.add(ticket.session_id)
+    desk.store.tell(ticket.session_id, "erased")
+    assert peer.error is not None and (peer.error.code, peer.error.fatal) == ("deleted", True)
+    for use in (
+        desk.sessions.open(ticket.session_id, ticket.token, Peer()),
+        desk.sessions.admit(ticket.session_id),
+        desk.sessions.look(ticket.session_id),
+        desk.sessions.erase(ticket.session_id),
+    ):
+        with pytest.raises(Unknown, match="erased"):
+            await use
 
 
 @scene()

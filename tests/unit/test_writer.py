@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 from redis.exceptions import ConnectionError as Away
+from redis.exceptions import NoPermissionError
 
 from app.clock import LoopClock
 from app.settings import Settings
-from app.writer import Writer
+from app.writer import Status, Writer
 from tests.unit.virtual_time import run
 
 
@@ -17,8 +18,12 @@ class Client:
 
     def __init__(self) -> None:
         self.pings = 0
+        self.used, self.evicted = 10, 0
 
     def pipeline(self, transaction: bool) -> None: ...
+
+    async def info(self) -> dict[str, Any]:
+        return {"used_memory": self.used, "maxmemory": 1000, "evicted_keys": self.evicted, "maxmemory_policy": "allkeys-lru"}
 
     async def ping(self) -> None:
         self.pings += 1
@@ -74,6 +79,41 @@ def test_an_idle_store_notices_that_its_server_goes_and_returns() -> None:
         return states
 
     assert run(scene()) == ["ok", "degraded", "ok"]
+
+
+def test_fullness_and_what_was_thrown_away_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene() -> list[Status]:
+        client = Client()
+        writer = new_writer(client)
+        await writer.start()
+        seen = [writer.status]
+        for used, evicted in ((950, 0), (10, 0), (10, 3), (10, 0), (10, 2)):  # the server begins anew before the last but one
+            client.used, client.evicted = used, evicted
+            await asyncio.sleep(3)
+            seen.append(writer.status)
+        await writer.stop(1)
+        return seen
+
+    begun, full, empty, *evicting = run(scene())
+    assert (begun.state, empty.state) == ("ok", "ok")
+    assert (full.state, full.full) == ("degraded", 0.95) and "95% full" in full.reason
+    assert [status.evicted for status in evicting] == [3, 3, 5] and evicting[-1].state == "degraded"
+    for words in ("noeviction", "95 % full", "thrown 3 keys"):
+        assert words in caplog.text
+
+
+def test_a_server_that_tells_nothing_of_its_memory_is_no_trouble() -> None:
+    class Silent(Client):
+        async def info(self) -> dict[str, Any]:
+            raise NoPermissionError("this user has no permissions to run the 'info' command")
+
+    async def scene() -> Status:
+        writer = new_writer(Silent())
+        await writer.start()
+        await writer.stop(1)
+        return writer.status
+
+    assert run(scene()) == Status("ok")
 
 
 def test_a_defect_is_reported_and_does_not_end_the_writer(caplog: pytest.LogCaptureFixture) -> None:
