@@ -9,6 +9,7 @@ import soxr
 from services.base import SPEAKING_RATE, Pcm, ServiceError, Speech, closing
 from services.health import Health
 from services.http import Peer, Reading, Remote
+from services.tts.cleaning import readable
 
 MODEL = "gpt-4o-mini-tts"  # of OpenAI, where none is set
 VOICE_RATE = 24_000  # Hz, of "pcm" (OpenAI's API reference, createSpeech), unless the answer names another
@@ -31,9 +32,9 @@ class OpenAiTts:
 
     async def speak(self, clause: str, *, speed: float = 1.0) -> AsyncIterator[Speech]:
         """Speech in pieces of 20 ms (the first) and 200 ms, without word times. Raises ServiceError, also after a part."""
-        if not any(map(str.isalnum, clause)):
+        if not (said := readable(clause)):
             return
-        body = {"input": clause, "voice": self._voice, "response_format": "pcm", "speed": min(max(speed, SPEEDS[0]), SPEEDS[1])}
+        body = {"input": said, "voice": self._voice, "response_format": "pcm", "speed": min(max(speed, SPEEDS[0]), SPEEDS[1])}
         body["model"] = self._peer.model or (MODEL if self._peer.remote.is_openai else "tts-1")
         async with self._peer.post("audio/speech", json=body) as reading, closing(_speech(reading)) as pieces:
             async for piece in pieces:

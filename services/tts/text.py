@@ -4,13 +4,13 @@ hibari reads numbers, dates, times, units and titles itself. What it reads wrong
 code, symbols, and some names.
 """
 
-import html
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
 
 from services.base import Word
+from services.tts.cleaning import cleaned
 
 LONGEST = 25  # words the voice is given at once
 MOST_DIGITS = 12  # a longer number is read digit by digit
@@ -76,16 +76,6 @@ def _link(match: re.Match[str]) -> str:
 _RULES: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
     (re.compile(pattern, re.MULTILINE), said)
     for pattern, said in (
-        # Markup
-        (r"```+\w*|~~~+\w*", " "),
-        (r"!?\[([^\]]*)\]\([^)\s]*(?:\s+\"[^\"]*\")?\)", r"\1"),
-        (r"<((?:https?|mailto)[^>\s]+)>", r"\1"),
-        (r"^\s*(?:#{1,6}|>+|[-*+•])\s+", ""),
-        (r"^\s*(?:[-*_]\s*){3,}$|^[\s|:-]+$", ""),
-        (r"\s*\|\s*", ", "),
-        (r"(\*\*|__|~~)(?=\S)(.+?)\1", r"\2"),
-        (r"(?<!\w)([*_])(?=[^\s*_])([^*_]+?)\1(?!\w)", r"\2"),
-        (r"`", ""),
         # Addresses and code
         (r"\bhttps?://([^\s/?#]*[^\s/?#.,;:!])\S*", _link),
         (r"\b([\w.+-]+)@([\w-]+(?:\.[\w-]+)+)", lambda m: f"{_dots(m[1])} at {_dots(m[2])}"),
@@ -135,28 +125,17 @@ _RULES: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
         (r"\s+(?=[,;:.!?](?:\s|$))", ""),
     )
 ]
-_TAG = re.compile(r"</?[A-Za-z][^<>:]*>|<!--.*?-->")
 _SOUND = re.compile(r"[0-9A-Za-zÀ-ɏ]")
 _NAME = re.compile(rf"\b(?:{'|'.join(_NAMES)})\b", re.IGNORECASE)
 
 
 def speakable(text: str) -> str:
     """`text` as it should be read out: no markup, no emoji, addresses and symbols in words. "" when nothing can be said."""
-    text = unicodedata.normalize("NFKC", html.unescape(_TAG.sub(" ", text))).replace("\N{FRACTION SLASH}", "/")
-    text = "".join(c for c in text if _wanted(c))
+    text = unicodedata.normalize("NFKC", cleaned(text)).replace("\N{FRACTION SLASH}", "/")
     for pattern, said in _RULES:
         text = pattern.sub(said, text)
     text = " ".join(_NAME.sub(lambda match: _NAMES[match[0].lower()], text).split())
     return text if _SOUND.search(text) else ""
-
-
-def _wanted(character: str) -> bool:
-    """Neither emoji nor invisible."""
-    return (
-        character.isascii()
-        or character == "°"
-        or unicodedata.category(character) not in {"So", "Sk", "Cc", "Cf", "Cs", "Co", "Cn", "Mn", "Me"}
-    )
 
 
 def pieces(clause: str) -> list[list[str]]:

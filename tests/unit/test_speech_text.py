@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.base import Word
+from services.tts.cleaning import readable
 from services.tts.text import LONGEST, align, pieces, speakable
 
 
@@ -41,6 +42,27 @@ from services.tts.text import LONGEST, align, pieces, speakable
 )
 def test_text_is_made_ready_for_the_ear(written: str, said: str) -> None:
     assert speakable(written) == said
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("See [the docs](https://x.org/a_b), 👍 **please**.", "See the docs, please."),
+        ("Read https://www.example.com/path?x=1. Or (https://a.b/c) now", "Read example.com. Or (a.b) now"),
+        ("# Heading\n- [x] one\n* *two*", "Heading one two"),
+        ("It is **very", "It is very"),  # a clause ends in the middle of a pair
+        ("good** now, 3 * 4 and x**2", "good now, 3 * 4 and x**2"),
+        ("| a | b |\n|---|---|\n| 1 | 2 |", "a, b, 1, 2"),
+        ("<think>The user wants</think>Hello", "Hello"),
+        ("he wants</think> Hello", "Hello"),
+        ("It costs $5.20 at 9AM, 3 m²", "It costs $5.20 at 9AM, 3 m²"),  # numbers are the voice's own
+        ("Fine【4†source】[^1] <b>bold</b> &amp; `code`<|im_end|>", "Fine bold & code"),
+        ("🙂", ""),
+        ("...", ""),
+    ],
+)
+def test_every_voice_is_given_words_and_no_markup(written: str, read: str) -> None:
+    assert readable(written) == read
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "...", "!?", "…", "🙂👍", "**", "---", "`", "()", "你好", "<br/>"])
