@@ -14,7 +14,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import uvicorn
 
-from app.settings import read_settings
+from app.redact import clean, clean_logs
+from app.settings import Settings, read_settings
 from services.base import ServiceError
 from services.weights import fetch_all
 
@@ -26,9 +27,7 @@ def main() -> int:
     """Returns the exit status: 0 after a clean stop, 2 when a setting or the machine prevents the start."""
     try:
         settings = read_settings(sys.argv[1:])
-        logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        for chatty in ("aioice", "aiortc", "httpx"):
-            logging.getLogger(chatty).setLevel("WARNING")
+        start_logging(settings)
         listener = _listen(settings.host, settings.port)
         fetch_all(settings.weights_dir)
 
@@ -36,15 +35,16 @@ def main() -> int:
         from app.dialogue import Phrasebook
         from app.front import Front
         from app.outfit import outfit
+        from app.serving import Config
 
         services, phrasebook = outfit(settings), Phrasebook()
     except (OSError, ValueError, ServiceError) as error:
-        print(f"parley: {error}", file=sys.stderr)
+        print(f"parley: {clean(str(error))}", file=sys.stderr)
         return 2
     if "SPACE_ID" in os.environ and not settings.turn_url:
         print("parley: no TURN server is set, so callers from elsewhere will hear nothing. Set PARLEY_TURN_URL,")
         print("parley: PARLEY_TURN_USERNAME and PARLEY_TURN_CREDENTIAL; see the README on Hugging Face Spaces.")
-    print(f"parley: open http://{settings.host}:{listener.getsockname()[1]}", flush=True)
+    print(f"parley: open {_address(settings.host, listener.getsockname()[1])}", flush=True)
     gc.disable()  # of what a start makes nearly all stays: collecting took it a second. `Front` ends this.
     errors: list[Exception] = []
 
@@ -57,26 +57,44 @@ def main() -> int:
         errors.append(error)
         server.should_exit = True
 
-    level = settings.log_level.lower()
     warming = [service.warm for service in services.all().values()]
     front = Front(make, [*warming, lambda: phrasebook.speak_ahead(services.tts, settings.speed)], failed)
-    server = uvicorn.Server(
-        uvicorn.Config(front, log_level=level, access_log=False, timeout_graceful_shutdown=3, ws_max_size=1 << 20)
-    )
+    server = uvicorn.Server(Config(front, settings))
     server.run([listener])
     for error in errors:
-        print(f"parley: {error}", file=sys.stderr)
+        print(f"parley: {clean(str(error))}", file=sys.stderr)
     return 2 if errors else 0
+
+
+def start_logging(settings: Settings) -> None:
+    """Our own rooms log from `log_level` on, libraries never below INFO: at DEBUG they write down every message that they carry,
+    with the token of a session and what somebody typed."""
+    clean_logs()
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger().setLevel(max(logging.INFO, logging.getLevelName(settings.log_level)))
+    for name in ("app", "services"):
+        logging.getLogger(name).setLevel(settings.log_level)
+    for chatty in ("aioice", "aiortc", "httpx"):
+        logging.getLogger(chatty).setLevel("WARNING")
+
+
+def _address(host: str, port: int) -> str:
+    """Where the page is, as a browser takes it."""
+    name = host.strip("[]")
+    return f"http://[{name.replace('%', '%25')}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
 def _listen(host: str, port: int) -> socket.socket:
     """Takes the port before anything slow happens. Raises OSError that names it when it is in use."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError) as error:
+        raise OSError(f"cannot listen on {host}: no such address ({error}). Choose another with --host.") from error
     # Named as TCP: asyncio turns Nagle's delay (45 ms a small message) off only for sockets that say so.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host, port))
+        listener.bind(address)
     except OSError as error:
         listener.close()
         raise OSError(f"cannot listen on {host}, port {port}: {error.strerror}. Choose another with --port.") from error

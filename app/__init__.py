@@ -16,10 +16,14 @@ __all__ = ["Settings", "create_app", "mount"]
 
 
 def create_app(
-    settings: Settings | None = None, services: "Services | None" = None, phrasebook: "Phrasebook | None" = None
+    settings: Settings | None = None,
+    services: "Services | None" = None,
+    phrasebook: "Phrasebook | None" = None,
+    mounted: bool = False,
 ) -> "FastAPI":
-    """The page and the API on one app. Without `services` those of the settings are used, without `phrasebook` our lines. Raises
-    ValueError for settings that cannot work (a knowledge folder that is missing or empty)."""
+    """The page and the API on one app. Without `services` those of the settings are used, without `phrasebook` our lines.
+    `mounted`: by which names it is reached is another app's business. Raises ValueError for settings that cannot work (a knowledge
+    folder that is missing or empty)."""
     from app.imports import import_gradio
 
     # Gradio and the models cost a second to import: whoever only wants the settings does not pay for it.
@@ -29,7 +33,7 @@ def create_app(
     from app.outfit import outfit
 
     settings = settings or Settings()
-    return compose(settings, services or outfit(settings), phrasebook or Phrasebook())
+    return compose(settings, services or outfit(settings), phrasebook or Phrasebook(), mounted)
 
 
 def mount(
@@ -39,7 +43,7 @@ def mount(
     pages stay as they are. Raises ValueError as `create_app` does, and for a path that names no place below the root."""
     if not path.startswith("/") or not path.strip("/"):
         raise ValueError(f"path must begin with a slash and name a place, not {path!r}")
-    parley = create_app(settings, services)
+    parley = create_app(settings, services, mounted=True)
     outer = host.router.lifespan_context
 
     @contextlib.asynccontextmanager

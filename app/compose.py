@@ -11,8 +11,10 @@ from app import api, socket, ui
 from app.dialogue import Dialogue, Phrasebook
 from app.events import Error
 from app.journal import Journal, memory_of
+from app.origins import Doorkeeper
 from app.readiness import Readiness
 from app.records import SessionRecord
+from app.redact import clean_logs
 from app.session import Session
 from app.sessions import Sessions
 from app.settings import Settings
@@ -28,8 +30,10 @@ SERVICES = {  # what the page says of them: a name, and what stands in for it
 }
 
 
-def compose(settings: Settings, services: Services, phrasebook: Phrasebook) -> FastAPI:
-    """The whole app. Its lifespan opens the store, warms the models in the background, and closes everything."""
+def compose(settings: Settings, services: Services, phrasebook: Phrasebook, mounted: bool = False) -> FastAPI:
+    """The whole app, `mounted` in another one or on its own. Its lifespan opens the store, warms the models in the background, and
+    closes everything."""
+    clean_logs()
     store = Store(settings)
     exporter = traces()
     journal = Journal(store, exporter)
@@ -71,6 +75,7 @@ def compose(settings: Settings, services: Services, phrasebook: Phrasebook) -> F
     page = ui.build(line.stream)
     line.guard(line.stream.webrtc_component)
     api.allow_origins(app, settings)
+    app.add_middleware(Doorkeeper, settings=settings, mounted=mounted)
     app.include_router(api.router(sessions, line, store, readiness, settings))
     app.include_router(socket.router(sessions, settings))
     ui.mount(app, page, "/")

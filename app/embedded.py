@@ -7,7 +7,6 @@ lock, and closes the pipe that a guard beside the server reads from.
 
 import asyncio
 import contextlib
-import fcntl
 import hashlib
 import logging
 import os
@@ -20,6 +19,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from app.records import StoreError
+from app.surroundings import private_folder
 
 logger = logging.getLogger(__name__)
 
@@ -94,8 +94,11 @@ class EmbeddedServer:
     def _own_folder(self) -> bool:
         if self._lock is not None:
             return True
-        for folder in (self.folder, self.socket.parent):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        import fcntl  # which Windows has not, nor the server: there REDIS_URL names one
+
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self.socket.parent != self.folder:
+            private_folder(self.socket.parent)
         lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

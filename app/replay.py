@@ -63,8 +63,17 @@ class Rerun:
             self.faults.append(f"{where}: {event.type} in {logged} led to {expected}, now to {outcome}")
 
 
+def printable(text: str) -> str:
+    """`text` with every character that is none written out: a terminal obeys escape codes, and anybody can say one."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
 def describe(entry: Mapping[str, Any]) -> str:
     """One line for a person."""
+    return printable(_describe(entry))
+
+
+def _describe(entry: Mapping[str, Any]) -> str:
     match entry["kind"]:
         case "event" if entry["state"] != entry["next"]:
             return f"{entry['state']} -> {entry['next']}  ({entry['event']['type']})"
@@ -108,12 +117,12 @@ async def main(arguments: list[str] | None = None) -> int:
             print(error, file=sys.stderr)
             return 2
     if not entries:
-        print(f"no log of session {args.session_id}", file=sys.stderr)
+        print(printable(f"no log of session {args.session_id}"), file=sys.stderr)
         return 2
     rerun = replay(entries)
     print(f"{rerun.events} events run again, {len(rerun.faults)} went otherwise")
     for fault in rerun.faults:
-        print(fault, file=sys.stderr)
+        print(printable(fault), file=sys.stderr)
     return 1 if rerun.faults else 0
 
 

@@ -1,16 +1,20 @@
 """Every knob, its unit and its default. Read from flags (`--port 8000`), then the environment (`PARLEY_PORT`), then `.env`."""
 
 import os
-from collections.abc import Sequence
-from difflib import get_close_matches
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-PREFIX = "PARLEY_"  # of environment variables
+from app.redact import clean, hide
+from app.surroundings import PREFIX, DotEnv, EnvFile, Environment, cache_folder
+
+SECRET_LENGTH = 32  # characters: 128 bits in hexadecimal digits
 
 
 def _place(value: str) -> str:
@@ -28,6 +32,51 @@ def _zone(value: str) -> str:
     return value
 
 
+def _origins(value: str) -> str:
+    """Origins of pages, separated by commas. Raises ValueError for what is none: a path, or a word of a header."""
+    for origin in (given := [item.removesuffix("/") for item in _listed(value)]):
+        if not re.fullmatch(r"\*|null|[a-z][a-z0-9+.-]*://[^\s/;,'\"\\]+", origin):
+            raise ValueError(f"{origin!r} is no origin such as https://example.org")
+    return ",".join(given)
+
+
+def _hosts(value: str) -> str:
+    """Names of this server, separated by commas. Raises ValueError for what is none."""
+    for name in (given := [re.sub(r":\d+$", "", item.lower()) for item in _listed(value)]):
+        if not re.fullmatch(r"\*|(\*\.)?[\w.-]+|\[?[0-9a-f:.]+\]?", name):
+            raise ValueError(f"{name!r} is no name of a server such as parley.example.org")
+    return ",".join(given)
+
+
+def _listed(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def _key(key: SecretStr) -> SecretStr:
+    """A key as it travels in an HTTP header. Raises ValueError, which does not tell it."""
+    if not all("!" <= character <= "~" for character in key.get_secret_value()):
+        raise ValueError("a key holds no spaces, no line ends and no letters beyond ASCII")
+    return key
+
+
+def _strong(secret: SecretStr) -> SecretStr:
+    """A signing secret that cannot be guessed by trying. Raises ValueError, which does not tell it."""
+    text = secret.get_secret_value()
+    if text and (len(text) < SECRET_LENGTH or len(set(text)) < SECRET_LENGTH // 4):
+        make = "python -c 'import secrets; print(secrets.token_hex(32))'"
+        raise ValueError(f"a secret is {SECRET_LENGTH} random characters or more; this makes one: {make}")
+    return secret
+
+
+def _folder(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ValueError(f"{path}: this user has no home folder") from None
+
+
+Folder = Annotated[Path, AfterValidator(_folder)]
+Key = Annotated[SecretStr, AfterValidator(_key)]
 Place = Annotated[str, AfterValidator(_place)]
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -35,7 +84,15 @@ Seconds = Annotated[float, Field(gt=0)]
 class Settings(BaseSettings):
     """All settings of Parley. Times are in ms where the name ends in `_ms`, in seconds where it ends in `_s`."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="forbid", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=EnvFile(),
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,
+    )
 
     # Where it runs
     host: str = Field(
@@ -48,16 +105,30 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("port", "PARLEY_PORT", "PORT", "GRADIO_SERVER_PORT"),
         description="TCP port of the page and the API",
     )
-    data_dir: Path = Field(default=Path("data"), description="folder for the embedded store and the signing secret")
-    weights_dir: Path = Field(
-        default=Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "parley",
-        description="folder that keeps the model weights",
-    )
+    data_dir: Folder = Field(default=Path("data"), description="folder for the embedded store and the signing secret")
+    weights_dir: Folder = Field(default_factory=cache_folder, description="folder that keeps the model weights")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    secret: str = Field(default="", description="key that signs session tokens; empty: one is made and kept in data_dir")
+    secret: Annotated[SecretStr, AfterValidator(_strong)] = Field(
+        default=SecretStr(""), description="key that signs session tokens; empty: one is made and kept in data_dir"
+    )
     max_sessions: Annotated[int, Field(ge=1)] = Field(default=8, description="conversations at once; more are refused")
-    cors_origins: str = Field(
+    cors_origins: Annotated[str, AfterValidator(_origins)] = Field(
         default="", description="other origins whose pages may use the API, separated by commas; * for all; empty: only our own"
+    )
+    allowed_hosts: Annotated[str, AfterValidator(_hosts)] = Field(
+        default="",
+        description="names by which browsers may reach this server, separated by commas; *.example.org for all below; * for any; "
+        "empty: localhost when it listens on the loopback, else any. Addresses always work",
+    )
+    frame_ancestors: Annotated[str, AfterValidator(_origins)] = Field(
+        default="https://huggingface.co" if "SPACE_ID" in os.environ else "",
+        description="origins whose pages may show ours in a frame, separated by commas; * for all; empty: only our own",
+    )
+    max_connections: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="TCP connections at once; 0: half of what the system lets a process open"
+    )
+    request_timeout_s: Annotated[float, Field(gt=0)] = Field(
+        default=10.0, description="a client has so long for the head of a request"
     )
     idle_timeout_s: float = Field(default=300.0, description="a connection with no sound, text or reply for so long is ended")
     messages_per_second: int = Field(default=200, description="above this a client is disconnected as a flood")
@@ -66,7 +137,7 @@ class Settings(BaseSettings):
     stun_url: str = Field(default="", description="STUN server, e.g. stun:stun.example.org:3478")
     turn_url: str = Field(default="", description="TURN server, e.g. turn:turn.example.org:3478")
     turn_username: str = ""
-    turn_credential: str = Field(default="", repr=False)
+    turn_credential: SecretStr = SecretStr("")
 
     # Persistence
     redis_url: str = Field(
@@ -80,7 +151,7 @@ class Settings(BaseSettings):
     log_transcripts: bool = Field(default=True, description="keep texts in the audit log; off: times and states only")
 
     # Knowledge
-    knowledge: Path | None = Field(
+    knowledge: Folder | None = Field(
         default=None, description="folder of documents to answer from (.md, .txt, .html, .pdf); empty: ours"
     )
 
@@ -89,19 +160,19 @@ class Settings(BaseSettings):
         default="local", description="language model: local (answers from the knowledge alone), openai, URL or .gguf"
     )
     llm_model: str = Field(default="", description="its name; empty: the service's first, or a small one of OpenAI")
-    llm_key: SecretStr = Field(default=SecretStr(""), description="key of the service at a URL")
+    llm_key: Key = Field(default=SecretStr(""), description="key of the service at a URL")
     llm_first_s: Seconds = Field(default=8.0, description="its first word later than this: answers come from the knowledge")
     stt: Place = Field(default="local", description="speech to text: local, openai or URL")
     stt_model: str = ""
-    stt_key: SecretStr = SecretStr("")
+    stt_key: Key = SecretStr("")
     stt_first_s: Seconds = Field(default=5.0, description="its text later than this: the embedded recogniser is asked")
     stt_captions: bool = Field(default=False, description="ask the service for live captions too, not only at pauses")
     tts: Place = Field(default="local", description="voice: local, openai or URL")
     tts_model: str = ""
-    tts_key: SecretStr = SecretStr("")
+    tts_key: Key = SecretStr("")
     tts_voice: str = Field(default="alloy", description="voice of the service")
     tts_first_s: Seconds = Field(default=3.0, description="its first sound later than this: the embedded voice speaks")
-    openai_api_key: SecretStr = Field(
+    openai_api_key: Key = Field(
         default=SecretStr(""),
         validation_alias=AliasChoices("openai_api_key", "PARLEY_OPENAI_API_KEY", "OPENAI_API_KEY"),
         description='key of OpenAI, sent nowhere but to the services set to "openai"',
@@ -156,16 +227,50 @@ class Settings(BaseSettings):
     stop_ack_ms: int = Field(default=250, description="how long to wait for playback_stopped before estimating it")
     done_ack_ms: int = Field(default=600, description="how long past the paced end to wait for playback_done")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _take_empty_for_unset(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """What surrounds a value (a line end after a key in a file) does not belong to it, and an empty one is none."""
+        stripped = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
+        return {name: value for name, value in stripped.items() if value != ""}
+
     @model_validator(mode="after")
-    def _know_every_variable(self) -> Self:
-        known = {f"{PREFIX}{name.upper()}" for name in type(self).model_fields}
-        for name in sorted(set(filter(lambda name: name.startswith(PREFIX), os.environ)) - known):
-            hint = "".join(f"; did you mean {close}?" for close in get_close_matches(name, known, 1))
-            raise ValueError(f"{name} in the environment is no setting{hint}")
+    def _hide_secrets(self) -> Self:
+        values = [getattr(self, name) for name in type(self).model_fields]
+        hide(*(value.get_secret_value() for value in values if isinstance(value, SecretStr)))
+        urls = (value for value in values if isinstance(value, str) and "://" in value)
+        hide(*(urlsplit(url).password or "" for url in urls))
         return self
 
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """For `repr` and `str`: a URL may hold a password."""
+        return ((name, clean(value) if isinstance(value, str) else value) for name, value in super().__repr_args__())
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (
+            init_settings,
+            Environment(settings_cls),
+            DotEnv(settings_cls, env_file=getattr(dotenv_settings, "env_file", None)),
+        )
+
     def allowed_origins(self) -> list[str]:
-        return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
+        return _listed(self.cors_origins)
+
+    def hosts(self) -> list[str]:
+        """Names (lower case) by which browsers may reach this server; "*" for any."""
+        return _listed(self.allowed_hosts)
+
+    def framers(self) -> list[str]:
+        """Origins that may show the page in a frame."""
+        return _listed(self.frame_ancestors)
 
     def rtc_configuration(self) -> dict[str, Any]:
         """The ICE servers, as browsers and aiortc take them; none on a network where both sides see each other."""
@@ -173,7 +278,9 @@ class Settings(BaseSettings):
         if self.stun_url:
             servers.append({"urls": [self.stun_url]})
         if self.turn_url:
-            servers.append({"urls": [self.turn_url], "username": self.turn_username, "credential": self.turn_credential})
+            servers.append(
+                {"urls": [self.turn_url], "username": self.turn_username, "credential": self.turn_credential.get_secret_value()}
+            )
         return {"iceServers": servers}
 
 
@@ -197,4 +304,4 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         return _Flags(_cli_parse_args=list(arguments))  # type: ignore[call-arg]
     except ValidationError as error:
         faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}".removeprefix(": ") for fault in error.errors())
-        raise ValueError("; ".join(faults)) from error
+        raise ValueError(clean("; ".join(faults))) from None

@@ -4,12 +4,10 @@
 import asyncio
 import base64
 import logging
-import re
 import struct
 from collections import deque
 from collections.abc import Coroutine, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
@@ -45,7 +43,6 @@ MISTAKES = 20  # bad messages that are answered one by one; beyond, and faster t
 START_TIMEOUT_S = 15.0
 WATCH_S = 1.0  # how often the time limits are looked at
 CLOSE_TIMEOUT_S = 2.0  # for the last messages to a client that does not read
-TOKEN = re.compile(r"token=[^&\s]+")
 CLOSE_CODES = {
     "wrong_token": 4403,
     "unknown_session": 4404,
@@ -60,40 +57,15 @@ CLOSE_CODES = {
 }  # any other fatal error is a breach of the protocol's limits: 1008
 
 
-class HideTokens(logging.Filter):
-    """Servers log the address of a connection, and with it the token in its query."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.args, tuple):
-            record.args = tuple(TOKEN.sub("token=...", part) if isinstance(part, str) else part for part in record.args)
-        return True
-
-
-HIDE_TOKENS = HideTokens()
-
-
 def router(sessions: Sessions, settings: Settings) -> APIRouter:
     routes = APIRouter()
-    for name in ("uvicorn.error", "uvicorn.access"):
-        logging.getLogger(name).addFilter(HIDE_TOKENS)
 
     @routes.websocket("/orchestrate")
     async def orchestrate(websocket: WebSocket) -> None:
-        if not same_origin(websocket, settings):
-            await websocket.close(1008)
-            return
         await websocket.accept()
         await Link(websocket, sessions, settings).serve()
 
     return routes
-
-
-def same_origin(websocket: WebSocket, settings: Settings) -> bool:
-    """Whether the page that opens the socket is ours or allowed (programs send no Origin): browsers apply no CORS here."""
-    origin = websocket.headers.get("origin")
-    if origin is None or urlsplit(origin).netloc == websocket.headers.get("host"):
-        return True
-    return bool({origin, "*"} & set(settings.allowed_origins()))
 
 
 class Outbox:

@@ -15,6 +15,7 @@ import os
 import secrets
 from typing import NamedTuple
 
+from filelock import FileLock
 from prometheus_client import Counter
 
 from app.clock import Clock
@@ -73,17 +74,24 @@ class Ticket(NamedTuple):
 def signing_secret(settings: Settings) -> bytes:
     """The key of all tokens: from the settings, or made once and kept in `data_dir/secret` for its owner's eyes only.
 
-    Raises ValueError when that file holds no key, OSError when it cannot be read or made.
+    Where none can be kept, it is made for this process alone. Raises ValueError when that file holds no key, OSError when it cannot
+    be read.
     """
-    if settings.secret:
-        return settings.secret.encode()
+    if given := settings.secret.get_secret_value():
+        return given.encode()
     path = settings.data_dir / "secret"
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secrets.token_hex(SECRET_BYTES).encode())
-    except FileExistsError:
-        log.debug("tokens are signed with the key in %s", path)
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        with FileLock(settings.data_dir / "secret.lock"):  # of two processes on a new folder one makes the key
+            if not path.exists():
+                new = path.with_suffix(".new")
+                with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                    file.write(secrets.token_hex(SECRET_BYTES).encode())
+                new.replace(path)
+    except OSError as error:
+        if not path.exists():
+            log.warning("%s cannot be used (%s): tokens end with this process", settings.data_dir, error.strerror)
+            return secrets.token_bytes(SECRET_BYTES)
     key = path.read_bytes().strip()
     if len(key) < SECRET_BYTES:
         raise ValueError(f"{path} holds no signing key: delete it to have a new one made")

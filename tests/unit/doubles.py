@@ -22,6 +22,8 @@ from app.writer import Status
 from services.base import ServiceError, Services
 from tests.unit.fakes import fake_services
 
+SECRET = "a secret that is for tests and long enough"
+
 
 class MemoryStore:
     """The store's interface over a dictionary. `away`: every call fails; `delay_s`: every call takes so long."""
@@ -81,7 +83,7 @@ class Desk:
 
     def __init__(self, services: Services | None = None, **settings: Any) -> None:
         self.services = services or fake_services()
-        self.settings = Settings(**{"_env_file": None, "secret": "a secret for tests", "greeting": False, **settings})
+        self.settings = Settings(**{"_env_file": None, "secret": SECRET, "greeting": False, **settings})
         self.store = MemoryStore()
         self.made: list[Session] = []
         self.unready: ServiceError | None = None

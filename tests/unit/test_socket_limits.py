@@ -4,15 +4,13 @@ import asyncio
 import base64
 import json
 import logging
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.settings import Settings
-from app.socket import MISTAKES, OUTBOX, HideTokens, same_origin
+from app.socket import MISTAKES, OUTBOX
 from tests.unit.connection import Client, scene
 from tests.unit.doubles import Desk, pcm
 from tests.unit.test_wire import JSON, MESSAGES
@@ -168,28 +166,3 @@ def test_whatever_is_sent_the_connection_answers(messages: list[Any]) -> None:
         await client.ended()
 
     run(play())
-
-
-@pytest.mark.parametrize(
-    ("headers", "allowed", "may"),
-    [
-        ({"host": "here:7860"}, "", True),
-        ({"host": "here:7860", "origin": "http://here:7860"}, "", True),
-        ({"host": "here:7860", "origin": "https://elsewhere"}, "", False),
-        ({"host": "here:7860", "origin": "null"}, "", False),
-        ({"host": "here:7860", "origin": "https://elsewhere"}, "https://a, https://elsewhere", True),
-        ({"host": "here:7860", "origin": "https://elsewhere"}, "*", True),
-    ],
-)
-def test_pages_of_other_origins_need_leave(headers: dict[str, str], allowed: str, may: bool) -> None:
-    socket = SimpleNamespace(headers=headers)
-    assert same_origin(socket, Settings(_env_file=None, cors_origins=allowed)) is may  # type: ignore[arg-type, call-arg]
-
-
-def test_tokens_are_not_logged() -> None:
-    path = "/orchestrate?session_id=abc&token=0123456789abcdef"
-    record = logging.LogRecord(
-        "uvicorn.error", logging.INFO, "", 0, '%s - "WebSocket %s" [accepted]', ("1.2.3.4:5", path), None
-    )
-    assert HideTokens().filter(record)
-    assert record.getMessage() == '1.2.3.4:5 - "WebSocket /orchestrate?session_id=abc&token=..." [accepted]'

@@ -1,5 +1,6 @@
 import stat
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from app.settings import Settings
 from app.tickets import Forbidden, Tickets, Unknown, signing_secret
 from tests.unit.doubles import Wall
 
+ONE, TWO = ("0123456789abcdef" * 2, "fedcba9876543210" * 2)
 
-def tickets(clock: Wall | None = None, secret: str = "one", **settings: object) -> Tickets:
+
+def tickets(clock: Wall | None = None, secret: str = ONE, **settings: object) -> Tickets:
     return Tickets(Settings(_env_file=None, secret=secret, **settings), clock or Wall())  # type: ignore[arg-type]
 
 
@@ -19,7 +22,7 @@ def test_a_ticket_is_known_again_without_being_kept() -> None:
     ticket = tickets().issue()
     tickets().check(ticket.session_id, ticket.token)
     with pytest.raises(Forbidden):
-        tickets(secret="two").check(ticket.session_id, ticket.token)
+        tickets(secret=TWO).check(ticket.session_id, ticket.token)
 
 
 def test_no_two_are_alike() -> None:
@@ -62,3 +65,16 @@ def test_a_broken_secret_is_named(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("short\n")
     with pytest.raises(ValueError, match="secret holds no signing key"):
         signing_secret(Settings(_env_file=None, data_dir=tmp_path))  # type: ignore[call-arg]
+
+
+def test_of_many_that_begin_on_one_new_folder_all_sign_alike(tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, data_dir=tmp_path / "data")  # type: ignore[call-arg]
+    with ThreadPoolExecutor(32) as pool:
+        assert len(set(pool.map(signing_secret, [settings] * 200))) == 1
+
+
+def test_where_no_secret_can_be_kept_there_is_one_for_this_process(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").write_text("")
+    settings = Settings(_env_file=None, data_dir=tmp_path / "file" / "data")  # type: ignore[call-arg]
+    assert len(signing_secret(settings)) == 32
+    assert str(tmp_path / "file") in caplog.text

@@ -1,0 +1,128 @@
+"""How connections are served: a client that opens one and does not ask, or does not read, cannot keep it, and there are never more
+of them than the system can bear."""
+
+import asyncio
+import logging
+import sys
+import time
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from app.settings import Settings
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 100  # connections that may wait in the kernel; as many are accepted in one go, before the first of them is looked at
+SPARE = 128  # descriptors that are not for clients' connections: files, the store, the sockets of WebRTC
+MOST = 10_000  # connections where the system sets no limit
+STALLED_S = 30.0  # a client that takes nothing of an answer for so long is given up
+EPISODE_S = 60.0  # what is logged again within it is left out
+
+
+class Config(uvicorn.Config):
+    """uvicorn's, and the limits of `Connection`."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        """Raises ValueError for more connections than this process may open."""
+        self.request_timeout_s = settings.request_timeout_s
+        self.max_connections = _most(settings.max_connections)
+        self.waiting: dict[Connection, None] = {}  # on which no request is being answered, the longest wait first
+        super().__init__(
+            app,
+            http=Connection,
+            log_config=None,
+            log_level=max(logging.WARNING, logging.getLevelName(settings.log_level)),
+            access_log=False,
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=3,
+            ws_max_size=1 << 20,
+        )
+        for name in ("uvicorn.error", "asyncio", __name__):
+            logging.getLogger(name).addFilter(OncePerEpisode())
+
+
+def _most(wished: int) -> int:
+    if sys.platform == "win32":
+        return wished or MOST
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY:
+        return wished or MOST
+    if wished > max(1, limit - SPARE):
+        raise ValueError(f"max_connections: this process may open {limit} files, and needs {SPARE} of them for other things")
+    return wished or min(MOST, max(1, limit // 2))
+
+
+class Connection(H11Protocol):
+    """One client. It has `request_timeout_s` from the connection, or from the end of an answer, to the end of the next request's
+    head. When there are too many, the one that has waited longest without a request makes room: somebody who asks at once is served
+    however many others only wait."""
+
+    config: Config
+    _deadline: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch()
+        if len(self.connections) > self.config.max_connections:
+            log.warning("%d connections are open: those that wait longest are closed", self.config.max_connections)
+            next(iter(self.config.waiting)).transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._rest()
+        self.resume_writing()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._watch()
+
+    def _watch(self) -> None:
+        """Counts time while the client owes us something: a head, or the rest of a body that nobody reads any more."""
+        answering = self.cycle is not None and not self.cycle.response_complete
+        if answering or self.transport.is_closing() or self.transport.get_protocol() is not self:
+            self._rest()
+        elif self._deadline is None:
+            self.config.waiting[self] = None
+            self._deadline = self.loop.call_later(self.config.request_timeout_s, self.transport.abort)
+
+    def _rest(self) -> None:
+        self.config.waiting.pop(self, None)
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled = self.loop.call_later(STALLED_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+        super().resume_writing()
+
+
+class OncePerEpisode(logging.Filter):
+    """Lets a warning through once in EPISODE_S: what a client can bring about as often as it likes must not fill the log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[Any, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING:
+            return True
+        kind = record.msg, type(record.exc_info[1]) if record.exc_info else None
+        now = time.monotonic()
+        self._told = {kind: at for kind, at in self._told.items() if now - at < EPISODE_S}
+        return self._told.setdefault(kind, now) == now

@@ -1,0 +1,108 @@
+"""What a process finds around it, of which most is not ours: variables of the environment, lines of a `.env` file, folders of the
+user. What is not ours is ignored, what is ours and wrong is named, and nothing else stops a start."""
+
+import errno
+import io
+import logging
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+
+from dotenv import dotenv_values
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource
+
+log = logging.getLogger(__name__)
+
+PREFIX = "PARLEY_"  # of our variables
+SHARED = {"port", "gradio_server_name", "gradio_server_port", "redis_url", "openai_api_key"}  # of others that we read too
+# Kubernetes and Docker describe every service (here one whose name begins with "parley") to every container beside it:
+# https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+_SERVICE = re.compile(r"parley_(\w+_)?(service_host|service_port(_\w+)?|port_\d+_(tcp|udp|sctp)(_(proto|port|addr))?)")
+_SERVICE_PORT = re.compile(r"parley_(\w+_)?port")
+_SERVICE_URL = re.compile(r"(tcp|udp|sctp)://")
+
+
+def ours(found: Mapping[str, str | None], fields: type[BaseSettings], where: str) -> dict[str, str | None]:
+    """Of `found` (names in lower case) what belongs to Parley. Raises ValueError that names what has our prefix and is none."""
+    known = {PREFIX.lower() + name for name in fields.model_fields}
+    mine: dict[str, str | None] = {}
+    for name, value in found.items():
+        if name == "port" and not (value or "").strip().isdecimal():
+            continue  # somebody else's kind of port
+        if name in SHARED:
+            mine[name] = value
+        if not name.startswith(PREFIX.lower()) or _of_a_service(name, value):
+            continue
+        mine[name] = value
+        if name not in known:
+            hint = "".join(f"; did you mean {close.upper()}?" for close in get_close_matches(name, known, 1))
+            raise ValueError(f"{name.upper()} in {where} is no setting{hint}")
+    return mine
+
+
+def _of_a_service(name: str, value: str | None) -> bool:
+    port = _SERVICE_PORT.fullmatch(name) and _SERVICE_URL.match(value or "")
+    return bool(port or _SERVICE.fullmatch(name))
+
+
+class Environment(EnvSettingsSource):
+    """The environment's variables that are ours."""
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return ours(super()._load_env_vars(), self.settings_cls, "the environment")
+
+
+class EnvFile(tuple[str, ...]):
+    """Names the `.env` file of the current folder to `DotEnv`, and nothing to pydantic's own reader, which would end at a letter
+    that it cannot read."""
+
+    path = Path(".env")
+
+
+class DotEnv(DotEnvSettingsSource):
+    """The lines of a `.env` file that are ours. A file that cannot be read is somebody else's."""
+
+    def _read_env_files(self) -> Mapping[str, str | None]:
+        if not isinstance(self.env_file, EnvFile):
+            return ours(super()._read_env_files(), self.settings_cls, "the file of settings")
+        path = self.env_file.path
+        try:
+            lines = dotenv_values(stream=io.StringIO(path.read_text("utf-8-sig", errors="replace")))
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            return {}
+        except OSError as error:
+            log.warning("%s is not read: %s", path, error.strerror)
+            return {}
+        return ours({name.lower(): value for name, value in lines.items() if value}, self.settings_cls, str(path))
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: the user's cache, or for a user without one a folder of theirs among the temporary files."""
+    try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute()
+    except RuntimeError:  # neither HOME nor an entry among the users
+        return _temporary()
+    nearest = next(folder for folder in (cache, *cache.parents) if folder.exists())
+    return cache / "parley" if os.access(nearest, os.W_OK) else _temporary()
+
+
+def _temporary() -> Path:
+    folder = Path(tempfile.gettempdir()) / f"parley-cache-{os.getuid()}"
+    try:
+        return private_folder(folder)
+    except OSError:  # somebody was there first
+        return Path(tempfile.mkdtemp(prefix="parley-cache-"))
+
+
+def private_folder(folder: Path) -> Path:
+    """Makes `folder` for this user alone. Raises OSError when it is there and somebody else could have put something into it: in a
+    place where everybody may write, anybody can make a folder whose name can be foretold."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise PermissionError(errno.EPERM, "belongs to somebody else, or others may write into it", str(folder))
+    return folder

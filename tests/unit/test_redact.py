@@ -1,0 +1,86 @@
+"""Nothing secret is told."""
+
+import logging
+from urllib.parse import quote
+
+import pytest
+
+from app.redact import clean, clean_logs, hide
+
+TOKEN = "0123456789abcdef" * 4
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "WebSocket /orchestrate?session_id=a&token={}",
+        "GET /x?%74oken={} HTTP/1.1",
+        "GET /x?TOKEN={}&a=b",
+        "GET /x?a=b;access_token={}",
+        "GET /x?to%6ben={}#end",
+        "?api_key={}",
+        "?X-Amz-Signature={}",
+        "redis://:{}@db:6379/0",
+        "redis://me:{}@db",
+        "cannot reach https://user:{}@host/v1: refused",
+        "socks5://{}@proxy:1",
+        "Authorization: Bearer {}",
+        "b'Authorization: bearer {}'",
+        "Proxy-Authorization: Basic {}",
+        '{{"type": "start", "token": "{}"}}',
+        "{{'urls': 'turn:x', 'credential': '{}'}}",
+        '"api_key":"{}"',
+        "a=ice-pwd:{}",
+    ],
+)
+@pytest.mark.parametrize("secret", ["s3cr3t-w0rd-0f-0urs", "p%40ss-word-1"])
+def test_what_looks_like_a_secret_is_hidden_whoever_tells_it(text: str, secret: str) -> None:
+    told = clean(text.format(secret))
+    assert secret not in told
+    assert "***" in told
+
+
+@pytest.mark.parametrize("text", ["sk-proj-abcdefgh1234", "hf_abcdefghijkl", TOKEN, f"token {TOKEN} refused"])
+def test_keys_and_tokens_are_known_by_their_form(text: str) -> None:
+    assert "***" in clean(text)
+    assert TOKEN not in clean(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "token: field required",
+        "the token does not belong to this session",
+        "send the session's token as `Authorization: Bearer TOKEN`",
+        "open http://127.0.0.1:7860",
+        "write to me@example.org about https://example.org/a?b=c&session_id=12",
+        "the secret is in data/secret",
+        "basic settings",
+    ],
+)
+def test_what_is_none_is_told(text: str) -> None:
+    assert clean(text) == text
+
+
+def test_what_the_settings_hold_is_hidden_everywhere(caplog: pytest.LogCaptureFixture) -> None:
+    word = "correct horse/battery"
+    hide(word, "abc")
+    assert word not in clean(f"<{word}>") and quote(word, safe="") not in clean(f"<{quote(word, safe='')}>")
+    assert clean("abc") == "abc"
+    clean_logs()
+    log = logging.getLogger("somebody.else")
+    log.warning("with %s and %d", word, 5)
+    try:
+        raise ValueError(f"no such key: {word}")
+    except ValueError:
+        log.exception("it failed")
+    log.warning("%s?token=%s", "/orchestrate", "abcdef")
+    assert word not in caplog.text and "abcdef" not in caplog.text
+    assert "with *** and 5" in caplog.text
+    assert "ValueError: no such key: ***" in caplog.text
+
+
+def test_a_record_without_a_secret_stays_as_it_was(caplog: pytest.LogCaptureFixture) -> None:
+    clean_logs()
+    logging.getLogger("x").warning("of %s", "all")
+    assert (caplog.records[0].msg, caplog.records[0].args) == ("of %s", ("all",))

@@ -1,0 +1,203 @@
+"""What a process finds around it: what is ours is read, what is ours and wrong is named, the rest is ignored."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.settings import Settings, read_settings
+from app.surroundings import cache_folder, private_folder
+
+KEY = "sk-abcdefghijklmnop0123"
+SECRET = "0123456789abcdef" * 2
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No variable of ours, and a folder without a `.env`."""
+    for name in [name for name in os.environ if name.upper().startswith("PARLEY_")] + ["PORT", "HOST", "REDIS_URL"]:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+SERVICES = {
+    "PARLEY_SERVICE_HOST": "10.0.0.7",
+    "PARLEY_SERVICE_PORT": "7860",
+    "PARLEY_SERVICE_PORT_HTTP": "7860",
+    "PARLEY_PORT": "tcp://10.0.0.7:7860",
+    "PARLEY_PORT_7860_TCP": "tcp://10.0.0.7:7860",
+    "PARLEY_PORT_7860_TCP_PROTO": "tcp",
+    "PARLEY_PORT_7860_TCP_PORT": "7860",
+    "PARLEY_PORT_7860_TCP_ADDR": "10.0.0.7",
+    "PARLEY_PORT_9_UDP_ADDR": "10.0.0.7",
+    "PARLEY_REDIS_MASTER_SERVICE_HOST": "10.0.0.8",
+    "PARLEY_REDIS_MASTER_PORT": "tcp://10.0.0.8:6379",
+    "PARLEY_TTS_PORT_80_SCTP_PROTO": "sctp",
+}
+
+
+def test_what_kubernetes_says_of_its_services_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SERVICES.items():
+        monkeypatch.setenv(name, value)
+    assert Settings().port == 7860
+    monkeypatch.setenv("PORT", "8001")
+    assert Settings().port == 8001
+
+
+@pytest.mark.parametrize("value", ["x86_64-conda-linux-gnu", "0.0.0.0"])
+def test_a_variable_that_is_merely_called_like_a_setting_is_not_ours(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    for name in ("HOST", "host", "SECRET", "DATA_DIR", "KNOWLEDGE", "LOG_LEVEL", "GREETING"):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PORT", "COM3")
+    assert Settings() == Settings(_env_file=None)  # type: ignore[call-arg]
+    assert (Settings().host, Settings().port) == ("127.0.0.1", 7860)
+
+
+@pytest.mark.parametrize("name", ["PARLEY_PROT", "parley_prot", "PARLEY_HOSTS", "PARLEY_SERVICE"])
+def test_what_is_ours_and_no_setting_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(ValueError, match=name.upper()):
+        Settings()
+    monkeypatch.delenv(name)
+    (tmp_path / ".env").write_text(f"{name}=1\n")
+    with pytest.raises(ValueError, match=rf"{name.upper()} in .*\.env"):
+        Settings()
+
+
+FOREIGN = b"""\xef\xbb\xbf# of a project
+DATABASE_URL=postgres://me:word@db/x
+HOST=0.0.0.0
+export DEBUG=1
+SECRET=abc
+NAME=caf\xe9
+this is no line
+PARLEY_MAX_SESSIONS=3
+export PARLEY_SPEED="1.5"
+PARLEY_LLM_KEY='sk-abcdefghijklmnop0123 '
+"""
+
+
+def test_of_a_file_for_many_programs_our_lines_are_read(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(FOREIGN)
+    settings = Settings()
+    assert (settings.max_sessions, settings.speed, settings.llm_key.get_secret_value()) == (3, 1.5, KEY)
+    assert settings.host == "127.0.0.1"
+
+
+def test_a_file_that_is_none_or_may_not_be_read_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").mkdir()
+    assert Settings().port == 7860
+    (tmp_path / ".env").rmdir()
+    (tmp_path / ".env").write_text("PARLEY_PORT=9000\n")
+
+    def refuse(*args: Any, **kwargs: Any) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    assert Settings().port == 7860
+
+
+@pytest.mark.parametrize("empty", ["", " ", "\n"])
+def test_an_empty_value_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, empty: str) -> None:
+    (tmp_path / ".env").write_text("PARLEY_PORT=9000\n")
+    for name in ("PARLEY_PORT", "PARLEY_KNOWLEDGE", "PARLEY_DATA_DIR", "PARLEY_SPEED", "PARLEY_LLM", "PARLEY_GREETING"):
+        monkeypatch.setenv(name, empty)
+    settings = read_settings(["--knowledge", empty, "--max-sessions", empty])
+    assert settings.knowledge is None
+    assert (settings.data_dir, settings.speed, settings.llm, settings.max_sessions) == (Path("data"), 1.0, "local", 8)
+    assert settings.port == (9000 if empty == "" else 7860)
+
+
+def test_folders_may_begin_at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PARLEY_KNOWLEDGE", "~/notes")
+    settings = read_settings(["--data-dir", "~/data", "--weights-dir", "~"])
+    assert (settings.knowledge, settings.data_dir) == (tmp_path / "notes", tmp_path / "data")
+    assert settings.weights_dir == tmp_path
+    with pytest.raises(ValueError, match="no home folder"):
+        read_settings(["--data-dir", "~nobody-of-this-name/data"])
+
+
+def test_a_user_without_a_home_has_a_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / ".cache" / "parley"
+
+    def homeless(self: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", homeless)
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    ours = cache_folder()
+    assert ours.parent == tmp_path
+    assert cache_folder() == ours
+    ours.chmod(0o777)  # somebody else could have made it
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    other = cache_folder()
+    assert other != ours and other.parent == tmp_path
+
+
+def test_a_folder_that_others_may_write_into_is_not_taken(tmp_path: Path) -> None:
+    assert private_folder(tmp_path / "new").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    (tmp_path / "link").symlink_to(tmp_path / "new")
+    (tmp_path / "file").write_text("")
+    for name in ("open", "link", "file"):
+        with pytest.raises(OSError):
+            private_folder(tmp_path / name)
+
+
+@pytest.mark.parametrize("around", ["", "\n", "\r\n", " ", "\t"])
+@pytest.mark.parametrize("name", ["llm_key", "stt_key", "tts_key", "openai_api_key"])
+def test_what_surrounds_a_key_does_not_belong_to_it(monkeypatch: pytest.MonkeyPatch, name: str, around: str) -> None:
+    monkeypatch.setenv(f"PARLEY_{name.upper()}", f"{around}{KEY}{around}")
+    assert getattr(Settings(), name).get_secret_value() == KEY
+
+
+@pytest.mark.parametrize("key", ["sk-two\nlines-of-a-key", "sk-two words-of-a-key", "schlüssel-von-hier"])
+def test_a_key_that_can_be_none_is_not_told(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("PARLEY_LLM_KEY", key)
+    for make in (Settings, lambda: read_settings([])):
+        with pytest.raises(ValueError, match="llm_key") as refused:
+            make()
+        assert key not in str(refused.value) and key not in repr(refused.value)
+
+
+@pytest.mark.parametrize("secret", ["seven77", "0123456789abcdef", "a" * 64, "abab" * 16])
+def test_a_secret_that_can_be_guessed_is_refused_and_not_told(secret: str) -> None:
+    with pytest.raises(ValueError, match="random characters") as refused:
+        Settings(secret=secret)  # type: ignore[arg-type]
+    assert secret not in str(refused.value)
+
+
+def test_nobody_reads_a_secret_in_the_settings() -> None:
+    hidden = {"secret": SECRET, "turn_credential": "turn-word-1", "llm_key": KEY}
+    places = {"redis_url": "redis://me:redis-word@db", "llm": "http://me:llm-word@host/v1", "turn_url": "turn:relay"}
+    settings = Settings(**hidden, **places)  # type: ignore[arg-type]
+    for shown in (repr(settings), str(settings), f"{settings!r}"):
+        for word in (*hidden.values(), "redis-word", "llm-word"):
+            assert word not in shown
+    assert settings.rtc_configuration()["iceServers"][0]["credential"] == "turn-word-1"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("frame_ancestors", "https://a.example; script-src *"),
+        ("frame_ancestors", "a.example"),
+        ("cors_origins", "https://a.example/path"),
+        ("allowed_hosts", "http://a.example"),
+        ("allowed_hosts", "a.example, b example"),
+    ],
+)
+def test_what_is_no_origin_and_no_name_is_named(name: str, value: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        Settings(**{name: value})  # type: ignore[arg-type]
+
+
+def test_names_and_origins_are_listed() -> None:
+    settings = Settings(allowed_hosts="A.example:443, *.b.example,", cors_origins="https://a.example/, null")
+    assert settings.hosts() == ["a.example", "*.b.example"]
+    assert settings.allowed_origins() == ["https://a.example", "null"]
