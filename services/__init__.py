@@ -8,11 +8,13 @@ from services.base import Services
 
 if TYPE_CHECKING:
     from services.http import Remote
+    from services.workers import Workers
 
 
-def embedded(weights: Path, cache: Path, knowledge: Path | None = None) -> Services:
+def embedded(weights: Path, cache: Path, knowledge: Path | None = None, workers: "Workers | None" = None) -> Services:
     """All services on this machine. `weights` is the folder of the model files, `cache` keeps what is computed from texts, and
-    `knowledge` is the folder to answer from (None: the built-in one). Raises ValueError when that folder cannot be used."""
+    `knowledge` is the folder to answer from (None: the built-in one). The models run on `workers` (None: on new ones). Raises
+    ValueError when that folder cannot be used."""
     from services.barge_in.local import WhisperJudge
     from services.echo.local import EchoCancellation
     from services.embedding import Embedder
@@ -28,7 +30,7 @@ def embedded(weights: Path, cache: Path, knowledge: Path | None = None) -> Servi
 
     if knowledge is not None and not any(map(readable, knowledge.rglob("*"))):
         raise ValueError(f"knowledge: {knowledge} is no folder with files in it that can be read ({', '.join(READERS)})")
-    workers = Workers()
+    workers = workers or Workers()
     embedder = Embedder(weights, workers)
     stt = WhisperStt(weights, workers)
     return Services(

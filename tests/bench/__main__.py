@@ -40,6 +40,13 @@ def main() -> int:
     parser.add_argument("--record", type=Path, help="keep two-channel recordings and event logs in this folder")
     parser.add_argument("--events", type=int, default=0, help="how many events of each kind to measure; without it 30 at least")
     parser.add_argument("--minutes", type=float, default=60.0, help="how long soak lasts")
+    parser.add_argument("--fast", action="store_true", help="lab: a fixed part of the recordings, in two minutes")
+    parser.add_argument("--kind", action="append", help="lab: only this kind of turn or sound, or `overlap`; may be repeated")
+    parser.add_argument("--by", default="", help="lab: also by this field of the manifest, such as speaker or country")
+    parser.add_argument("--eagerness", choices=["low", "medium", "high"], help="lab: the setting of the app, where it has one")
+    parser.add_argument("--jobs", type=int, default=2, help="lab: processes, each with its own models")
+    parser.add_argument("--stock", action="store_true", help="lab: stock Whisper and Pipecat's rule on the same recordings too")
+    parser.add_argument("--asked", action="store_true", help="lab: the agent has just asked what the manifest says was asked")
     args = parser.parse_args()
     if args.record:
         args.record.mkdir(parents=True, exist_ok=True)

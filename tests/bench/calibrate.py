@@ -1,58 +1,101 @@
-"""How far the client's own figures are from the truth: a peer of known delay, in this process, is measured as the server is.
+"""What each call of a model takes on this machine, for the table that the program `lab` goes by (tests/bench/virtual/costs.json).
 
-On WebRTC, Opus spreads the end of a sound over one more frame (6.5 ms of look-ahead), and aiortc's jitter buffers hold a frame
-until the next packet comes: 20 ms up, in the peer, and 20 ms down, in the client."""
+Conversations are held as in `lab`, and every call is timed as it comes, one at a time. What counts is the processor time that it
+takes, divided by the number of cores that it keeps busy where they are free (the most that CORES_SHARE of the calls had to
+themselves): other work on the machine changes little of either. A call of some length is made several times, and the least counts;
+what is shorter is made often anyway, and keeps the state of a conversation, which must not take a step twice. The table gets the
+least squares of those times over the length of the audio and of the text, without negative parts. Functions that the run did not
+meet keep the figures they had."""
 
+import json
 import time
 from argparse import Namespace
+from collections import defaultdict
+from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import numpy as np
+from sklearn.linear_model import LinearRegression
 
-from tests.bench.client import Call, dial
-from tests.bench.clips import RATE
-from tests.bench.peer import Talker, create, running
-from tests.bench.report import judge, percentile
-from tests.bench.score import segments
+from tests.bench.clips import LEAST, clips, scenarios
+from tests.bench.duplex import over, plan
+from tests.bench.report import judge
+from tests.bench.takes import turn
+from tests.bench.virtual.call import Stage
+from tests.bench.virtual.costs import TABLE, Cost, Costs, Size, size
+from tests.bench.virtual.hold import hold
+from tests.bench.virtual.settings import settings_of
+from tests.bench.virtual.workers import VirtualWorkers
 
-SOUND = 0.3 * np.sin(np.arange(RATE) * 2 * np.pi * 300 / RATE).astype(np.float32)  # 1 s, a whole number of frames
-DELAYS_S = (0.1, 0.3, 0.6)
-ROUNDS = 5
-
-
-async def _round(call: Call, talker: Talker) -> dict[str, float]:
-    """One sound, one answer, cut off: errors in s."""
-    end = await call.play(SOUND) + 1.0
-    first = await call.audible(end)
-    if first is None:
-        raise RuntimeError("the peer did not answer")
-    await call.until(first + 0.5)
-    at = await call.interrupt()
-    await call.until(at + 0.5)
-    tone = next(s for s in segments(call.agent(), 0.1, 0.002) if s[1] > first)
-    offset = time.perf_counter() - call.now()
-    stopped = [event for event in call.log if event["type"] == "playback_stopped"][-1]
-    return {
-        "up": talker.heard_at[-1] - offset - end,
-        "down": first - (talker.spoke_at[-1] - offset),
-        "onset": first - tone[0],
-        "latency": first - end - talker.delay,
-        "silence": tone[1] - at,
-        "played": stopped["played_ms"] / 1000 - (tone[1] - tone[0]),
-    }
+AGAIN = 5  # times that a call of LONG_MS or more is made
+LONG_MS = 5.0
+EVENTS = 4  # of each kind of overlap
+SAID = ("answer", "statement", "request", "question", "open_question", "command", "turn", "utt")
+CORES_SHARE = 90.0  # percentile
+Sample = tuple[Size, float, float]  # what it is about, ms of processor time, cores
 
 
-async def run(args: Namespace) -> dict[str, Any]:
-    rounds = []
-    for delay in DELAYS_S:
-        app = create(delay)
-        async with running(app) as url, dial(url, args.transport) as call:
-            rounds += [await _round(call, app.state.talkers[-1]) for _ in range(ROUNDS)]
-    figures: dict[str, Any] = {"events": len(rounds)}
-    for key in rounds[0]:
-        values = [each[key] for each in rounds]
-        figures[f"{key}_error_p50_ms"] = 1000 * percentile(values, 50)
-        figures[f"{key}_error_p95_ms"] = 1000 * percentile(values, 95)
-    limit = {"websocket": 20, "webrtc": 120}[args.transport]
-    targets = {"latency_error_p50_ms": ("<=", limit), "played_error_p95_ms": ("<=", 20)}
-    return judge(f"client against a peer of known delay, {args.transport}", figures, targets)
+class Timing(VirtualWorkers):
+    """Times what it computes. `samples` has what was met, by the name of the call."""
+
+    def __init__(self) -> None:
+        super().__init__(Costs({}))
+        self.samples: defaultdict[str, list[Sample]] = defaultdict(list)
+
+    def work(self, name: str, compute: Callable[[], Any], args: tuple[object, ...]) -> tuple[float, float, Any]:
+        self._said.clear()
+        wall_ms, cpu_ms, result = _timed(compute)
+        cores = cpu_ms / wall_ms
+        for _ in range(AGAIN - 1 if cpu_ms >= LONG_MS and not isinstance(result, Exception) else 0):
+            self._said.clear()
+            again_ms, again_cpu_ms, result = _timed(compute)
+            cpu_ms, cores = min(cpu_ms, again_cpu_ms), max(cores, again_cpu_ms / again_ms)
+        self.samples[name].append((size(args, result), cpu_ms, cores))
+        return cpu_ms, 1.0, result
+
+
+def _timed(compute: Callable[[], Any]) -> tuple[float, float, Any]:
+    """Milliseconds that it took and of processor time, and the result or what it raised."""
+    began, worked = time.perf_counter(), time.process_time()
+    try:
+        result = compute()
+    except Exception as error:
+        result = error
+    return (time.perf_counter() - began) * 1000, (time.process_time() - worked) * 1000, result
+
+
+def fitted(samples: list[Sample]) -> Cost:
+    """The cost of a call by its samples; a length that hardly varies is left out."""
+    cores = max(1.0, float(np.percentile([cores for _, _, cores in samples], CORES_SHARE)))
+    lengths = np.array([[of.seconds, of.chars] for of, _, _ in samples], float)
+    ms = np.array([cpu_ms for _, cpu_ms, _ in samples]) / cores
+    lengths[:, lengths.std(axis=0) < 0.05 * (lengths.mean(axis=0) + 1e-9)] = 0.0
+    if len(samples) < 8 or not lengths.any() or np.median(ms) < 1.0:
+        fixed, second, char = float(np.median(ms)), 0.0, 0.0
+    else:
+        model = LinearRegression(positive=True).fit(lengths, ms)
+        fixed, (second, char) = max(0.0, float(model.intercept_)), map(float, model.coef_)
+    return Cost(round(fixed, 2), round(second, 2), round(char, 3), round(cores, 2))
+
+
+def run(args: Namespace) -> dict[str, Any]:
+    timing = Timing()
+    stage = Stage(settings_of(args), timing.costs, timing)
+    said = [clip for clip in clips(args.data) if clip.kind in SAID]
+    Random(3).shuffle(said)
+    for at, clip in enumerate(said[: args.events or LEAST]):
+        hold(stage, f"calibrate-{at}", [clip], turn)
+    for at, overlap in enumerate(plan(clips(args.data), scenarios(args.data), EVENTS)):
+        hold(stage, f"calibrate-over-{at}", [overlap], over)
+    table = {name: fitted(samples) for name, samples in sorted(timing.samples.items())}
+    known = json.loads(TABLE.read_text("utf-8")) if TABLE.exists() else {}
+    known |= {name: cost._asdict() for name, cost in table.items()}
+    TABLE.write_text(json.dumps(dict(sorted(known.items())), indent=1) + "\n", "utf-8")
+    figures: dict[str, Any] = {}
+    for name, cost in table.items():
+        ms = np.array([cpu_ms for _, cpu_ms, _ in timing.samples[name]]) / cost.cores
+        errors = np.array([cost.ms(of) for of, _, _ in timing.samples[name]]) - ms
+        figures |= {f"{name}: calls": len(ms), f"{name}: p50 ms": float(np.median(ms))}
+        figures[f"{name}: error p50 ms"] = float(np.median(np.abs(errors)))
+    return judge(f"what a call takes, now in {TABLE.name}", figures, {})

@@ -14,7 +14,6 @@ Input is sent a frame at a time at the frame's start; a real microphone would ad
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -50,7 +49,7 @@ class Call:
         self.log: list[Message] = []
         self.ended = asyncio.Event()
         self.generation = 0  # the one being played; 0: none
-        self._zero = time.perf_counter()
+        self._zero = asyncio.get_running_loop().time()
         self._length: dict[int, float] = {}  # generation -> its whole length in ms, from audio_end
         self._news = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -60,7 +59,7 @@ class Call:
 
     def now(self) -> float:
         """Seconds since the first input sample was sent."""
-        return time.perf_counter() - self._zero
+        return asyncio.get_running_loop().time() - self._zero
 
     async def play(self, clip: Clip | Audio, at: float | None = None, gain_db: float = 0.0) -> float:
         """Speak a recording at `at` (now, without it); returns when its first sample is sent, s. Does not wait."""
@@ -147,7 +146,7 @@ class Call:
     def frame(self) -> Pcm:
         """The next 20 ms to send; the first one sets the clock."""
         if self.microphone.sent == 0:
-            shift, self._zero = self.now(), time.perf_counter()
+            shift, self._zero = self.now(), asyncio.get_running_loop().time()
             for event in self.log:
                 event["t"] -= shift
             for played in self.speaker.frames:

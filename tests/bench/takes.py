@@ -72,18 +72,23 @@ async def hold(
     left = list(items)
     while left:
         async with dial(url, args.transport) as call:
-            events: list[UserEvent] = []
-            for _ in range(min(PER_CALL, len(left))):
-                try:
-                    events += await work(call, left.pop(0))
-                except (ConnectionError, TimeoutError) as error:
-                    print(f"  {name}: a call broke at {call.now():.1f} s: {error}")
-                    break
-            finished = [e["t"] for e in call.log if e["type"] == "playback_done"]
-            takes.append(Take(Recorded(segments(call.agent(), hop_s=hop_s), finished, events), call.log))
+            takes.append(await converse(call, name, left, work, hop_s))
             if args.record:
                 call.save(Path(args.record) / f"{name}-{args.transport}-{len(takes):02}")
     return takes
+
+
+async def converse(call: Call, name: str, left: list[Item], work: Work[Item], hop_s: float) -> Take:
+    """One call: the first PER_CALL items, which are taken out of `left`."""
+    events: list[UserEvent] = []
+    for _ in range(min(PER_CALL, len(left))):
+        try:
+            events += await work(call, left.pop(0))
+        except (ConnectionError, TimeoutError) as error:
+            print(f"  {name}: a call broke at {call.now():.1f} s: {error}")
+            break
+    finished = [e["t"] for e in call.log if e["type"] == "playback_done"]
+    return Take(Recorded(segments(call.agent(), hop_s=hop_s), finished, events), call.log)
 
 
 def answer_latencies(takes: Sequence[Take]) -> list[float]:

@@ -7,8 +7,8 @@ import pytest
 import soundfile
 
 from tests.bench.__main__ import main
-from tests.bench.calibrate import SOUND
 from tests.bench.client import RefusedError, dial
+from tests.bench.client_error import SOUND
 from tests.bench.clips import RATE
 from tests.bench.peer import create, running
 from tests.bench.score import segments

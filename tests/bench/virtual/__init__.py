@@ -1,0 +1,1 @@
+"""Whole conversations in virtual time: what the program `lab` is made of."""

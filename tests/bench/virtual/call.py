@@ -1,0 +1,108 @@
+"""A call in virtual time: the real `Session` and a listener that acknowledges what it plays, in one event loop, without a transport
+between them. Every 20 ms a frame of the microphone goes in and a frame of the voice comes out."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from app.clock import LoopClock
+from app.dialogue import Dialogue, Memory, Phrasebook
+from app.events import ClientMessage, ServerMessage
+from app.latency import Spans
+from app.session import Session
+from app.settings import Settings
+from services import embedded
+from services.base import SPEAKING_RATE, Exchange, Services
+from tests.bench.client import Call, Message
+from tests.bench.clips import RATE
+from tests.bench.virtual.costs import Costs
+from tests.bench.virtual.workers import VirtualWorkers
+from tests.unit import virtual_time
+
+NOON_MS = 1_767_268_800_000.0  # 1 January 2026, 12:00 UTC: when every conversation begins
+CLIENT: TypeAdapter[Any] = TypeAdapter(ClientMessage)
+
+
+class VirtualClock(LoopClock):
+    def epoch_ms(self) -> float:
+        return NOON_MS + self.ms()
+
+
+class Notes:
+    """What happened inside the session: (loop time in s, name of the event)."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[float, str]] = []
+
+    def log(self, session_id: str, entry: Mapping[str, Any]) -> None:
+        if entry["kind"] == "event":
+            self.events.append((asyncio.get_running_loop().time(), entry["event"]["type"]))
+
+    def changed(self, session: Session) -> None: ...
+
+    def measured(self, session: Session, turn: int, reply: Spans | None, stop: Spans | None) -> None: ...
+
+
+class VirtualCall(Call):
+    def __init__(self, session: Session) -> None:
+        super().__init__(RATE)
+        self.speaker.rate = SPEAKING_RATE
+        self._session = session
+        self._told: asyncio.Queue[ServerMessage] = asyncio.Queue()
+        session.attach(self._told.put_nowait)
+        self.spawn(self._listen())
+        self.spawn(session.run())
+        session.start(greeting=False, resumed=False)
+        self.spawn(self._stream())
+
+    async def _stream(self) -> None:
+        while True:
+            self._session.hear(self.frame())
+            spoken = self._session.speak()
+            if spoken.generation:
+                self.heard(spoken.samples, spoken.generation, spoken.ms)
+            await self.pace()
+
+    async def _listen(self) -> None:
+        while True:
+            await self.handle((await self._told.get()).model_dump(exclude_none=True))
+
+    async def transmit(self, message: Message) -> None:
+        self._session.receive(CLIENT.validate_python(message))
+
+
+class Stage:
+    """The models and the agent's own lines, loaded once; conversations are held on it one after the other, each in a loop of its
+    own that begins at 0 s."""
+
+    def __init__(self, settings: Settings, costs: Costs, workers: VirtualWorkers | None = None) -> None:
+        self.settings = settings
+        self.workers = workers or VirtualWorkers(costs)
+        cache = settings.weights_dir / "computed"
+        self.services: Services = embedded(settings.weights_dir, cache, settings.knowledge, self.workers)
+        self.phrasebook = Phrasebook()
+        asyncio.run(self._warm())  # in a loop of its own, which ends what the services have begun beside their work
+        virtual_time.run(self.phrasebook.speak_ahead(self.services.tts, settings.speed))
+
+    async def _warm(self) -> None:
+        for service in self.services.all().values():
+            await service.warm()
+
+    @contextlib.asynccontextmanager
+    async def call(self, name: str, asked: str = "") -> AsyncIterator[tuple[VirtualCall, Notes]]:
+        """A new conversation. `name` decides which of its lines the agent takes; `asked` is what it has asked last."""
+        self.workers.begin()
+        dialogue = Dialogue(self.phrasebook, self.services.retrieval.topics(), random.Random(name))
+        memory = Memory(history=[Exchange("", asked)] if asked else [])
+        notes = Notes()
+        session = Session(name, self.services, self.settings, dialogue, memory, notes, VirtualClock())
+        call = VirtualCall(session)
+        try:
+            await call.quiet(0.5)
+            yield call, notes
+        finally:
+            await call.close()
