@@ -23,6 +23,7 @@ SPOKEN_AHEAD = (
     "welcome_back",
     "filler",
     "filler_long",
+    "not_caught",
     "apology_stt",
     "apology_llm",
     "apology_retrieval",

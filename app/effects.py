@@ -58,8 +58,12 @@ def apologise(session: "Session", event: Happening) -> None:
         session.tell(Error(code="internal", message="An unexpected error: this turn was lost."))
         _prompt(session, "apology_fault")
     elif isinstance(event, TurnUnrecognised):
-        session.tell(Error(code="stt_failed", message="What you said could not be recognised: this turn was lost."))
-        _prompt(session, event.line)
+        if event.unclear:
+            session.tell(TranscriptUpdate(text="", final=True, turn=event.turn, revision=0, understood=False))
+        else:
+            session.tell(Error(code="stt_failed", message="What you said could not be recognised: this turn was lost."))
+        if event.line:
+            _prompt(session, event.line)
 
 
 def _prompt(session: "Session", line: str, values: Mapping[str, str] = MappingProxyType({})) -> None:

@@ -119,11 +119,14 @@ class StateChanged(Event):
 
 
 class TranscriptUpdate(Event):
+    """`understood` is false for a turn in which somebody spoke and no word was made out; its text is empty."""
+
     type: Literal["transcript"] = "transcript"
     text: str
     final: bool
     turn: int
     revision: int
+    understood: bool = True
 
 
 class IntentFound(Event):
@@ -300,10 +303,12 @@ class TurnEnded(Event):
 
 
 class TurnUnrecognised(Event):
-    """The user's turn is over, and its words could not be had. `line` is what the agent says to that."""
+    """The user's turn is over, and its words could not be had: recognition failed or, `unclear`, made out none. `line` is what the
+    agent says to that, if anything."""
 
     type: Literal["turn_unrecognised"] = "turn_unrecognised"
     turn: int
+    unclear: bool = False
     line: str = "apology_stt"
 
 

@@ -9,8 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
+from app import pause
 from app.clock import Clock
-from app.endings import is_surely_whole
 from app.events import (
     BargeIn,
     Happening,
@@ -27,7 +27,7 @@ from app.signals import Agent, Ask, Confirmed, Dismissed, Ended, Held, Onset, Si
 from app.tape import OwnVoice, Tape
 from app.turns import Turns
 from app.understanding import Understanding
-from app.wording import asks_openly, is_echo, is_wordless
+from app.wording import is_echo, is_wordless
 from services.base import VAD_WINDOW, Audio, Pcm, ServiceError, Services
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ BURST_LEAD_MS = 200  # audio before a burst that goes with it to be identified
 JOB_LIMIT_S = 20.0  # longer than a recogniser and the one that steps in for it may take: a job that hangs is given up
 
 
-class Listener(Protocol):
+class Listener(pause.Listener, Protocol):
     """What the ears need of the session."""
 
     def agent(self) -> tuple[Agent, float]:
@@ -53,12 +53,6 @@ class Listener(Protocol):
 
     def failed(self, service: str) -> None:
         """A service without which nothing can be heard has begun to fail."""
-        ...
-
-    def caption(self, text: str, final: bool, turn: int, revision: int) -> None: ...
-
-    def prepare(self, turn: int, revision: int, text: str, spans: Spans) -> None:
-        """The user paused and said `text` so far: have a reply ready in case the turn has ended."""
         ...
 
     def drop(self) -> None:
@@ -98,6 +92,8 @@ class Hearing:
         self._window_done = asyncio.Event()  # set for a moment when a window has been worked through
         self._jobs: dict[Ask, asyncio.Task[None]] = {}
         self._identify_again = False
+        self._pause: pause.Pause | None = None  # the last one that was looked at
+        self._asked_again = False  # the last turn was not understood
         self._failing: set[str] = set()  # what failed when it was used last
         self.last_sound_at = clock.ms()  # clock ms when the user was last heard
 
@@ -213,16 +209,22 @@ class Hearing:
                 event = TurnReopened if reopens or thinking else BargeIn
                 self._listener.happened(event(at_ms=at_ms))
             case Ended(turn, revision, text):
+                self._asked_again = False
+                self._no_closer_look()
                 self.last_sound_at = self._clock.ms()
                 self._listener.happened(TurnEnded(turn=turn, revision=revision, text=text))
-            case Unrecognised(turn):
-                self._listener.happened(TurnUnrecognised(turn=turn))
+            case Unrecognised(_, unclear=True) if self._pause is not None and self._pause.noise:
+                self._listener.happened(OnsetDismissed(kind="noise"))
+            case Unrecognised(turn, unclear):
+                line = "apology_stt" if not unclear else "" if self._asked_again else "not_caught"
+                self._asked_again = unclear
+                self._listener.happened(TurnUnrecognised(turn=turn, unclear=unclear, line=line))
             case Ask.DROP:
                 self._cancel(Ask.PREPARE)
                 self._listener.drop()
             case Ask.PREPARE:
                 self._cancel(Ask.PARTIAL, Ask.PREPARE)
-                self._jobs[signal] = asyncio.create_task(self._prepare_or_fail(self._turns.turn, self._turns.revision))
+                self._jobs[signal] = asyncio.create_task(self._prepare(self._turns.revision))
             case Ask.PARTIAL | Ask.GLIMPSE | Ask.IDENTIFY:
                 self._start(signal)
 
@@ -230,6 +232,12 @@ class Hearing:
         for ask in asks:
             if job := self._jobs.pop(ask, None):
                 job.cancel()
+
+    def _no_closer_look(self) -> None:
+        """The turn has ended: a closer look at it would come too late. Where that look ended it, nothing more comes of it."""
+        job = self._jobs.get(Ask.PREPARE)
+        if job is not None and job is not asyncio.current_task():
+            self._cancel(Ask.PREPARE)
 
     def _start(self, ask: Ask) -> None:
         """One job of a kind at a time. A caption or a glimpse asked for meanwhile is not missed; the words of a burst asked for
@@ -287,37 +295,19 @@ class Hearing:
             if ask is Ask.IDENTIFY:
                 self._act_on(self._turns.words(self._turns.burst_ms, "", *self._listener.agent()))
 
-    async def _prepare_or_fail(self, turn: int, revision: int) -> None:
+    async def _prepare(self, revision: int) -> None:
         """Whatever becomes of the work, `turns` is answered: a turn that nobody answers for would never end."""
+        spans = Spans(zero=self._window_at - self._turns.silence_ms)
+        spans.mark("pause_detected", self._window_at)
+        self._pause = pause.Pause(self._understanding, self._turns, self._listener, self._act_on, self._turn_audio(), spans)
         try:
             async with asyncio.timeout(JOB_LIMIT_S):
-                await self._prepare(turn, revision)
+                await self._pause.work()
         except (Exception, asyncio.CancelledError) as error:
             if _is_ours(error):
                 raise
             log.error("a turn could not be recognised: %r", error, exc_info=not isinstance(error, ServiceError | TimeoutError))
             self._act_on(self._turns.failed(revision))
-
-    async def _prepare(self, turn: int, revision: int) -> None:
-        spans = Spans(zero=self._window_at - self._turns.silence_ms)
-        spans.mark("pause_detected", self._window_at)
-        audio, began, understanding = self._turn_audio(), self._turns.start_ms, self._understanding
-        # The end-of-turn model would only slow speech-to-text down, and is asked where the words leave it open: at once, where the
-        # last caption says so.
-        caption = understanding.guess(began)
-        verdict = asyncio.create_task(understanding.completeness(audio)) if caption and not asks_openly(caption) else None
-        try:
-            transcript = await understanding.final(audio, began, spans)
-            text, complete, understood = transcript.text, 0.0, False
-            if text:
-                self._listener.caption(text, False, turn, revision)
-                self._listener.prepare(turn, revision, text, spans)
-                understood = is_surely_whole(text, transcript.closed) or await understanding.is_order(text)
-                complete = 1.0 if understood else await (verdict or understanding.completeness(audio))
-        finally:
-            if verdict is not None:
-                verdict.cancel()
-        self._act_on(self._turns.prepared(revision, text, complete, understood, transcript.closed))
 
 
 def _is_ours(error: BaseException) -> bool:

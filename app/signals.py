@@ -50,9 +50,10 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Unrecognised:
-    """The turn is over, and its words could not be had."""
+    """The turn is over, and its words could not be had: the recogniser failed or, `unclear`, made out none in somebody's voice."""
 
     turn: int
+    unclear: bool = False
 
 
 Signal = Ask | Onset | Held | Dismissed | Confirmed | Ended | Unrecognised

@@ -5,7 +5,7 @@ from app.endings import required_silence
 from app.overlap import MIN_VOICED_MS, SOUND_MS, Overlap, Rise
 from app.settings import Settings
 from app.signals import Agent, Ask, Confirmed, Dismissed, Ended, Kind, Onset, Signal, Unrecognised
-from app.wording import is_wordless
+from app.wording import is_wordless, words_of
 from services.base import UNTOLD
 
 WINDOW_MS = 32.0
@@ -13,6 +13,7 @@ RELEASE_RATIO = 0.7  # speech goes on down to this share of the onset threshold
 DUCK_RATIO = 0.6  # and over the agent it begins here: sentences are met 20-40 ms sooner, and all it costs is a duck
 LEVEL_SHARE = 0.05  # of a window in the user's usual level: about a second of speech counts
 FALL = 0.1  # a weaker voice counts less: it may be somebody else's
+SPOKEN_MS = 288.0  # with so much voice a turn was spoken, even where no word of it is made out
 RETRY_MS = 384  # silence after which words are asked for again that could not be had at the first silent window
 FAINT_DB = 10.0  # so much below the user's usual level somebody else is speaking, further away
 
@@ -180,12 +181,26 @@ class Turns:
 
     # --- the end of a turn --------------------------------------------------------------------------------------------
 
+    def waits(self, revision: int) -> bool:
+        """The pause of this revision goes on, and the turn has not ended in it."""
+        return self.open and self._paused and revision == self.revision
+
+    @property
+    def spoken(self) -> bool:
+        """There was so much of a voice in the turn that it was spoken, even where no word of it is made out."""
+        return self._turn_voiced_ms >= SPOKEN_MS
+
+    @property
+    def left_ms(self) -> float:
+        """Silence after which the turn ends, as it is judged now: 0 where it is not judged or has ended."""
+        return max(0.0, self._prepared[1] - self.silence_ms) if self.open and self._prepared is not None else 0.0
+
     def prepared(
         self, revision: int, text: str, complete: float, understood: bool = False, closed: float = UNTOLD
     ) -> list[Signal]:
         """The answer to PREPARE: the text of the turn so far, the end-of-turn probability (0..1), whether the text is a question or
         an order that is whole as it stands, and the probability that its sentence ends there."""
-        if not self.open or not self._paused or revision != self.revision:
+        if not self.waits(revision):
             return []
         self._prepared = (text, required_silence(self._settings, text, complete, closed, understood))
         return self._try_end()
@@ -193,7 +208,7 @@ class Turns:
     def failed(self, revision: int) -> list[Signal]:
         """The other answer to PREPARE: the words could not be had. They are asked for once more, and where they cannot be had then
         the turn ends without them."""
-        if not self.open or not self._paused or revision != self.revision:
+        if not self.waits(revision):
             return []
         self._failures += 1
         self._failed = True
@@ -211,10 +226,11 @@ class Turns:
         self.open = False
         self._paused = False
         self._in_burst = False
-        if (is_wordless(text) and not self._failed) or self._turn_voiced_ms < MIN_VOICED_MS:
+        unclear = not self._failed and not words_of(text) and self.spoken
+        if unclear or (self._failed and self._turn_voiced_ms >= MIN_VOICED_MS):
+            return [Unrecognised(self.turn, unclear)]
+        if is_wordless(text) or self._turn_voiced_ms < MIN_VOICED_MS:
             return [Dismissed("noise")]
-        if self._failed:
-            return [Unrecognised(self.turn)]
         self._ended_turn_start = self.start_ms
         return [Ended(self.turn, self.revision, text)]
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from app.clock import Clock
 from app.latency import Spans
 from app.telemetry import wasted
+from app.wording import words_of
 from services.base import Audio, Glimpse, ServiceError, Services, ServiceUnavailable, Transcript
 
 log = logging.getLogger(__name__)
@@ -17,6 +18,7 @@ ORDERS = frozenset(
     "cancel_timer list_timers human".split()
 )
 ORDER_CONFIDENCE = 0.85
+CLOSER_LIMIT_S, LOST_LIMIT_S = 0.8, 4.0  # for a closer look at a turn, and at one of which there is no word yet
 
 
 class Understanding:
@@ -53,9 +55,22 @@ class Understanding:
         spans.mark("stt_final", self._clock.ms())
         return transcript
 
-    async def _transcribe(self, audio: Audio, turn_ms: float, final: bool) -> Transcript:
+    async def closer(self, audio: Audio, turn_ms: float, first: Transcript) -> Transcript:
+        """What a closer look makes of the turn that `first` was made of; `first` where that has no other words, or cannot be had in
+        time. A service over the network has one way to look, and is paid for it."""
+        if "stt" in self._services.remote:
+            return first
+        try:
+            async with asyncio.timeout(CLOSER_LIMIT_S if first.text else LOST_LIMIT_S):
+                second = await self._transcribe(audio, turn_ms, final=True, thorough=True)
+        except Exception as error:
+            _failed("no closer look at a turn: %s", error)
+            return first
+        return second if words_of(second.text) and words_of(second.text) != words_of(first.text) else first
+
+    async def _transcribe(self, audio: Audio, turn_ms: float, final: bool, thorough: bool = False) -> Transcript:
         guess, prompt = self.guess(turn_ms), self._vocabulary() if final else ""
-        transcript = await self._services.stt.transcribe(audio, final=final, prompt=prompt, guess=guess)
+        transcript = await self._services.stt.transcribe(audio, final=final, prompt=prompt, guess=guess, thorough=thorough)
         self._read = (turn_ms, transcript.text or guess)
         return transcript
 
@@ -94,5 +109,5 @@ class Understanding:
 
 
 def _failed(message: str, error: Exception) -> None:
-    """A service that is away is expected; whatever else it raises is a fault of ours, and shown whole."""
-    log.warning(message, error, exc_info=not isinstance(error, ServiceError))
+    """A service that is away or late is expected; whatever else it raises is a fault of ours, and shown whole."""
+    log.warning(message, error, exc_info=not isinstance(error, ServiceError | TimeoutError))

@@ -18,6 +18,7 @@ from app.events import (
 )
 from services.base import Exchange
 
+NOT_UNDERSTOOD = "(not understood)"
 TURNS = 30  # the newest that the page shows
 
 
@@ -85,10 +86,11 @@ class Viewer:
                 if message.state == "INTERRUPTED":
                     self._turn()["interrupted"] = True
             case TranscriptUpdate():
-                self._caption, self._final = message.text, message.final
+                self._caption = message.text if message.understood else NOT_UNDERSTOOD
+                self._final = message.final
                 if message.final:
                     self._current = (message.turn, 0)
-                    self._turn()["user"] = message.text
+                    self._turn()["user"] = self._caption
             case AgentResponse():
                 self._answer(message)
             case AgentHeard():

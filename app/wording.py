@@ -47,8 +47,8 @@ _LEAST_QUESTION = 5  # words; "How many wings?" may go on, "How many wings does 
 
 
 def words_of(text: str) -> list[str]:
-    """Lower-case words without punctuation; "mm-hmm" and "uh-huh" come out as two."""
-    return re.findall(r"[a-z']+", text.lower())
+    """Lower-case words and numbers of any script without punctuation; "mm-hmm", "uh-huh" and "10:30" come out as two."""
+    return re.findall(r"[^\W_]+(?:'[^\W_]+)*", text.lower().replace("’", "'"))
 
 
 def is_backchannel(text: str) -> bool:
@@ -59,7 +59,7 @@ def is_backchannel(text: str) -> bool:
 
 
 def is_wordless(text: str) -> bool:
-    """Nothing, or only sounds such as "hm"."""
+    """Nothing, or only sounds such as "hm". A number or a word of another script is a word."""
     return all(word in NON_LEXICAL for word in words_of(text))
 
 
@@ -119,7 +119,7 @@ def says_please(text: str) -> bool:
 
 def length(text: str) -> int:
     """How many words and numbers there are."""
-    return len(re.findall(r"[a-z']+|\d+", text.lower()))
+    return len(words_of(text))
 
 
 def _whole_and_last(text: str) -> tuple[str, str]:

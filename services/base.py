@@ -56,11 +56,12 @@ UNTOLD = 0.85  # `Transcript.closed` of a service that does not tell it: between
 @dataclass(frozen=True, slots=True)
 class Transcript:
     """Recognised speech. `no_speech` is the model's belief (0..1) that nothing was said, `closed` that the sentence ends where the
-    text does."""
+    text does; `doubtful`: it would rather look again."""
 
     text: str
     no_speech: float = 0.0
     closed: float = UNTOLD
+    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +198,13 @@ class BurstJudge(Service, Protocol):
 
 
 class SpeechToText(Service, Protocol):
-    async def transcribe(self, audio: Audio, *, final: bool, prompt: str = "", guess: str = "") -> Transcript:
+    async def transcribe(
+        self, audio: Audio, *, final: bool, prompt: str = "", guess: str = "", thorough: bool = False
+    ) -> Transcript:
         """Text of `audio`. `final=False` is a partial: it yields to finals and may be skipped under load, raising
         ServiceUnavailable. `prompt` names words to expect, `guess` is what is probably said, or the beginning of it: what
-        is right of it may cost the service less work, what is wrong changes nothing."""
+        is right of it may cost the service less work, what is wrong changes nothing. `thorough`: it may take its time, and
+        what is not plainly noise has words; a service that has one way to listen does so."""
         ...
 
 

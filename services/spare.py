@@ -34,13 +34,15 @@ class SparedStt(_Spared[SpeechToText]):
         super().__init__(first, spare)
         self._captions = captions
 
-    async def transcribe(self, audio: Audio, *, final: bool, prompt: str = "", guess: str = "") -> Transcript:
+    async def transcribe(
+        self, audio: Audio, *, final: bool, prompt: str = "", guess: str = "", thorough: bool = False
+    ) -> Transcript:
         if final or self._captions:
             try:
-                return await self._first.transcribe(audio, final=final, prompt=prompt, guess=guess)
+                return await self._first.transcribe(audio, final=final, prompt=prompt, guess=guess, thorough=thorough)
             except ServiceError:
                 pass  # `first` has told its health why
-        return await self._spare.transcribe(audio, final=final, prompt=prompt, guess=guess)
+        return await self._spare.transcribe(audio, final=final, prompt=prompt, guess=guess, thorough=thorough)
 
 
 class SparedTts(_Spared[TextToSpeech]):

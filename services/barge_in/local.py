@@ -5,21 +5,17 @@ from, 3 % of the noises were taken for speech and 4 % of the beginnings of sente
 the weights and prints these figures). Whether the words are an acknowledgement is for who asks to decide.
 """
 
-import json
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from services.base import HEARING_RATE, Audio, Glimpse, ServiceError
+from services.base import HEARING_RATE, Audio, Glimpse, ServiceError, ServiceUnavailable
 from services.local import require_sound
+from services.stt.judge import Judge, impression
 from services.stt.local import Whisper, WhisperStt, first_words, listen
 from services.workers import Priority, Workers
 
 WEIGHTS = Path(__file__).parent / "weights.json"
 WINDOW_S = 2.0  # of the encoder: 30 ms of work
 LONGEST_S = 0.8  # of the audio: the weights know beginnings only
-FRAME = HEARING_RATE // 50  # samples to one frame of the encoder
 NOISE = 0.35  # probability of speech below which nobody asks for words
 TOKENS = 4  # of the first words: 4 ms each
 
@@ -30,13 +26,11 @@ class WhisperJudge:
     def __init__(self, stt: WhisperStt, workers: Workers) -> None:
         self._stt = stt
         self._workers = workers
-        self._weights: NDArray[np.float32] = np.zeros(0, np.float32)
-        self._bias = 0.0
+        self._judge: Judge | None = None
 
     async def warm(self) -> None:
         await self._stt.warm()
-        stored = json.loads(WEIGHTS.read_text("utf-8"))
-        self._weights, self._bias = np.array(stored["weights"], np.float32), float(stored["bias"])
+        self._judge = Judge.read(WEIGHTS)
 
     async def close(self) -> None: ...
 
@@ -45,18 +39,17 @@ class WhisperJudge:
         require_sound(self.name, audio)
         if not len(audio):
             raise ServiceError(self.name, "no audio")
-        return await self._workers.run(Priority.TURN, self._glimpse, self._stt.model(), audio[: int(LONGEST_S * HEARING_RATE)])
+        if self._judge is None:
+            raise ServiceUnavailable(self.name, "not loaded: call warm() first")
+        beginning = audio[: int(LONGEST_S * HEARING_RATE)]
+        return await self._workers.run(Priority.TURN, _glimpse, self._stt.model(), self._judge, beginning)
 
     async def words(self, audio: Audio) -> str:
         """The transcript of a burst. Raises ServiceError as the recogniser does."""
         return (await self._stt.transcribe(audio, final=True)).text
 
-    def _glimpse(self, model: Whisper, audio: Audio) -> Glimpse:
-        heard = listen(model, audio, WINDOW_S)
-        speech = 1 / (1 + float(np.exp(-(impression(heard["heard"], len(audio)) @ self._weights + self._bias))))
-        return Glimpse(speech, first_words(model, heard, TOKENS) if speech >= NOISE else "")
 
-
-def impression(heard: NDArray[np.float32], samples: int) -> NDArray[np.float32]:
-    """The mean of the encoder's frames, shape (512,), over the samples that were heard; `heard` has shape (1, frames, 512)."""
-    return np.asarray(heard[0, : max(1, round(samples / FRAME))].mean(axis=0), np.float32)
+def _glimpse(model: Whisper, judge: Judge, audio: Audio) -> Glimpse:
+    heard = listen(model, audio, WINDOW_S)
+    speech = judge.speech(impression(heard["heard"], len(audio)))
+    return Glimpse(speech, first_words(model, heard, TOKENS) if speech >= NOISE else "")

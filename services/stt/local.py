@@ -5,6 +5,7 @@ five times faster for about a point of word error rate. Timestamps stay on: with
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,7 +16,8 @@ from services.local import LocalService, require_sound
 from services.mel import log_mel
 from services.stt.decoding import Decoded, Tokens, decode
 from services.stt.english import english
-from services.stt.guards import TICK_S, loop_start, trusted_text
+from services.stt.guards import DOUBT, NOISE, PLAIN_NOISE, TICK_S, is_doubtful, is_invented, loop_start, said
+from services.stt.judge import WHOLE_TURNS, Judge, impression
 from services.stt.network import Cache, Decoder, Network, encode, network
 from services.weights import fetch_all
 from services.workers import CORES, Priority
@@ -25,12 +27,10 @@ if TYPE_CHECKING:
 
 FILES = tuple(f"whisper-base/{file}" for file in ("config.json", "tokenizer.json", "vocabulary.txt", "model.bin"))
 WINDOW_S = 30  # of the encoder at full length
-LEAST_WINDOW_S = 8  # 5 takes 45 ms less for a short utterance and mishears a third more words
-LEAST_PARTIAL_S = 5  # a caption may be wrong for a moment
 TAIL_S = 1  # silence after the speech, so that the last word is heard to its end
 # Of that silence the encoder needs to know little more than that it is there. On 64 clips, each cut three ways, 5.0 % of the words
 # are wrong with all of it looked at, 4.8 as here, 5.0 with 0.5 s and one place in four; in a 5 s window 5.3.
-NEAR_S, SPARSE = 0.7, 4
+NEAR_S = 0.7
 LONGEST_S = 60
 MARKS = (".", "?", "!")  # that end a sentence
 SILENCE = 10 ** (-60 / 20)  # peak below which nothing was said (-60 dBFS)
@@ -39,17 +39,42 @@ PROMPT_TOKENS = 40  # a dozen names; 128 cost 40 ms more and a point of word err
 PROMPT_S = 4  # that the expected words seem to have taken
 
 
+class Look(NamedTuple):
+    """How closely a recording is looked at."""
+
+    window_s: float  # of the encoder, at least
+    sparse: int  # of the places in the silence behind the speech one in so many is looked at
+    noise: float  # probability of speech below which nothing was said
+
+
+CAPTION = Look(5, 4, NOISE)  # it may be wrong for a moment
+QUICK = Look(8, 4, NOISE)  # 5 s take 45 ms less for a short utterance, and a third more words are misheard
+THOROUGH = Look(WINDOW_S, 1, PLAIN_NOISE)  # as the model was trained
+
+
 class Whisper(NamedTuple):
     network: Network
     tokenizer: "Tokenizer"
     tokens: Tokens
+    judge: Judge
     hiss: Audio  # WINDOW_S of white noise at the level HISS
+
+
+class Reading(NamedTuple):
+    """What is made of a stretch of sound. `text` has what can have been said, whether it is believed or not."""
+
+    text: str
+    decoded: Decoded
+    looped: bool
+    seen: NDArray[np.float32]  # the impression that it makes on the judge
 
 
 class WhisperStt(LocalService[Whisper]):
     name = "stt"
 
-    async def transcribe(self, audio: Audio, *, final: bool, prompt: str = "", guess: str = "") -> Transcript:
+    async def transcribe(
+        self, audio: Audio, *, final: bool, prompt: str = "", guess: str = "", thorough: bool = False
+    ) -> Transcript:
         """English text of `audio` (HEARING_RATE). Silence and noise give an empty text. Cancelling stops the work at once: it would
         take time from what is asked next.
 
@@ -62,11 +87,11 @@ class WhisperStt(LocalService[Whisper]):
         if not len(audio) or np.abs(audio).max() < SILENCE:
             return Transcript("", 1.0)
         priority = Priority.FINAL if final else Priority.PARTIAL
-        least = LEAST_WINDOW_S if final else LEAST_PARTIAL_S
+        look = THOROUGH if thorough else QUICK if final else CAPTION
         model = self._loaded()
         network, stop = model.network.stoppable()
         try:
-            return await self._run(priority, _transcribe, model._replace(network=network), audio, prompt, least, guess)
+            return await self._run(priority, _transcribe, model._replace(network=network), audio, prompt, look, guess)
         except asyncio.CancelledError:
             stop.terminate = True
             raise
@@ -84,17 +109,29 @@ class WhisperStt(LocalService[Whisper]):
             network(model, rows, CORES, self._folder / "computed"),
             tokenizer,
             Tokens(first + 1, end, silence, marks, never, never_first),
+            Judge.read(WHOLE_TURNS),
             np.random.default_rng(0).normal(0, HISS, WINDOW_S * HEARING_RATE).astype(np.float32),
         )
-        _decode(whisper, np.zeros(HEARING_RATE, np.float32), "", LEAST_WINDOW_S)
+        read(whisper, np.zeros(HEARING_RATE, np.float32), QUICK)
         return whisper
 
 
-def _transcribe(model: Whisper, audio: Audio, prompt: str, least_s: float, guess: str) -> Transcript:
+def _transcribe(model: Whisper, audio: Audio, prompt: str, look: Look, guess: str) -> Transcript:
     cut = split_at_quiet(audio)
-    parts = [_decode(model, part, prompt, least_s, guess if len(cut) == 1 else "") for part in cut]
-    text = " ".join(part.text for part in parts if part.text)
-    return Transcript(text, max(part.no_speech for part in parts), parts[-1].closed)
+    return believed(model.judge, look, [read(model, part, look, prompt, guess if len(cut) == 1 else "") for part in cut])
+
+
+def believed(judge: Judge, look: Look, parts: Sequence[Reading]) -> Transcript:
+    """What of the readings of a turn was said by somebody."""
+    speech = [judge.speech(part.seen) for part in parts]
+    real = [
+        part
+        for at, part in zip(speech, parts, strict=True)
+        if part.text and not is_invented(at, look.noise, part.decoded.no_speech, part.looped)
+    ]
+    text = " ".join(part.text for part in real)
+    closed = parts[-1].decoded.closed if text.endswith(MARKS) else 0.0
+    return Transcript(text, 1 - max(speech), closed, any(is_doubtful(part.decoded.sure, part.looped) for part in real))
 
 
 def split_at_quiet(audio: Audio, longest: int = (WINDOW_S - TAIL_S) * HEARING_RATE) -> list[Audio]:
@@ -108,22 +145,22 @@ def split_at_quiet(audio: Audio, longest: int = (WINDOW_S - TAIL_S) * HEARING_RA
     return [*parts, audio]
 
 
-def listen(model: Whisper, audio: Audio, window_s: float) -> Cache:
+def listen(model: Whisper, audio: Audio, window_s: float, sparse: int = QUICK.sparse) -> Cache:
     """The encoder's view of `audio` in a window of so many seconds: "heard", shape (1, places, 512), and what the decoder takes
-    from it."""
+    from it. `sparse`: see `Look`."""
     window = np.zeros(int(window_s * 100) * 160, np.float32)
     window[: len(audio)] = audio
     # Digital silence before the speech raised the word error rate of spoken orders from 6 to 10 %: a hiss covers it.
     window += model.hiss[: len(window)] * np.sqrt(np.square(audio).mean())
-    return encode(model.network, log_mel(window), _looked_at(len(audio) / HEARING_RATE, window_s))
+    return encode(model.network, log_mel(window), _looked_at(len(audio) / HEARING_RATE, window_s, sparse))
 
 
-def _looked_at(seconds: float, window_s: float) -> NDArray[np.int64]:
-    """The places of the encoder (20 ms each) that are worth their work: all up to NEAR_S after the audio, and one in SPARSE of the
-    silence behind."""
+def _looked_at(seconds: float, window_s: float, sparse: int) -> NDArray[np.int64]:
+    """The places of the encoder (20 ms each) that are worth their work: all up to NEAR_S after the audio, and one in `sparse` of
+    the silence behind."""
     places = np.arange(int(window_s * 50), dtype=np.int64)
     behind = places - int((seconds + NEAR_S) * 50)
-    return np.asarray(places[(behind < 0) | (behind % SPARSE == SPARSE - 1)])
+    return np.asarray(places[(behind < 0) | (behind % sparse == sparse - 1)])
 
 
 def first_words(model: Whisper, heard: Cache, most: int) -> str:
@@ -132,27 +169,37 @@ def first_words(model: Whisper, heard: Cache, most: int) -> str:
     return str(model.tokenizer.decode([token for token in ids if token < model.tokens.first_timestamp])).strip()
 
 
-def _decode(model: Whisper, audio: Audio, prompt: str, least_s: float, guess: str = "") -> Transcript:
+def read(model: Whisper, audio: Audio, look: Look, prompt: str = "", guess: str = "") -> Reading:
+    """At most WINDOW_S of `audio`."""
     seconds = len(audio) / HEARING_RATE
-    heard = listen(model, audio, min(max(seconds + TAIL_S, least_s), WINDOW_S))
+    heard = listen(model, audio, min(max(seconds + TAIL_S, look.window_s), WINDOW_S), look.sparse)
+    seen = impression(heard["heard"], len(audio))
     guessed = model.tokenizer.encode(f" {guess}", add_special_tokens=False).ids if guess else []
-    transcript = _write(model, heard, _prompt(model, prompt), guessed, seconds)
-    # Words to expect make Whisper doubt what has nothing to do with them, so far that clear speech is taken for noise.
-    doubtful = not transcript.text and prompt.strip()
-    return _write(model, heard, _prompt(model, ""), guessed, seconds) if doubtful else transcript
+    reading = _write(model, heard, _prompt(model, prompt), guessed, seconds, seen)
+    if not prompt.strip() or (reading.text and reading.decoded.sure >= DOUBT):
+        return reading
+    # Words to expect mislead where what is said has nothing to do with them: read without them, it may be surer. That costs little,
+    # for most of it is the same.
+    words = [token for token in reading.decoded.ids if token < model.tokens.first_timestamp]
+    plain = _write(model, heard, _prompt(model, ""), words, seconds, seen)
+    return max(reading, plain, key=lambda one: (bool(one.text), one.decoded.sure))
 
 
-def _write(model: Whisper, heard: Cache, prompt: list[int], guess: list[int], seconds: float) -> Transcript:
+def _write(
+    model: Whisper, heard: Cache, prompt: list[int], guess: list[int], seconds: float, seen: NDArray[np.float32]
+) -> Reading:
     first = model.tokens.first_timestamp
     # A looping decoder goes on until it is stopped, so the first limit is tight: 8 tokens and 5 a second hold all but the fastest
     # speech (270 clips needed at most 4.2 a second). Only what is then cut off and does not loop is decoded again.
     for most in (int(8 + 5 * seconds), int(16 + 10 * seconds)):
-        ids, unfinished, sure, no_speech, closed = _read(model, heard, prompt, guess, most)
-        if not unfinished or loop_start([token for token in ids if token < first], True) is not None:
+        decoded = _read(model, heard, prompt, guess, most)
+        words = [token for token in decoded.ids if token < first]
+        looped = loop_start(words, decoded.unfinished) is not None
+        if not decoded.unfinished or looped:
             break
-        guess = [token for token in ids if token < first]
-    text = trusted_text(ids, first, model.tokenizer.decode, seconds, no_speech, sure, unfinished)
-    return Transcript(text, no_speech, closed if text.endswith(MARKS) else 0.0)
+        guess = words
+    text = said(decoded.ids, first, model.tokenizer.decode, seconds, decoded.unfinished)
+    return Reading(text, decoded, looped, seen)
 
 
 def _read(model: Whisper, heard: Cache, prompt: list[int], guess: list[int], most: int) -> Decoded:

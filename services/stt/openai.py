@@ -30,7 +30,9 @@ class OpenAiStt:
     async def close(self) -> None:
         await self._peer.close()
 
-    async def transcribe(self, audio: Audio, *, final: bool, prompt: str = "", guess: str = "") -> Transcript:
+    async def transcribe(
+        self, audio: Audio, *, final: bool, prompt: str = "", guess: str = "", thorough: bool = False
+    ) -> Transcript:
         """Text of `audio` (HEARING_RATE). Silence is not sent. Raises ServiceError."""
         require_sound("stt", audio)
         if not len(audio) or np.abs(audio).max() < SILENCE:

@@ -17,7 +17,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from app.settings import Settings
-from services.barge_in.local import WEIGHTS, WINDOW_S, impression
+from services.barge_in.local import WEIGHTS, WINDOW_S
+from services.stt.judge import impression
 from services.stt.local import Whisper, WhisperStt, listen
 from services.workers import Workers
 from tests.bench.clips import RATE, Audio, Clip, clips

@@ -91,7 +91,8 @@ class FakeJudge(Fake):
 
 @dataclass
 class FakeStt(Fake):
-    """Says `text` whatever it hears. Each call takes `delay_s`."""
+    """Says `text` whatever it hears, and `closer`, if that is set, where it may take its time. Each call takes `delay_s`, and a
+    closer look `closer_s`."""
 
     text: str = "how does it work"
     closed: float = UNTOLD
@@ -99,14 +100,25 @@ class FakeStt(Fake):
     error: ServiceError | None = None
     heard_s: list[float] = field(default_factory=list)
     guesses: list[str] = field(default_factory=list)
+    closer: str | None = None
+    closer_s: float = 0.4
+    doubtful: bool = False
+    no_speech: float = 0.0
+    looks: int = 0  # that were close
 
-    async def transcribe(self, audio: Audio, *, final: bool, prompt: str = "", guess: str = "") -> Transcript:
+    async def transcribe(
+        self, audio: Audio, *, final: bool, prompt: str = "", guess: str = "", thorough: bool = False
+    ) -> Transcript:
+        if thorough:
+            self.looks += 1
+            await asyncio.sleep(self.closer_s)
+            return Transcript(self.text if self.closer is None else self.closer, self.no_speech, self.closed)
         self.heard_s.append(len(audio) / HEARING_RATE)
         self.guesses.append(guess)
         await asyncio.sleep(self.delay_s)
         if self.error is not None:
             raise self.error
-        return Transcript(self.text, closed=self.closed)
+        return Transcript(self.text, self.no_speech, self.closed, self.doubtful)
 
 
 @dataclass

@@ -186,12 +186,12 @@ def test_words_that_cannot_be_had_at_the_first_pause_are_asked_for_again() -> No
         async with Caller() as caller:
             whole, asked = caller.services.stt.transcribe, 0
 
-            async def transcribe(audio: Audio, *, final: bool, prompt: str = "", guess: str = "") -> Transcript:
+            async def transcribe(audio: Audio, *, final: bool, **rest: Any) -> Transcript:
                 nonlocal asked
                 asked += final
                 if final and asked == 1:
                     raise ServiceError("stt", "a hiccup")
-                return await whole(audio, final=final, prompt=prompt, guess=guess)
+                return await whole(audio, final=final, **rest)
 
             caller.services.stt.transcribe = transcribe  # type: ignore[method-assign]
             await caller.say(1.0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from services.base import HEARING_RATE
-from services.stt.guards import loop_start, trusted_text
+from services.stt.guards import NOISE, is_invented, loop_start, said
 from services.stt.local import split_at_quiet
 
 FIRST = 1000  # id of the timestamp 0.00 in these tests; a word is a letter, its id the letter's code
@@ -18,13 +18,11 @@ def decoding(*items: str | float) -> list[int]:
     return ids
 
 
-def trusted(
-    ids: list[int], seconds: float, no_speech: float = 0.05, log_probability: float = -0.3, unfinished: bool = False
-) -> str:
+def trusted(ids: list[int], seconds: float, unfinished: bool = False) -> str:
     def decode(tokens: list[int]) -> str:
         return "".join(map(chr, tokens))
 
-    return trusted_text(ids, FIRST, decode, seconds, no_speech, log_probability, unfinished)
+    return said(ids, FIRST, decode, seconds, unfinished)
 
 
 def test_all_segments_of_clear_speech_are_kept() -> None:
@@ -55,18 +53,14 @@ def test_a_second_round_that_was_stopped_is_cut() -> None:
     assert trusted(decoding(0.0, "abcdefghabc"), 6.0) == "abcdefghabc"
 
 
-def test_a_loop_over_noise_is_nothing() -> None:
-    assert trusted(decoding(0.0, "abcdefgh" * 4, 2.0), 6.0, no_speech=0.4) == ""
+@pytest.mark.parametrize(("speech", "no_speech", "looped"), [(0.4, 0.1, False), (0.7, 0.4, True)])
+def test_what_is_written_of_another_sound_is_invented(speech: float, no_speech: float, looped: bool) -> None:
+    assert is_invented(speech, NOISE, no_speech, looped)
 
 
-@pytest.mark.parametrize(("no_speech", "log_probability"), [(0.9, -1.0), (0.34, -1.84), (0.7, -2.0)])
-def test_an_unsure_text_over_noise_is_nothing(no_speech: float, log_probability: float) -> None:
-    assert trusted(decoding(0.0, "I'm sorry", 2.0), 5.0, no_speech, log_probability) == ""
-
-
-@pytest.mark.parametrize(("no_speech", "log_probability"), [(0.1, -1.1), (0.8, -0.5)])
-def test_a_strong_accent_or_a_far_talker_is_still_heard(no_speech: float, log_probability: float) -> None:
-    assert trusted(decoding(0.0, "lobster", 2.0), 2.3, no_speech, log_probability) == "lobster"
+@pytest.mark.parametrize(("speech", "no_speech", "looped"), [(0.6, 0.95, False), (0.9, 0.9, True), (0.7, 0.2, True)])
+def test_speech_is_believed_whatever_whisper_thinks_of_it(speech: float, no_speech: float, looped: bool) -> None:
+    assert not is_invented(speech, NOISE, no_speech, looped)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.settings import Settings
-from app.signals import Agent, Ask, Confirmed, Dismissed, Ended, Held, Onset, Signal
+from app.signals import Agent, Ask, Confirmed, Dismissed, Ended, Held, Onset, Signal, Unrecognised
 from app.turns import WINDOW_MS, Turns
 from app.wording import calls_the_agent, is_backchannel, is_wordless, sounds_unfinished
 
@@ -93,8 +93,17 @@ def test_the_less_complete_a_turn_is_the_longer_it_may_pause(
     assert signals == [Ended(1, 1, text)]
 
 
+@pytest.mark.parametrize(("voice", "signal"), [(256, Dismissed("noise")), (320, Unrecognised(1, unclear=True))])
+def test_a_voice_that_lasts_and_has_no_word_is_told_from_noise(voice: int, signal: Signal) -> None:
+    turns = policy()
+    feed(turns, voice)
+    hush(turns, 160)
+    assert turns.prepared(1, "", 0.9) == []
+    assert hush(turns, 512) == [signal]
+
+
 def test_noise_without_words_opens_no_turn_for_the_agent() -> None:
-    for text in ("", "Hmm.", "Mm-hmm."):
+    for text in ("Hmm.", "Mm-hmm."):
         turns = policy()
         feed(turns, 320)
         hush(turns, 160)
