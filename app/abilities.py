@@ -11,14 +11,17 @@ from app.timers import LONGEST_S, Timer, heard_length, said_length
 from app.tools import Desk, ToolError, tool
 
 PASSAGES = 3
+LONGEST_ABOUT = 200  # characters of what a reminder is about
 
-_ABOUT = re.compile(r"\b(?:remind me|timer|alarm)\b.*?\bto (?!\d)(.+?)[.?!]*$", re.IGNORECASE)
-_WHEN = re.compile(r"\s*\b(?:in|for|after) [\w\s.-]*?(?:hour|minute|second)s?\b(?: and a half)?", re.IGNORECASE)
+_REMINDS = re.compile(r"\b(?:remind me|timer|alarm)\b", re.IGNORECASE)
+_TO_DO = re.compile(r"\bto (?!\d)", re.IGNORECASE)
+_WHEN = re.compile(r" ?\b(?:in|for|after) [\w .-]{0,40}?(?:hour|minute|second)s?\b(?: and a half)?", re.IGNORECASE)
 _SEARCH = re.compile(
-    r"\W*(?:(?:please|can you|could you|would you|okay|hey|parley)\W+)*(?:search(?: (?:in |through )?(?:the|your|my) [\w ]+?)? for|"
+    r"^\W*(?:(?:please|can you|could you|would you|okay|hey|parley)\W+)*"
+    r"(?:search(?: (?:in |through )?(?:the|your|my) [\w ]+?)? for|"
     r"look (?:up|for)|find (?:me |out )?(?:something |anything )?(?:about|on)|"
-    r"what (?:do|does) (?:you|the|your|my) ?[\w ]*? (?:have on|have about|say about))\s+(.+)",
-    re.IGNORECASE,
+    r"what (?:do|does) (?:you|the|your|my) ?[\w ]*? (?:have on|have about|say about))\s+(\S.*)",
+    re.IGNORECASE | re.DOTALL,
 )
 
 
@@ -53,15 +56,24 @@ async def current_date(desk: Desk, zone: Zone = "") -> str:
 
 def _timer_heard(text: str) -> dict[str, Any] | None:
     length = heard_length(text)
-    about = _ABOUT.search(_WHEN.sub("", text))
-    return None if length is None else {"seconds": length, "about": about[1] if about else ""}
+    return None if length is None else {"seconds": length, "about": _about(text)}
+
+
+def _about(text: str) -> str:
+    """What somebody wants to be reminded of: "remind me in an hour to check the oven" is about "check the oven"."""
+    rest = " ".join(_WHEN.sub("", " ".join(text.split())).split())
+    reminds = _REMINDS.search(rest)
+    to_do = _TO_DO.search(rest, reminds.end()) if reminds else None
+    return rest[to_do.end() :].rstrip(".?! ")[:LONGEST_ABOUT] if to_do else ""
 
 
 @tool(intent="set_timer", listen=_timer_heard, ask="timer_how_long", acts=True)
 async def set_timer(
     desk: Desk,
     seconds: Annotated[float, Field(ge=1, le=LONGEST_S, description="length, at most a day")],
-    about: Annotated[str, Field(max_length=200, description="what it is for, if the user said so: 'take out the bread'")] = "",
+    about: Annotated[
+        str, Field(max_length=LONGEST_ABOUT, description="what it is for, if the user said so: 'take out the bread'")
+    ] = "",
 ) -> str:
     """Sets a timer, or a reminder. You will speak up when it is over."""
     desk.memory.timers.append(Timer(desk.clock.epoch_ms() + seconds * 1000, seconds, about))

@@ -2,18 +2,29 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from itertools import chain
 from typing import TypeVar
 
 from services.base import closing
+from services.sentences import MARK, ends
 
 FIRST_CLAUSE_WORDS = 3  # the first clause may end at a comma once it has so many words
 LONGEST_FIRST = 8  # words; a longer first clause is cut where a phrase begins: 16 words are 90 ms in the making, 7 are 45
 LONGEST_CLAUSE = 220  # characters; a longer run without a full stop is cut at a space
+LOOKED_AT = LONGEST_CLAUSE + 60  # characters of the text that are searched for an end, however much of it is there
+SHORT_LINE = 50  # characters; a longer line before one in small letters may be one that was only broken
 
-_SENTENCE = re.compile(r"[.!?…]+[\"'”’)\]]*\s+")
-_PHRASE = re.compile(r"[,;:—]\s+")
-_BEGINS = re.compile(r"\s+(?=(?:and|but|or|because|which|that|who|when|while|where|if|as|to|in|on|at|for|with|from|by|into)\s)")
+_PHRASE = re.compile(r"[;:—]\s|,\s(?=\D)|(?<!\d),\s")  # no comma within a date
+_BEGINS = re.compile(
+    r"(?<!\.)\s(?=(?:and|but|or|because|which|that|who|when|while|where|if|as|to|in|on|at|for|with|from|by|into)\s)"
+)
+_GAP = re.compile(r"(?<!\.)\s")  # but not behind "Dr."
+_BULLET = re.compile(r"(?:[-*+•–]|#{1,6}|\d{1,3}[.)])\s")
+_ITEM = re.compile(r"^\W{0,9}(\d{1,2})[.)]\s")
+_FIRST_ITEM = re.compile(r":\s(?=1[.)]\s\S)")
+_LATER_ITEM = re.compile(r"(?<!\d)\s(\d{1,2})[.)]\s\S")
+_OPEN_LINE = re.compile(r"[^\W_][\"'”’)\]*_`]{0,9}\s*$")  # ends without a mark
 
 T = TypeVar("T")
 
@@ -47,37 +58,98 @@ async def ahead(source: AsyncIterator[T], limit: int) -> AsyncIterator[T]:
 
 
 async def split_clauses(pieces: AsyncIterator[str]) -> AsyncIterator[str]:
-    """Text cut where speech may pause: at sentence ends, and in the first clause already at a comma or, when it is long, where a
-    phrase begins (the sooner it is short, the sooner it is heard)."""
-    text, first = "", True
+    """Text cut where speech may pause: at sentence ends and between the lines of a list, and in the first clause already at a comma
+    or, when it is long, where a phrase begins (the sooner it is short, the sooner it is heard)."""
+    cutter = Cutter()
     async with closing(pieces):
         async for piece in pieces:
-            text += piece
-            while (cut := _cut(text, first)) > 0:
-                clause, text = text[:cut].strip(), text[cut:]
-                if clause:
-                    first = False
-                    yield clause
-    if text.strip():
-        yield text.strip()
+            for clause in cutter.feed(piece):
+                yield clause
+    for clause in cutter.rest():
+        yield clause
 
 
 def first_clause(text: str) -> str:
     """What `split_clauses` makes of `text` first."""
-    return text[: _cut(text, True) or len(text)].strip()
+    cutter = Cutter()
+    return next(chain(cutter.feed(text), cutter.rest()), "")
 
 
-def _cut(text: str, first: bool) -> int:
-    """Where the first clause of `text` ends, or 0 when that is not known yet."""
-    ends = _places(_SENTENCE, text)[:1]
-    if first:
-        ends += [at for at in _places(_PHRASE, text) if len(text[:at].split()) >= FIRST_CLAUSE_WORDS][:1]
-        if len(text[: min(ends, default=len(text))].split()) > LONGEST_FIRST:
-            fitting = [at for at in _places(_BEGINS, text) if FIRST_CLAUSE_WORDS < len(text[:at].split()) <= LONGEST_FIRST]
-            ends += fitting[-1:]
-    if not ends and len(text) > LONGEST_CLAUSE:
-        return text.rfind(" ", 0, LONGEST_CLAUSE) + 1 or LONGEST_CLAUSE
-    return min(ends, default=0)
+class Cutter:
+    """Is fed a text in pieces of any size. What a piece costs depends on its length alone, not on what came before."""
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._first = True
+        self._known = 0  # up to here in the text no sentence ends
+        self._line = 0  # characters of the line that the text begins in which are no part of it any more
+
+    def feed(self, piece: str) -> Iterator[str]:
+        """The clauses that are whole with it."""
+        for start in range(0, len(piece), LONGEST_CLAUSE):
+            self._text = (self._text + piece[start : start + LONGEST_CLAUSE]).lstrip()
+            yield from self._clauses(whole=False)
+
+    def rest(self) -> Iterator[str]:
+        """The clauses of what is left: nothing follows."""
+        yield from self._clauses(whole=True)
+        if self._text:
+            yield self._text.rstrip()
+
+    def _clauses(self, whole: bool) -> Iterator[str]:
+        while (cut := self._cut(whole)) > 0:
+            clause, rest = self._text[:cut], self._text[cut:]
+            line_ends = rest.startswith("\n")
+            self._line = 0 if line_ends else len(clause.rpartition("\n")[2]) + (0 if "\n" in clause else self._line)
+            self._text, self._first, self._known = rest.lstrip(), False, 0
+            # An entry of a list is a sentence to the ear.
+            yield clause.rstrip() + "." if line_ends and _OPEN_LINE.search(clause) else clause.rstrip()
+
+    def _cut(self, whole: bool) -> int:
+        """Where the first clause ends, or 0 when that is not known yet."""
+        text = self._text[:LOOKED_AT]
+        places = [*self._sentence_end(text, whole and text == self._text), *self._line_end(text), *_next_item(text)]
+        if self._first:
+            places += [at for at in _places(_PHRASE, text) if len(text[:at].split()) >= FIRST_CLAUSE_WORDS][:1]
+            if len(text[: min(places, default=len(text))].split()) > LONGEST_FIRST:
+                fitting = [at for at in _places(_BEGINS, text) if FIRST_CLAUSE_WORDS < len(text[:at].split()) <= LONGEST_FIRST]
+                places += fitting[-1:]
+        if not places and len(text) > LONGEST_CLAUSE:
+            return next(reversed(_places(_GAP, text[:LONGEST_CLAUSE])), LONGEST_CLAUSE)
+        return min(places, default=0)
+
+    def _sentence_end(self, text: str, whole: bool) -> list[int]:
+        """Where the first sentence ends, if it is known to."""
+        item = _ITEM.match(text)
+        for match in MARK.finditer(text, self._known):
+            at = match.end()
+            end = (at < len(text) or whole) and ends(text[:at], text[at:], whole)
+            if end is False and at < len(text):
+                self._known = at
+            elif end and not (item and text[:at].endswith(f" {int(item[1]) + 1}.") and not whole):
+                return [at]
+        return []
+
+    def _line_end(self, text: str) -> list[int]:
+        """Where the first line ends that is no part of a broken paragraph."""
+        start, before = 0, self._line
+        while (at := text.find("\n", start)) >= 0:
+            line, after = text[start:at].strip(), text[at + 1 :].lstrip(" \t")
+            if not after:
+                break
+            broken = before + len(line) >= SHORT_LINE and (after[0].islower() or line[-1:] in (",", ";"))
+            if not broken or _BULLET.match(after):
+                return [at]
+            start, before = at + 1, 0
+        return []
+
+
+def _next_item(text: str) -> list[int]:
+    """Where a list begins or goes on in one line: with "1." behind a colon, with "2." behind "1."."""
+    item = _ITEM.match(text)
+    later = _LATER_ITEM.finditer(text) if item else ()
+    found = [after.start() for after in later if item and int(after[1]) == int(item[1]) + 1]
+    return [*found[:1], *_places(_FIRST_ITEM, text)[:1]]
 
 
 def _places(boundary: re.Pattern[str], text: str) -> list[int]:

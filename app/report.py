@@ -31,7 +31,7 @@ class Figures(NamedTuple):
 
 def seconds(period: str) -> float:
     """Of "90s", "15m", "1h" or "7d". Raises ArgumentTypeError for anything else."""
-    match = re.fullmatch(r"(\d+)([smhd])", period)
+    match = re.fullmatch(r"^(\d+)([smhd])", period)
     if match is None:
         raise argparse.ArgumentTypeError(f"{period!r} is no period; write it like 90s, 15m, 1h or 7d")
     return int(match[1]) * _UNITS[match[2]]

@@ -9,17 +9,21 @@ LONGEST_S = 86_400.0
 
 _UNITS = {"hour": 3600.0, "minute": 60.0, "second": 1.0}
 _UNIT = r"(hour|minute|second)s?\b"
-_SPELLINGS = (  # of spoken lengths, brought to the form "2.5 minute"
-    (r"\b(hrs?|mins?|secs?)\b", lambda m: {"h": "hour", "m": "minute", "s": "second"}[m[1][0]]),
-    (r"\bhalf an? (?=hour|minute)", lambda m: "0.5 "),
-    (r"\b(?:a )?quarter of an (?=hour)", lambda m: "0.25 "),
-    (r"\b(?:3|three) quarters of an (?=hour)", lambda m: "0.75 "),
-    (r"\ba couple of\b", lambda m: "2"),
-    (r"\b(?:an?|one)(?= (?:hour|minute|second))", lambda m: "1"),
-    (rf"(\d+) and a half {_UNIT}", lambda m: f"{m[1]}.5 {m[2]}"),
-    (rf"(\d+) {_UNIT} and a half\b", lambda m: f"{m[1]}.5 {m[2]}"),
-    (rf"(\d+) {_UNIT} and (?:a quarter|0.25)\b", lambda m: f"{m[1]}.25 {m[2]}"),
-)
+_PART = re.compile(rf"(?<!\d)(\d+(?:\.\d+)?) {_UNIT}")
+_SPELLINGS = [  # of spoken lengths, brought to the form "2.5 minute"
+    (re.compile(pattern), spelling)
+    for pattern, spelling in (
+        (r"\b(hrs?|mins?|secs?)\b", lambda m: {"h": "hour", "m": "minute", "s": "second"}[m[1][0]]),
+        (r"\bhalf an? (?=hour|minute)", lambda m: "0.5 "),
+        (r"\b(?:a )?quarter of an (?=hour)", lambda m: "0.25 "),
+        (r"\b(?:3|three) quarters of an (?=hour)", lambda m: "0.75 "),
+        (r"\ba couple of\b", lambda m: "2"),
+        (r"\b(?:an?|one)(?= (?:hour|minute|second))", lambda m: "1"),
+        (rf"(?<!\d)(\d+) and a half {_UNIT}", lambda m: f"{m[1]}.5 {m[2]}"),
+        (rf"(?<!\d)(\d+) {_UNIT} and a half\b", lambda m: f"{m[1]}.5 {m[2]}"),
+        (rf"(?<!\d)(\d+) {_UNIT} and (?:a quarter|0.25)\b", lambda m: f"{m[1]}.25 {m[2]}"),
+    )
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +40,8 @@ def heard_length(text: str) -> float | None:
     said = re.sub(r"\bseconds?\b", "sec", re.sub(r"[-–]", " ", text.lower()))  # "second" is a number too
     said = alpha2digit(said, "en", threshold=0)
     for pattern, spelling in _SPELLINGS:
-        said = re.sub(pattern, spelling, said)
-    parts = re.findall(rf"(\d+(?:\.\d+)?) {_UNIT}", said)
+        said = pattern.sub(spelling, said)
+    parts = _PART.findall(said)
     return sum(float(number) * _UNITS[unit] for number, unit in parts) or None
 
 

@@ -43,6 +43,7 @@ _WISH = re.compile(
     rf"(please )?({_WANTING}(?! to\b)|(give|get|make|bring) (me|us)|let (me|us) (have|get)|"
     r"(can|could|may|might) (i|we) (please )?(have|get|order))\b"
 )
+ECHO_WORDS, SAID_WORDS = 40, 400  # that are compared: the time that takes grows with their product
 _LEAST_QUESTION = 5  # words; "How many wings?" may go on, "How many wings does a bird have?" hardly
 
 
@@ -146,6 +147,6 @@ def names_in(text: str) -> list[str]:
 
 def is_echo(text: str, saying: str) -> bool:
     """At least three words, nearly all of which the agent is saying in the same order: its own voice came back."""
-    words, own = words_of(text), words_of(saying)
+    words, own = words_of(text)[:ECHO_WORDS], words_of(saying)[-SAID_WORDS:]
     matches = SequenceMatcher(None, own, words, autojunk=False).get_matching_blocks()
     return len(words) >= 3 and sum(block.size for block in matches) >= 0.8 * len(words)

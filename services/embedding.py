@@ -25,6 +25,7 @@ DIMENSIONS = 384
 THE, VOCABULARY = 1996, 30_522  # the id of the commonest word, and how many there are (bert-base-uncased)
 MAX_TOKENS = 256  # what the model is made for (sentence-transformers/all-MiniLM-L6-v2, model card); the rest is not read
 WORD = re.compile(r"[^\W_]+(?:[.,]\d+)*")
+_SOUNDS = re.compile(r"\w").match
 BATCH = 16  # texts a job: between two jobs more urgent work gets its turn
 
 T = TypeVar("T")
@@ -131,7 +132,10 @@ class Embedder(LocalService[_MiniLm]):
 
 def plain(text: str) -> str:
     """One spelling for what sounds the same: lower case, single spaces, no punctuation at the ends."""
-    return re.sub(r"^\W+|\W+$", "", " ".join(text.lower().split()))
+    joined = " ".join(text.lower().split())
+    start = next((at for at, c in enumerate(joined) if _SOUNDS(c)), len(joined))
+    stop = next((at for at in range(len(joined), start, -1) if _SOUNDS(joined[at - 1])), start)
+    return joined[start:stop]
 
 
 def _read(model: _MiniLm, text: str) -> Reading:

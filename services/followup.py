@@ -8,7 +8,7 @@ from services.embedding import plain
 
 # Turns that ask for more of the same, whole.
 _MORE = re.compile(
-    r"(?:(?:and|so|but|okay|ok|yes|yeah|please|sorry|well|oh|hm+|can you|could you) )*"
+    r"^(?:(?:and|so|but|okay|ok|yes|yeah|please|sorry|well|oh|hm+|can you|could you) )*"
     r"(?:go on|continue|carry on|keep going|go ahead|more|more please|tell me(?: a bit| some)? more|say more|what else|"
     r"anything else|elaborate|explain|explain (?:that|it|this)|go into (?:more )?detail|in more detail|more details?|"
     r"give me (?:an example|more|more details?)|for example|an example|what do you mean|how do you mean|really|is that so|"
@@ -28,6 +28,7 @@ _ABOUT = re.compile(
     r"^and (?!(?:who|what|which|when|where|why|how|is|are|was|do|does|did|can|could|may|will|would|should|tell|explain)\b)"
 )
 _POINTING = re.compile(r"\b(?:it|its|that|this|they|them|their|those|these|one)\b")
+LONGEST_SUBJECT = 1000  # characters: the embedding reads 256 tokens
 _SHORT = 7  # words; a longer question says itself what it is about
 _EMPTY = frozenset(  # words that say nothing of the subject
     (
@@ -67,8 +68,13 @@ def asks_for_more(text: str) -> bool:
 
 def readings(text: str, history: Sequence[Exchange]) -> list[str]:
     """What `text` may mean as a query on its own: one reading, or two of which the first is taken if it finds something."""
+    before = [None, *history]
+    return _readings(text, [turn for turn, last in zip(history, before, strict=False) if turn.user and not _acts(turn, last)])
+
+
+def _readings(text: str, past: Sequence[Exchange]) -> list[str]:
+    """The same, where `past` are the turns that had a subject."""
     said = plain(text)
-    past = [exchange for exchange in history if exchange.user and not _acts(exchange, history)]
     if not past:
         return [text]
     other = offered(past[-1].heard)
@@ -84,15 +90,15 @@ def readings(text: str, history: Sequence[Exchange]) -> list[str]:
     return [text]
 
 
-def _acts(exchange: Exchange, history: Sequence[Exchange]) -> bool:
-    """Whether a turn was about the talking itself."""
-    before = history[: next(at for at, one in enumerate(history) if one is exchange)]
+def _acts(exchange: Exchange, last: Exchange | None) -> bool:
+    """Whether a turn, after the `last` one, was about the talking itself."""
+    before = [last] if last is not None else []
     return _ACT.fullmatch(plain(exchange.user)) is not None and not takes_offer(exchange.user, before)
 
 
 def _subject(past: Sequence[Exchange]) -> str:
-    """What the last of these turns was about."""
-    return readings(past[-1].user, past[:-1])[0]
+    """What the last of these turns was about, cut off where it is too long to be read."""
+    return _readings(past[-1].user, past[:-1])[0][:LONGEST_SUBJECT]
 
 
 def _leans(said: str) -> bool:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+TAIL = 16  # characters of a sentence among which a short form at its end is looked for
 LONGEST = 160  # words of a section; a longer one is cut between sentences (the embedding reads 256 tokens)
 
 # A sentence ends at its mark, when the next begins like one. Initials and common short forms do not end it.
@@ -51,13 +52,13 @@ def compose(blocks: Iterable[Block], name: str) -> Document:
 
 def sentences(text: str) -> list[str]:
     """`text` cut into sentences."""
-    found: list[str] = []
+    found: list[list[str]] = []
     for piece in _END.split(text.strip()):
-        if found and _SHORT.search(found[-1]):
-            found[-1] += " " + piece
+        if found and _SHORT.search(found[-1][-1][-TAIL:]):
+            found[-1].append(piece)
         elif piece:
-            found.append(piece)
-    return found
+            found.append([piece])
+    return [" ".join(parts) for parts in found]
 
 
 def inside(title: str, text: str) -> str:

@@ -9,17 +9,17 @@ _THINKING = re.compile(
     r"<(think|thinking|thought|reasoning)>.*?(?:</\1>|$)|^(?:(?!<(?:think|thought|reasoning)).)*</(?:think|thinking|thought|reasoning)>",
     re.DOTALL,
 )
-_TAG = re.compile(r"</?[A-Za-z][^<>:]*>|<!--.*?-->|<\|[\w ]{1,40}\|>")
+_TAG = re.compile(r"</?[A-Za-z][^<>:]*>|<!--(?:(?!<!--).)*?-->|<\|[\w ]{1,40}\|>")
 _MARKUP = [
     (re.compile(pattern, re.MULTILINE), said)
     for pattern, said in (
         (r"```+\w*|~~~+\w*", " "),
-        (r"【[^】]*】|\[\^[^\]]*\]", ""),  # sources
-        (r"!?\[([^\[\]]*)\](?:\([^)\s]*(?:\s+\"[^\"]*\")?\)|\[[^\[\]]*\])", r"\1"),
-        (r"<((?:https?|mailto)[^>\s]+)>", r"\1"),
-        (r"^\s*(?:#{1,6}|>+|[-*+•])\s+(?:\[[ xX]\]\s+)?", ""),
-        (r"^\s*(?:[-*_]\s*){3,}$|^[\s|:-]+$", ""),
-        (r"\s*\|\s*", ", "),
+        (r"【[^【】]*】|\[\^[^\[\]]*\]", ""),  # sources
+        (r"!?\[([^\[\]]*)\](?:\([^)\s]{0,200}(?: \"[^\"]{0,200}\")?\)|\[[^\[\]]*\])", r"\1"),
+        (r"<((?:https?|mailto)[^<>\s]+)>", r"\1"),
+        (r"^(?:(?:#{1,6}|>+|[-*+•]) (?:\[[ xX]\] )?)+", ""),
+        (r"^(?:[-*_] ?){3,}$|^[ |:-]+$", ""),
+        (r"\s?\|\s?", ", "),
         (r"(\*\*|__|~~)(?=\S)(.+?)\1", r"\2"),
         (r"(?<!\w)([*_])(?=[^\s*_])([^*_]+?)\1(?!\w)", r"\2"),
         # Of a pair that was cut in two; "3 * 4" and "x**2" are none.
@@ -27,13 +27,14 @@ _MARKUP = [
         (r"(?<![\s*])\*(?![\w*])|(?<![\w)*\s])\*(?=\S)|(?:(?<=\s)|^)\*(?=[^\s\d])", ""),
     )
 ]
-_URL = re.compile(r"\b(?:https?|ftp)://(?:www\.)?([^\s/?#]*[^\s/?#.,;:!)])[^\s)]*?(?=[.,;:!?)]*(?:\s|$)|\))")
+_URL = re.compile(r"\b(?:https?|ftp)://(?:www\.)?([^\s/?#]*[^\s/?#.,;:!)])[^\s)]*?(?=[.,;:!?)]{0,9}(?:\s|$)|\))")
 
 
 def cleaned(text: str) -> str:
     """`text` without what only the eye is meant to see. Lines stay lines; addresses stay as they are."""
     text = html.unescape(_TAG.sub(" ", _THINKING.sub(" ", text)))
-    text = "".join(character for character in text if _wanted(character))
+    text = "".join(character for character in text if character == "\n" or _wanted(character))
+    text = "\n".join(filter(None, (" ".join(line.split()) for line in text.split("\n"))))
     for pattern, said in _MARKUP:
         text = pattern.sub(said, text)
     return text

@@ -10,17 +10,14 @@ from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
 
 from services.base import Word
+from services.sentences import MARK, ends
 from services.tts.cleaning import cleaned
 
 LONGEST = 25  # words the voice is given at once
+LONGEST_MARK = 20  # characters at the end of a word among which its marks are
 MOST_DIGITS = 12  # a longer number is read digit by digit
 
-_SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]*_`]*$")
 _PHRASE_END = re.compile(r"[,;:—–)][\"'”’]*$")
-_ABBREVIATION = re.compile(
-    r"\W*(?:[A-Za-z]|[A-Za-z](?:\.[A-Za-z])+|mrs?|ms|dr|st|prof|no|vs|approx|fig|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\.$",
-    re.IGNORECASE,
-)
 _NAMES = {  # how to write what the voice says wrongly
     "aiortc": "A I O R T C",
     "json": "Jason",
@@ -78,10 +75,10 @@ _RULES: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
     for pattern, said in (
         # Addresses and code
         (r"\bhttps?://([^\s/?#]*[^\s/?#.,;:!])\S*", _link),
-        (r"\b([\w.+-]+)@([\w-]+(?:\.[\w-]+)+)", lambda m: f"{_dots(m[1])} at {_dots(m[2])}"),
+        (r"(?<![\w.+-])([\w.+-]+)@([\w-]+(?:\.[\w-]+)+)", lambda m: f"{_dots(m[1])} at {_dots(m[2])}"),
         (r"\b(\d+(?:\.\d+){2,}|localhost)(?::(\d+))?\b", _address),
-        (r"\b([A-Za-z][\w-]+(?:\.[a-z][\w-]+)+)\b", lambda m: _dots(m[1])),
         (r"(?<!\S)--?(?=[A-Za-z])", ""),
+        (r"(?<![\w.-])([A-Za-z][\w-]+(?:\.[a-z][\w-]+)+)\b", lambda m: _dots(m[1])),
         (r"(?<=\w)_+(?=\w)|(?<!\w)_+|_+(?!\w)", " "),
         (r"\b([CF])#", r"\1 sharp"),
         (r"(?<=[A-Za-z])\+\+", " plus plus"),
@@ -94,35 +91,35 @@ _RULES: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
         # Numbers and symbols
         (rf"\d{{{MOST_DIGITS + 1},}}", lambda m: " ".join(m[0])),
         (
-            r"([$£€])(\d+(?:,\d{3})*)(?:\.(\d\d))?(?![\d.]*\s?(?:hundred|thousand|million|billion|trillion|[kKmMbB]\b))(?!\.\d)",
+            r"([$£€])(\d++(?:,\d{3})*+)(?:\.(\d\d))?(?![\d.]*+\s?(?:hundred|thousand|million|billion|trillion|[kKmMbB]\b))(?!\.\d)",
             _money,
         ),
         (r"(?<![\w.])\.(?=\d)", "0."),
-        (r"\b(\d[\d.,]*)\s?(?:-|–|to)\s?(\d[\d.,]*)\s?%", r"\1 to \2%"),
+        (r"(?<![\w.,])(\d[\d.,]*)\s?(?:-|–|to)\s?(\d[\d.,]*)\s?%", r"\1 to \2%"),
         (r"\b(24)/(7)\b|\b(50)/(50)\b", lambda m: f"{m[1] or m[3]} {m[2] or m[4]}"),
         (rf"(?<!['’\d.])(?<!the )(\d{{1,3}}(?:\.\d+)?)\s?s{_END}", r"\1 seconds"),
         (rf"(?<=\d)\s?h{_END}", " hours"),
         (rf"(?<=\d)k{_END}", " thousand"),
         (rf"(?<=\d)\s?x{_END}", " times"),
         (r"(?<=[\d\w)])\s*[*×·]\s*(?=[\d(])", " times "),
-        (r"\s*(?:<=|≤)\s*", " at most "),
-        (r"\s*(?:>=|≥)\s*", " at least "),
-        (r"\s*(?:!=|≠)\s*", " is not "),
-        (r"\s*(?:->|=>|→|⇒)\s*", " to "),
+        (r" ?(?:<=|≤) ?", " at most "),
+        (r" ?(?:>=|≥) ?", " at least "),
+        (r" ?(?:!=|≠) ?", " is not "),
+        (r" ?(?:->|=>|→|⇒) ?", " to "),
         (r"[~≈]\s?(?=\d)", "about "),
         (r"°(?![CF\d])", " degrees "),
         # Punctuation that makes blips
-        (r"(?:\.\s?){3,}|…", "… "),
-        (r"\s*…\s*(?=[a-z])", ", "),
-        (r"\s*…\s*", ". "),
-        (r"[!?]*\?[!?]*", "?"),
+        (r"(?:\.\s?){3,}|… ?", "… "),
+        (r" ?… ?(?=[a-z])", ", "),
+        (r" ?… ?", ". "),
+        (r"(?<![!?])(?=!*\?)[!?]++", "?"),
         (r"!+", "!"),
         (r"\.{2,}", "."),
-        (r"\s+(?:--+|-|–)\s+|--+", ", "),
+        (r" (?:--+|-|–) |--+", ", "),
         (r"[\[\]{}\\*~]+|#(?!\d)|(?<=\S)[<>]|[<>](?=\S)", " "),
         (r",(?:\s*,)+", ","),
         (r"^[\s,;:]+", ""),
-        (r"\s+(?=[,;:.!?](?:\s|$))", ""),
+        (r"(?<!\s)\s+(?=[,;:.!?](?:\s|$))", ""),
     )
 ]
 _SOUND = re.compile(r"[0-9A-Za-zÀ-ɏ]")
@@ -142,10 +139,10 @@ def pieces(clause: str) -> list[list[str]]:
     """The words of `clause` in pieces: each sentence, and a sentence of over LONGEST words after a comma or at LONGEST."""
     done: list[list[str]] = []
     words: list[str] = []
-    for word in clause.split():
+    every = clause.split()
+    for word, after in zip(every, [*every[1:], ""], strict=False):
         words.append(word)
-        numbered = len(words) == 1 and word[:-1].isdigit()  # "1. First"
-        if _SENTENCE_END.search(word) and not numbered and not _ABBREVIATION.match(word):
+        if MARK.search(word[-LONGEST_MARK:]) and ends(" ".join(words), after, whole=True):
             done.append(words)
             words = []
         elif len(words) == LONGEST:

@@ -1,0 +1,206 @@
+"""No text holds the event loop: what is made of a text grows as the text does, whatever stands in it.
+
+Each regular expression of the tree is tried on thousands of its own characters and pieces, and each function that a text of the
+user, a model, a recogniser or a document reaches is tried at the longest text that is let in, after fifty turns. The bounds are of
+processor time, some fifty times above what is needed and as much below what was seen.
+"""
+
+import ast
+import asyncio
+import importlib
+import random
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from re import _constants as code  # type: ignore[attr-defined]
+from re import _parser as grammar  # type: ignore[attr-defined]
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from app import abilities, clauses, timers, wording
+from app.dialogue import Dialogue, Memory, Phrasebook
+from app.events import MAX_TEXT
+from app.tools import TOOLS
+from services.base import Exchange, Intent, Passage, Question, Word
+from services.embedding import plain
+from services.followup import offer, offered, readings, takes_offer
+from services.intent.local import words
+from services.llm.local import GroundedAnswerer
+from services.retrieval.documents import sentences, slug
+from services.retrieval.evidence import stem
+from services.retrieval.index import stems
+from services.tts.cleaning import readable
+from services.tts.text import LONGEST, align, pieces, speakable
+
+ROOT = Path(__file__).parents[2]
+LONG = 4000  # characters for an expression
+TURNS = 50
+LETTERS = 500  # that are fed one by one
+SEARCH_S = 0.05  # of one expression: 0.0005 is usual, and a quadratic one takes 0.15 and more
+CALL_S = 0.5  # of one call with the longest text and history; 24 and 21 were seen
+
+
+def modules() -> list[ModuleType]:
+    files = sorted(file for room in ("app", "services") for file in (ROOT / room).rglob("*.py"))
+    names = [".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for file in files]
+    return [importlib.import_module(name) for name in names if not name.endswith("__main__")]
+
+
+def expressions() -> dict[tuple[str, int], str]:
+    """Every expression of text in the tree, compiled or written into a call of `re`, with the name it has there."""
+    found: dict[tuple[str, int], str] = {}
+
+    def look(value: object, name: str, depth: int = 0) -> None:
+        if isinstance(value, re.Pattern) and isinstance(value.pattern, str):
+            found.setdefault((value.pattern, value.flags), name)
+        elif depth < 3 and isinstance(value, list | tuple | dict):
+            for inner in value.values() if isinstance(value, dict) else value:
+                look(inner, name, depth + 1)
+
+    for module in modules():
+        for name, value in vars(module).items():
+            look(value, f"{module.__name__}.{name}")
+        for node in ast.walk(ast.parse(Path(module.__file__ or "").read_text("utf-8"))):
+            pattern = node.args[0] if isinstance(node, ast.Call) and node.args else None
+            called = isinstance(node, ast.Call) and ast.unparse(node.func).startswith("re.")
+            if called and isinstance(pattern, ast.Constant) and isinstance(pattern.value, str):
+                found.setdefault((pattern.value, 0), f"{module.__name__}, line {pattern.lineno}")
+    return found
+
+
+EXPRESSIONS = expressions()
+_CLASSES = {code.CATEGORY_DIGIT: "1", code.CATEGORY_SPACE: " ", code.CATEGORY_WORD: "a"}
+_REPEATS = (code.MAX_REPEAT, code.MIN_REPEAT, code.POSSESSIVE_REPEAT)
+
+
+def example(tree: Any, rng: random.Random) -> str:
+    """Something that the parsed expression may match, or nearly."""
+    return "".join(_part(operator, argument, rng) for operator, argument in tree)
+
+
+def _part(operator: Any, argument: Any, rng: random.Random) -> str:
+    if operator is code.LITERAL:
+        return chr(argument)
+    if operator is code.IN:
+        choices = [
+            chr(a) if o is code.LITERAL else chr(a[0]) if o is code.RANGE else _CLASSES.get(a, "!") for o, a in argument[-9:]
+        ]
+        return rng.choice([c for c in choices if isinstance(c, str)] or ["a"])
+    if operator in _REPEATS:
+        least, most, inner = argument
+        return "".join(example(inner, rng) for _ in range(max(least, min(most, rng.choice((0, 1, 1, 3))))))
+    if operator is code.SUBPATTERN:
+        return example(argument[3], rng)
+    if operator is code.ATOMIC_GROUP:
+        return example(argument, rng)
+    if operator is code.BRANCH:
+        return example(rng.choice(argument[1]), rng)
+    return "a" if operator in (code.ANY, code.NOT_LITERAL) else ""
+
+
+def hostile(pattern: str, flags: int) -> Iterator[str]:
+    """The expression's own pieces over and over, alone and behind the beginning of a match, and nothing that ends it."""
+    rng, tree = random.Random(pattern), grammar.parse(pattern, flags)
+    units = {" ", "a", "1", '"', "[", "(", "a ", "1.", "1,", "a.", "! "}
+    for _ in range(10):
+        whole = example(tree, rng)
+        units.update(filter(None, (whole, whole[:-1], whole[: len(whole) // 2], rng.choice(whole or "a"))))
+    for unit in sorted(units):
+        for head in ("", example(tree, rng)[:-1]):
+            yield head + (unit * LONG)[:LONG] + "\x00"
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """The processor time of `work`, the better one of two where it seems long."""
+    best = float("inf")
+    for _ in range(2):
+        start = time.thread_time()
+        work()
+        best = min(best, time.thread_time() - start)
+        if best < SEARCH_S / 5:
+            break
+    return best
+
+
+@pytest.mark.parametrize(
+    ("pattern", "flags"), EXPRESSIONS, ids=[f"{name}-{at}" for at, name in enumerate(EXPRESSIONS.values())]
+)
+def test_an_expression_takes_no_longer_than_its_text(pattern: str, flags: int) -> None:
+    expression = re.compile(pattern, flags)
+    for text in hostile(pattern, flags):
+        assert seconds(lambda text=text: (expression.sub("", text), expression.fullmatch(text))) < SEARCH_S, text[:60]
+
+
+UNITS = (
+    "!", "?", ".", "…", ",", " ", "\n", "'", "\"", "[", "(", "![](", "<", "<!--", "&#", "*", "_", "`", "|", "-", "- ",
+    "#", "1", "1.", "1,", "1 ", "$1", "1-", "1/", "1:", "(1", "+1 ", "a", "a ", "a a a ", "A-", "A. ", "a.", "a@",
+    "http://", "www.", "Dr. ", "1. x ", "ten ", "one hundred ", "in ", "to ", "timer ", "remind me to ",
+    "remind me in ", "hour ", "half an ", "and ", "and a half ", "please ", "what about ", "tell me more ", "yes ",
+    "mm-hm ", "the other one ", "at five ", "p.m. ", "\u0301", "é", "\ufdfa", "🙂", "IV ", "²", "½", "search for ",
+    "what do you have on ", "I can also tell you about ", "spell ", "in Tokyo ", "tomorrow ", "next ", "1e", "°", "%",
+)  # fmt: skip
+HEADS = ("", "remind me in an hour to ", "what about x in $")
+TEXTS = [(head + unit * MAX_TEXT)[:MAX_TEXT] for head in HEADS for unit in UNITS]
+
+
+def _cut_up(text: str) -> list[str]:
+    cutter = clauses.Cutter()
+    return [*(clause for letter in text[:LETTERS] for clause in cutter.feed(letter)), *cutter.rest()]
+
+
+DIALOGUE = Dialogue(Phrasebook(), ["one", "two"])
+
+
+CALLS: dict[str, Callable[[str], object]] = {
+    "plain": plain,
+    "readings": lambda text: readings(text, [Exchange(text, text)] * 9),
+    "takes_offer": lambda text: takes_offer(text, [Exchange(text, offer(text))]),
+    "offered": offered,
+    "words of an intent": lambda text: words(text, padded=False),
+    "sought": abilities.sought,
+    "heard_length": timers.heard_length,
+    "is_question": wording.is_question,
+    "is_request": wording.is_request,
+    "sounds_unfinished": wording.sounds_unfinished,
+    "is_backchannel": wording.is_backchannel,
+    "names": lambda text: Memory(history=[Exchange(text, text)] * TURNS).names(),
+    "spell": lambda text: DIALOGUE.conduct(Intent("spell", 1.0), text, Memory()),
+    "is_echo": lambda text: wording.is_echo(text, text[1:] + text),
+    "clauses": lambda text: clauses.first_clause(text),
+    "clauses, a letter at a time": _cut_up,
+    "pieces": pieces,
+    "speakable": speakable,
+    "readable": readable,
+    "align": lambda text: align(text.split()[:LONGEST], [Word(word, 0, 1) for word in text.split()[::-1]]),
+    "sentences": sentences,
+    "slug": slug,
+    "stems": stems,
+    "stem": lambda text: stem(text.lower()),
+}
+
+
+@pytest.mark.parametrize("name", [*CALLS, *(f"{t.name} listens" for t in TOOLS.values())])
+def test_a_text_is_dealt_with_at_once(name: str) -> None:
+    listening = {f"{t.name} listens": t.listen for t in TOOLS.values()}
+    work = CALLS.get(name) or listening[name]
+    for text in TEXTS:
+        assert seconds(lambda text=text: work(text)) < CALL_S, text[:60]
+
+
+@pytest.mark.parametrize("unit", ["what about x" + "!" * 1900, "tell me more " * 150, "and " * 500])
+def test_a_history_that_leans_on_itself_is_read_once(unit: str) -> None:
+    history = [Exchange(unit, offer(unit))] * TURNS
+    assert seconds(lambda: readings(unit, history)) < CALL_S
+    assert sum(map(len, readings(unit, history))) < 4 * MAX_TEXT
+
+
+def test_an_answer_about_hostile_passages_comes_at_once() -> None:
+    async def answer(text: str) -> list[str]:
+        question = Question(text, Intent("go_on", 1.0), [Passage("a", text, text, 1.0)], [Exchange(text, text)] * TURNS)
+        return [piece async for piece in GroundedAnswerer().answer(question)]
+
+    for unit in UNITS:
+        assert seconds(lambda unit=unit: asyncio.run(answer(unit * (MAX_TEXT // len(unit))))) < CALL_S, unit

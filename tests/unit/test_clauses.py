@@ -1,0 +1,105 @@
+"""Where a text is cut for speaking."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.clauses import LONGEST_CLAUSE, Cutter, first_clause
+
+
+def cut(text: str, size: int) -> list[str]:
+    cutter = Cutter()
+    fed = [clause for at in range(0, len(text), size) for clause in cutter.feed(text[at : at + size])]
+    return [*fed, *cutter.rest()]
+
+
+@pytest.mark.parametrize(
+    "clause",
+    [
+        "Ask Dr. Smith.",
+        "Mr. and Mrs. Brown vs. St. Peter.",
+        "By J. R. R. Tolkien.",
+        "See No. 5, Fig. 3 and p. 7 of Vol. 2.",
+        "It opens at 9 a.m. and closes at 5 p.m. on weekdays.",
+        "In the U.S. Army.",
+        "She has a Ph.D. in physics.",
+        "Use tools, e.g. a saw, i.e. this one.",
+        "On Jan. 5 and Sept. 9.",
+        "Apples, pears, etc. are cheap.",
+        "He met Gen. Grant, Lt. Col. Lee and Prof. May.",
+        "It costs 3.5 dollars.",
+        "See https://a.b/c.d?e=f. or not.",
+        "About 5 ft. 6 in. tall.",
+        "Wait... what?",
+        "It is approx. 5 km from Mt. Everest.",
+        "Version 1.2.3 is out.",
+        "The No. 1 song.",
+        "Sammy Davis Jr. was here.",
+        "1. First of all.",
+        "(a) One thing.",
+    ],
+)
+def test_a_short_form_ends_no_sentence(clause: str) -> None:
+    for size in (1, 4, 1000):
+        assert " ".join(cut(f"Yes. {clause} Then we go.", size)) == f"Yes. {clause} Then we go."
+        assert "Then we go." in cut(f"Yes. {clause} Then we go.", size)
+        assert not any(
+            part.endswith(end)
+            for part in cut(f"Yes. {clause} Then we go.", size)[:-1]
+            for end in ("r.", "J.", "o.", "m.", "g.", "1.")
+            if not clause.endswith(part)
+        )
+        assert cut(f"Yes. {clause} Then we go.", size)[1:] == [clause, "Then we go."]
+
+
+@pytest.mark.parametrize(
+    "sentences",
+    [
+        ["No.", "I don't think so."],
+        ["It is at 5 p.m.", "The doors open early."],
+        ["They live in the U.S.", "The law is clear."],
+        ["So do I.", "Then we go."],
+        ["Take vitamin C.", "It helps."],
+        ["He works at Apple Inc.", "The firm is big."],
+        ["It was 1990.", "Then it was over."],
+        ["Is it?", "Yes!", "Good."],
+        ["“It is.”", "He left."],
+    ],
+)
+def test_a_sentence_ends_with_a_short_form_where_another_begins(sentences: list[str]) -> None:
+    for size in (1, 4, 1000):
+        assert cut(" ".join(sentences), size) == sentences
+
+
+@pytest.mark.parametrize(
+    ("text", "clauses"),
+    [
+        ("You need:\n- Milk\n- Eggs\n- Bread", ["You need:", "- Milk.", "- Eggs.", "- Bread"]),
+        ("1. Open it\n2. Fill it\n3. Close it", ["1. Open it.", "2. Fill it.", "3. Close it"]),
+        ("Like this: 1. Open it 2. Fill it 3. Close it", ["Like this:", "1. Open it", "2. Fill it", "3. Close it"]),
+        ("Milk\nEggs\nBread", ["Milk.", "Eggs.", "Bread"]),
+        ("# Title\n\nText follows.", ["# Title.", "Text follows."]),
+        ("* **Bold**\n* `code`\n", ["* **Bold**.", "* `code`"]),
+    ],
+)
+def test_lines_of_a_list_are_sentences(text: str, clauses: list[str]) -> None:
+    for size in (1, 3, 1000):
+        assert cut(text, size) == clauses
+
+
+def test_a_paragraph_that_was_broken_is_one() -> None:
+    text = "Well. This paragraph was broken at about seventy columns by some editor\nthat likes to do that."
+    assert cut(text, 5)[1].endswith("editor\nthat likes to do that.")
+
+
+def test_no_date_is_cut_at_its_comma() -> None:
+    assert first_clause("It was on May 5, 2024, and it rained.") == "It was on May 5, 2024,"
+
+
+@given(st.text(alphabet=st.sampled_from("aB1. ,!?\n-:"), max_size=600), st.integers(1, 50))
+def test_nothing_is_lost_and_no_clause_is_endless(text: str, size: int) -> None:
+    clauses = cut(text, size)
+    said, written = "".join("".join(clauses).split()), "".join(text.split())
+    assert said.replace(".", "") == written.replace(".", "")
+    assert all(0 < len(clause) <= LONGEST_CLAUSE + 61 for clause in clauses)
+    assert clauses[:1] == [first for first in [first_clause(text)] if first]
