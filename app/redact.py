@@ -10,7 +10,7 @@ HIDDEN = "***"
 SHORTEST = 6  # characters: a shorter word is no secret, and hiding it would eat holes into what is told
 
 _known: set[str] = set()  # the secrets of the settings, as they are and as they look in a URL
-_NAMES = r"[\w-]*(?:token|secret|password|passwd|credential|api[_-]?key|access[_-]?key|signature)[\w-]*"
+_NAMES = r"(?<![\w-])[\w-]*(?:token|secret|password|passwd|credential|api[_-]?key|access[_-]?key|signature)[\w-]*"
 _NAMED = re.compile(_NAMES, re.IGNORECASE)
 _IN_QUERY = re.compile(r"(?<=[?&;])([^=&;\s\"'<>]{1,100})=([^&;\s\"'<>]+)")
 _PATTERNS = (
