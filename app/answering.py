@@ -91,7 +91,7 @@ class Answer:
         if self._services.model is not None and not conducted:
             cited = [passage for passage in passages if passage.score >= CITED]
             instructions = self._dialogue.phrasebook.instructions
-            question = Question(text, intent, cited, history, instructions, self._toolbox.offers())
+            question = Question(text, intent, cited, history, instructions, self._toolbox.offers(), tuple(self._memory.done))
             answer = self._with(self._services.model, question, alone)
         async with closing(alone), closing(answer):
             async for piece in answer:

@@ -34,16 +34,20 @@ class _End:
 
 
 async def ahead(source: AsyncIterator[T], limit: int) -> AsyncIterator[T]:
-    """Runs `source` in a task of its own, at most `limit` items ahead of the reader. Its error is raised in its place."""
+    """Runs `source` in a task of its own, at most `limit` items ahead of the reader. Its error is raised in its place; a source
+    that was cancelled by somebody else raises RuntimeError, lest the reader waits for ever or takes itself for cancelled."""
     queue: asyncio.Queue[T | _End | Exception] = asyncio.Queue(limit)
+    left = False  # the reader wants no more
 
     async def pump() -> None:
         try:
             async with closing(source):
                 async for item in source:
                     await queue.put(item)
-        except Exception as error:
-            await queue.put(error)
+        except (Exception, asyncio.CancelledError) as error:
+            if left:
+                raise
+            await queue.put(error if isinstance(error, Exception) else RuntimeError("what it reads from was cancelled"))
         else:
             await queue.put(_End())
 
@@ -54,6 +58,7 @@ async def ahead(source: AsyncIterator[T], limit: int) -> AsyncIterator[T]:
                 raise item
             yield item
     finally:
+        left = True
         task.cancel()
 
 

@@ -14,7 +14,7 @@ import yaml
 from app.clauses import first_clause
 from app.timers import Timer
 from app.wording import names_in, words_of
-from services.base import Exchange, Intent, ServiceError, Speech, TextToSpeech, closing
+from services.base import Deed, Exchange, Intent, ServiceError, Speech, TextToSpeech, closing
 from services.followup import offered
 
 LINES = Path(__file__).with_name("lines.yaml")
@@ -115,6 +115,7 @@ class Memory:
     generation: int = 0  # the last reply's
     timers: list[Timer] = field(default_factory=list)
     asked: str = ""  # the tool that has asked for what it must know
+    done: list[Deed] = field(default_factory=list)  # what tools have changed since the last exchange of `history`
     waits: deque[float] = field(default_factory=lambda: deque(maxlen=WAITS))  # ms from a turn's end to its answer's first sound
 
     def adjust(self, act: Act) -> None:

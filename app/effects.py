@@ -168,7 +168,8 @@ def record(session: "Session", event: Happening) -> None:
     if unheard or not reply.request.line:  # a prompt that was heard takes nothing away from the reply before it
         session.memory.unheard = unheard
     if not reply.withdrawn and (heard or reply.request.text):
-        session.memory.history = [*session.memory.history[-HISTORY + 1 :], Exchange(reply.request.text, heard)]
+        done, session.memory.done = tuple(session.memory.done), []
+        session.memory.history = [*session.memory.history[-HISTORY + 1 :], Exchange(reply.request.text, heard, done)]
     if ledger.sent_ms:
         session.tell(AgentHeard(text=heard, turn=turn, estimated=ledger.estimated))
     spans = reply.spans.marks | (session.onset.marks if session.onset is not None else {})

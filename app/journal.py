@@ -60,7 +60,7 @@ def record_of(session: Session) -> SessionRecord:
     pending = PendingReply(
         turn=turn, generation=reply.generation, clauses=tuple(reply.clauses), first_unheard=ledger.heard_clauses()
     )
-    under_way = (Exchange(reply.request.text, heard),) if heard or reply.request.text else ()
+    under_way = (Exchange(reply.request.text, heard, tuple(memory.done)),) if heard or reply.request.text else ()
     update = {"history": base.history + under_way, "pending": pending, "acked_ms": ledger.heard_ms}
     return base.model_copy(update=update)
 

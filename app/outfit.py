@@ -17,7 +17,7 @@ def outfit(settings: Settings) -> Services:
     llm, stt, tts = (_place(settings, name) for name in ("llm", "stt", "tts"))
     if isinstance(stt, Path) or isinstance(tts, Path):
         raise ValueError("stt and tts cannot be run from a .gguf file")
-    return connected(services, llm, stt, tts, settings.tts_voice, settings.stt_captions)
+    return connected(services, llm, stt, tts, settings.tts_voice, settings.stt_captions, settings.tts_rate)
 
 
 def _place(settings: Settings, name: str) -> Remote | Path | None:

@@ -171,6 +171,9 @@ class Settings(BaseSettings):
     tts_model: str = ""
     tts_key: Key = SecretStr("")
     tts_voice: str = Field(default="alloy", description="voice of the service")
+    tts_rate: Annotated[int, Field(ge=4000, le=192_000)] = Field(
+        default=24_000, description="Hz of its raw PCM, where it does not tell"
+    )
     tts_first_s: Seconds = Field(default=3.0, description="its first sound later than this: the embedded voice speaks")
     openai_api_key: Key = Field(
         default=SecretStr(""),

@@ -14,9 +14,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from app.clock import Clock
 from app.dialogue import Dialogue, Memory
 from app.settings import Settings
-from services.base import Services, Tool
+from services.base import Deed, Services, Tool
 
 log = logging.getLogger(__name__)
+
+LONGEST = 500  # characters of what came of a tool that are remembered
 
 Listen = Callable[[str], dict[str, Any] | None]
 
@@ -82,6 +84,7 @@ class Toolbox:
     def __init__(self, desk: Desk, committed: asyncio.Event) -> None:
         self._desk = desk
         self.committed = committed
+        self._told: dict[str, str] = {}  # what the tools that act have said in this reply, by their name
 
     def offers(self) -> list[Tool]:
         """What a language model may use."""
@@ -102,6 +105,8 @@ class Toolbox:
         memory.asked = ""
         if found is None:
             return None
+        if found.name in self._told:  # a language model has called it, and then had nothing to say
+            return self._told[found.name]
         arguments = found.listen(text)
         if arguments is None:
             memory.asked = found.name
@@ -125,8 +130,21 @@ class Toolbox:
             return f"It failed: {error}"
 
     async def _run(self, found: Registered, arguments: BaseModel) -> str:
-        if found.acts:
-            await self.committed.wait()
+        if not found.acts:
+            return await self._result(found, arguments)
+        await self.committed.wait()
+        said = "It was broken off, and may have been done or not."
+        try:
+            said = await self._result(found, arguments)
+        except ToolError as error:
+            said = f"It failed: {error}"
+            raise
+        finally:  # whoever is told of it, or nobody: it is remembered
+            self._desk.memory.done.append(Deed(found.name, arguments.model_dump_json(exclude_unset=True), said[:LONGEST]))
+        self._told[found.name] = said
+        return said
+
+    async def _result(self, found: Registered, arguments: BaseModel) -> str:
         values: Mapping[str, Any] = {name: getattr(arguments, name) for name in type(arguments).model_fields}
         try:
             async with asyncio.timeout(self._desk.settings.tool_timeout_s):

@@ -53,10 +53,11 @@ def connected(
     tts: "Remote | None" = None,
     voice: str = "",
     captions: bool = False,
+    rate: int = 24_000,
 ) -> Services:
     """`services` with HTTP services before the embedded ones, which take over where those fail. `llm` may also be a GGUF file that
-    is run here. `voice` is one of `tts`; `captions` says that `stt` is asked for captions too. Raises ValueError when the file or
-    what it needs is missing."""
+    is run here. `voice` is one of `tts`, and `rate` that of its raw PCM in Hz; `captions` says that `stt` is asked for captions
+    too. Raises ValueError when the file or what it needs is missing."""
     from services.llm.openai import OpenAiAnswerer
     from services.spare import SparedStt, SparedTts
     from services.stt.openai import OpenAiStt
@@ -75,5 +76,5 @@ def connected(
     if stt is not None:
         changed = replace(changed, stt=SparedStt(OpenAiStt(stt, health), services.stt, captions))
     if tts is not None:
-        changed = replace(changed, tts=SparedTts(OpenAiTts(tts, health, voice), services.tts))
+        changed = replace(changed, tts=SparedTts(OpenAiTts(tts, health, voice, rate), services.tts))
     return changed

@@ -94,12 +94,22 @@ class Passage:
     holds: float = 1.0
 
 
+class Deed(NamedTuple):
+    """What a tool has done: its arguments as JSON, and what came of it, as a language model was told."""
+
+    name: str
+    arguments: str
+    result: str
+
+
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One finished turn as the listener knows it: `heard` holds only the words of the reply that were really heard."""
+    """One finished turn as the listener knows it: `heard` holds only the words of the reply that were really heard. `done` is what
+    tools have changed in it, whether or not anybody heard of it."""
 
     user: str
     heard: str
+    done: tuple[Deed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +125,8 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What an answer is made from. A language model is told who it is by `instructions`, and may use `tools`."""
+    """What an answer is made from. A language model is told who it is by `instructions`, and may use `tools`. `done` is what tools
+    have already changed for this turn: an answer to its beginning was given up."""
 
     text: str
     intent: Intent
@@ -123,6 +134,7 @@ class Question:
     history: Sequence[Exchange] = field(default=())
     instructions: str = ""
     tools: Sequence[Tool] = field(default=())
+    done: Sequence[Deed] = field(default=())
 
 
 class Word(NamedTuple):

@@ -1,19 +1,19 @@
-"""What the HTTP services share: pooled connections, a limit on every wait, retries where nothing was received, a circuit breaker.
+"""What the HTTP services share: pooled connections, a limit on every wait, retries where nothing was received, a circuit breaker,
+and patience with servers that know fewer parameters or are still loading their model.
 
 Whoever stops reading, or is cancelled, closes the connection at once, so that the server stops working. HTTP/2 would keep it open
 for other calls and not tell the server (httpcore sends no RST_STREAM); therefore each connection carries one call at a time.
 """
 
 import asyncio
-import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
-from httpx_sse import EventSource, SSEError
 from purgatory import AsyncCircuitBreakerFactory
 from purgatory.domain.model import OpenedState
 from pydantic import SecretStr
@@ -21,18 +21,24 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, sto
 
 from services.base import ServiceError, ServiceTimeout, ServiceUnavailable
 from services.health import Health
+from services.models import suited
+from services.reading import Reading
+from services.refusals import Refused, Rejected, complaint, objection
 
-T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 OPENAI: Final = "https://api.openai.com/v1"
 ATTEMPTS = 3
-LONGEST_WAIT_S = 1.0  # between two attempts; a server that wants more is not asked again for this call
 BACKOFF_S = 0.1  # before the first retry, doubled for the next, where the server names no time
 FAILURES = 3  # in a row after which a service is left alone
 POOL = 8  # connections kept open
 KEEP_S = 60.0  # a connection is kept open for so long without use
-DRAIN_S = 0.25  # a server may take so long to end a stream whose last event has come
-EXCUSE = 300  # bytes of an error's body that are told
+LOADS_S = 300.0  # a model may take so long to be loaded
+UNLOADS_S = 240.0  # a model that was not used for so long may have been unloaded (Ollama: after five minutes)
+UNSURE_S = 1.0  # an answer that has not begun by then may wait for a model to be loaded
+
+Fields = dict[str, Any]
+Build = Callable[[frozenset[str]], Fields]  # from the names of what the server refuses to what it is sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,94 +60,35 @@ class Remote:
         return self.url == OPENAI
 
 
-class _Refused(ServiceUnavailable):
-    """The server is overloaded; `after_s` is when it wants to be asked again, if it says so."""
-
-    def __init__(self, service: str, message: str, after_s: float | None) -> None:
-        super().__init__(service, message)
-        self.after_s = after_s
-
-
-_TRY_AGAIN = (_Refused, httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
+_TRY_AGAIN = (Refused, httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
 
 def _pause(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
-    wished = error.after_s if isinstance(error, _Refused) else None
+    wished = error.after_s if isinstance(error, Refused) else None
     return BACKOFF_S * float(2 ** (state.attempt_number - 1)) if wished is None else wished
 
 
-class Reading:
-    """An answer as it arrives."""
-
-    def __init__(self, service: str, response: httpx.Response, remote: Remote, began: float) -> None:
-        self._service = service
-        self._response = response
-        self._remote = remote
-        self._began = began
-        self.kind = response.headers.get("content-type", "").lower()
-
-    async def whole(self) -> bytes:
-        """All of it."""
-        return b"".join([piece async for piece in self.pieces()])
-
-    def pieces(self) -> AsyncIterator[bytes]:
-        """Bytes as they come. Raises TimeoutError, httpx.HTTPError."""
-        return self._paced(self._response.aiter_bytes())
-
-    async def events(self) -> AsyncIterator[dict[str, Any]]:
-        """The data of server-sent events, up to `[DONE]`. Raises ServiceError for what is no JSON object, or an error told in
-        mid-stream; TimeoutError, httpx.HTTPError."""
-        source = EventSource(self._response).aiter_sse()
-        async for event in self._paced(source):
-            if event.data.strip() == "[DONE]":
-                await self._drain(source)
-                return
-            if event.data:
-                yield self._parsed(event.data)
-
-    def _parsed(self, data: str) -> dict[str, Any]:
-        try:
-            parsed = json.loads(data)
-        except ValueError as error:
-            raise ServiceError(self._service, f"an event is no JSON: {data[:80]!r}") from error
-        if not isinstance(parsed, dict) or parsed.get("error"):
-            raise ServiceError(self._service, f"an event tells of an error: {data[:EXCUSE]}")
-        return parsed
-
-    async def _drain(self, source: AsyncIterator[Any]) -> None:
-        """Reads to the end of the stream, so that the connection can be used again."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_S):
-                async for _ in source:
-                    pass
-
-    async def _paced(self, items: AsyncIterator[T]) -> AsyncIterator[T]:
-        loop, began, limit = asyncio.get_running_loop(), self._began, self._remote.first_s
-        left = self._remote.total_s  # for waiting: what the reader takes its time for does not count
-        while True:
-            try:
-                async with asyncio.timeout_at(began + min(limit, left)):
-                    item = await anext(items)
-            except StopAsyncIteration:
-                return
-            except SSEError as error:
-                raise ServiceError(self._service, f"answers {self.kind or 'nothing known'}, not events") from error
-            left -= loop.time() - began
-            yield item
-            began, limit = loop.time(), self._remote.gap_s
+class _Unsuited(ServiceError):
+    """The server has models, but none for this."""
 
 
 class Peer:
     """One service. It says of each call to `health` whether it worked."""
 
-    def __init__(self, service: str, remote: Remote, health: Health) -> None:
+    def __init__(self, service: str, remote: Remote, health: Health, usual: str = "default", of_openai: str = "") -> None:
+        """`usual` is the model that is asked for where the server does not tell which ones it has, `of_openai` that of OpenAI."""
         self.service = service
         self.remote = remote
-        self.model = remote.model
+        self.model = remote.model or (of_openai if remote.is_openai else "")
+        self.refused: frozenset[str] = frozenset()  # what the server does not want to be sent
+        self._usual = usual
+        self._found = not self.model  # it is the server's list that names the model
         self._health = health
         self._tls = httpx.create_ssl_context()
         self._idle: list[httpx.AsyncClient] = []
+        self._loading: asyncio.Task[None] | None = None
+        self._answered_at = float("-inf")
         # Whoever breaks off says nothing about the service.
         ignored: list[Any] = [asyncio.CancelledError, GeneratorExit]
         self._breakers = AsyncCircuitBreakerFactory(FAILURES, remote.rest_s, ignored)
@@ -149,30 +96,29 @@ class Peer:
     async def warm(self) -> None:
         """Connects, and asks for the name of the model where none is set. Never raises: a service that is away may come back."""
         try:
-            async with asyncio.timeout(self.remote.first_s), self._client() as client:
-                listed = await client.get("models")
+            found = await self._listed(self.remote.first_s)
             if not self.model:
-                self.model = str(listed.raise_for_status().json()["data"][0]["id"])
-        except (httpx.HTTPError, TimeoutError, ValueError, LookupError, TypeError) as error:
+                self.model = found
+        except (httpx.HTTPError, TimeoutError, ServiceError) as error:
             if not self.model or isinstance(error, httpx.TransportError | TimeoutError):
-                self._health.failed(self.service, f"{self.remote.url}/models: {type(error).__name__}")
+                known = isinstance(error, ServiceError)
+                self._health.failed(self.service, f"{self._host}/models: {error if known else type(error).__name__}")
 
     async def close(self) -> None:
+        if self._loading is not None:
+            self._loading.cancel()
+            await asyncio.wait({self._loading})
         idle, self._idle = self._idle, []
         await asyncio.gather(*(client.aclose() for client in idle))
 
     @asynccontextmanager
-    async def post(self, path: str, **request: Any) -> AsyncIterator[Reading]:
-        """The answer to a POST; its body is read inside the context. Raises ServiceError, ServiceTimeout, ServiceUnavailable; what
-        the body of the context raises of httpx or as TimeoutError becomes one of these."""
+    async def post(self, path: str, build: Build, files: Mapping[str, Any] | None = None) -> AsyncIterator[Reading]:
+        """The answer to a POST of what `build` makes: JSON, or a form where there are `files`; the name of the model is added. The
+        body of the answer is read inside the context. Raises ServiceError, ServiceTimeout, ServiceUnavailable; what the body of the
+        context raises of httpx or as TimeoutError becomes one of these."""
         try:
-            async with await self._breakers.get_breaker(self.service), self._client() as client:
-                began = asyncio.get_running_loop().time()
-                response = await self._open(client, path, request)
-                try:
-                    yield Reading(self.service, response, self.remote, began)
-                finally:
-                    await response.aclose()
+            async with await self._breakers.get_breaker(self.service), self._answer(path, build, files) as reading:
+                yield reading
         except OpenedState:
             raise self._failure(ServiceUnavailable, "is left alone after repeated failures") from None
         except ServiceError as error:
@@ -180,8 +126,9 @@ class Peer:
             raise
         except (httpx.TimeoutException, TimeoutError) as error:
             raise self._failure(ServiceTimeout, f"{self._host} took too long") from error
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
             raise self._failure(ServiceUnavailable, f"{self._host}: {type(error).__name__}: {error}") from error
+        self._answered_at = _now()
         self._health.worked(self.service)
 
     def _failure(self, kind: type[ServiceError], message: str) -> ServiceError:
@@ -190,62 +137,161 @@ class Peer:
 
     @property
     def _host(self) -> str:
-        return urlsplit(self.remote.url).netloc
+        return urlsplit(self.remote.url).netloc.rpartition("@")[2]  # without a password
 
     @asynccontextmanager
-    async def _client(self) -> AsyncIterator[httpx.AsyncClient]:
-        """A connection for one call. It is kept for the next one only when the call has gone through."""
+    async def _answer(self, path: str, build: Build, files: Mapping[str, Any] | None) -> AsyncIterator[Reading]:
+        """The answer as soon as its first bytes are there. Its connection is kept for the next call only when all has gone well."""
+        began = _now()
         client = self._idle.pop() if self._idle else self._connection()
+        opening = asyncio.create_task(self._open(client, path, build, files, began))
+        reading: Reading | None = None
         try:
-            yield client
+            if not (await asyncio.wait({opening}, timeout=self.remote.first_s))[0]:
+                raise TimeoutError
+            reading = opening.result()
+            yield reading
         except BaseException:
+            if reading is None and not opening.done() and self._may_load(began):
+                self._loading = asyncio.create_task(self._let_load(client, opening))
+                await asyncio.sleep(0)  # it has begun: from now on it closes the connection, whatever happens to it
+                raise
+            opening.cancel()
+            await asyncio.wait({opening})
+            if not opening.cancelled():
+                opening.exception()  # somebody has looked at it
             await client.aclose()
             raise
+        await reading.close()
         if len(self._idle) < POOL:
             self._idle.append(client)
         else:
             await client.aclose()
 
+    def _may_load(self, began: float) -> bool:
+        now = _now()
+        rested = now - self._answered_at > UNLOADS_S
+        return rested and now - began >= min(UNSURE_S, self.remote.first_s) and (self._loading is None or self._loading.done())
+
+    async def _let_load(self, client: httpx.AsyncClient, opening: asyncio.Task[Reading]) -> None:
+        """Nobody waits for this answer any more, but a server that loads its model for it would begin anew at the next call (Ollama
+        gives up loading when the connection is closed): it is waited for until the answer begins."""
+        try:
+            async with asyncio.timeout(LOADS_S):
+                await (await opening).close()
+            log.info("%s: %s has begun to answer", self.service, self._host)
+        except (TimeoutError, httpx.HTTPError, ServiceError) as error:
+            log.info("%s: %s was waited for in vain: %s", self.service, self._host, type(error).__name__)
+        finally:
+            opening.cancel()
+            await client.aclose()
+
     def _connection(self) -> httpx.AsyncClient:
-        key = self.remote.key.get_secret_value()
+        key, place = self.remote.key.get_secret_value(), urlsplit(self.remote.url)
         return httpx.AsyncClient(
-            base_url=self.remote.url,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
+            base_url=place._replace(query="", fragment="").geturl(),
+            params=dict(parse_qsl(place.query)),
+            # A packed answer saves nothing worth having, and could be far larger than it is long.
+            headers={"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {}),
             verify=self._tls,
             http2=True,
             timeout=httpx.Timeout(None, connect=self.remote.connect_s),
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEP_S),
         )
 
-    async def _open(self, client: httpx.AsyncClient, path: str, request: dict[str, Any]) -> httpx.Response:
-        """The response as soon as its status is known. Tried again as long as nothing was received and there is time."""
-        again = retry_if_exception_type(_TRY_AGAIN)
-        async with asyncio.timeout(self.remote.first_s):
-            async for attempt in AsyncRetrying(retry=again, stop=stop_after_attempt(ATTEMPTS), wait=_pause, reraise=True):
-                with attempt:
-                    response = await client.send(client.build_request("POST", path, **request), stream=True)
-                    if response.status_code != 200:
-                        raise await self._complaint(response)
-        return response
+    async def _open(
+        self, client: httpx.AsyncClient, path: str, build: Build, files: Mapping[str, Any] | None, began: float
+    ) -> Reading:
+        """The answer to a request that the server accepts. What it objects to is left out, and is left out from then on if that
+        has helped."""
+        refused, renamed = self.refused, False
+        while True:
+            fields = build(refused)
+            fields["model"] = await self._named()
+            sent: Fields = {"data": fields, "files": files} if files is not None else {"json": fields}
+            try:
+                reading = await self._send(client, client.build_request("POST", path, **sent), began)
+            except Rejected as error:
+                if name := objection(error, fields):
+                    refused |= {name}
+                elif self._found and error.names_the_model and not renamed:
+                    self.model, renamed = "", True  # another one runs there now
+                else:
+                    raise
+                continue
+            if refused != self.refused:
+                log.warning("%s: %s does not take %s", self.service, self._host, ", ".join(sorted(refused)))
+                self.refused = refused
+            return reading
 
-    async def _complaint(self, response: httpx.Response) -> ServiceError:
-        """What the status of `response` means; closes it."""
-        status, body = response.status_code, b""
+    async def _send(self, client: httpx.AsyncClient, request: httpx.Request, began: float) -> Reading:
+        """The answer as soon as the first bytes of its body are there. Tried again as long as nothing was received."""
+        again = retry_if_exception_type(_TRY_AGAIN)
+        async for attempt in AsyncRetrying(retry=again, stop=stop_after_attempt(ATTEMPTS), wait=_pause, reraise=True):
+            with attempt:
+                response = await client.send(request, stream=True)
+                if not response.is_success:
+                    raise await complaint(self.service, self._host, self.remote.key, response)
+                chunks = response.aiter_raw()
+                try:
+                    first = await anext(chunks, b"")
+                except httpx.HTTPError:
+                    await response.aclose()
+                    raise
+                limits = self.remote.first_s, self.remote.gap_s, self.remote.total_s
+                reading = Reading(self.service, response, _with(first, chunks), began, limits)
+        return reading
+
+    async def _named(self) -> str:
+        """The model to ask for. A server that was away, or had none yet, is asked for it again at every call."""
+        if not self.model:
+            try:
+                self.model = await self._listed(min(self.remote.connect_s, self.remote.first_s / 4))
+            except _Unsuited:
+                raise
+            except (TimeoutError, httpx.HTTPError, ServiceError):
+                return self._usual
+        return self.model or self._usual
+
+    async def _listed(self, limit_s: float) -> str:
+        """The model of the server's list that suits, "" where the list is empty; the usual one where the server has no list."""
+        client = self._connection()
         try:
-            async for piece in response.aiter_bytes():
-                body += piece
-                if len(body) >= EXCUSE:
-                    break
+            async with asyncio.timeout(limit_s):
+                listed = await self._list(client)
+        except BaseException:
+            await client.aclose()
+            raise
+        self._idle.append(client)
+        if listed is None:
+            return self._usual
+        try:
+            name = suited(listed, self.service)
+        except TypeError as error:
+            raise ServiceError(self.service, f"{self._host}/models answers no list of models") from error
+        if not name and listed and (not isinstance(listed, dict) or listed.get("data") or listed.get("models")):
+            raise _Unsuited(self.service, f"{self._host} lists no model for this: set its name")
+        return name
+
+    async def _list(self, client: httpx.AsyncClient) -> Any:
+        """What `/models` answers, None where the server has no such list."""
+        response = await client.send(client.build_request("GET", "models"), stream=True)
+        try:
+            if response.status_code in (404, 405, 501):
+                return None
+            if not response.is_success:
+                raise await complaint(self.service, self._host, self.remote.key, response)
+            limits = (self.remote.first_s,) * 3
+            return await Reading(self.service, response, response.aiter_raw(), _now(), limits).json()
         finally:
             await response.aclose()
-        if status in (401, 403):  # the body may quote parts of the key
-            return ServiceUnavailable(self.service, f"{self._host} refuses the key ({status})")
-        excuse = body.decode(errors="replace").replace(self.remote.key.get_secret_value() or "\0", "***")
-        message = f"{self._host} answers {status}: {excuse[:EXCUSE]}"
-        if status in (429, 503):
-            wish = response.headers.get("retry-after", "")  # seconds, or a date, which is never soon enough
-            after = float(wish) if wish.replace(".", "", 1).isdecimal() else None
-            if not wish or (after is not None and after <= LONGEST_WAIT_S):
-                return _Refused(self.service, message, after)
-            return ServiceUnavailable(self.service, message)
-        return ServiceTimeout(self.service, message) if status in (408, 504) else ServiceError(self.service, message)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def _with(first: bytes, others: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for chunk in others:
+        yield chunk

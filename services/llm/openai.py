@@ -1,26 +1,30 @@
 """A language model by chat completions: OpenAI, vLLM, llama.cpp, Ollama, the Hugging Face router and whoever speaks like them."""
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Any, NamedTuple
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any, TypeVar
 
-from services.base import Exchange, Question, ServiceError, closing
+from services.base import Question, ServiceError, ServiceTimeout, closing
 from services.health import Health
-from services.http import Peer, Remote
+from services.http import Fields, Peer, Remote
+from services.llm.calls import Calls
+from services.llm.markup import Spoken
+from services.llm.parts import choices, part_of
+from services.llm.prompt import Messages, prompt
 
 MODEL = "gpt-4.1-mini"  # of OpenAI, where none is set
 ROUNDS = 4  # of tools and answers in one reply
 TOKENS = 400  # of one round: some two minutes of speech
-REMEMBERED = 10  # exchanges at least; up to as many more stay, so that the beginning of the prompt seldom changes
 TEMPERATURE = 0.4
+THINKING = 2  # times `first_s`: the first word of a model that shows that it thinks
+HOLD_S = 0.5  # that words wait in the first answer, lest they are thinking
+# Models whose template opens the thinking, so that only its end is written: the first answer of one shows whether that is so.
+_THINKERS = re.compile(r"\br1\b|qwq|qwen-?3|think|reason|magistral|glm-?4|nemotron|minimax-?m|deepseek-v[34]", re.IGNORECASE)
+_LIMITS = ("max_completion_tokens", "max_tokens")  # OpenAI has replaced the parameter that the others still know
 
-
-class ToolCall(NamedTuple):
-    id: str
-    name: str
-    arguments: str  # JSON
-
-    def message(self) -> dict[str, Any]:
-        return {"id": self.id, "type": "function", "function": {"name": self.name, "arguments": self.arguments}}
+T = TypeVar("T")
 
 
 class OpenAiAnswerer:
@@ -28,7 +32,9 @@ class OpenAiAnswerer:
     that servers can keep the work on all that is before it."""
 
     def __init__(self, remote: Remote, health: Health) -> None:
-        self._peer = Peer("llm", remote, health)
+        self._peer = Peer("llm", remote, health, of_openai=MODEL)
+        self._limits = _LIMITS if remote.is_openai else _LIMITS[::-1]
+        self._thinks: bool | None = False if remote.is_openai else None  # it writes the end of its thinking only; None: unknown
 
     async def warm(self) -> None:
         await self._peer.warm()
@@ -38,82 +44,98 @@ class OpenAiAnswerer:
 
     async def answer(self, question: Question) -> AsyncIterator[str]:
         """The answer as it is made. Closing the iterator ends the work of the server. Raises ServiceError, also after a part."""
-        messages = prompt(question)
+        since: Messages = []  # the calls of tools, and what came of them
         for left in reversed(range(ROUNDS)):
-            calls: dict[int, ToolCall] = {}
-            async with closing(self._round(messages, question if left else None, calls)) as pieces:
+            calls = Calls()
+            async with closing(self._round(question, since, bool(left), calls)) as pieces:
                 async for piece in pieces:
                     yield piece
-            if not calls:
+            if not calls.made:
                 return
-            messages += await _use(list(calls.values()), question)
+            since += await calls.use(question)
 
-    async def _round(
-        self, messages: Sequence[dict[str, Any]], question: Question | None, calls: dict[int, ToolCall]
-    ) -> AsyncIterator[str]:
-        """One completion: yields its text and fills `calls`. Tools are those of `question`; without one there are none."""
-        body: dict[str, Any] = {"messages": messages, "stream": True, "temperature": TEMPERATURE}
-        # OpenAI has replaced the parameter that the others still know.
-        body["max_completion_tokens" if self._peer.remote.is_openai else "max_tokens"] = TOKENS
-        body["model"] = self._peer.model or (MODEL if self._peer.remote.is_openai else "default")
-        if question and question.tools:
+    def _body(self, question: Question, since: Messages, tools: bool, refused: frozenset[str]) -> Fields:
+        """What is sent: all but what the server refuses."""
+        if "tools" in refused:
+            question = replace(question, tools=())
+        body: Fields = {"messages": [*prompt(question, "system" not in refused), *since]}
+        limit = next((name for name in self._limits if name not in refused), "")
+        body |= {"stream": True, "temperature": TEMPERATURE} | ({limit: TOKENS} if limit else {})
+        if tools and question.tools:
             body["tools"] = [
                 {"type": "function", "function": {"name": t.name, "description": t.description, "parameters": t.parameters}}
                 for t in question.tools
             ]
-        async with self._peer.post("chat/completions", json=body) as reading, closing(reading.events()) as events:
-            ended = False
-            async for event in events:
-                for choice in event.get("choices") or ():  # none in a chunk that only counts tokens
-                    ended = ended or choice.get("finish_reason") is not None
-                    delta = choice.get("delta") or {}
-                    for part in delta.get("tool_calls") or ():
-                        _join(calls, part)
-                    if delta.get("content"):
-                        yield str(delta["content"])
-            if not ended:
+        return {name: value for name, value in body.items() if name not in refused}
+
+    async def _round(self, question: Question, since: Messages, tools: bool, calls: Calls) -> AsyncIterator[str]:
+        """One completion: yields its text and fills `calls`."""
+        names = {tool.name for tool in question.tools} if tools else set()
+        spoken = Spoken(self._thinks is not False, bool(names))
+        briefly = self._thinks is None and not _THINKERS.search(self._peer.model)
+        async with self._peer.post("chat/completions", lambda refused: self._body(question, since, tools, refused)) as reading:
+            async with closing(_watched(reading.events(), HOLD_S if briefly else None)) as events:
+                async for words in self._words(events, spoken, calls):
+                    yield words
+            if not (spoken.over or spoken.finished or reading.complete):
                 raise ServiceError("llm", "the answer was cut off")
+            rest = spoken.end()
+            if rest and not (spoken.bare and calls.write(rest, names)):
+                yield rest
+            for text in spoken.calls:
+                calls.write(text, names)
+        self._thinks = spoken.unopened or bool(self._thinks)
+
+    async def _words(self, events: AsyncIterator[dict[str, Any] | None], spoken: Spoken, calls: Calls) -> AsyncIterator[str]:
+        """The words of the events; fills `calls`. Words that may be thinking are kept back up to an event that is None. Raises
+        ServiceTimeout where no words come for long, whatever else does."""
+        loop, remote = asyncio.get_running_loop(), self._peer.remote
+        due, heard = loop.time() + THINKING * remote.first_s, False
+        async for event in events:
+            words, progress = spoken.release() if event is None else "", False
+            for choice in choices(event or {}):
+                part = part_of(choice, heard)
+                for piece in part.calls:
+                    calls.join(piece)
+                words += (spoken.release() if part.thinks else "") + spoken.feed(part.text)
+                heard, progress = heard or bool(part.text), progress or bool(part.calls)
+                spoken.finished = spoken.finished or part.last
+            if words:
+                yield words
+            if words or progress:
+                due = loop.time() + THINKING * remote.gap_s
+            elif loop.time() > due:
+                raise ServiceTimeout("llm", "no word for too long, only thinking")
+            if spoken.over:
+                return
 
 
-def prompt(question: Question) -> list[dict[str, Any]]:
-    """The messages for `question`. Of earlier replies only what was heard is there."""
-    asked = question.text
-    if question.passages:
-        found = "\n".join(f"- {passage.title}: {passage.text}" for passage in question.passages)
-        asked = f"{question.text}\n\nPassages:\n{found}"
-    return [{"role": "system", "content": question.instructions}, *_past(question.history), {"role": "user", "content": asked}]
+async def _watched(events: AsyncIterator[T], hold_s: float | None) -> AsyncIterator[T | None]:
+    """`events`, and once None when `hold_s` have passed since the first, though nothing may have come. Closes them."""
+    loop, due, reading = asyncio.get_running_loop(), float("inf"), None
+    async with closing(events):
+        try:
+            while True:
+                reading = reading or asyncio.ensure_future(_next(events))
+                left = None if due == float("inf") else max(0.0, due - loop.time())
+                if not (await asyncio.wait({reading}, timeout=left))[0]:
+                    due, hold_s = float("inf"), None
+                    yield None
+                    continue
+                found, reading = reading.result(), None
+                if not found:
+                    return
+                if hold_s is not None and due == float("inf"):
+                    due = loop.time() + hold_s
+                yield found[0]
+        finally:
+            if reading is not None:
+                reading.cancel()
+                await asyncio.wait({reading})
 
 
-def _past(history: Sequence[Exchange]) -> list[dict[str, Any]]:
-    """`history` as turns that alternate and begin with the user: templates of many models refuse anything else."""
-    said: list[dict[str, Any]] = []
-    for exchange in history[max(0, len(history) // REMEMBERED - 1) * REMEMBERED :]:
-        for role, text in (("user", exchange.user), ("assistant", exchange.heard)):
-            if said and text and said[-1]["role"] == role:
-                said[-1]["content"] += f"\n{text}"
-            elif text and (said or role == "user"):
-                said.append({"role": role, "content": text})
-    if said and said[-1]["role"] == "user":
-        said.append({"role": "assistant", "content": "..."})  # it was interrupted before a word was heard
-    return said
-
-
-def _join(calls: dict[int, ToolCall], part: dict[str, Any]) -> None:
-    """Puts a piece of a tool call to what is there of it. Those who send calls whole may leave out `index`."""
-    function = part.get("function") or {}
-    index = part.get("index")
-    index = len(calls) if index is None else int(index)
-    known = calls.get(index, ToolCall(f"call_{index}", "", ""))
-    arguments = known.arguments + (function.get("arguments") or "")
-    calls[index] = ToolCall(part.get("id") or known.id, known.name or function.get("name") or "", arguments)
-
-
-async def _use(calls: Sequence[ToolCall], question: Question) -> list[dict[str, Any]]:
-    """Runs the tools in order; the messages that tell the model what came of it."""
-    tools = {tool.name: tool for tool in question.tools}
-    messages: list[dict[str, Any]] = [{"role": "assistant", "content": None, "tool_calls": [call.message() for call in calls]}]
-    for call in calls:
-        tool = tools.get(call.name)
-        result = await tool.run(call.arguments or "{}") if tool else f"There is no tool {call.name}."
-        messages.append({"role": "tool", "tool_call_id": call.id, "content": result})
-    return messages
+async def _next(items: AsyncIterator[T]) -> list[T]:
+    """The next of `items`, nothing at their end."""
+    async for item in items:
+        return [item]
+    return []

@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import json
 import wave
 from typing import Any
 
@@ -10,8 +9,10 @@ import numpy as np
 
 from services.base import HEARING_RATE, Audio, ServiceError, Transcript, closing
 from services.health import Health
-from services.http import Peer, Reading, Remote
+from services.http import Fields, Peer, Remote
+from services.llm.parts import choices, part_of
 from services.local import require_sound
+from services.reading import Reading, text_in
 from services.stt.local import SILENCE
 
 MODEL = "gpt-4o-mini-transcribe"  # of OpenAI, where none is set
@@ -22,7 +23,7 @@ class OpenAiStt:
     """Sends a WAV file and reads the text as it comes: streamed where the server can, whole where it cannot."""
 
     def __init__(self, remote: Remote, health: Health) -> None:
-        self._peer = Peer("stt", remote, health)
+        self._peer = Peer("stt", remote, health, usual="whisper-1", of_openai=MODEL)
 
     async def warm(self) -> None:
         await self._peer.warm()
@@ -37,14 +38,15 @@ class OpenAiStt:
         require_sound("stt", audio)
         if not len(audio) or np.abs(audio).max() < SILENCE:
             return Transcript("", 1.0)
-        fields = {"language": LANGUAGE, "response_format": "json", "stream": "true", "prompt": prompt}
-        fields["model"] = self._peer.model or (MODEL if self._peer.remote.is_openai else "whisper-1")
+
+        def build(refused: frozenset[str]) -> Fields:
+            fields = {"language": LANGUAGE, "response_format": "json", "stream": "true", "prompt": prompt}
+            return {name: value for name, value in fields.items() if name not in refused}
+
         sound = await asyncio.to_thread(wav, audio)
         files = {"file": ("speech.wav", sound, "audio/wav")}
-        async with self._peer.post("audio/transcriptions", data=fields, files=files) as reading:
-            if "text/event-stream" in reading.kind:
-                return Transcript(await _streamed(reading))
-            return Transcript(_whole(await reading.whole()))
+        async with self._peer.post("audio/transcriptions", build, files) as reading:
+            return Transcript(await _text(reading))
 
 
 def wav(audio: Audio) -> bytes:
@@ -58,28 +60,32 @@ def wav(audio: Audio) -> bytes:
     return file.getvalue()
 
 
-def _whole(body: bytes) -> str:
-    try:
-        return str(json.loads(body)["text"]).strip()
-    except (ValueError, LookupError, TypeError) as error:
-        raise ServiceError("stt", f"answers no JSON with a text: {body[:80]!r}") from error
-
-
-async def _streamed(reading: Reading) -> str:
-    text = ""
-    async with closing(reading.events()) as events:
+async def _text(reading: Reading) -> str:
+    """The text of an answer: JSON, plain text, or events. Raises ServiceError for one without any text: it is not the same as an
+    empty one."""
+    text, known = "", "text/plain" in reading.kind
+    async with closing(reading.events(plain=True)) as events:
         async for event in events:
-            if event.get("type") == "transcript.text.done":
-                text = str(event.get("text", text))
-            else:
-                text += _delta(event)
+            kind = str(event.get("type") or "")
+            if kind == "transcript.text.done":
+                text = text_in("stt", event.get("text", text))
+            elif (added := _added(event, kind)) is not None:
+                text += added
+            known = known or kind.startswith("transcript.") or _added(event, kind) is not None
+    if not known:
+        raise ServiceError("stt", "answers no text")
     return text.strip()
 
 
-def _delta(event: dict[str, Any]) -> str:
-    """What an event adds: OpenAI's deltas, vLLM's chat-like chunks, or a segment a piece (speaches)."""
-    if choices := event.get("choices"):
-        return str((choices[0].get("delta") or {}).get("content") or "")
-    if event.get("type") == "transcript.text.delta":
-        return str(event.get("delta", ""))
-    return f" {event['text']}" if "type" not in event and "text" in event else ""
+def _added(event: dict[str, Any], kind: str) -> str | None:
+    """What an event adds: OpenAI's deltas, vLLM's chat-like chunks, a segment a piece (speaches), or the whole text; None: it is
+    none of these. Raises ServiceError for text that is none."""
+    if event.get("choices"):
+        return "".join(part_of(choice, False).text for choice in choices(event))
+    if kind == "transcript.text.delta":
+        return text_in("stt", event.get("delta"))
+    if kind.startswith("transcript.") or "text" not in event:
+        return None
+    if not isinstance(event["text"], str):
+        raise ServiceError("stt", f"answers {event['text']!r:.80} where text is expected")
+    return " " + text_in("stt", event["text"])

@@ -1,28 +1,36 @@
-"""Text to speech by `/audio/speech`, streamed as raw PCM: OpenAI, speaches, Kokoro-FastAPI and whoever speaks like them."""
+"""Text to speech by `/audio/speech`, asked for raw PCM: OpenAI, speaches, Kokoro-FastAPI and whoever speaks like them."""
 
+import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import numpy as np
 import soxr
 
-from services.base import SPEAKING_RATE, Pcm, ServiceError, Speech, closing
+from services.base import SPEAKING_RATE, Audio, ServiceError, Speech, closing
 from services.health import Health
-from services.http import Peer, Reading, Remote
+from services.http import Fields, Peer, Remote
+from services.reading import Reading
 from services.tts.cleaning import readable
+from services.tts.sound import Shape, Track
 
 MODEL = "gpt-4o-mini-tts"  # of OpenAI, where none is set
-VOICE_RATE = 24_000  # Hz, of "pcm" (OpenAI's API reference, createSpeech), unless the answer names another
+VOICE_RATE = 24_000  # Hz, of "pcm" (OpenAI's API reference, createSpeech), unless the settings or the answer name another
 FIRST = 20  # ms in the first piece: what is there is heard at once
 LATER = 200  # ms in the others
 SPEEDS = (0.25, 4.0)  # that the API takes
-_RATE = re.compile(r"rate=(\d+)")
+RATES = (4000, 384_000)  # Hz
+_RATE = re.compile(r"rate=(\d{1,6})")
+_CHANNELS = re.compile(r"channels=([1-8])\b")
 
 
 class OpenAiTts:
-    def __init__(self, remote: Remote, health: Health, voice: str) -> None:
-        self._peer = Peer("tts", remote, health)
+    """`rate` is that of raw PCM in Hz, where the answer does not tell it."""
+
+    def __init__(self, remote: Remote, health: Health, voice: str, rate: int = VOICE_RATE) -> None:
+        self._peer = Peer("tts", remote, health, usual="tts-1", of_openai=MODEL)
         self._voice = voice
+        self._rate = rate
 
     async def warm(self) -> None:
         await self._peer.warm()
@@ -34,39 +42,64 @@ class OpenAiTts:
         """Speech in pieces of 20 ms (the first) and 200 ms, without word times. Raises ServiceError, also after a part."""
         if not (said := readable(clause)):
             return
-        body = {"input": said, "voice": self._voice, "response_format": "pcm", "speed": min(max(speed, SPEEDS[0]), SPEEDS[1])}
-        body["model"] = self._peer.model or (MODEL if self._peer.remote.is_openai else "tts-1")
-        async with self._peer.post("audio/speech", json=body) as reading, closing(_speech(reading)) as pieces:
+
+        def build(refused: frozenset[str]) -> Fields:
+            body = {
+                "input": said,
+                "voice": self._voice,
+                "response_format": "pcm",
+                "speed": min(max(speed, SPEEDS[0]), SPEEDS[1]),
+            }
+            return {name: value for name, value in body.items() if name not in refused}
+
+        async with self._peer.post("audio/speech", build) as reading, closing(_speech(reading, self._rate)) as pieces:
             async for piece in pieces:
                 yield piece
 
 
-async def _speech(reading: Reading) -> AsyncIterator[Speech]:
+async def _speech(reading: Reading, rate: int) -> AsyncIterator[Speech]:
     if reading.kind.startswith("text/") or "json" in reading.kind:
         raise ServiceError("tts", f"answers {reading.kind} instead of audio")
-    named = _RATE.search(reading.kind)
-    rate = int(named[1]) if named else VOICE_RATE
-    stream = soxr.ResampleStream(rate, SPEAKING_RATE, 1, dtype="int16") if rate != SPEAKING_RATE else None
-    got, wanted, heard = b"", FIRST, False
+    named, channels = _RATE.search(reading.kind), _CHANNELS.search(reading.kind)
+    rate = int(named[1]) if named and RATES[0] <= int(named[1]) <= RATES[1] else rate
+    track = Track(Shape(rate, int(channels[1]) if channels else 1), reading.kind)
+    out, heard = _Out(), False
     async with closing(reading.pieces()) as pieces:
         async for piece in pieces:
-            got += piece
-            if not heard and got.startswith(b"RIFF"):
-                raise ServiceError("tts", "answers a WAV file instead of raw PCM")
-            whole = len(got) // 2 * 2  # a sample may be cut between two pieces
-            if whole >= wanted * rate * 2 // 1000:
-                samples = _resampled(stream, got[:whole])
-                got, heard = got[whole:], True
-                if len(samples):  # the filter keeps the first ones back
-                    wanted = LATER
-                    yield Speech(samples)
-    rest = _resampled(stream, got[: len(got) // 2 * 2], last=True)
-    if len(rest):
-        yield Speech(rest)
-    elif not heard:
+            for speech in out.take(track, track.feed(piece)):
+                heard = True
+                yield speech
+    left = track.feed(b"", last=True)
+    if track.packed:
+        left = await asyncio.to_thread(track.unpacked)
+    for speech in out.take(track, left, last=True):
+        heard = True
+        yield speech
+    if not heard:
         raise ServiceError("tts", "answers no sound")
 
 
-def _resampled(stream: "soxr.ResampleStream | None", sound: bytes, last: bool = False) -> Pcm:
-    samples = np.frombuffer(sound, "<i2")
-    return np.asarray(samples if stream is None else stream.resample_chunk(samples, last=last), np.int16)
+class _Out:
+    """Makes pieces of FIRST, then of LATER ms at SPEAKING_RATE."""
+
+    def __init__(self) -> None:
+        self._got: Audio = np.zeros(0, np.float32)
+        self._wanted = FIRST
+        self._rate = SPEAKING_RATE
+        self._stream: soxr.ResampleStream | None = None
+
+    def take(self, track: Track, audio: Audio, last: bool = False) -> Iterator[Speech]:
+        """The speech that `audio` of `track` completes; with `last` all that is left."""
+        rate = track.shape.rate if track.shape is not None else SPEAKING_RATE
+        if rate != self._rate:
+            self._rate = rate
+            self._stream = soxr.ResampleStream(rate, SPEAKING_RATE, 1, dtype="float32") if rate != SPEAKING_RATE else None
+        self._got = np.concatenate((self._got, audio))
+        if not last and len(self._got) < self._wanted * self._rate // 1000:
+            return
+        got, self._got = self._got, np.zeros(0, np.float32)
+        louder = got if self._stream is None else self._stream.resample_chunk(got, last=last)
+        samples = np.clip(np.rint(louder * 32768.0), -32768, 32767).astype(np.int16)
+        if len(samples):  # the filter keeps the first ones back
+            self._wanted = LATER
+            yield Speech(samples)

@@ -195,10 +195,12 @@ Behaviour = Callable[[Caller, str, Any], Awaitable[None]]
 
 class Scripted:
     """A peer that does with each request what `behave` says; a list of them is used up one by one, the last for all that follow.
-    Requests for /models are not counted."""
+    Requests for /models are not counted; `models` is what they are answered with."""
 
-    def __init__(self, *behave: Behaviour) -> None:
+    def __init__(self, *behave: Behaviour, models: Any = None, port: int = 0) -> None:
         self._behave = list(behave)
+        self._port = port
+        self.models = {"data": [{"id": "scripted"}]} if models is None else models
         self.requests: list[Any] = []
         self.connections = 0
         self.asked = asyncio.Event()
@@ -206,7 +208,7 @@ class Scripted:
         self._callers: dict[asyncio.Task[Any], Caller] = {}
 
     async def __aenter__(self) -> "Scripted":
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
         return self
 
@@ -226,7 +228,9 @@ class Scripted:
             while (request := await caller.request()) is not None:
                 path, body = request
                 if path.endswith("/models"):
-                    await caller.reply(200, "application/json", b'{"data": [{"id": "scripted"}]}')
+                    status = self.models if isinstance(self.models, int) else 200
+                    body = self.models if isinstance(self.models, bytes) else json.dumps(self.models).encode()
+                    await caller.reply(status, "application/json", body)
                     continue
                 self.requests.append(body)
                 self.asked.set()

@@ -170,7 +170,8 @@ async def cut(caller: Caller, path: str, body: Any) -> None:
 
 
 async def ended_early(caller: Caller, path: str, body: Any) -> None:
-    await caller.say(delta("It is"))
+    await caller.say(delta("It is"), end=False)
+    await caller.send(b"0\r\n\r\n")
 
 
 async def slow(caller: Caller, path: str, body: Any) -> None:

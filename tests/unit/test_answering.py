@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from app.dialogue import Phrasebook
+from app.dialogue import Memory, Phrasebook
+from app.events import Interrupt, Text
 from app.tools import TOOLS, Desk, tool
 from services.base import Exchange, Passage, Question, ServiceError, Services
 from services.llm.openai import prompt
@@ -200,3 +201,112 @@ def test_a_long_history_is_cut_seldom() -> None:
         starts.add(messages[1]["content"])
         assert len(messages) <= 2 + 2 * 20
     assert len(starts) == 5
+
+
+# --- what tools have done ---------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Setting(FakeModel):
+    """Sets a timer, `wait_s` later says `pieces`; fails with `error` if there is one."""
+
+    wait_s: float = 0.0
+
+    async def answer(self, question: Question) -> AsyncIterator[str]:
+        self.asked.append(question)
+        if len(self.asked) == 1:
+            timer = next(tool for tool in question.tools if tool.name == "set_timer")
+            await timer.run('{"seconds": 600}')
+        if self.error is not None:
+            raise self.error
+        await asyncio.sleep(self.wait_s)
+        for piece in self.pieces:
+            yield piece
+
+
+def roles_of(question: Question) -> list[str]:
+    return [message["role"] for message in prompt(question)]
+
+
+def test_what_a_tool_did_is_known_though_its_reply_was_talked_over() -> None:
+    model = Setting(tuple(f"This is sentence number {n}. " for n in range(50)))
+    made = services(model)
+
+    async def scene() -> Caller:
+        async with Caller(made) as caller:
+            made.stt.text = "set a timer for ten minutes."  # type: ignore[attr-defined]
+            await caller.say(1.0)
+            await caller.until("SPEAKING")
+            await asyncio.sleep(1.5)
+            made.stt.text = "and what is latency?"  # type: ignore[attr-defined]
+            await caller.say(1.0, 5.0)
+            return caller
+
+    caller = run(scene())
+    assert len(caller.session.memory.timers) == 1
+    assert len(model.asked) == 2
+    (deed,) = model.asked[1].history[-1].done
+    assert (deed.name, deed.arguments) == ("set_timer", '{"seconds":600.0}')
+    assert "10 minutes" in deed.result
+    assert roles_of(model.asked[1]) == ["system", "user", "assistant", "tool", "assistant", "user"]
+    assert caller.session.memory.done == []
+
+
+def test_what_a_tool_did_for_a_turn_that_goes_on_is_known_to_the_answer_to_all_of_it() -> None:
+    model = Setting(wait_s=3.0)
+    made = services(model)
+
+    async def scene() -> Caller:
+        async with Caller(made, filler_after_ms=60_000) as caller:
+            caller.session.receive(Text(text="set a timer for ten minutes"))
+            await asyncio.sleep(1.0)
+            caller.session.receive(Text(text="to take out the bread"))
+            await asyncio.sleep(10.0)
+            return caller
+
+    caller = run(scene())
+    assert len(caller.session.memory.timers) == 1
+    assert len(model.asked) == 2
+    assert model.asked[1].text == "set a timer for ten minutes to take out the bread"
+    assert [deed.name for deed in model.asked[1].done] == ["set_timer"]
+    assert roles_of(model.asked[1]) == ["system", "user", "assistant", "tool"]
+    assert [deed.name for deed in caller.session.memory.history[-1].done] == ["set_timer"]
+
+
+def test_a_tool_is_not_used_twice_where_the_model_fails_behind_it() -> None:
+    model = Setting(error=ServiceError("llm", "away"))
+    made = services(model, "set_timer")
+    made.stt.text = "set a timer for ten minutes."  # type: ignore[attr-defined]
+    memory = Memory()
+
+    async def scene() -> Caller:
+        async with Caller(made, memory=memory) as caller:
+            await caller.say(1.0, 10.0)
+            return caller
+
+    caller = run(scene())
+    assert len(memory.timers) == 1
+    assert "10 minutes" in said(caller)
+
+
+def test_a_tool_that_is_broken_off_is_remembered_as_that() -> None:
+    @tool(acts=True)
+    async def order_pizza(desk: Desk) -> str:
+        """Takes its time."""
+        await asyncio.sleep(3)
+        return "It is ordered."
+
+    async def scene() -> Caller:
+        async with Caller(services(Using(name="order_pizza")), filler_after_ms=60_000) as caller:
+            caller.session.receive(Text(text="order a pizza"))
+            await asyncio.sleep(1.0)
+            caller.session.receive(Interrupt())
+            await asyncio.sleep(1.0)
+            return caller
+
+    try:
+        memory = run(scene()).session.memory
+    finally:
+        del TOOLS["order_pizza"]
+    done = [*memory.done, *(deed for exchange in memory.history for deed in exchange.done)]
+    assert [(deed.name, "broken off" in deed.result) for deed in done] == [("order_pizza", True)]

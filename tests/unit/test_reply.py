@@ -122,3 +122,43 @@ def test_closing_ahead_cancels_its_source() -> None:
 
     run(scene())
     assert closed == [True]
+
+
+def test_a_source_that_somebody_else_cancels_does_not_hang_its_reader() -> None:
+    async def source() -> AsyncIterator[int]:
+        yield 1
+        await asyncio.sleep(1)
+        raise asyncio.CancelledError
+
+    async def scene() -> list[int]:
+        got = []
+        async with asyncio.timeout(5):
+            with pytest.raises(RuntimeError, match="cancelled"):
+                async for item in ahead(ahead(source(), 2), 2):
+                    got.append(item)
+        return got
+
+    assert run(scene()) == [1]
+
+
+def test_closing_ahead_ends_a_source_that_waits_for_a_full_queue() -> None:
+    closed = []
+
+    async def source() -> AsyncIterator[int]:
+        try:
+            for number in range(100):
+                yield number
+        finally:
+            closed.append(True)
+
+    async def scene() -> int:
+        before = len(asyncio.all_tasks())
+        items = ahead(source(), 1)
+        await anext(items)
+        await asyncio.sleep(1)
+        await items.aclose()  # type: ignore[attr-defined]
+        await asyncio.sleep(1)
+        return len(asyncio.all_tasks()) - before
+
+    assert run(scene()) == 0
+    assert closed == [True]

@@ -1,0 +1,192 @@
+"""An answer of an HTTP service as it arrives, held to limits: of time, of size and of shape. Whoever answers is not trusted with
+any of them: a line without an end, a small body that unpacks to a large one and JSON of another shape are errors of the service."""
+
+import asyncio
+import json
+import zlib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import httpx
+from httpx_sse import EventSource
+
+from services.base import ServiceError
+
+T = TypeVar("T")
+
+LONGEST_TEXT = 8 << 20  # bytes of JSON or of events in one answer: a long one, thinking and all, takes three megabytes
+LONGEST_SOUND = 32 << 20  # bytes: three minutes of float samples at 48 kHz
+SLICE = 1 << 16  # bytes that are unpacked at once
+DRAIN_S = 0.25  # a server may take so long to end a stream whose last event has come
+EXCUSE = 300  # characters of a fault that are told
+_SPACE = b"\xef\xbb\xbf \t\r\n"
+_FIELDS = (b":", b"data:", b"event:", b"id:", b"retry:")  # that a line of an event stream begins with
+
+
+class Reading:
+    """The body of `response`, from `chunks`, its raw bytes. Of the `limits` (first, gap, total; seconds) the first counts from
+    `began` (event loop time), then the gap from piece to piece, and the total is for all waiting together."""
+
+    def __init__(
+        self,
+        service: str,
+        response: httpx.Response,
+        chunks: AsyncIterator[bytes],
+        began: float,
+        limits: tuple[float, float, float],
+    ) -> None:
+        self._service = service
+        self._response = response
+        self._chunks = chunks
+        self._began = began
+        self._first_s, self._gap_s, self._total_s = limits
+        self.kind = response.headers.get("content-type", "").lower()
+        self.complete = False  # the events have come to their end, and the connection has not only been closed
+        encoding = response.headers.get("content-encoding", "").strip().lower()
+        if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
+            raise ServiceError(service, f"answers in the encoding {encoding[:20]}, which was not asked for")
+        self._inflater = zlib.decompressobj(wbits=47) if encoding not in ("", "identity") else None  # 47: gzip or zlib
+
+    async def close(self) -> None:
+        await self._response.aclose()
+
+    async def whole(self, most: int = LONGEST_TEXT) -> bytes:
+        """All of it. Raises ServiceError for more than `most` bytes; TimeoutError, httpx.HTTPError."""
+        return b"".join([piece async for piece in self.pieces(most)])
+
+    async def json(self) -> Any:
+        """All of it as JSON. Raises ServiceError for what is none; TimeoutError, httpx.HTTPError."""
+        return self._parsed(await self.whole())
+
+    def pieces(self, most: int = LONGEST_SOUND) -> AsyncIterator[bytes]:
+        """Bytes as they come. Raises ServiceError for more than `most`; TimeoutError, httpx.HTTPError."""
+        return self._paced(self._unpacked(most))
+
+    async def events(self, plain: bool = False) -> AsyncIterator[dict[str, Any]]:
+        """The data of server-sent events up to `[DONE]`, whatever kind of content the answer says it is; or the one JSON object
+        that came instead of a stream; or, where the answer may be `plain` text and says so, that text as the object's "text".
+        Raises ServiceError for what is no JSON object, for an error told in mid-stream and for what is neither; TimeoutError,
+        httpx.HTTPError."""
+        told = self._told(plain)
+        async for name, data in self._paced(told):
+            if data.strip() == "[DONE]":
+                self.complete = True
+                await self._drain(told)
+                return
+            for event in self._objects(data):
+                if event.get("error") or event.get("error_code") or name == "error" or event.get("object") == "error":
+                    raise ServiceError(self._service, f"an event tells of an error: {_excuse(data)}")
+                yield event
+
+    async def _told(self, plain: bool) -> AsyncIterator[tuple[str, str]]:
+        """Name and data of each event; one JSON text has no name. What it is shows in its first bytes."""
+        chunks, head = self._unpacked(LONGEST_TEXT), b""
+        async for chunk in chunks:
+            head = (head + chunk).lstrip(_SPACE)
+            if head and not any(len(head) < len(field) and field.startswith(head) for field in _FIELDS):
+                break
+        if head.startswith((b"{", b"[")):
+            yield "", self._text(head + b"".join([chunk async for chunk in chunks]))
+            self.complete = True
+        elif head.startswith(_FIELDS):
+            # The library reads what says to be of this kind only.
+            stream = httpx.Response(200, headers={"content-type": "text/event-stream"}, content=self._lines(head, chunks))
+            async for event in EventSource(stream).aiter_sse():
+                if event.data.strip():
+                    yield event.event, event.data
+        elif head and plain and self.kind.startswith("text/plain"):
+            yield "", json.dumps({"text": self._text(head + b"".join([chunk async for chunk in chunks]))})
+        elif head:
+            raise ServiceError(self._service, f"answers {self.kind or 'something unknown'}, not events: {_excuse(head)}")
+
+    async def _lines(self, head: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The event stream, with an end to the last event."""
+        yield head
+        async for chunk in chunks:
+            yield chunk
+        yield b"\n\n"
+
+    def _objects(self, data: str) -> Iterator[dict[str, Any]]:
+        """The JSON objects of one event: one, or one a line where the server puts no empty line between its events."""
+        try:
+            values = [json.loads(data)]
+        except (ValueError, RecursionError):
+            values = [self._parsed(line) for line in data.splitlines() if line.strip() not in ("", "[DONE]")]
+        for value in values:
+            if not isinstance(value, dict):
+                raise ServiceError(self._service, f"an event is no JSON object: {_excuse(data)}")
+            yield value
+
+    def _parsed(self, text: str | bytes) -> Any:
+        try:
+            return json.loads(self._text(text) if isinstance(text, bytes) else text)
+        except (ValueError, RecursionError) as error:
+            raise ServiceError(self._service, f"answers no JSON: {_excuse(text)}") from error
+
+    def _text(self, body: bytes) -> str:
+        try:
+            return body.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise ServiceError(self._service, f"answers what is no UTF-8: {_excuse(body)}") from error
+
+    async def _drain(self, told: AsyncIterator[Any]) -> None:
+        """Reads to the end of the stream, so that the connection can be used again."""
+        with suppress(TimeoutError, ServiceError):
+            async with asyncio.timeout(DRAIN_S):
+                async for _ in told:
+                    pass
+
+    async def _unpacked(self, most: int) -> AsyncIterator[bytes]:
+        """The bytes of the body, unpacked a slice at a time."""
+        size = 0
+        async for chunk in self._chunks:
+            for piece in self._inflated(chunk) if self._inflater is not None else (chunk,):
+                size += len(piece)
+                if size > most:
+                    raise ServiceError(self._service, f"answers more than {most} bytes")
+                yield piece
+
+    def _inflated(self, chunk: bytes) -> Iterator[bytes]:
+        assert self._inflater is not None
+        try:
+            while chunk:
+                yield self._inflater.decompress(chunk, SLICE)
+                chunk = self._inflater.unconsumed_tail
+        except zlib.error as error:
+            raise ServiceError(self._service, f"answers what cannot be unpacked: {error}") from error
+
+    async def _paced(self, items: AsyncIterator[T]) -> AsyncIterator[T]:
+        loop, began, limit = asyncio.get_running_loop(), self._began, self._first_s
+        left = self._total_s  # for waiting: what the reader takes its time for does not count
+        while True:
+            try:
+                async with asyncio.timeout_at(began + min(limit, left)):
+                    item = await anext(items)
+            except StopAsyncIteration:
+                return
+            left -= loop.time() - began
+            yield item
+            began, limit = loop.time(), self._gap_s
+
+
+def text_in(service: str, value: Any) -> str:
+    """The text of a field: a string, nothing, or a list of parts, of which those that are no text (thinking, pictures) are left
+    out. Control characters and halves of surrogate pairs are left out as well. Raises ServiceError for anything else."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return "".join(c for c in value if c.isprintable() or c in "\n\t" or (c > "\x9f" and not "\ud800" <= c <= "\udfff"))
+    if isinstance(value, dict):
+        part = value if value.get("type", "text") in ("text", "output_text") else {}
+        return text_in(service, part.get("text"))
+    if isinstance(value, list):
+        return "".join(text_in(service, part) for part in value if isinstance(part, str | dict))
+    raise ServiceError(service, f"answers {_excuse(repr(value))} where text is expected")
+
+
+def _excuse(text: str | bytes) -> str:
+    """The beginning of what a service said, in one line, for people to read."""
+    start = text[: 4 * EXCUSE]
+    line = " ".join((start.decode(errors="replace") if isinstance(start, bytes) else start).split())
+    return "".join(c if c.isprintable() else "?" for c in line[:EXCUSE])

@@ -1,0 +1,238 @@
+"""Sound in whatever form a voice service sends it, told by its first bytes and not by its name: raw PCM and WAV are played as they
+come, compressed sound is decoded when all of it is there, and what is none of these is refused rather than played as noise."""
+
+import io
+import re
+import struct
+from typing import NamedTuple
+
+import numpy as np
+
+from services.base import SPEAKING_RATE, Audio, ServiceError
+
+HEAD = 8192  # bytes within which the samples of a WAV file begin
+LONGEST_S = 180  # of one clause, unpacked
+LOUD = 0.3  # RMS of full scale: coded data read as samples has 0.5 to 0.6, speech stays under 0.2
+ALIKE = 0.25  # correlation of neighbouring samples, above which they are samples: 0 for coded data, over 0.5 for voiced speech
+BEGUN = 960  # bytes of raw PCM that are looked at
+UNKNOWN_SIZES = (0, 0x7FFFFFFF)  # of a WAV file's data: not known when its head was written, and all sizes above the second
+
+_CODED = re.compile(r"mu-?law|a-?law|audio/basic|pcm[ua]\b|\bamr|\bg72|gsm|speex|float|f32")  # raw, and no whole numbers
+_MAGIC = {
+    b"OggS": "ogg", b"fLaC": "flac", b"ID3": "mp3", b"\x1aE\xdf\xa3": "matroska", b"FORM": "aiff", b".snd": "au", b"caff": "caf",
+    b"RIFX": "wav", b"RF64": "wav",
+}  # fmt: skip
+_AFTER = (
+    b"LIST",
+    b"id3 ",
+    b"ID3 ",
+    b"fact",
+    b"cue ",
+    b"bext",
+    b"JUNK",
+    b"afsp",
+    b"smpl",
+    b"PEAK",
+    b"iXML",
+)  # chunks behind the data
+_KINDS = {(1, 8): "u1", (1, 16): "<i2", (1, 32): "<i4", (3, 32): "<f4", (3, 64): "<f8"}  # by the WAV format's tag and bits
+_EXTENSIBLE = 0xFFFE
+# Kilobits per second of MPEG layer III, by version 1 and the later ones; Hz of version 1 (ISO 11172-3, 13818-3).
+_BITRATES = (
+    (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+)
+_RATES = (44_100, 48_000, 32_000)
+
+
+class Shape(NamedTuple):
+    """Samples as they lie in memory: `kind` is numpy's name of one, the channels alternate."""
+
+    rate: int  # Hz
+    channels: int = 1
+    kind: str = "<i2"
+
+    @property
+    def frame(self) -> int:
+        """Bytes of one moment."""
+        return np.dtype(self.kind).itemsize * self.channels
+
+    def audio(self, data: bytes) -> Audio:
+        """Mono, -1..1. `data` holds whole frames."""
+        samples = np.frombuffer(data, self.kind)
+        if samples.dtype.kind == "f":
+            found = np.nan_to_num(samples.astype(np.float32), nan=0.0, posinf=1.0, neginf=-1.0)
+        else:
+            full = float(1 << (8 * samples.itemsize - 1))
+            found = ((samples.astype(np.float64) - (full if self.kind == "u1" else 0)) / full).astype(np.float32)
+        return np.asarray(found.reshape(-1, self.channels).mean(1) if self.channels > 1 else found, np.float32)
+
+
+class Track:
+    """What comes from a service, as samples. `raw` is their shape where nothing tells another, `named` the kind of content that the
+    service says it sends."""
+
+    def __init__(self, raw: Shape, named: str) -> None:
+        self._raw = raw
+        self._named = named
+        self._head = b""
+        self._left: int | None = None  # bytes of the data chunk that are still to come; None: all that comes
+        self._over = False
+        self.shape: Shape | None = None
+        self.packed = ""  # FFmpeg's name of a form that must be there as a whole to be decoded
+        self._rest = b""
+
+    def feed(self, data: bytes, last: bool = False) -> Audio:
+        """The samples that `data` adds. Raises ServiceError for what is no sound."""
+        self._rest += data
+        if self.packed or (self.shape is None and not self._begin(last)):
+            return np.zeros(0, np.float32)
+        assert self.shape is not None
+        parts = [np.zeros(0, np.float32)]
+        while (size := self._ready()) > 0:
+            parts.append(self.shape.audio(self._rest[:size]))
+            self._rest = self._rest[size:]
+            self._left = None if self._left is None else self._left - size
+            if self._left is not None and self._left < self.shape.frame and not self._go_on(last):
+                break
+        return np.concatenate(parts)
+
+    def unpacked(self) -> Audio:
+        """All of a packed sound, at SPEAKING_RATE. Takes time: not for the event loop. Raises ServiceError."""
+        return unpacked(self._rest, self.packed)
+
+    def _ready(self) -> int:
+        assert self.shape is not None
+        size = len(self._rest) if self._left is None else min(self._left, len(self._rest))
+        return 0 if self._over else size - size % self.shape.frame
+
+    def _begin(self, last: bool) -> bool:
+        """Looks at the first bytes; whether samples follow."""
+        head = self._rest
+        if len(head) < 12 and not last:
+            return False
+        if head.startswith(b"RIFF") and head[8:12] == b"WAVE":
+            return self._open(last)
+        if head.startswith(b"RIFF"):
+            raise ServiceError("tts", "answers a RIFF file that is no WAV")
+        self.packed = next((form for magic, form in _MAGIC.items() if head.startswith(magic)), "")
+        if head[4:8] == b"ftyp":
+            self.packed = "mov"
+        if self.packed:
+            return False
+        form, size = _mpeg(head)
+        if form and len(head) < size + 2 and not last:
+            return False
+        if form and head[size : size + 2] in (b"", head[:2]):
+            self.packed = form
+            return False
+        if len(head) < BEGUN and not last:
+            return False
+        self.shape = self._plain(head)
+        return True
+
+    def _plain(self, head: bytes) -> Shape:
+        """The shape of raw PCM. Raises ServiceError for bytes that are none."""
+        if not head:
+            raise ServiceError("tts", "answers no sound")
+        if _CODED.search(self._named):
+            raise ServiceError("tts", f"answers {self._named[:40]}, which is neither PCM of 16 bits nor a file")
+        swapped = self._raw._replace(kind=">i2")  # RFC 2586 wants it so for audio/l16, few do it
+        for shape in (self._raw, swapped):
+            if _like_samples(shape.audio(head[: len(head) // shape.frame * shape.frame])):
+                return shape
+        raise ServiceError(
+            "tts", f"answers {self._named[:40] or 'something'} that is neither PCM of 16 bits nor a file known here"
+        )
+
+    def _open(self, last: bool) -> bool:
+        """Reads the head of a WAV file; whether its samples follow."""
+        found = _wav(self._rest)
+        if found is None and len(self._rest) < HEAD and not last:
+            return False
+        if found is None or found[1] is None:
+            self.packed = "wav"
+            return False
+        start, self.shape, size = found
+        self._rest = self._rest[start:]
+        self._left = None if size in UNKNOWN_SIZES or size > UNKNOWN_SIZES[1] else size
+        return True
+
+    def _go_on(self, last: bool) -> bool:
+        """The data chunk is at its end: whether more samples follow. Some send a file a piece, some a size that is too small."""
+        assert self.shape is not None and self._left is not None
+        rest = self._rest[self._left :]
+        if len(rest) < 44 and not last:
+            return False
+        if rest.startswith(b"RIFF"):
+            self._rest = rest
+            return self._open(last)
+        if rest.startswith(_AFTER) or not rest.strip(b"\0"):
+            self._over = True
+        self._left = None
+        return not self._over
+
+
+def unpacked(data: bytes, form: str) -> Audio:
+    """The sound in a file of FFmpeg's `form`, mono at SPEAKING_RATE. Raises ServiceError."""
+    import av
+
+    parts, size = [np.zeros(0, np.float32)], 0
+    try:
+        with av.open(io.BytesIO(data), format=form) as file:
+            resampler = av.AudioResampler(format="flt", layout="mono", rate=SPEAKING_RATE)
+            for frame in (*file.decode(audio=0), None):
+                for made in resampler.resample(frame):
+                    parts.append(made.to_ndarray().reshape(-1))
+                    size += len(parts[-1])
+                if size > LONGEST_S * SPEAKING_RATE:
+                    raise ServiceError("tts", f"answers more than {LONGEST_S} s of sound")
+    except (av.FFmpegError, IndexError, ValueError, OSError) as error:
+        raise ServiceError("tts", f"answers {form} that cannot be decoded: {error}") from error
+    if size == 0:
+        raise ServiceError("tts", f"answers {form} without any sound")
+    return np.concatenate(parts)
+
+
+def _wav(head: bytes) -> tuple[int, Shape | None, int] | None:
+    """Where the samples begin, their shape (None: another than those known here) and the size of the data; None: not all of the
+    head is there."""
+    at, shape = 12, None
+    while len(head) >= at + 8:
+        name, size = head[at : at + 4], struct.unpack_from("<I", head, at + 4)[0]
+        if name == b"data":
+            return at + 8, shape, size
+        if name == b"fmt " and len(head) >= at + 8 + min(size, 40):
+            if size < 16:
+                return at, None, 0
+            tag, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", head, at + 8)
+            tag = struct.unpack_from("<H", head, at + 8 + 24)[0] if tag == _EXTENSIBLE and size >= 40 else tag
+            kind = _KINDS.get((tag, bits))
+            shape = Shape(rate, channels, kind) if kind and 1 <= channels <= 8 and 4000 <= rate <= 384_000 else None
+        at += 8 + size + size % 2
+    return None
+
+
+def _mpeg(head: bytes) -> tuple[str, int]:
+    """FFmpeg's name of a form whose frames may begin with `head`, and the size of the first one; "" for none."""
+    if len(head) < 6 or head[0] != 0xFF:
+        return "", 0
+    if head[1] & 0xF6 == 0xF0 and (head[2] >> 2 & 15) < 13:  # AAC in ADTS
+        return "aac", (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
+    version, layer, bits, rate = head[1] >> 3 & 3, head[1] >> 1 & 3, head[2] >> 4, head[2] >> 2 & 3
+    if head[1] & 0xE0 != 0xE0 or version == 1 or layer != 1 or bits in (0, 15) or rate == 3:
+        return "", 0
+    first = version == 3
+    hertz = _RATES[rate] >> {3: 0, 2: 1, 0: 2}[version]
+    return "mp3", (144_000 if first else 72_000) * _BITRATES[not first][bits - 1] // hertz + (head[2] >> 1 & 1)
+
+
+def _like_samples(audio: Audio) -> bool:
+    """They are samples of sound: neighbours are alike, or they are quiet, as no coded data is."""
+    if len(audio) < 16:
+        return True
+    level = float(np.sqrt(np.square(audio, dtype=np.float64).mean()))
+    steady = audio - audio.mean()
+    power = float(np.square(steady, dtype=np.float64).sum())
+    alike = float((steady[1:] * steady[:-1]).sum()) / power if power > 0 else 1.0
+    return level < LOUD or alike > ALIKE

@@ -1,0 +1,255 @@
+"""What of a model's text is heard, and the tool calls that are written in it: the shapes that servers really send."""
+
+import json
+from typing import Any
+
+import pytest
+
+from services.base import Deed, Exchange, Question, ServiceError, Tool
+from services.llm.calls import Calls, written
+from services.llm.markup import Spoken
+from services.llm.parts import part_of
+from services.llm.prompt import prompt
+
+NAMES = {"set_timer", "current_time"}
+TIMER = ("set_timer", {"seconds": 60})
+
+
+def heard(text: str, size: int, held: bool = True, tools: bool = True) -> tuple[str, list[tuple[str, Any]]]:
+    """The words and the calls of `text` when it comes in pieces of `size` characters."""
+    spoken, words, calls = Spoken(held, tools), "", Calls()
+    for at in range(0, len(text), size):
+        words += spoken.feed(text[at : at + size])
+    rest = spoken.end()
+    words += "" if spoken.bare and calls.write(rest, NAMES) else rest
+    for call in spoken.calls:
+        calls.write(call, NAMES)
+    return words.strip(), [(call.name, json.loads(call.arguments)) for call in calls.made]
+
+
+WORDS = [
+    ("It is a delay.", "It is a delay."),
+    ("<think>The user wants.</think>\n\nIt is a delay.", "It is a delay."),
+    ("<think>\n\n</think>\n\nIt is.", "It is."),
+    ("The user wants a definition. I should\n</think>\n\nIt is.", "It is."),
+    ("<thinking>Hm <thinking>deep</thinking> more</thinking>It is.", "It is."),
+    ("<think>never closed, out of tokens", ""),
+    ("<think/>It is.", "It is."),
+    ("[THINK]Let me see.[/THINK]It is.", "It is."),
+    ("◁think▷Hm.◁/think▷It is.", "It is."),
+    ("<|begin_of_thought|>a<|end_of_thought|>It is.", "It is."),
+    ("<|channel|>analysis<|message|>User asks.<|end|><|start|>assistant<|channel|>final<|message|>It is.<|return|>", "It is."),
+    ("<|channel>thought\nHm.<channel|>It is.", "It is."),
+    ("It is.<|im_end|>", "It is."),
+    ("It is.<|im_end|>\n<|im_start|>user\nAnd what else?", "It is."),
+    ("It is.<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nMore?", "It is."),
+    ("<|start_header_id|>assistant<|end_header_id|>\n\nIt is.", "It is."),
+    ("<|im_start|>assistant\nIt is.</s>", "It is."),
+    ("<s>[INST] [/INST] It is.</s> <s>[INST] More", "It is."),
+    ("<start_of_turn>model\nIt is.<end_of_turn>", "It is."),
+    ("It is.<｜end▁of▁sentence｜>", "It is."),
+    ("It is.<|endoftext|>Human: more", "It is."),
+    ("<answer>It is.</answer>", "It is."),
+    ("3 < 5 and 7 > 2, see [the docs] and a<b.", "3 < 5 and 7 > 2, see [the docs] and a<b."),
+    ("Models write `<think>` before thinking.", "Models write `<think>` before thinking."),
+    ("[laughs] Hello.", "[laughs] Hello."),
+    ("`pip install` does it.", "`pip install` does it."),
+    ("Use {braces} for it.", "Use {braces} for it."),
+    ('{"answer": "no call"}', '{"answer": "no call"}'),
+]
+CALLS = [
+    '<tool_call>\n{"name": "set_timer", "arguments": {"seconds": 60}}\n</tool_call>',
+    '<tool_call>{"name": "set_timer", "arguments": "{\\"seconds\\": 60}"}',
+    '[TOOL_CALLS] [{"name": "set_timer", "arguments": {"seconds": 60}}]</s>',
+    '[TOOL_CALLS]set_timer[ARGS]{"seconds": 60}',
+    '[TOOL_CALLS]set_timer{"seconds": 60}',
+    '<|python_tag|>{"name": "set_timer", "parameters": {"seconds": 60}}<|eom_id|>',
+    '<|python_tag|>{"type": "function", "name": "set_timer", "parameters": {"seconds": 60}}',
+    "<|python_tag|>set_timer.call(seconds=60)",
+    '{"name": "set_timer", "parameters": {"seconds": 60}}',
+    '{"type": "function", "function": {"name": "set_timer", "arguments": {"seconds": 60}}}',
+    '```json\n{"name": "set_timer", "arguments": {"seconds": 60}}\n```',
+    '[{"name": "set_timer", "arguments": {"seconds": 60}}]',
+    "[set_timer(seconds=60)]",
+    "```tool_code\nset_timer(seconds=60)\n```",
+    '<function=set_timer>{"seconds": 60}</function>',
+    "<tool_call>\n<function=set_timer>\n<parameter=seconds>\n60\n</parameter>\n</function>\n</tool_call>",
+    "<tool_call>set_timer\n<arg_key>seconds</arg_key>\n<arg_value>60</arg_value>\n</tool_call>",
+    '<minimax:tool_call><invoke name="set_timer"><parameter name="seconds">60</parameter></invoke></minimax:tool_call>',
+    '<|tool_call|>[{"name": "set_timer", "arguments": {"seconds": 60}}]',
+    '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>set_timer\n```json\n{"seconds": 60}\n```<｜tool▁calls▁end｜>',
+    '<|tool_calls_section_begin|><|tool_call_begin|>functions.set_timer:0<|tool_call_argument_begin|>{"seconds": 60}'
+    "<|tool_call_end|><|tool_calls_section_end|>",
+    '<|channel|>analysis<|message|>Timer.<|end|><|start|>assistant<|channel|>commentary to=functions.set_timer '
+    '<|constrain|>json<|message|>{"seconds": 60}<|call|>',
+    '<think>Set it.</think>\n<tool_call>{"name": "functions.set_timer", "arguments": {"seconds": 60}}</tool_call>',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+@pytest.mark.parametrize(("text", "words"), WORDS)
+def test_only_words_are_heard_however_the_text_is_cut(text: str, words: str, size: int) -> None:
+    assert heard(text, size) == (words, [])
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+@pytest.mark.parametrize("text", CALLS)
+def test_calls_written_as_text_are_calls(text: str, size: int) -> None:
+    assert heard(text, size) == ("", [TIMER])
+
+
+def test_words_beside_a_call_are_heard() -> None:
+    text = "One moment. " + CALLS[0] + "\n" + CALLS[0].replace("60", "90")
+    assert heard(text, 5) == ("One moment.", [TIMER, ("set_timer", {"seconds": 90})])
+
+
+def test_what_is_no_call_of_a_known_tool_is_neither_run_nor_heard() -> None:
+    assert heard('<tool_call>{"name": "launch", "arguments": {}}</tool_call>', 9) == ("", [])
+    assert heard("<tool_call>{oops", 9) == ("", [])
+    assert list(written("{" * 3000, NAMES)) == []
+
+
+def test_words_are_not_held_back_where_the_model_is_known_to_mark_its_thinking() -> None:
+    spoken = Spoken(held=False, tools=True)
+    assert spoken.feed("It is a ") == "It is a "
+    assert spoken.feed("delay <th") == "delay "
+    assert spoken.feed("ink>hm</think>ok") == "ok"
+    late = Spoken(held=False, tools=False)
+    assert late.feed("Hm.</think> It is.") == " It is."
+    assert late.unopened  # the next answer is held back
+
+
+def test_held_words_are_released_when_there_is_no_time_to_wait() -> None:
+    spoken = Spoken(held=True, tools=True)
+    assert spoken.feed("It is ") == ""
+    assert spoken.release() == "It is "
+    assert spoken.feed("a delay.") == "a delay."
+
+
+# --- calls in the pieces of a stream ----------------------------------------------------------------------------------
+
+
+def part(index: int | None = None, id: str | None = None, name: str | None = None, arguments: Any = None) -> dict[str, Any]:
+    piece: dict[str, Any] = {"function": {"name": name, "arguments": arguments}, "id": id}
+    return piece if index is None else piece | {"index": index}
+
+
+@pytest.mark.parametrize(
+    ("pieces", "calls"),
+    [
+        ([part(0, "a", "set_timer", '{"x": '), part(0, None, None, "1}")], [("a", '{"x": 1}')]),
+        ([part(0, "a", "set_timer", '{"x": 1}'), part(0, "b", "set_timer", '{"x": 2}')], [("a", '{"x": 1}'), ("b", '{"x": 2}')]),
+        ([part(0, "", "set_timer", "{}"), part(0, "", "set_timer", '{"x": 2}')], [("call_0", "{}"), ("call_1", '{"x": 2}')]),
+        ([part(0, "a", "set_timer", {"x": 1})], [("a", '{"x": 1}')]),
+        ([part(None, "a", "set_timer", '{"x": 1}'), part(None, "b", "set_timer", "{}")], [("a", '{"x": 1}'), ("b", "{}")]),
+        ([part(None, "a", "set_timer", '{"x":'), part(None, None, None, " 1}")], [("a", '{"x": 1}')]),
+        ([part(0, "a", "set_timer"), part(0, "a", "set_timer", '{"x":'), part(0, "a", "set_timer", " 1}")], [("a", '{"x": 1}')]),
+        ([part(0, "a", "set_timer", ""), part(1, "b", "set_timer", ""), part(0, None, None, "{}"), part(1, None, None, "[]")],
+         [("a", "{}"), ("b", "[]")]),
+        ([part(0, "a", "set_timer", "{}"), part(0, "a", "set_timer", "{}")], [("a", "{}")]),
+        ([part(0, "a", "set_timer", ""), part(0, "b", "", "{}")], [("a", "{}")]),  # a new id with every piece
+        ([{"name": "set_timer", "arguments": {"x": 1}}], [("call_0", '{"x": 1}')]),
+        ([part(0, "a", "set_timer", None)], [("a", "")]),
+    ],
+)  # fmt: skip
+def test_pieces_of_calls_are_put_together(pieces: list[dict[str, Any]], calls: list[tuple[str, str]]) -> None:
+    made = Calls()
+    for piece in pieces:
+        made.join(piece)
+    assert [(call.id, call.arguments) for call in made.made] == calls
+    assert {call.name for call in made.made} == {"set_timer"}
+
+
+@pytest.mark.parametrize("piece", [5, "set_timer", ["x"], None, {"function": "set_timer"}, {"function": [1]}])
+def test_a_call_of_another_shape_is_an_error_of_the_service(piece: Any) -> None:
+    with pytest.raises(ServiceError, match="llm"):
+        Calls().join(piece)
+
+
+def test_calls_without_an_end_are_stopped() -> None:
+    calls = Calls()
+    with pytest.raises(ServiceError, match="more than"):
+        for number in range(100):
+            calls.join(part(number, str(number), "set_timer", "{}"))
+
+
+# --- the shapes of a choice -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("choice", "text"),
+    [
+        ({"delta": {"content": "It is."}}, "It is."),
+        ({"delta": {"content": None}}, ""),
+        ({"delta": None}, ""),
+        ({"delta": {"content": [{"type": "text", "text": "It "}, {"type": "text", "text": "is."}]}}, "It is."),
+        ({"delta": {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}, "It is."]}}, "It is."),
+        ({"delta": {"content": {"type": "text", "text": "It is."}}}, "It is."),
+        ({"delta": {"content": None, "refusal": "I can't."}}, "I can't."),
+        ({"message": {"role": "assistant", "content": "It is."}, "finish_reason": "stop"}, "It is."),
+        ({"text": "It is."}, "It is."),
+        ({"delta": {"content": "It\x00 is\x1b[31m.\ud800"}}, "It is[31m."),
+    ],
+)
+def test_text_comes_in_many_shapes(choice: dict[str, Any], text: str) -> None:
+    assert part_of(choice, False).text == text
+
+
+def test_the_whole_answer_behind_its_pieces_is_not_said_again() -> None:
+    assert part_of({"delta": {}, "message": {"content": "It is."}, "finish_reason": "stop"}, True).text == ""
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [{"delta": "text"}, {"delta": [1]}, {"delta": {"content": 5}}, {"delta": {"content": True}},
+     {"delta": {"content": float("nan")}}, {"delta": {"tool_calls": {"a": 1}}},
+     {"delta": {"tool_calls": "x"}}, {"delta": {"content": [[1]], "refusal": 3}},
+     {"finish_reason": "error"}],
+)  # fmt: skip
+def test_a_choice_of_another_shape_is_an_error_of_the_service(choice: dict[str, Any]) -> None:
+    with pytest.raises(ServiceError, match="llm"):
+        part_of(choice, False)
+
+
+# --- the prompt -------------------------------------------------------------------------------------------------------
+
+
+async def _no(arguments: str) -> str:
+    return ""
+
+
+TOOL = Tool("set_timer", "Sets a timer.", {"type": "object"}, _no)
+DEED = Deed("set_timer", '{"seconds":60}', "I set a timer for 1 minute.")
+
+
+def asked(*history: Exchange, tools: bool = True, done: tuple[Deed, ...] = ()) -> Question:
+    return Question("And now?", None, [], history, "Be brief.", (TOOL,) if tools else (), done)  # type: ignore[arg-type]
+
+
+def test_what_a_tool_did_is_in_the_prompt_though_nobody_heard_of_it() -> None:
+    messages = prompt(asked(Exchange("Set a timer.", "", (DEED,)), Exchange("Thanks.", "You're welcome.")))
+    assert [m["role"] for m in messages] == ["system", "user", "assistant", "tool", "assistant", "user", "assistant", "user"]
+    assert messages[2]["tool_calls"][0]["function"] == {"name": "set_timer", "arguments": '{"seconds":60}'}
+    assert messages[3]["tool_call_id"] == messages[2]["tool_calls"][0]["id"]
+    assert messages[3]["content"] == "I set a timer for 1 minute."
+    half = prompt(asked(Exchange("Set a timer.", "I set a", (DEED,))))
+    assert [m["role"] for m in half] == ["system", "user", "assistant", "tool", "assistant", "user"]
+    assert half[4]["content"] == "I set a"
+
+
+def test_what_was_done_for_a_turn_that_went_on_comes_behind_it() -> None:
+    messages = prompt(asked(done=(DEED, DEED)))
+    assert [m["role"] for m in messages] == ["system", "user", "assistant", "tool", "tool"]
+    assert len({call["id"] for call in messages[2]["tool_calls"]}) == 2
+
+
+def test_a_server_without_tools_is_told_in_words() -> None:
+    messages = prompt(asked(Exchange("Set a timer.", "", (DEED,)), tools=False))
+    assert [m["role"] for m in messages] == ["system", "user", "assistant", "user"]
+    assert "I set a timer for 1 minute." in messages[1]["content"]
+
+
+def test_a_server_without_a_role_for_instructions_gets_them_with_the_first_turn() -> None:
+    messages = prompt(asked(Exchange("Hello.", "Hi.")), system=False)
+    assert [m["role"] for m in messages] == ["user", "assistant", "user"]
+    assert messages[0]["content"] == "Be brief.\n\nHello."
