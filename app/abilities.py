@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field
 
-from app.timers import LONGEST_S, Timer, heard_length, said_length
+from app.timers import LONGEST_S, MOST, Timer, heard_length, said_length
 from app.tools import Desk, ToolError, tool
 
 PASSAGES = 3
@@ -76,6 +76,8 @@ async def set_timer(
     ] = "",
 ) -> str:
     """Sets a timer, or a reminder. You will speak up when it is over."""
+    if len(desk.memory.timers) >= MOST:
+        return desk.dialogue.line("timer_full", count=str(MOST))
     desk.memory.timers.append(Timer(desk.clock.epoch_ms() + seconds * 1000, seconds, about))
     return desk.dialogue.line("timer_set", length=said_length(seconds))
 

@@ -16,6 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect
 
+from app.limits import caller
 from app.readiness import Readiness
 from app.records import Busy, StoreError, encode
 from app.sessions import Sessions
@@ -97,7 +98,7 @@ class Route(APIRoute):
             except ApiError as error:
                 return error.response()
             except Refused as error:
-                headers = {"Retry_After": str(RETRY_AFTER_S)} if error.status == 503 else {}
+                headers = {"Retry_After": str(RETRY_AFTER_S)} if error.status in (429, 503) else {}
                 return ApiError(error.status, error.code, str(error), **headers).response()
             except Busy as error:
                 return ApiError(429, "busy", str(error), Retry_After="1").response()
@@ -209,7 +210,7 @@ def _webrtc_routes(routes: APIRouter, sessions: Sessions, rtc: Rtc) -> None:
         sessions.authorize(message.session_id, token)
         try:
             if isinstance(message, Offer):
-                await sessions.admit(message.session_id)
+                await sessions.admit(message.session_id, caller.get())
                 answer = await rtc.offer(message.session_id, token, message.sdp, message.type, message.greeting)
                 return JSONResponse(answer, headers=NO_STORE)
             if message.candidate is not None:
@@ -236,8 +237,6 @@ def _health_routes(routes: APIRouter, store: Store, readiness: Readiness) -> Non
         }
         if readiness.degraded:
             body["degraded"] = sorted(readiness.degraded)
-        if stored.reason:
-            body["store_reason"] = stored.reason
         figures = {"store_full": round(stored.full, 2), "store_evicted": stored.evicted, "store_dropped": stored.dropped}
         body |= {name: figure for name, figure in figures.items() if figure}
         return JSONResponse(body, 200 if readiness.ready else 503, NO_STORE)

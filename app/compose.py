@@ -11,6 +11,7 @@ from app import api, socket, ui
 from app.dialogue import Dialogue, Phrasebook
 from app.events import Error
 from app.journal import Journal, memory_of
+from app.limits import Callers, WaitingRoom
 from app.origins import Doorkeeper
 from app.readiness import Readiness
 from app.records import SessionRecord
@@ -64,19 +65,23 @@ def compose(settings: Settings, services: Services, phrasebook: Phrasebook, moun
                 yield
             finally:
                 warming.cancel()
+                waiting.close()
                 await sessions.close()
+                await line.close()
                 await asyncio.gather(*(service.close() for service in services.all().values()))
                 if exporter is not None:
                     await exporter.close()
 
     # FastAPI's own pages of documentation load scripts from elsewhere.
     app = FastAPI(title="Parley", docs_url=None, redoc_url=None, lifespan=lifespan)
-    line = Line(sessions, settings)
+    waiting = WaitingRoom(settings.max_sessions)
+    line = Line(sessions, settings, waiting)
     page = ui.build(line.stream)
-    line.guard(line.stream.webrtc_component)
+    line.serve(line.stream.webrtc_component)
+    app.add_middleware(Callers, header=settings.address_header)
     api.allow_origins(app, settings)
     app.add_middleware(Doorkeeper, settings=settings, mounted=mounted)
     app.include_router(api.router(sessions, line, store, readiness, settings))
-    app.include_router(socket.router(sessions, settings))
+    app.include_router(socket.router(sessions, settings, waiting))
     ui.mount(app, page, "/")
     return app

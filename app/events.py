@@ -97,6 +97,7 @@ class Limits(Event):
     max_text: int = MAX_TEXT
     idle_timeout_s: float
     messages_per_second: int
+    sound_at_once_s: float  # of sound that comes ahead of time; what comes beyond is dropped
 
 
 class Ready(Event):

@@ -2,8 +2,9 @@
 touches them; each look is guarded, so that another version of aiortc costs precision, not the call."""
 
 import asyncio
-import logging
-from typing import cast
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, cast
 
 import numpy as np
 from aiortc import MediaStreamTrack, RTCPeerConnection
@@ -12,7 +13,9 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.rtp import RtpPacket
 from av import AudioCodecContext, AudioFrame, CodecContext, FFmpegError, Packet
 
-log = logging.getLogger(__name__)
+from app.limits import quiet_logger
+
+log = quiet_logger(__name__)
 
 RTP_WRAP = 1 << 32
 SAMPLES = 960  # RTP ticks in a 20 ms frame: Opus counts 48 kHz samples (RFC 7587, section 4.1)
@@ -22,6 +25,11 @@ BIT_RATE = 64_000  # bit/s of speech, mono; RFC 7587, section 3.1.1, advises 28 
 FADING = 10
 ONE_FRAME = 0b11111100  # of a packet's first byte: what is left says that one frame follows
 JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
+QUEUE = 500  # frames that may wait for a listener; one that takes none loses what comes
+CLOSE_S = 3.0  # for a connection to close, and then again for each of its parts
+# What a client may make a connection keep: sources of sound, and pieces of messages of which others are missing.
+SOURCES = 32
+PIECES = 4096
 
 
 class SenderClock:
@@ -65,9 +73,11 @@ class AtOnce(JitterBuffer):
     on another thread: to wake it and to be woken by it costs several times what decoding does.
     """
 
-    def __init__(self, track: asyncio.Queue[AudioFrame]) -> None:
+    def __init__(self, track: asyncio.Queue[AudioFrame], admit: Callable[[float], bool]) -> None:
+        """`admit` tells whether so many seconds of sound are to be heard: what is not is not even decoded."""
         super().__init__(capacity=1)
         self._track = track
+        self._admit = admit
         self._codec = speech_decoder()
         self._newest: int | None = None
 
@@ -77,7 +87,8 @@ class AtOnce(JitterBuffer):
         if self._newest is not None and behind < MAX_MISORDER:
             return False, None
         self._newest = packet.sequence_number
-        if packet.payload:  # no bytes are the end of the stream to a decoder
+        # No bytes are the end of the stream to a decoder.
+        if packet.payload and self._admit(length_s(packet.payload)) and self._track.qsize() < QUEUE:
             try:
                 for frame in self._codec.decode(Packet(packet.payload)):
                     self._track.put_nowait(frame)
@@ -86,8 +97,16 @@ class AtOnce(JitterBuffer):
         return False, None
 
 
-def hear_at_once(pc: RTCPeerConnection) -> None:
-    """Takes the wait out of arriving audio, which must be Opus."""
+def length_s(packet: bytes) -> float:
+    """Seconds of sound in an Opus packet of at least a byte (RFC 6716, section 3.1, table 2)."""
+    mode, code = packet[0] >> 3, packet[0] & 3
+    lengths_ms = (10, 20, 40, 60) if mode < 12 else (10, 20) if mode < 16 else (2.5, 5, 10, 20)
+    frames = (1, 2, 2, packet[1] & 63 if len(packet) > 1 else 0)[code]
+    return lengths_ms[mode % len(lengths_ms)] * frames / 1000
+
+
+def hear_at_once(pc: RTCPeerConnection, admit: Callable[[float], bool]) -> None:
+    """Takes the wait out of arriving audio, which must be Opus; see `AtOnce` for `admit`. To be called before any arrives."""
     for receiver in pc.getReceivers():
         track = getattr(receiver.track, "_queue", None)
         if track is None or not hasattr(receiver, JITTER_BUFFER):
@@ -95,7 +114,41 @@ def hear_at_once(pc: RTCPeerConnection) -> None:
                 "the jitter buffer of this aiortc is not known: sound arrives 80 ms later, and more when packets are lost"
             )
             return
-        setattr(receiver, JITTER_BUFFER, AtOnce(track))
+        setattr(receiver, JITTER_BUFFER, AtOnce(track, admit))
+
+
+def overgrown(pc: RTCPeerConnection) -> bool:
+    """Whether the client makes aiortc keep more than a conversation needs: it ignores the flow control of its data channel, leaves
+    its messages unfinished, or sends sound from ever new sources. aiortc has no bound for any of these."""
+    sources = (getattr(receiver, "_RTCRtpReceiver__remote_streams", ()) for receiver in pc.getReceivers())
+    if any(len(each) > SOURCES for each in sources):
+        return True
+    window, pieces = getattr(pc.sctp, "_advertised_rwnd", 0), len(getattr(pc.sctp, "_sack_misordered", ()))
+    streams = getattr(pc.sctp, "_inbound_streams", {}).values()
+    return window < 0 or pieces + sum(len(getattr(stream, "reassembly", ())) for stream in streams) > PIECES
+
+
+async def shut(pc: RTCPeerConnection) -> None:
+    """Closes `pc`, in bounded time and whatever state it is in. Where aiortc cannot, because a task of its own has died or a
+    transport was never made, its sockets, tasks and threads are let go one by one."""
+    if await _ended(pc.close()):
+        return
+    log.warning("a connection could not be closed as a whole")
+    transceivers: list[Any] = list(pc.getTransceivers())
+    for part in [*transceivers, *filter(None, [pc.sctp]), *_transports(pc, "dtls"), *_transports(pc, "ice")]:
+        await _ended(part.stop())
+
+
+def _transports(pc: RTCPeerConnection, kind: str) -> list[Any]:
+    return list(getattr(pc, f"_RTCPeerConnection__{kind}Transports", ()))
+
+
+async def _ended(closing: Awaitable[None]) -> bool:
+    with suppress(Exception):  # aiortc raises whatever it trips over
+        async with asyncio.timeout(CLOSE_S):
+            await closing
+        return True
+    return False
 
 
 def speech_encoder(bit_rate: int) -> AudioCodecContext:

@@ -4,13 +4,12 @@ of them than the system can bear."""
 import asyncio
 import logging
 import sys
-import time
-from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from app.limits import OncePerEpisode
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -19,7 +18,6 @@ BACKLOG = 100  # connections that may wait in the kernel; as many are accepted i
 SPARE = 128  # descriptors that are not for clients' connections: files, the store, the sockets of WebRTC
 MOST = 10_000  # connections where the system sets no limit
 STALLED_S = 30.0  # a client that takes nothing of an answer for so long is given up
-EPISODE_S = 60.0  # what is logged again within it is left out
 
 
 class Config(uvicorn.Config):
@@ -110,19 +108,3 @@ class Connection(H11Protocol):
             self._stalled.cancel()
             self._stalled = None
         super().resume_writing()
-
-
-class OncePerEpisode(logging.Filter):
-    """Lets a warning through once in EPISODE_S: what a client can bring about as often as it likes must not fill the log."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._told: dict[Any, float] = {}
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.levelno < logging.WARNING:
-            return True
-        kind = record.msg, type(record.exc_info[1]) if record.exc_info else None
-        now = time.monotonic()
-        self._told = {kind: at for kind, at in self._told.items() if now - at < EPISODE_S}
-        return self._told.setdefault(kind, now) == now

@@ -4,7 +4,6 @@ connection is lost."""
 import asyncio
 import contextlib
 import gc
-import logging
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,17 +13,18 @@ from prometheus_client import Counter, Gauge
 
 from app.clock import Clock, LoopClock
 from app.events import Error, ServerMessage
+from app.limits import quiet_logger
 from app.outbox import Lost
 from app.records import Erased, SessionRecord, StoreError
 from app.session import Session
 from app.settings import Settings
 from app.store import Store
-from app.tickets import Full, NotReady, Refused, Ticket, Tickets, Unknown
+from app.tickets import Crowd, Full, NotReady, Refused, Ticket, Tickets, Unknown
 from services.base import ServiceError
 
 __all__ = ["Peer", "Refused", "Seat", "Sessions"]
 
-log = logging.getLogger(__name__)
+log = quiet_logger(__name__)
 
 ERASED = "this session was erased"
 LOST = {"taken_over": ("taken_over", "this conversation goes on in another process"), "erased": ("deleted", ERASED)}
@@ -36,6 +36,13 @@ OPENED = Counter("parley_sessions_opened", "Conversations joined by a client", [
 
 class Peer(Protocol):
     """The transport's end of one connection. Neither call waits or raises."""
+
+    address: str  # where it comes from; "" is not counted
+
+    @property
+    def spare(self) -> bool:
+        """Nobody has been there for long: it may be ended when the place is needed."""
+        ...
 
     def send(self, message: ServerMessage) -> None: ...
 
@@ -90,13 +97,14 @@ class Sessions:
         ServiceError when none ever will. Raises as `signing_secret` does."""
         self._tickets = Tickets(settings, clock or LoopClock())
         self._max = settings.max_sessions
+        self._max_per_address = settings.max_per_address
         self._make = make
         self._store = store
         self._ready = ready
         self._seats: dict[str, Seat] = {}
         self._tasks: dict[Seat, asyncio.Task[None]] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._opening = 0
+        self._opening: list[str] = []  # the addresses of those that are being let in
         store.on_lost(self._lost)
 
     def create(self) -> Ticket:
@@ -108,31 +116,56 @@ class Sessions:
         """Raises Forbidden unless the token was made for this id."""
         self._tickets.check(session_id, token)
 
-    async def admit(self, session_id: str) -> None:
-        """Whether an authorized session could be opened now. Raises Unknown or Full."""
+    async def admit(self, session_id: str, address: str = "") -> None:
+        """Whether an authorized session could be opened now from `address`. Raises Unknown, Full or Crowd."""
         if session_id in self._seats:
             return
+        self._check_crowd(address)
         self._check_room()
         try:
             await self.look(session_id)
         except StoreError as error:
             log.warning("session %s is let in unseen: %s", session_id, error)
 
+    def _peers(self) -> list[Peer]:
+        return [seat.peer for seat in self._seats.values() if seat.peer is not None]
+
     def _check_room(self) -> None:
-        if self._opening + sum(seat.peer is not None for seat in self._seats.values()) >= self._max:
+        peers = self._peers()
+        if len(self._opening) + len(peers) >= self._max and not any(peer.spare for peer in peers):
             raise Full(f"all {self._max} conversations are taken; please try again in a moment")
+
+    def _check_crowd(self, address: str) -> None:
+        """Whether one more may come from there."""
+        here = [*self._opening, *(peer.address for peer in self._peers())].count(address)
+        if address and 0 < self._max_per_address <= here:
+            raise Crowd(f"there are {here} conversations from your address already; please end one of them")
+
+    def _make_room(self) -> None:
+        """Raises Full when there is none. Who is not there any more gives way, then the conversation whose connection was lost
+        first."""
+        self._check_room()
+        if len(self._opening) + len(self._peers()) >= self._max:
+            seat = next(seat for seat in self._seats.values() if seat.peer is not None and seat.peer.spare)
+            seat.leave("idle", Error(code="idle_timeout", message="others wait, and nobody was there for long", fatal=True))
+            self._await(seat)
+        if len(self._opening) + len(self._seats) >= self._max:
+            waiting = {seat.grace.when(): seat for seat in self._seats.values() if seat.peer is None and seat.grace is not None}
+            self._drop(waiting[min(waiting)])
 
     # --- joining and leaving ------------------------------------------------------------------------------------------
 
     async def open(self, session_id: str, token: str, peer: Peer) -> Seat:
         """Gives the conversation to `peer`, which then calls `Seat.begin`; makes, resumes or loads it as needed. Whoever had it
-        is told `taken_over` and closed. Raises Forbidden, Unknown, Full or NotReady."""
+        is told `taken_over` and closed. Raises Forbidden, Unknown, Full, Crowd or NotReady."""
         self.authorize(session_id, token)
         async with self._lock(session_id):
             seat = self._seats.get(session_id)
             if seat is None:
-                seat = await self._seat(session_id)
+                seat = await self._seat(session_id, peer.address)
             else:
+                if seat.peer is None:
+                    self._check_crowd(peer.address)
                 seat.resumed = True
                 taken = "this conversation was opened from another connection"
                 seat.leave("taken over", Error(code="taken_over", message=taken, fatal=True))
@@ -144,17 +177,18 @@ class Sessions:
         """`peer` is gone. Its conversation waits for it in memory for GRACE_S, and in the store for longer."""
         if seat.peer is peer:
             seat.leave("connection lost")
-            seat.grace = asyncio.get_running_loop().call_later(GRACE_S, self._drop, seat)
+            self._await(seat)
+
+    def _await(self, seat: Seat) -> None:
+        seat.grace = asyncio.get_running_loop().call_later(GRACE_S, self._drop, seat)
 
     def _lock(self, session_id: str) -> asyncio.Lock:
         return self._locks.setdefault(session_id, asyncio.Lock())
 
-    async def _seat(self, session_id: str) -> Seat:
-        self._check_room()
-        if len(self._seats) + self._opening >= self._max:  # the one that has been without a connection for longest makes room
-            waiting = {seat.grace.when(): seat for seat in self._seats.values() if seat.peer is None and seat.grace is not None}
-            self._drop(waiting[min(waiting)])
-        self._opening += 1
+    async def _seat(self, session_id: str, address: str) -> Seat:
+        self._check_crowd(address)
+        self._make_room()
+        self._opening.append(address)
         try:
             await self._ready()
             with erased_is_unknown():
@@ -167,7 +201,7 @@ class Sessions:
         except ServiceError as error:
             raise NotReady(f"conversations cannot begin: {error}") from error
         finally:
-            self._opening -= 1
+            self._opening.remove(address)
         seat = self._seats[session_id] = Seat(self._make(session_id, record), resumed=record is not None)
         task = self._tasks[seat] = asyncio.create_task(self._run(seat), name=f"session {session_id}")
         task.add_done_callback(lambda _: self._gone(seat))

@@ -130,8 +130,22 @@ class Settings(BaseSettings):
     request_timeout_s: Annotated[float, Field(gt=0)] = Field(
         default=10.0, description="a client has so long for the head of a request"
     )
-    idle_timeout_s: float = Field(default=300.0, description="a connection with no sound, text or reply for so long is ended")
-    messages_per_second: int = Field(default=200, description="above this a client is disconnected as a flood")
+    max_per_address: Annotated[int, Field(ge=0)] = Field(
+        default=4, description="conversations at once from one address of another machine; 0: as many as there are"
+    )
+    address_header: str = Field(
+        default="X-Forwarded-For" if "SPACE_ID" in os.environ else "",
+        description="header in which a trusted proxy names the client's address, e.g. X-Forwarded-For; its last counts",
+    )
+    start_timeout_s: Seconds = Field(
+        default=15.0, description="a connection that has not started with a valid token by then is ended"
+    )
+    idle_timeout_s: Seconds = Field(
+        default=300.0, description="a connection on which nobody speaks, types or hears a reply for so long is ended"
+    )
+    messages_per_second: Annotated[int, Field(ge=1)] = Field(
+        default=200, description="above this a client is disconnected as a flood"
+    )
 
     # Network path of WebRTC
     stun_url: str = Field(default="", description="STUN server, e.g. stun:stun.example.org:3478")

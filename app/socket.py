@@ -1,47 +1,41 @@
 """The WebSocket transport: `/orchestrate`. Audio in and out and every control message on one connection, as JSON text frames and
-(for audio) binary ones. It knows the wire; what is said and when is the session's business."""
+(for audio) binary ones."""
 
 import asyncio
 import base64
-import logging
 import struct
 from collections import deque
-from collections.abc import Coroutine, Mapping
-from typing import Any
+from collections.abc import Coroutine
+from functools import partial
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
+from app.connection import Connection
 from app.events import (
     AudioChunk,
     AudioEnd,
     Duck,
     Error,
-    Limits,
-    Ping,
     PlaybackStop,
-    Pong,
     Ready,
     ServerMessage,
     SpokenChunk,
     Start,
     StateChanged,
-    Stop,
     Unduck,
 )
+from app.limits import WaitingRoom, quiet_logger
 from app.pacing import Chunk, Pacer
 from app.resample import Resampler
 from app.sessions import Seat, Sessions
 from app.settings import Settings
 from app.tickets import Refused
-from app.wire import Allowance, BadMessage, decode, parse, pcm
+from app.wire import decode, pcm
 from services.base import HEARING_RATE
 
-log = logging.getLogger(__name__)
+log = quiet_logger(__name__)
 
 OUTBOX = 500  # messages that may wait for a slow reader: 10 s of audio
-MISTAKES = 20  # bad messages that are answered one by one; beyond, and faster than one a second, the client is cut off
-START_TIMEOUT_S = 15.0
-WATCH_S = 1.0  # how often the time limits are looked at
 CLOSE_TIMEOUT_S = 2.0  # for the last messages to a client that does not read
 CLOSE_CODES = {
     "wrong_token": 4403,
@@ -57,13 +51,13 @@ CLOSE_CODES = {
 }  # any other fatal error is a breach of the protocol's limits: 1008
 
 
-def router(sessions: Sessions, settings: Settings) -> APIRouter:
+def router(sessions: Sessions, settings: Settings, waiting: WaitingRoom) -> APIRouter:
     routes = APIRouter()
 
     @routes.websocket("/orchestrate")
     async def orchestrate(websocket: WebSocket) -> None:
         await websocket.accept()
-        await Link(websocket, sessions, settings).serve()
+        await Link(websocket, sessions, settings, waiting).serve()
 
     return routes
 
@@ -103,23 +97,18 @@ def encode(item: ServerMessage | Chunk, binary: bool) -> str | bytes:
     return SpokenChunk(audio=text, generation=item.generation, sequence=item.sequence, ms=item.ms).model_dump_json()
 
 
-class Link:
+class Link(Connection):
     """One connection, from its acceptance to its end."""
 
-    def __init__(self, websocket: WebSocket, sessions: Sessions, settings: Settings) -> None:
+    def __init__(self, websocket: WebSocket, sessions: Sessions, settings: Settings, waiting: WaitingRoom) -> None:
+        super().__init__(sessions, settings, waiting)
         self._websocket = websocket
-        self._sessions = sessions
-        self._settings = settings
-        self._now = asyncio.get_running_loop().time
         self._outbox = Outbox()
-        self._messages = Allowance(settings.messages_per_second, settings.messages_per_second, at=self._now())
-        self._mistakes = Allowance(1, MISTAKES, at=self._now())
-        self._active_at = self._now()
-        self._start: Start | None = None
-        self._seat: Seat | None = None
+        self._binary = False
         self._pacer: Pacer | None = None
         self._ears = Resampler(HEARING_RATE, HEARING_RATE)
-        self._closing: int | None = None
+        self._rate = HEARING_RATE  # Hz of what is heard
+        self._code = 1000
         self._writer: asyncio.Task[None] | None = None
         self._speaker: asyncio.Task[None] | None = None
         self._speaks = asyncio.Event()
@@ -127,16 +116,15 @@ class Link:
     async def serve(self) -> None:
         """Serves the client until either side ends the connection. Raises nothing."""
         self._writer = asyncio.create_task(self._guard(self._write()))
-        others = [asyncio.create_task(self._guard(part)) for part in (self._read(), self._watch())]
+        reader = asyncio.create_task(self._guard(self._read()))
         try:
             await asyncio.wait([self._writer])
         finally:
-            tasks = [self._writer, *others] + ([self._speaker] if self._speaker else [])
+            self.gone()
+            tasks = [task for task in (self._writer, reader, self._speaker, self.opening) if task is not None]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            if self._seat is not None:
-                self._sessions.release(self._seat, self)
 
     async def _guard(self, part: Coroutine[None, None, None]) -> None:
         try:
@@ -168,119 +156,66 @@ class Link:
                 self._pacer.stop(message.generation)
         self._put(message)
 
-    def close(self, error: Error | None = None) -> None:
-        """Ends the connection after what is queued and `error`. Returns at once; only the first call counts."""
-        if self._closing is not None:
-            return
-        self._closing = 1000 if error is None else CLOSE_CODES.get(error.code, 1008)
+    def end(self, error: Error | None) -> None:
         if error is not None:
+            self._code = CLOSE_CODES.get(error.code, 1008)
             self._outbox.put(error)
         self._outbox.put(None)
         asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, self._hang_up)
 
     def _put(self, item: ServerMessage | Chunk) -> None:
-        if isinstance(item, Chunk):
-            self._active_at = self._now()
-        if self._closing is None and not self._outbox.put(item):
+        if not self.closing and not self._outbox.put(item):
             self.close(Error(code="slow_reader", message="messages are not read fast enough", fatal=True))
 
     async def _write(self) -> None:
         while (item := await self._outbox.get()) is not None:
-            data = encode(item, self._start is not None and self._start.binary)
+            data = encode(item, self._binary)
             await (self._websocket.send_bytes(data) if isinstance(data, bytes) else self._websocket.send_text(data))
-        await self._websocket.close(self._closing or 1000)
+        await self._websocket.close(self._code)
 
     async def _pump(self, pacer: Pacer) -> None:
-        while self._closing is None:
+        while not self.closing:
             await self._speaks.wait()  # the first frame leaves at once, and silence costs nothing
-            await asyncio.sleep(pacer.step(self._now()) - self._now())
+            await asyncio.sleep(pacer.step(self.now()) - self.now())
 
     # --- in -----------------------------------------------------------------------------------------------------------
 
     async def _read(self) -> None:
         query = self._websocket.query_params
         if "session_id" in query or "token" in query:
+            self.session_id, self.token = query.get("session_id", ""), query.get("token", "")
             try:
-                self._sessions.authorize(query.get("session_id", ""), query.get("token", ""))
+                self.sessions.authorize(self.session_id, self.token)
             except Refused as refused:
                 self.close(refused.as_event())
-        while self._closing is None:
+        while not self.closing:
             incoming = await self._websocket.receive()
             if incoming["type"] == "websocket.disconnect":
                 self._hang_up()
                 return
-            if not self._messages.take(self._now()):
-                limit = self._settings.messages_per_second
-                self.close(Error(code="flood", message=f"more than {limit} messages a second", fatal=True))
-            else:
-                await self._take(incoming)
-
-    async def _take(self, incoming: Mapping[str, Any]) -> None:
-        try:
+            if not self.counts():
+                return
             data = incoming.get("bytes")
-            message = parse(incoming["text"]) if data is None else None
-            if not isinstance(message, Ping | AudioChunk | None):
-                self._active_at = self._now()
-            match message:
-                case None:
-                    self._hear(data or b"")
-                case AudioChunk():
-                    self._hear(decode(message.data))
-                case Ping():
-                    self._put(Pong())
-                case Start():
-                    await self._open(message)
-                case Stop() if self._seat is None:
-                    self.close()
-                case _:
-                    self._seated().session.receive(message)
-        except BadMessage as error:
-            self._put(error.as_event())
-            if not self._mistakes.take(self._now()):
-                self.close(Error(code="too_many_errors", message="too many messages that cannot be used", fatal=True))
+            if data is None:
+                self.take(incoming["text"])
+            else:
+                self.guard(partial(self._hear, data))
+            if self.opening is not None and not self.opening.done():
+                await asyncio.wait([self.opening])  # what was sent behind `start` is for the conversation
 
-    def _seated(self) -> Seat:
-        if self._seat is None:
-            raise BadMessage("not_started", "the first message is start", "type")
-        return self._seat
+    def sound(self, message: AudioChunk) -> None:
+        self._hear(decode(message.data))
 
     def _hear(self, data: bytes) -> None:
-        session, samples = self._seated().session, pcm(data)
-        if samples.any():
-            self._active_at = self._now()
-        session.hear(self._ears.feed(samples))
+        self.seated()
+        samples = pcm(data)
+        if self.admit(len(samples) / self._rate):
+            self.listen(self._ears.feed(samples))
 
-    async def _open(self, start: Start) -> None:
-        if self._start is not None:
-            raise BadMessage("already_started", "this connection has its start already", "type")
-        self._start = start
-        query, made = self._websocket.query_params, None
-        session_id, token = start.session_id or query.get("session_id"), start.token or query.get("token")
-        try:
-            if session_id is None and token is None:
-                session_id, token, _ = made = self._sessions.create()
-            seat = await self._sessions.open(session_id or "", token or "", self)
-        except Refused as refused:
-            self.close(refused.as_event())
-            return
-        if self._closing is not None:
-            self._sessions.release(seat, self)
-            return
-        self._seat = seat
+    def begin(self, seat: Seat, start: Start, ready: Ready) -> None:
+        self._binary, self._rate = start.binary, start.sample_rate
         self._ears = Resampler(start.sample_rate, HEARING_RATE)
         self._pacer = Pacer(seat.session.speak, start.sample_rate, self._put)
-        limits = Limits(idle_timeout_s=self._settings.idle_timeout_s, messages_per_second=self._settings.messages_per_second)
-        ready = Ready(session_id=seat.session.id, resumed=seat.resumed, sample_rate=start.sample_rate, limits=limits)
-        self._put(ready.model_copy(update={"token": made.token}) if made else ready)
+        self._put(ready)
         seat.begin(start.greeting and not (start.resume and seat.resumed))
         self._speaker = asyncio.create_task(self._guard(self._pump(self._pacer)))
-
-    async def _watch(self) -> None:
-        """Ends a connection that never starts, or on which nothing is said or done for long."""
-        limit, opened_at = self._settings.idle_timeout_s, self._now()
-        while self._closing is None:
-            await asyncio.sleep(WATCH_S)
-            if self._start is None and self._now() - opened_at > START_TIMEOUT_S:
-                self.close(Error(code="start_timeout", message=f"no start within {START_TIMEOUT_S:.0f} s", fatal=True))
-            elif self._seat is not None and self._now() - self._active_at > limit:
-                self.close(Error(code="idle_timeout", message=f"nothing was said or done for {limit:.0f} s", fatal=True))

@@ -1,354 +1,303 @@
 """The WebRTC transport: one FastRTC stream, both directions of audio and the control messages on its data channel. The page's
-component and `POST /webrtc/offer` share it. Nothing here decides anything; it carries sound and messages to a `Session`."""
+component and `POST /webrtc/offer` share it. Each connection is known by an object of ours; the names that clients choose find only
+what those clients may have."""
 
 import asyncio
-import logging
-from collections.abc import Iterator
+import secrets
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from aiortc import RTCRtpSender
-from aiortc.sdp import SessionDescription
-from av import AudioFrame
-from fastrtc import AdditionalOutputs, AsyncStreamHandler, Stream
-from fastrtc.tracks import AudioCallback
-from fastrtc.utils import get_current_context
-from fastrtc.webrtc_connection_mixin import WebRTCConnectionMixin
-from numpy.typing import NDArray
+from aiortc import RTCPeerConnection, RTCSessionDescription
+from fastrtc import AdditionalOutputs, Stream, WebRTC
+from gradio.components.base import server
+from prometheus_client import Gauge
 
-from app.events import AudioChunk, AudioEnd, Error, Limits, Ping, PlaybackStart, Pong, Ready, ServerMessage, Start
-from app.playout import FRAME_MS, IDLE_FRAME
-from app.resample import Resampler
-from app.rtp import Packed, SenderClock, hear_at_once
+from app.connection import Connection
+from app.events import AudioChunk, AudioEnd, Error, PlaybackStart, Ready, ServerMessage, Start
+from app.limits import WaitingRoom, quiet_logger
+from app.offers import MAX_CANDIDATES, BadOffer, candidate_of, check_offer
+from app.rtp import hear_at_once, overgrown, shut
 from app.sessions import Seat, Sessions
 from app.settings import Settings
-from app.tickets import Full, Refused
-from app.view import Viewer
-from app.wire import Allowance, BadMessage, parse
-from services.base import HEARING_RATE, SPEAKING_RATE
+from app.tickets import Full
+from app.tracks import Handler
+from app.view import Newest, Viewer
+from app.wire import BadMessage
+from services.base import SPEAKING_RATE
 
-log = logging.getLogger(__name__)
+log = quiet_logger(__name__)
 
-VIEW_FRAMES = 5  # the page gets a new view at most every so many frames
-QUIET_FRAMES = 50  # of silence in a row, after which only one in a while is sent
-REST_S = 0.4  # the while: what Opus takes in a silence (RFC 6716, section 2.1.9)
-LATE_S = 0.2  # a frame later than this starts the pace afresh instead of being caught up
 LAST_WORDS_S = 0.3  # for the last message to leave before the connection is closed
-MAX_SDP = 64 * 1024
-OPUS = "audio/opus"  # which every WebRTC endpoint can (RFC 7874, section 3)
+ANSWER_S = 10.0  # for an answer: it waits for a STUN or TURN server that does not reply
+CANDIDATE_S = 3.0  # for the address behind a candidate's name
+MAX_QUEUED = 256 * 1024  # bytes of messages that may wait for a client that does not read
+WATCH_S = 1.0  # how often it is looked whether aiortc keeps too much
 HANDSHAKE = "handshake"  # FastRTC's clients say it when the channel opens
-MISTAKES = 20  # bad messages that are answered; beyond, and faster than one a second, the client is cut off
-
-
-class BadOffer(ValueError):
-    """The session description cannot be used; the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Guest:
-    """Who an offer is for: set by `POST /webrtc/offer`, None for the page, whose `start` message says it."""
-
-    session_id: str
-    token: str
-    greeting: bool
+OPEN = Gauge("parley_calls", "WebRTC connections, until the last of them is closed")
+PAGE_NAME = 64  # characters of the name that a page's component gives to its connection
 
 
 class Line:
     """The stream and its connections."""
 
-    def __init__(self, sessions: Sessions, settings: Settings) -> None:
+    def __init__(self, sessions: Sessions, settings: Settings, waiting: WaitingRoom) -> None:
         self.sessions = sessions
         self.settings = settings
+        self.waiting = waiting
         self.stream = Stream(
-            Handler(self),
+            Handler(),
             modality="audio",
             mode="send-receive",
-            # Conversations are counted by `Sessions`; this limit only bounds connections that are not yet, or no longer, one.
-            concurrency_limit=settings.max_sessions * 4,
+            concurrency_limit=settings.max_sessions,
             rtc_configuration=settings.rtc_configuration(),
             server_rtc_configuration=settings.rtc_configuration(),
             verbose=False,
         )
-        self.guests: dict[str, Guest] = {}
-        self._guarded: list[WebRTCConnectionMixin] = []
-        self.guard(self.stream)
+        self.calls: set[Call] = set()
+        self._ends: set[asyncio.Task[None]] = set()
 
-    def guard(self, connections: WebRTCConnectionMixin) -> None:
-        """Makes the offers of `connections` (the stream, the page's component) safe: a bad one leaves nothing behind."""
-        answer = connections.handle_offer
-
-        async def handle_offer(body: dict[str, Any], set_outputs: Any) -> Any:
-            if body.get("type") == "ice-candidate":
-                return await answer(body, set_outputs)
-            webrtc_id = str(body.get("webrtc_id", ""))
-            try:
-                check_sdp(body.get("sdp"), body.get("type"))
-                return await answer(body, set_outputs)
-            except Exception as error:
-                log.warning("an offer was refused: %s", error)
-                if pc := connections.pcs.get(webrtc_id):
-                    await pc.close()
-                connections.clean_up(webrtc_id)
-                return {"status": "failed", "meta": {"error": "bad_offer", "message": str(error)}}
-
-        connections.handle_offer = handle_offer
-        self._guarded.append(connections)
-
-    def connections_of(self, webrtc_id: str) -> WebRTCConnectionMixin | None:
-        return next((connections for connections in self._guarded if webrtc_id in connections.pcs), None)
+    # --- POST /webrtc/offer -------------------------------------------------------------------------------------------
 
     async def offer(self, session_id: str, token: str, sdp: str, kind: str, greeting: bool = True) -> dict[str, str]:
-        """Answers an offer for a session. The connection is known by the session's id until a newer one takes its place.
-
-        Raises BadOffer, and Full when too many connections are open.
-        """
-        check_sdp(sdp, kind)
-        if old := self.stream.pcs.get(session_id):
-            await old.close()
-            self.stream.clean_up(session_id)
-        self.guests[session_id] = Guest(session_id, token, greeting)
-        body = {"sdp": sdp, "type": kind, "webrtc_id": session_id}
-        answer = await self.stream.handle_offer(body, self.stream.set_additional_outputs(session_id))
-        if not isinstance(answer, dict) or "sdp" not in answer:
-            self.guests.pop(session_id, None)
-            if isinstance(answer, dict):
-                raise BadOffer(answer["meta"]["message"])
-            raise Full("too many connections are open; please try again in a moment")
+        """Answers an offer for a session. It takes the place of an earlier one that is not yet connected, and when it is connected
+        of whoever has the conversation. Raises BadOffer, and Full when this machine can have no more connections."""
+        check_offer(sdp, kind)
+        call = Call(self, Start(session_id=session_id, token=token, greeting=greeting))
+        answer = await self._answer(call, sdp)
+        for other in self.calls - {call}:
+            if other.guest is not None and other.guest.session_id == session_id and other.seat is None:
+                other.close()
         return answer
 
     async def candidate(self, session_id: str, candidate: dict[str, Any]) -> None:
-        """Adds an ICE candidate of the client (RTCIceCandidate.toJSON()). Raises BadOffer."""
-        body = {"type": "ice-candidate", "webrtc_id": session_id, "candidate": candidate}
-        answer = await self.stream.handle_offer(body, None)
-        if b'"failed"' in bytes(answer.body):
-            raise BadOffer("this ICE candidate cannot be used")
+        """Adds an ICE candidate of the client (RTCIceCandidate.toJSON()) to the session's newest offer. Raises BadOffer."""
+        of_session = (call for call in self.calls if call.guest is not None and call.guest.session_id == session_id)
+        await self._add(max(of_session, key=lambda call: call.opened_at, default=None), candidate)
+
+    async def _add(self, call: "Call | None", candidate: dict[str, Any]) -> None:
+        if call is None or call.closing:
+            raise BadOffer("candidate: there is no offer that it could belong to")
+        await call.add(candidate)
+
+    async def _answer(self, call: "Call", sdp: str) -> dict[str, str]:
+        self.calls.add(call)
+        OPEN.set(len(self.calls))
+        answered = False
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                answer = await call.answer(sdp)
+            answered = not call.closing
+        except OSError as error:  # no socket left, or no time
+            log.warning("an offer could not be answered: %s", error)
+            raise Full("no more connections can be made now; please try again in a moment") from error
+        except Exception as error:  # as in `check_offer`: aiortc trips over what it cannot use
+            log.warning("an offer was refused: %s", error)
+            raise BadOffer("sdp: cannot be used") from error
+        finally:
+            if not answered:
+                call.close()
+        if not answered:
+            raise Full("too many connections wait to be opened; please try again in a moment")
+        return answer
+
+    # --- the page's component -----------------------------------------------------------------------------------------
+
+    def serve(self, component: WebRTC) -> None:
+        """The component asks us instead of its own registry, which takes the name that a page chose for who is there."""
+        component.offer = self.page_offer
+        component.quit_output_stream = self.page_quits
+        component.output_stream = self.page_views
+
+    def _of_page(self, name: Any) -> "Call | None":
+        return next((call for call in self.calls if call.page == name and not call.closing), None)
+
+    @server  # type: ignore[untyped-decorator]
+    async def page_offer(self, body: Any) -> dict[str, Any]:
+        """What the component sends: an offer, or a candidate. Raises nothing."""
+        try:
+            if not isinstance(body, dict) or not isinstance(name := body.get("webrtc_id"), str) or len(name) > PAGE_NAME:
+                raise BadOffer(f"webrtc_id: must be text of at most {PAGE_NAME} characters")
+            call = self._of_page(name)
+            if body.get("type") == "ice-candidate":
+                await self._add(call, body.get("candidate") or {})
+                return {"status": "success"}
+            check_offer(body.get("sdp"), body.get("type"))
+            if call is not None:
+                raise BadOffer("webrtc_id: this connection exists")
+            return await self._answer(Call(self, page=name), body["sdp"])
+        except (BadOffer, Full) as error:
+            return {"status": "failed", "meta": {"error": str(error)}}
+
+    @server  # type: ignore[untyped-decorator]
+    async def page_quits(self, body: Any) -> dict[str, bool]:
+        """The page looks no longer. Its connection ends by itself: this could be said by anybody who has its name."""
+        return {"success": True}
+
+    async def page_views(self, name: str) -> AsyncIterator[AdditionalOutputs]:
+        """What the page shows, while its connection lasts; nothing where there is none of this name."""
+        if call := self._of_page(name):
+            async for view in call.views.follow():
+                yield view
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    def ends(self, call: "Call", wait_s: float) -> None:
+        """Takes `call` apart after so many seconds."""
+        task = asyncio.create_task(self._end(call, wait_s))
+        self._ends.add(task)
+        task.add_done_callback(self._ends.discard)
+
+    async def _end(self, call: "Call", wait_s: float) -> None:
+        try:
+            await asyncio.sleep(wait_s)
+        finally:
+            call.let_go()
+            await shut(call.pc)
+            self.calls.discard(call)
+            OPEN.set(len(self.calls))
+
+    async def close(self) -> None:
+        """Ends every connection."""
+        for call in list(self.calls):
+            call.close()
+        await asyncio.gather(*self._ends, return_exceptions=True)
 
 
-def check_sdp(sdp: Any, kind: Any) -> None:
-    """Raises BadOffer unless this is an offer with audio, Opus before what else we know, and a data channel."""
-    if not isinstance(sdp, str) or len(sdp) > MAX_SDP:
-        raise BadOffer(f"sdp: must be text of at most {MAX_SDP} characters")
-    if kind != "offer":
-        raise BadOffer('type: must be "offer"')
-    try:
-        offered = SessionDescription.parse(sdp).media
-    except Exception as error:  # aiortc's parser raises whatever a malformed line makes it trip over
-        raise BadOffer(f"sdp: cannot be parsed ({error})") from error
-    if not {"audio", "application"} <= {media.kind for media in offered}:
-        raise BadOffer("sdp: must offer audio and a data channel")
-    known = {codec.mimeType.lower() for codec in RTCRtpSender.getCapabilities("audio").codecs}
-    codecs = [codec.mimeType.lower() for media in offered if media.kind == "audio" for codec in media.rtp.codecs]
-    if next((codec for codec in codecs if codec in known), None) != OPUS:
-        raise BadOffer("sdp: must offer Opus before other audio")
-    if not all(media.dtls and media.dtls.fingerprints for media in offered):
-        raise BadOffer("sdp: lacks a=fingerprint")
+class Call(Connection):
+    """One WebRTC connection."""
 
-
-class Handler(AsyncStreamHandler):  # type: ignore[misc]
-    """One WebRTC connection: FastRTC's handler and, for the session, its `Peer`. 48 kHz and 20 ms both ways."""
-
-    def __init__(self, line: Line) -> None:
-        super().__init__("mono", output_sample_rate=SPEAKING_RATE, input_sample_rate=SPEAKING_RATE)
+    def __init__(self, line: Line, guest: Start | None = None, page: str = "") -> None:
+        """`guest`: whom an authorized offer is for; None for a page, whose `start` message says it."""
+        self.pc = RTCPeerConnection(line.stream.server_rtc_configuration)
+        super().__init__(line.sessions, line.settings, line.waiting)
+        self.id = secrets.token_hex(8)
+        self.guest = guest
+        self.start = guest
+        self.page = page
+        self.viewer = None if guest else Viewer()
+        self.views: Newest[AdditionalOutputs] = Newest()
+        self.opened_at = self.now()
+        self.channel: Any = None
         self._line = line
-        self._seat: Seat | None = None
-        self._ears: Resampler | None = None
-        self._form = (0, 0)  # Hz and channels of what arrives
-        self._webrtc_id = ""
-        self._rtp: SenderClock | None = None
-        self._packed: Packed | None = None
-        self._viewer: Viewer | None = None  # on the page only
-        self._viewed = 0  # the frame with which the last view left
-        self._frames = 0  # given to the track so far, and silence left out
-        self._silent = 0  # frames in a row
-        self._news = asyncio.Event()  # a message was sent: the agent may be about to speak
-        self._due = 0.0  # seconds, loop time, of the next frame
-        self._active_at = 0.0
-        self._messages = Allowance(line.settings.messages_per_second, line.settings.messages_per_second)
-        self._mistakes = Allowance(1, MISTAKES)
-        self._start: Start | None = None
-        self._opening: asyncio.Task[None] | None = None
-        self._closing: asyncio.Task[None] | None = None
+        self._handler: Handler = line.stream.event_handler.copy()
+        self._candidates = 0
+        self._sounds = False
+        self._ending = False
+        self._look = asyncio.get_running_loop().call_later(WATCH_S, self._check)
 
-    def copy(self) -> "Handler":
-        return Handler(self._line)
+    async def answer(self, sdp: str) -> dict[str, str]:
+        """Raises whatever aiortc trips over."""
+        pc = self.pc
+        pc.on("track", lambda track: self._handler.carry(self, pc, track))
+        pc.on("datachannel", self._connect)
+        pc.on("connectionstatechange", self._changed)
+        await pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+        hear_at_once(pc, self.admit)
+        await pc.setLocalDescription(await pc.createAnswer())
+        return {"sdp": pc.localDescription.sdp, "type": pc.localDescription.type}
+
+    async def add(self, said: dict[str, Any]) -> None:
+        """One ICE candidate of the client. Raises BadOffer."""
+        candidate = candidate_of(said)
+        self._candidates += 1
+        if self._candidates > MAX_CANDIDATES:
+            raise BadOffer(f"candidate: there are {MAX_CANDIDATES} already")
+        if candidate is None:
+            return
+        try:
+            async with asyncio.timeout(CANDIDATE_S):
+                await self.pc.addIceCandidate(candidate)
+        except Exception as error:
+            raise BadOffer("this ICE candidate cannot be used") from error
+
+    # --- the wire -----------------------------------------------------------------------------------------------------
+
+    def _connect(self, channel: Any) -> None:
+        if self.channel is not None:
+            self.guard(lambda: self._refuse(channel))
+            return
+        self.channel = channel
+        channel.on("message", self._message)
+        channel.on("close", self.lost)
+        self._handler.connect(channel)
+
+    def _refuse(self, channel: Any) -> None:
+        channel.close()
+        raise BadMessage("second_channel", "a connection has one data channel, and this is another")
+
+    def _message(self, data: str | bytes) -> None:
+        if self.counts() and data != HANDSHAKE:
+            self.take(data)
+
+    def _changed(self) -> None:
+        if self.pc.connectionState in ("failed", "closed"):
+            self.lost()
+
+    def _check(self) -> None:
+        if overgrown(self.pc):
+            self.close(Error(code="flood", message="more unfinished messages or sources of sound than can be kept", fatal=True))
+        else:
+            self._look = asyncio.get_running_loop().call_later(WATCH_S, self._check)
+
+    @property
+    def connected(self) -> bool:
+        return self._sounds
+
+    def sounds(self) -> None:
+        """The track is asked for sound: the conversation can begin."""
+        self._sounds = True
+        self.proceed()
 
     # --- the connection -----------------------------------------------------------------------------------------------
 
-    def set_channel(self, channel: Any) -> None:
-        super().set_channel(channel)
-        channel.remove_all_listeners("message")  # FastRTC's own only sends each message back
-        channel.on("message", self._on_message)
+    def ask(self, start: Start) -> None:
+        """An offer for a session is its start already; a message that names the same session adds nothing to it."""
+        if self.guest is None or start.session_id not in (None, self.guest.session_id):
+            super().ask(start)
 
-    async def start_up(self) -> None:
-        """Called once when the channel is open and the track is asked for its first frame."""
-        self._due = self._active_at = asyncio.get_running_loop().time()
-        self._webrtc_id = get_current_context().webrtc_id
-        connections = self._line.connections_of(self._webrtc_id)
-        if connections is None:
-            return
-        pc = connections.pcs[self._webrtc_id]
-        hear_at_once(pc)
-        for sender in pc.getSenders():
-            self._packed = Packed(sender.track)
-            sender.replaceTrack(self._packed)
-        self._rtp = SenderClock(pc)
-        if guest := self._line.guests.pop(self._webrtc_id, None):
-            self._start = Start(session_id=guest.session_id, token=guest.token, greeting=guest.greeting)
-        elif connections is not self._line.stream:
-            self._viewer = Viewer()
-        self._begin()
-
-    def _begin(self) -> None:
-        """Opens the session once the connection is up and it is known which; whichever comes last."""
-        if self._opening is None and self._start is not None and self._rtp is not None:
-            self._opening = asyncio.create_task(self._open(self._start))
-
-    async def _open(self, start: Start) -> None:
-        sessions = self._line.sessions
-        try:
-            self._seat = seat = await sessions.open(start.session_id or "", start.token or "", self)
-        except Refused as error:
-            self.close(error.as_event())
-            return
-        settings = self._line.settings
-        limits = Limits(idle_timeout_s=settings.idle_timeout_s, messages_per_second=settings.messages_per_second)
-        self.send(Ready(session_id=seat.session.id, resumed=seat.resumed, sample_rate=SPEAKING_RATE, limits=limits))
-        if self._viewer is not None:
-            self._viewer.recall(seat.session.memory.history)
+    def begin(self, seat: Seat, start: Start, ready: Ready) -> None:
+        self.send(ready.model_copy(update={"sample_rate": SPEAKING_RATE}))
+        if self.viewer is not None:
+            self.viewer.recall(seat.session.memory.history)
         seat.begin(start.greeting and not (start.resume and seat.resumed))
 
-    async def shutdown(self) -> None:
-        """The connection is gone."""
-        if self._opening is not None:
-            self._opening.cancel()
-        if self._seat is not None:
-            self._line.sessions.release(self._seat, self)
-            self._seat = None
-
-    # --- sound --------------------------------------------------------------------------------------------------------
-
-    def resample(self, frame: AudioFrame) -> Iterator[AudioFrame]:
-        """Passes `frame` on as it was decoded. FastRTC would resample it here, on a thread for every core."""
-        form = frame.sample_rate, len(frame.layout.channels)
-        if form != self._form:  # the first frames are aiortc's, in stereo, those after them ours
-            self._form, self._ears = form, Resampler(form[0], HEARING_RATE, form[1])
-        yield frame
-
-    async def receive(self, frame: tuple[int, NDArray[np.int16]]) -> None:
-        """int16 as it was decoded, shape (1, samples). Raises nothing: an error here would deafen the connection for good."""
-        try:
-            if self._seat is not None and self._ears is not None:
-                self._seat.session.hear(self._ears.feed(frame[1].reshape(-1)))
-        except Exception:
-            log.exception("a frame of sound was lost on its way in")
-
-    async def emit(self) -> Any:
-        """The next 20 ms when they are due, silence where there is nothing to say. Raises nothing: an error here would silence the
-        connection for good."""
-        loop = asyncio.get_running_loop()
-        resting = self._packed is not None and self._silent >= QUIET_FRAMES
-        if resting:
-            await self._rest()
-        if resting or loop.time() - self._due > LATE_S:
-            self._go_on(loop.time())
-        await asyncio.sleep(max(0.0, self._due - loop.time()))
-        self._due += FRAME_MS / 1000
-        try:
-            frame = IDLE_FRAME if self._seat is None else self._seat.session.speak()
-            self._attend(loop.time(), speaking=frame.generation > 0)
-            if frame.generation and not frame.sequence:
-                self.clear_queue()  # FastRTC keeps a pace of its own, and by what it began late it would be late for good
-        except Exception:
-            log.exception("a frame of sound was lost on its way out")
-            frame = IDLE_FRAME
-        self._frames += 1
-        self._silent = 0 if frame.generation else self._silent + 1
-        sound = (SPEAKING_RATE, frame.samples.reshape(1, -1))
-        if self._viewer is not None and self._viewer.changed and self._frames - self._viewed >= VIEW_FRAMES:
-            self._viewed = self._frames
-            return sound, AdditionalOutputs(self._viewer.look())
-        return sound
-
-    async def _rest(self) -> None:
-        """In a long silence: returns when another packet is due, or there is news."""
-        changed = self._viewer is not None and self._viewer.changed
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), VIEW_FRAMES * FRAME_MS / 1000 if changed else REST_S)
-        self._news.clear()
-
-    def _go_on(self, now: float) -> None:
-        """After a rest or a hitch the next frame is due about now. The clock of the sound goes on in a silence: a packet that seems
-        to be late makes a browser's jitter buffer grow by as much, and the replies after it start later (400 ms by 400 ms). In a
-        reply it stands still, for by it the listener counts what was heard."""
-        missed = max(0, int((now - self._due) * 1000 / FRAME_MS))
-        self._due += missed * FRAME_MS / 1000
-        if self._packed is not None and self._silent:
-            self._packed.leave_out(missed)
-            self._frames += missed
-
-    def _attend(self, now: float, speaking: bool) -> None:
-        """Between frames: reads the RTP clock, and ends a connection on which nothing happens."""
-        track = getattr(self._clear_queue, "__self__", None)
-        if self._rtp is not None and isinstance(track, AudioCallback):
-            self._rtp.look(self._frames - track.queue.qsize())
-        if speaking or (self._seat is not None and self._seat.session.hearing.last_sound_at / 1000 > self._active_at):
-            self._active_at = now
-        if now - self._active_at > self._line.settings.idle_timeout_s:
-            self.close(Error(code="idle_timeout", message="nothing was said for a long time", fatal=True))
-
-    # --- messages -----------------------------------------------------------------------------------------------------
+    def sound(self, message: AudioChunk) -> None:
+        raise BadMessage("bad_message", "audio_chunk: sound travels on the audio track here", "type")
 
     def send(self, message: ServerMessage) -> None:
         """One control message over the data channel; where it speaks of a place in the sound, with its RTP timestamp."""
-        if isinstance(message, PlaybackStart | AudioEnd) and self._rtp is not None:
-            message = message.model_copy(update={"rtp": self._rtp.stamp(self._frames)})
-        if self._viewer is not None:
-            self._viewer.follow(message)
-        self._news.set()
-        if self.channel is not None and self.channel.readyState == "open":
+        if isinstance(message, PlaybackStart | AudioEnd):
+            message = message.model_copy(update={"rtp": self._handler.stamp()})
+        if self.viewer is not None:
+            self.viewer.follow(message)
+        self._handler.wake()
+        if self.channel is None or self.channel.readyState != "open":
+            return
+        if self.channel.bufferedAmount > MAX_QUEUED:
+            self.lost()  # an error would not be read either
+            return
+        with suppress(ValueError):  # longer than the client takes
             self.channel.send(message.model_dump_json(exclude_none=True))
 
-    def _on_message(self, data: str | bytes) -> None:
-        if data == HANDSHAKE:
-            return
-        now = asyncio.get_running_loop().time()
-        self._active_at = now
-        if not self._messages.take(now):
-            self.close(Error(code="flood", message="too many messages a second", fatal=True))
-            return
-        try:
-            self._take(parse(data))
-        except BadMessage as error:
-            self.send(error.as_event())
-            if not self._mistakes.take(now):
-                self.close(Error(code="too_many_errors", message="too many messages that cannot be used", fatal=True))
-        except Exception:
-            log.exception("a message could not be handled")
+    def end(self, error: Error | None) -> None:
+        if error is not None:
+            self.send(error)
+        self._finish(LAST_WORDS_S if self.channel is not None else 0.0)
 
-    def _take(self, message: Any) -> None:
-        if isinstance(message, Ping):
-            self.send(Pong())
-        elif isinstance(message, Start):
-            self._start = message
-            self._begin()
-        elif isinstance(message, AudioChunk):
-            raise BadMessage("bad_message", "audio_chunk: sound travels on the audio track here", "type")
-        elif self._seat is None:
-            raise BadMessage("not_started", f"{message.type}: send start first", "type")
-        else:
-            self._seat.session.receive(message)
+    def lost(self) -> None:
+        """The wire is gone, or of no use."""
+        self.gone()
+        self._finish(0.0)
 
-    def close(self, error: Error | None = None) -> None:
-        """Ends the connection, with `error` as its last message. Returns at once; only the first call counts."""
-        if self._closing is None:
-            if error is not None:
-                self.send(error)
-            self._closing = asyncio.create_task(self._hang_up())
+    def _finish(self, wait_s: float) -> None:
+        if not self._ending:
+            self._ending = True
+            self._line.ends(self, wait_s)
 
-    async def _hang_up(self) -> None:
-        await asyncio.sleep(LAST_WORDS_S)
-        connections = self._line.connections_of(self._webrtc_id)
-        if connections is not None:
-            await connections.pcs[self._webrtc_id].close()
+    def let_go(self) -> None:
+        """The last that is done: the conversation and all that runs for the connection are parted from it."""
+        self.gone()
+        self._look.cancel()
+        self._handler.cut()
+        self.views.end()

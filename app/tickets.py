@@ -6,6 +6,7 @@ Errors
     +-- Forbidden   the token does not belong to the id
     +-- Unknown     the session has expired or was erased
     +-- Full        as many conversations as this process may have
+    +-- Crowd       as many as may come from one address
     +-- NotReady    the models could not be started
 """
 
@@ -56,6 +57,11 @@ class Unknown(Refused):
 class Full(Refused):
     code = "full"
     status = 503
+
+
+class Crowd(Refused):
+    code = "too_many"
+    status = 429
 
 
 class NotReady(Refused):

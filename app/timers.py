@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from text_to_num import alpha2digit
 
 LONGEST_S = 86_400.0
+MOST = 20  # timers of one conversation at a time: all are kept with it, and each is told
 
 _UNITS = {"hour": 3600.0, "minute": 60.0, "second": 1.0}
 _UNIT = r"(hour|minute|second)s?\b"

@@ -1,8 +1,9 @@
 """What the page shows of a conversation, gathered from the messages the listener gets."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, TypedDict
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Generic, NamedTuple, TypedDict, TypeVar
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from services.base import Exchange
 
 NOT_UNDERSTOOD = "(not understood)"
 TURNS = 30  # the newest that the page shows
+MEASURED = 200  # turns whose latencies make a spread
+
+T = TypeVar("T")
 
 
 class Passage(TypedDict):
@@ -39,7 +43,7 @@ class Turn(TypedDict):
 
 
 class Spread(NamedTuple):
-    """Of one span over the conversation, in ms: in how many turns, the median and the 95th percentile."""
+    """Of one span over the last MEASURED turns, in ms: in how many of them, the median and the 95th percentile."""
 
     turns: int
     p50: float
@@ -66,17 +70,17 @@ class Viewer:
         self._final = False
         self._turns: dict[tuple[int, int], Turn] = {}
         self._current: tuple[int, int] = (0, 0)  # turn, generation
-        self._measured: defaultdict[str, list[float]] = defaultdict(list)  # ms, by span
+        self._measured: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=MEASURED))  # ms, by span
         self._spreads: dict[str, Spread] = {}
 
     def recall(self, history: Sequence[Exchange]) -> None:
         """What was said before this connection, when the conversation is resumed."""
-        for number, exchange in enumerate(history):
+        for number, exchange in enumerate(history[-TURNS:]):
             self._turns[-1, number] = _empty() | {"user": exchange.user, "agent": exchange.heard, "heard": exchange.heard}
 
     def look(self) -> View:
         self.changed = False
-        turns = list(self._turns.values())[-TURNS:]
+        turns = list(self._turns.values())
         return View(state=self._state, caption=self._caption, caption_final=self._final, turns=turns, spreads=self._spreads)
 
     def follow(self, message: ServerMessage) -> None:
@@ -121,8 +125,40 @@ class Viewer:
             self._spreads[name] = Spread(len(self._measured[name]), float(median), float(p95))
 
     def _turn(self) -> Turn:
-        return self._turns.setdefault(self._current, _empty())
+        turn = self._turns.setdefault(self._current, _empty())
+        if len(self._turns) > TURNS:
+            del self._turns[next(iter(self._turns))]
+        return turn
 
 
 def _empty() -> Turn:
     return Turn(user="", agent="", heard=None, interrupted=False, sources=[], latency={})
+
+
+class Newest(Generic[T]):
+    """The newest view of a page, for whoever waits for the next."""
+
+    def __init__(self) -> None:
+        self._view: T | None = None
+        self._count = 0
+        self._changed = asyncio.Event()
+        self._over = False
+
+    def put(self, view: T) -> None:
+        self._view = view
+        self._count += 1
+        self._changed.set()
+
+    def end(self) -> None:
+        self._over = True
+        self._changed.set()
+
+    async def follow(self) -> AsyncIterator[T]:
+        seen = 0
+        while not self._over:
+            if seen == self._count or self._view is None:
+                self._changed.clear()
+                await self._changed.wait()
+            else:
+                seen = self._count
+                yield self._view

@@ -3,7 +3,6 @@ out of here, whatever goes in."""
 
 import base64
 import binascii
-from dataclasses import dataclass
 
 import numpy as np
 from pydantic import ValidationError
@@ -62,19 +61,3 @@ def pcm(data: bytes) -> Pcm:
     if len(data) % 2:
         raise BadMessage("bad_audio", "audio_chunk.data: PCM16 has two bytes a sample, this has an odd number", "data")
     return np.frombuffer(data, "<i2").astype(np.int16, copy=False)
-
-
-@dataclass(slots=True)
-class Allowance:
-    """A token bucket: `burst` at once, `rate` a second in the long run."""
-
-    rate: float
-    burst: float
-    spent: float = 0.0
-    at: float = 0.0
-
-    def take(self, now: float) -> bool:
-        """Use one; `now` in seconds. False when there is none left."""
-        self.spent = max(0.0, self.spent - (now - self.at) * self.rate) + 1
-        self.at = now
-        return self.spent <= self.burst

@@ -5,6 +5,7 @@ import base64
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from app.limits import WaitingRoom
 from app.socket import Link
 from tests.unit.doubles import Desk, FakeWebSocket
 from tests.unit.virtual_time import run
@@ -15,7 +16,8 @@ class Client(FakeWebSocket):
 
     def __init__(self, desk: Desk, query: str = "") -> None:
         super().__init__(query)
-        self.serving = asyncio.create_task(Link(self, desk.sessions, desk.settings).serve())  # type: ignore[arg-type]
+        link = Link(self, desk.sessions, desk.settings, WaitingRoom(desk.settings.max_sessions))  # type: ignore[arg-type]
+        self.serving = asyncio.create_task(link.serve())
 
     async def start(self, **fields: Any) -> dict[str, Any]:
         self.say({"type": "start", "sample_rate": 16000, **fields})

@@ -108,6 +108,8 @@ class Peer:
         self.messages: list[ServerMessage] = []
         self.closed = False
         self.error: Error | None = None
+        self.address = ""
+        self.spare = False
 
     def send(self, message: ServerMessage) -> None:
         self.messages.append(message)

@@ -315,7 +315,7 @@ async def test_a_degraded_store_is_named_and_no_obstacle(site: Site) -> None:
     site.store.status = Status("degraded", "connection refused")
     response = await site.http.get("/readyz")
     assert (response.status_code, response.json()["store"]) == (200, "degraded")
-    assert response.json()["store_reason"] == "connection refused"
+    assert "refused" not in response.text, "where the store is, and why it is away, is the operator's affair"
 
 
 async def test_what_the_store_lost_is_told(site: Site) -> None:

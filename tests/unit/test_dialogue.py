@@ -82,7 +82,16 @@ def test_every_line_that_is_used_is_written() -> None:
     }
     answers = {"apology_tool", "thread_lost", "time", "date"}
     silence = {"still_there", "silence_goodbye"}
-    timers = {"timer_set", "timer_how_long", "timer_due", "reminder_due", "timer_cancelled", "timer_none", "timer_left"}
+    timers = {
+        "timer_set",
+        "timer_how_long",
+        "timer_due",
+        "reminder_due",
+        "timer_cancelled",
+        "timer_none",
+        "timer_left",
+        "timer_full",
+    }
     assert used | {"slower", "faster", "louder", "quieter"} | answers | silence | timers == set(lines)
 
 

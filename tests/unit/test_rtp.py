@@ -13,13 +13,13 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.rtp import RtpPacket
 from av import AudioFrame, Packet
 
-from app.rtp import FADING, SAMPLES, AtOnce, Packed
+from app.rtp import FADING, QUEUE, SAMPLES, AtOnce, Packed, length_s
 
 
 def received(payloads: dict[int, bytes], sequence: list[int]) -> list[AudioFrame]:
     """What is on the track when packets of these numbers came in this order."""
     track: asyncio.Queue[AudioFrame] = asyncio.Queue()
-    buffer = AtOnce(track)
+    buffer = AtOnce(track, lambda seconds: True)
     for number in sequence:
         assert buffer.add(RtpPacket(sequence_number=number, payload=payloads[number])) == (False, None), "aiortc decodes it too"
     return [track.get_nowait() for _ in range(track.qsize())]
@@ -55,6 +55,43 @@ async def test_what_cannot_be_decoded_is_left_out_and_what_comes_after_is_heard(
     heard = received(payloads, list(payloads))
     assert 10 <= len(heard) <= 14
     assert loudness(heard[-1]) == pytest.approx(0.61, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("packet", "ms"),
+    [
+        (bytes([0 << 3]), 10),  # the modes and lengths of RFC 6716, table 2
+        (bytes([3 << 3]), 60),
+        (bytes([12 << 3]), 10),
+        (bytes([13 << 3 | 1]), 40),
+        (bytes([16 << 3]), 2.5),
+        (bytes([31 << 3 | 2]), 40),
+        (bytes([31 << 3 | 3, 6]), 120),
+        (bytes([31 << 3 | 3, 0x80 | 63]), 1260),  # more than a packet may have
+        (bytes([31 << 3 | 3]), 0),
+    ],
+)
+def test_a_packet_tells_how_long_it_sounds(packet: bytes, ms: float) -> None:
+    assert length_s(packet) * 1000 == pytest.approx(ms)
+
+
+async def test_the_length_is_that_of_what_is_decoded() -> None:
+    for packet in await packets(1.0, 0.5):
+        assert length_s(bytes(packet)) == pytest.approx(SAMPLES / 48_000)
+
+
+async def test_what_is_not_admitted_is_not_decoded_and_what_is_not_taken_is_not_kept() -> None:
+    payload = bytes((await packets(1.0))[0])
+    track: asyncio.Queue[AudioFrame] = asyncio.Queue()
+    lengths: list[float] = []
+    closed = AtOnce(track, lambda seconds: lengths.append(seconds) is not None)
+    for number in range(10):
+        closed.add(RtpPacket(sequence_number=number, payload=payload))
+    assert track.empty() and lengths == [pytest.approx(0.02)] * 10
+    opened = AtOnce(track, lambda seconds: True)
+    for number in range(QUEUE + 100):
+        opened.add(RtpPacket(sequence_number=number, payload=payload))
+    assert track.qsize() == QUEUE
 
 
 async def test_stereo_is_heard_in_mono() -> None:

@@ -4,13 +4,16 @@ import asyncio
 import base64
 import json
 import logging
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.socket import MISTAKES, OUTBOX
+from app.connection import MISTAKES
+from app.socket import OUTBOX
+from app.timers import Timer
 from tests.unit.connection import Client, scene
 from tests.unit.doubles import Desk, pcm
 from tests.unit.test_wire import JSON, MESSAGES
@@ -82,8 +85,10 @@ async def test_an_idle_connection_is_ended(desk: Desk) -> None:
         client.say({"type": "ping"})
         client.say(pcm(16000, 20, 0))
         client.say({"type": "audio_chunk", "data": base64.b64encode(pcm(16000, 20, 0)).decode()})
+        client.say({"type": "interrupt"})
+        client.say({"type": "playback_progress", "generation": 7, "played_ms": 20.0 * second})
         if second == 20:
-            client.say({"type": "interrupt"})
+            client.say({"type": "text", "text": "hello"})
         await asyncio.sleep(1)
     assert client.code is None
     assert (await client.ended(), client.code) == ("idle_timeout", 4408)
@@ -91,13 +96,46 @@ async def test_an_idle_connection_is_ended(desk: Desk) -> None:
 
 
 @scene(idle_timeout_s=30)
-async def test_sound_keeps_a_connection_up(desk: Desk) -> None:
+async def test_speech_keeps_a_connection_up_and_other_sound_does_not(desk: Desk) -> None:
+    speaker, hummer = Client(desk), Client(desk)
+    await speaker.start()
+    await hummer.start()
+    for _ in range(100):
+        speaker.say(pcm(16000, 200, 1000))
+        speaker.say(pcm(16000, 800, 0))
+        hummer.say(pcm(16000, 1000, 3))
+        await asyncio.sleep(1)
+    assert speaker.code is None
+    assert (await hummer.ended(), hummer.code) == ("idle_timeout", 4408)
+
+
+@scene(idle_timeout_s=30)
+async def test_a_timer_keeps_a_connection_up_until_it_has_been_told(desk: Desk) -> None:
     client = Client(desk)
     await client.start()
-    for _ in range(100):
-        client.say(pcm(16000, 20, 3))
-        await asyncio.sleep(1)
+    begun = time.time()
+    desk.made[0].clock.epoch_ms = lambda: (begun + asyncio.get_running_loop().time()) * 1000  # type: ignore[method-assign]
+    desk.made[0].memory.timers.append(Timer((begun + 600) * 1000, 600))
+    client.say({"type": "text", "text": "hello"})
+    await asyncio.sleep(595)
     assert client.code is None
+    await asyncio.sleep(10)
+    assert 600 <= client.audio()[-1][0] < 605, "it was told"
+    assert await client.ended() == "idle_timeout"
+
+
+@scene(idle_timeout_s=30, max_sessions=1)
+async def test_who_only_waits_for_a_timer_gives_way_to_others(desk: Desk) -> None:
+    waits = Client(desk)
+    await waits.start()
+    desk.made[0].memory.timers.append(Timer(desk.made[0].clock.epoch_ms() + 1e9, 1e6))
+    await asyncio.sleep(20)
+    early = Client(desk)
+    early.say({"type": "start"})
+    assert await early.ended() == "full"
+    await asyncio.sleep(20)
+    assert (await Client(desk).start())["session_id"]
+    assert await waits.ended() == "idle_timeout"
 
 
 @scene()
@@ -139,11 +177,11 @@ async def test_an_error_inside_is_not_shown_and_not_raised(desk: Desk) -> None:
     desk.made[0].receive = explode  # type: ignore[method-assign]
     with pytest.MonkeyPatch.context() as patch:
         logged: list[logging.LogRecord] = []
-        patch.setattr(logging.getLogger("app.socket"), "handle", logged.append)
+        patch.setattr(logging.getLogger("app.connection"), "handle", logged.append)
         client.say({"type": "interrupt"})
-        assert (await client.ended(), client.code) == ("internal", 1011)
-    assert "boom" not in str(client.of("error"))
-    assert len(logged) == 1
+        await asyncio.sleep(0.01)
+    assert client.codes() == ["internal"] and "boom" not in str(client.of("error"))
+    assert len(logged) == 1 and client.code is None, "one fault costs one message"
 
 
 @settings(max_examples=60, deadline=None)

@@ -6,7 +6,7 @@ import pytest
 
 from app.dialogue import Memory
 from app.journal import memory_of, record_of
-from app.timers import Timer, heard_length, said_length
+from app.timers import MOST, Timer, heard_length, said_length
 from tests.unit.fakes import Caller, FakeIntent, FakeStt, fake_services
 from tests.unit.virtual_time import run
 
@@ -139,5 +139,17 @@ def test_a_timer_is_not_set_for_a_turn_that_goes_on() -> None:
             assert caller.session.memory.timers == []
             await asyncio.sleep(5)
             assert len(caller.session.memory.timers) == 1
+
+    run(scene())
+
+
+def test_there_is_an_end_to_timers() -> None:
+    async def scene() -> None:
+        async with asking("set a timer for one hour", "set_timer") as caller:
+            now = caller.clock.epoch_ms()
+            caller.session.memory.timers += [Timer(now + 7.2e6, 7200)] * MOST
+            await caller.say(1.0, 3.0)
+            assert spoken(caller) == [f"There are {MOST} timers running.", "Cancel one first."]
+            assert len(caller.session.memory.timers) == MOST
 
     run(scene())

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.events import MAX_AUDIO_BYTES, MAX_MESSAGE_BYTES, MAX_TEXT, Interrupt, Start, Text
-from app.wire import Allowance, BadMessage, decode, parse, pcm
+from app.wire import BadMessage, decode, parse, pcm
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30)
 JSON = st.recursive(
@@ -138,10 +138,3 @@ def test_what_is_allowed_is_understood() -> None:
     assert parse('{"type": "start", "sample_rate": 8000, "binary": true}') == Start(sample_rate=8000, binary=True)
     assert parse('{"type": "audio_interrupt"}') == Interrupt(type="audio_interrupt")
     assert parse('{"type": "text", "text": " hello ", "more": 1}') == Text(text="hello")
-
-
-def test_an_allowance_is_spent_and_comes_back() -> None:
-    allowance = Allowance(rate=2, burst=3, at=10.0)
-    assert [allowance.take(10.0) for _ in range(4)] == [True, True, True, False]
-    assert not allowance.take(10.4)
-    assert allowance.take(12.0)
