@@ -27,6 +27,7 @@ from app.signals import Agent, Ask, Confirmed, Dismissed, Ended, Held, Onset, Si
 from app.tape import OwnVoice, Tape
 from app.turns import Turns
 from app.understanding import Understanding
+from app.voices import UsersVoice
 from app.wording import is_echo, is_wordless
 from services.base import VAD_WINDOW, Audio, Pcm, ServiceError, Services
 
@@ -83,6 +84,7 @@ class Hearing:
         self._turns = Turns(settings.model_copy(update=_patience(services, settings)), turn)
         self._detector = services.vad.detector()
         self._own_voice = OwnVoice(services.echo.canceller())
+        self._users_voice = UsersVoice(services.speaker)
         self._understanding = Understanding(services, clock, vocabulary)
         self._tape = Tape()
         self._rest = np.zeros(0, np.int16)
@@ -212,6 +214,7 @@ class Hearing:
                 self._asked_again = False
                 self._no_closer_look()
                 self.last_sound_at = self._clock.ms()
+                self._learn_voice()
                 self._listener.happened(TurnEnded(turn=turn, revision=revision, text=text))
             case Unrecognised(_, unclear=True) if self._pause is not None and self._pause.noise:
                 self._listener.happened(OnsetDismissed(kind="noise"))
@@ -225,7 +228,7 @@ class Hearing:
             case Ask.PREPARE:
                 self._cancel(Ask.PARTIAL, Ask.PREPARE)
                 self._jobs[signal] = asyncio.create_task(self._prepare(self._turns.revision))
-            case Ask.PARTIAL | Ask.GLIMPSE | Ask.IDENTIFY:
+            case Ask.PARTIAL | Ask.GLIMPSE | Ask.IDENTIFY | Ask.RECOGNISE:
                 self._start(signal)
 
     def _cancel(self, *asks: Ask) -> None:
@@ -244,7 +247,12 @@ class Hearing:
         meanwhile are looked at again when the running job is done."""
         running = self._jobs.get(ask)
         if running is None or running.done():
-            work = {Ask.PARTIAL: self._partial, Ask.GLIMPSE: self._glimpse, Ask.IDENTIFY: self._identify}[ask]
+            work = {
+                Ask.PARTIAL: self._partial,
+                Ask.GLIMPSE: self._glimpse,
+                Ask.IDENTIFY: self._identify,
+                Ask.RECOGNISE: self._recognise,
+            }[ask]
             self._jobs[ask] = asyncio.create_task(self._supervised(ask, work()))
         elif ask is Ask.IDENTIFY:
             self._identify_again = True
@@ -270,6 +278,18 @@ class Hearing:
             while self._turns.now_ms - burst < ECHO_FOUND_MS:
                 await self._window_done.wait()
         self._act_on(self._turns.glimpsed(burst, glimpse.speech, glimpse.text, *self._listener.agent()))
+
+    def _learn_voice(self) -> None:
+        """The turn that has ended was spoken by the user; what was said over the agent may not have been."""
+        if self._settings.speaker_lock and self._listener.agent()[0] == "silent":
+            learn = self._users_voice.learn(self._turn_audio())
+            self._jobs[Ask.RECOGNISE] = asyncio.create_task(self._supervised(Ask.RECOGNISE, learn))
+
+    async def _recognise(self) -> None:
+        burst = self._turns.burst_ms
+        likeness = await self._users_voice.likeness(self._tape.cut(burst))
+        if likeness is not None:
+            self._turns.recognised(burst, likeness)
 
     async def _identify(self) -> None:
         while True:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from app.settings import Settings
 from app.signals import Ask, Held, Kind, Signal
-from app.wording import calls_the_agent, is_backchannel, is_wordless, words_of
+from app.wording import calls_the_agent, hails_the_agent, is_backchannel, is_wordless, words_of
 
 BURST_GAP_MS = 224  # silence that ends a burst over the agent
 MIN_VOICED_MS = 96  # a burst with less voice than this is noise
@@ -21,6 +21,11 @@ SPEECH = 0.5  # probability above which a glimpse is taken for speech; see servi
 ONE_WORD = 0.7  # ... where it heard a single word
 FEW_WORDS = 5  # so many may be a misheard acknowledgement or cough
 
+
+RECOGNISE_MS = 800  # of a weak voice, after which it is compared with the user's, and after as much again
+# Likeness to the user's voice above which a weak voice is the user's all the same, and below which it is somebody else's whatever
+# it says (see services/speaker).
+OWN, OTHER = 0.58, 0.44
 
 RISE_DB = 12.0  # above what is usual while the agent speaks: somebody began, or something fell
 RISE_WINDOWS = 2  # so high: a click of a key is shorter
@@ -75,19 +80,25 @@ class Overlap:
         self._identified_ms = 0.0  # the same for the words
         self._speech = 1.0  # of the last glimpse
         self._faint = False
+        self._recognised_ms = 0.0  # voiced ms when the voice was last asked for
+        self._likeness: float | None = None  # to the user's voice
 
     def end(self) -> None:
         self.active = False
 
     def voice(self, voiced_ms: float, thinking: bool, faint: bool) -> list[Signal]:
         """The burst goes on: `voiced_ms` of it are voice. `faint`: it is much weaker than the user's voice."""
-        settings, self._voiced_ms, self._faint = self._settings, voiced_ms, faint
+        settings, self._voiced_ms = self._settings, voiced_ms
+        self._faint = faint and (self._likeness is None or self._likeness < OWN)
         if thinking:
             if voiced_ms >= settings.barge_in_thinking_ms:
                 self.verdict = "interruption"
             return []
         asked: list[Signal] = []
-        if voiced_ms >= settings.hold_ms and not self._held and not faint:
+        if faint and settings.speaker_lock and voiced_ms - self._recognised_ms >= RECOGNISE_MS:
+            self._recognised_ms = voiced_ms
+            asked.append(Ask.RECOGNISE)
+        if voiced_ms >= settings.hold_ms and not self._held and not self._faint:
             self._held = True
             asked.append(Held())
         if voiced_ms - self._glimpsed_ms >= (GLIMPSE_EVERY_MS if self._glimpsed_ms else settings.barge_in_ms):
@@ -101,10 +112,14 @@ class Overlap:
     def glimpsed(self, speech: float, text: str) -> None:
         """The answer to GLIMPSE."""
         self._speech = speech
-        if self._is_idle_talk(text) or (self._faint and not calls_the_agent(text)):
+        if self._is_idle_talk(text) or (self._faint and not hails_the_agent(text)):
             return
         if speech >= (SPEECH if len(set(words_of(text))) > 1 else ONE_WORD):
             self.verdict = "interruption"
+
+    def recognised(self, likeness: float) -> None:
+        """The answer to RECOGNISE."""
+        self._likeness = likeness
 
     def silence(self, silence_ms: float) -> list[Signal]:
         """The burst may be over: its words decide, and are asked for where nobody has since the last voice."""
@@ -128,7 +143,8 @@ class Overlap:
             return "backchannel" if words_of(text) else "noise"
         if not thinking and self._is_idle_talk(text):
             return "backchannel"
-        if self._faint and not calls_the_agent(text):
+        somebody_else = self._likeness is not None and self._likeness < OTHER
+        if self._faint and (somebody_else or not hails_the_agent(text)):
             return "other_speech"
         return "backchannel" if not thinking and self._is_misheard(text) else "interruption"
 

@@ -228,6 +228,10 @@ class Settings(BaseSettings):
     backchannel_ms: int = Field(default=640, description="a longer acknowledgement is looked at word by word")
     duck_gain: float = Field(default=0.25, description="volume while it is unclear whether the user interrupts")
     reopen_ms: int = Field(default=1200, description="speech so soon after a reply began continues the turn before it")
+    speaker_lock: bool = Field(
+        default=True,
+        description="compare a weak voice over the agent with that of the user's turns, to tell who else is in the room",
+    )
     half_duplex: bool = Field(default=False, description="do not listen while the agent speaks (rooms with loud speakers)")
 
     # Replies

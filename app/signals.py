@@ -9,11 +9,12 @@ Kind = Literal["backchannel", "noise", "echo", "other_speech"]
 
 
 class Ask(Enum):
-    """Work the policy wants done; answers come back through `glimpsed`, `words` and `prepared`."""
+    """Work the policy wants done; answers come back through `glimpsed`, `words`, `recognised` and `prepared`."""
 
     PARTIAL = auto()  # a live caption of the turn so far
     GLIMPSE = auto()  # what the beginning of this burst is, quickly
     IDENTIFY = auto()  # the words of this burst, with care
+    RECOGNISE = auto()  # whether this burst is in the user's voice
     PREPARE = auto()  # the turn may have ended: transcribe, judge, prepare a reply; `failed` where that cannot be done
     DROP = auto()  # the user goes on: what was prepared is void
 

@@ -6,14 +6,17 @@ from itertools import dropwhile
 
 BACKCHANNELS = frozenset(
     "yeah yea yep yup yes ya right okay ok sure mhm mm mmm hm hmm uh huh uhuh mmhmm ah aha oh wow nice cool good great true "
-    "exactly really interesting i see got it alright fine totally absolutely".split()
+    "exactly really interesting i see got it alright fine totally absolutely thank thanks you".split()
 )
 NON_LEXICAL = frozenset("mhm mm mmm hm hmm uh huh uhuh um uhm ah aha oh er mmhmm".split())
 # A single one of these is meant for the agent, however short.
 _CALLS = frozenset(
     "stop wait no hold pause quiet enough hey sorry excuse but actually what why how who when where which repeat again louder "
-    "slower faster help thanks thank hello hi goodbye bye parley next skip continue".split()
+    "slower faster help hello hi goodbye bye parley next skip continue".split()
 )
+# These few somebody may say from further away, and mean the agent.
+_HAILS = frozenset("stop wait hold pause quiet enough hey hello parley excuse sorry".split())
+_HAIL = 4  # words; what is longer and holds one of them is talk
 # After one of these an English sentence has not ended, whatever mark speech-to-text puts there ...
 _OPEN_ENDS = frozenset(
     "a an the and or but so because if when while which whose my your our their his its these those um uh er we they he she "
@@ -67,6 +70,13 @@ def is_wordless(text: str) -> bool:
 def calls_the_agent(text: str) -> bool:
     """It asks something, or orders it."""
     return any(word in _CALLS for word in words_of(text)) or is_question(text) or is_request(text)
+
+
+def hails_the_agent(text: str) -> bool:
+    """It is meant for the agent by its words alone, whoever speaks and however far away."""
+    words = words_of(text)
+    hailed = len(words) <= _HAIL and not _HAILS.isdisjoint(words)
+    return hailed or is_question(text) or is_request(text)
 
 
 def sounds_unfinished(text: str) -> bool:

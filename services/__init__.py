@@ -22,6 +22,7 @@ def embedded(weights: Path, cache: Path, knowledge: Path | None = None, workers:
     from services.llm.local import GroundedAnswerer
     from services.retrieval.local import LocalRetriever
     from services.retrieval.readers import READERS, readable
+    from services.speaker.ge2e import VoiceEncoder
     from services.stt.local import WhisperStt
     from services.tts.local import HibariTts
     from services.turn.local import SmartTurn
@@ -38,6 +39,7 @@ def embedded(weights: Path, cache: Path, knowledge: Path | None = None, workers:
         vad=SileroVad(weights, workers),
         turn=SmartTurn(weights, workers),
         barge_in=WhisperJudge(stt, workers),
+        speaker=VoiceEncoder(weights, workers),
         stt=stt,
         intent=LocalIntent(embedder, workers, cache),
         retrieval=LocalRetriever(embedder, workers, cache, knowledge),

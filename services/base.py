@@ -24,6 +24,7 @@ VAD_WINDOW = 512  # samples at HEARING_RATE: 32 ms, Silero's window
 
 Pcm = NDArray[np.int16]  # mono, shape (samples,)
 Audio = NDArray[np.float32]  # mono, shape (samples,), -1..1
+Voice = NDArray[np.float32]  # of a speaker: shape (values,), of length 1
 
 
 T = TypeVar("T")
@@ -199,6 +200,13 @@ class EndOfTurn(Service, Protocol):
         ...
 
 
+class SpeakerEncoder(Service, Protocol):
+    async def voice(self, audio: Audio) -> Voice:
+        """The vector of the voice in `audio` (speech alone): of length 1, so that the product of two is how alike they are (0..1).
+        Raises ServiceError for less than a fifth of a second."""
+        ...
+
+
 class BurstJudge(Service, Protocol):
     async def glimpse(self, audio: Audio) -> Glimpse:
         """What the beginning of a sound over the agent is: `audio` is some 200 ms from before it and 200 ms or more of it."""
@@ -261,6 +269,7 @@ class Services:
     vad: VoiceActivity
     turn: EndOfTurn
     barge_in: BurstJudge
+    speaker: SpeakerEncoder
     stt: SpeechToText
     intent: IntentClassifier
     retrieval: Retriever

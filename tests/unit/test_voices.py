@@ -1,0 +1,70 @@
+"""The user's voice: learned from the user's own turns, and compared with who else is heard."""
+
+import numpy as np
+
+from app.voices import UsersVoice, speech_of
+from services.base import HEARING_RATE, Audio, ServiceError, Voice
+from tests.unit.fakes import FakeSpeaker
+from tests.unit.virtual_time import run
+
+
+def sound(seconds: float, level: float = 0.1) -> Audio:
+    return np.random.default_rng(0).normal(0, level, int(seconds * HEARING_RATE)).astype(np.float32)
+
+
+def test_a_voice_is_known_after_enough_speech_and_told_from_another() -> None:
+    async def scene() -> tuple[float | None, float | None, float | None]:
+        speaker = FakeSpeaker(who=1)
+        user = UsersVoice(speaker)
+        await user.learn(sound(1.2))
+        early = await user.likeness(sound(1.0))
+        await user.learn(sound(1.2))
+        same = await user.likeness(sound(1.0))
+        speaker.who = 2
+        return early, same, await user.likeness(sound(1.0))
+
+    assert run(scene()) == (None, 1.0, 0.0)
+
+
+def test_a_word_tells_nothing_of_a_voice() -> None:
+    async def scene() -> bool:
+        user = UsersVoice(FakeSpeaker())
+        for _ in range(10):
+            await user.learn(sound(0.5))
+        return user.known
+
+    assert run(scene()) is False
+
+
+def test_what_is_older_counts_less() -> None:
+    """Somebody else has taken the microphone: after a while theirs is the user's voice."""
+
+    async def scene() -> float | None:
+        speaker = FakeSpeaker(who=1)
+        user = UsersVoice(speaker)
+        await user.learn(sound(10.0))
+        speaker.who = 2
+        for _ in range(20):
+            await user.learn(sound(5.0))
+        return await user.likeness(sound(1.0))
+
+    assert (run(scene()) or 0.0) > 0.9
+
+
+def test_a_model_that_fails_tells_nothing() -> None:
+    class Failing(FakeSpeaker):
+        async def voice(self, audio: Audio) -> Voice:
+            raise ServiceError("speaker", "away")
+
+    async def scene() -> float | None:
+        user = UsersVoice(Failing())
+        await user.learn(sound(5.0))
+        return await user.likeness(sound(1.0))
+
+    assert run(scene()) is None
+
+
+def test_pauses_are_no_part_of_a_voice() -> None:
+    audio = np.concatenate([sound(1.0), sound(2.0, 0.001), sound(1.0)])
+    assert abs(len(speech_of(audio)) / HEARING_RATE - 2.0) < 0.1
+    assert len(speech_of(audio[:100])) == 0
