@@ -41,7 +41,11 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=0, help="how many events of each kind to measure; without it 30 at least")
     parser.add_argument("--minutes", type=float, default=60.0, help="how long soak lasts")
     parser.add_argument("--fast", action="store_true", help="lab: a fixed part of the recordings, in two minutes")
-    parser.add_argument("--kind", action="append", help="lab: only this kind of turn or sound, or `overlap`; may be repeated")
+    parser.add_argument(
+        "--kind",
+        action="append",
+        help="lab: only this kind of turn or sound, or `overlap`; latency, compare: turns of this kind; may be repeated",
+    )
     parser.add_argument("--by", default="", help="lab: also by this field of the manifest, such as speaker or country")
     parser.add_argument("--eagerness", choices=["low", "medium", "high"], help="lab: the setting of the app, where it has one")
     parser.add_argument("--jobs", type=int, default=2, help="lab: processes, each with its own models")

@@ -1,7 +1,7 @@
 """Parley beside stock FastRTC and Pipecat: the same recordings, models and client, one after the other in one run.
 
 The peers are set up in `tests.bench.peers`; their packages are in requirements-bench.txt. FastRTC speaks WebRTC and Pipecat's
-transport here is a WebSocket, so Parley is measured on both. `--transport` is not heeded.
+transport here is a WebSocket, so Parley is measured on both. `--transport` is not heeded; `--kind` is, as by `latency`.
 """
 
 import importlib.util

@@ -127,13 +127,14 @@ def run(args: Namespace) -> dict[str, Any]:
         table(by_field(found.turns, args.by))
     flat = {f"{kind}_{key}": value for kind, figures in kinds.items() for key, value in figures.items() if not _empty(value)}
     aims = targets(kinds, args.eagerness or "medium")
+    shown = {key: flat[key] for key in aims if key in flat}
     if OVERLAP in wanted and found.overlaps:
-        flat |= of_overlaps(found.overlaps)
-        aims |= DUPLEX
+        panel = of_overlaps(found.overlaps)
+        flat, shown, aims = flat | panel, shown | panel, aims | DUPLEX
     if found.missing:
         print(f"  the table of costs lacks {', '.join(sorted(found.missing))}: run `python -m tests.bench calibrate`")
     print(f"  {time.perf_counter() - began:.0f} s")
-    judged = judge("the laboratory", {key: flat[key] for key in aims if key in flat}, aims)
+    judged = judge("the laboratory", shown, aims)
     details = [
         {
             "id": t.id,

@@ -35,7 +35,7 @@ VOICES, BABBLES, BABBLE_S, BABBLE_DBFS = 6, 6, 6.0, -35.0
 BACKGROUND_DBFS = -40.0  # 15 to 18 dB below somebody at the microphone
 VARIED = ("answer", "short_answer", "statement", "request", "question", "command")  # what telephone and quiet are made of
 VARIANTS = 8  # of each of those
-FAST, FAST_VARIANTS, FAST_EVENTS = 4, 1, 4  # recordings of a kind, and overlaps, in the short run
+FAST, FAST_VARIANTS, FAST_EVENTS = 6, 1, 6  # recordings of a kind, and overlaps, in the short run
 EVENTS = 20
 
 
@@ -59,23 +59,19 @@ def kind_of(clip: Clip) -> str:
 
 
 def conversations(folder: Path, kinds: Sequence[str], fast: bool, events: int, asked: bool) -> list[Conversation]:
-    """All of the folder, or a fixed part of it: FAST recordings of each kind, of as many speakers as there are."""
-    folders = [place for place in (folder, folder / "conversation") if (place / "manifest.jsonl").exists()]
-    everything = [clip for place in folders for clip in clips(place)]
-    of: dict[str, list[Clip]] = defaultdict(list)
-    for clip in everything:
-        of[kind_of(clip)].append(clip)
-    said = {kind: few(of[kind], FAST) if fast else of[kind] for kind in SPOKEN if kind != "call" or not fast}
-    told: dict[str, list[Clip]] = {kind: [toned(clip) for clip in found] for kind, found in said.items()}
-    each = FAST_VARIANTS if fast else VARIANTS
-    varied = [toned(clip) for kind in VARIED for clip in few(of[kind], each)]
+    """All of the folder, or a fixed part of it: `events` (FAST in the short run) recordings of each kind, of as many speakers as
+    there are."""
+    of = by_kind(folder)
+    most = events or (FAST if fast else None)
+    told = {kind: [toned(clip) for clip in few(of[kind], most)] for kind in SPOKEN if kind != "call" or not fast}
+    varied = [toned(clip) for kind in VARIED for clip in few(of[kind], FAST_VARIANTS if fast else VARIANTS)]
     told["telephone"] = [edited(clip, telephone, "telephone") for clip in varied if "8 kHz" not in clip.row.get("style", "")]
     told["quiet"] = [edited(clip, quiet, "quiet") for clip in varied]
     talk = [made for kind in (*SPOKEN, *MADE) if kind in kinds for made in grouped(kind, told.get(kind, []), asked)]
     heard = sounds(of, fast)
     talk += [Conversation(f"{kind}-{clip.id}", kind, [clip]) for kind in SOUNDS if kind in kinds for clip in heard[kind]]
     if OVERLAP in kinds:
-        overlaps = plan(everything, scenarios(folder), events or (FAST_EVENTS if fast else EVENTS))
+        overlaps = plan(everything(folder), scenarios(folder), events or (FAST_EVENTS if fast else EVENTS))
         if fast:
             overlaps = [o for kind in dict.fromkeys(o.kind for o in overlaps) for o in of_kind(overlaps, kind, FAST_EVENTS)]
         parts = [overlaps[at : at + PER_CALL] for at in range(0, len(overlaps), PER_CALL)]
@@ -83,12 +79,27 @@ def conversations(folder: Path, kinds: Sequence[str], fast: bool, events: int, a
     return talk
 
 
+def everything(folder: Path) -> list[Clip]:
+    places = [place for place in (folder, folder / "conversation") if (place / "manifest.jsonl").exists()]
+    return [clip for place in places for clip in clips(place)]
+
+
+def by_kind(folder: Path) -> dict[str, list[Clip]]:
+    """The clips of the folder, by the kinds that are told apart here."""
+    of: dict[str, list[Clip]] = defaultdict(list)
+    for clip in everything(folder):
+        of[kind_of(clip)].append(clip)
+    return of
+
+
 def of_kind(overlaps: Iterable[Overlap], kind: str, most: int) -> list[Overlap]:
     return list(islice((overlap for overlap in overlaps if overlap.kind == kind), most))
 
 
-def few(found: Sequence[Clip], most: int) -> list[Clip]:
-    """`most` of the clips, always the same: one of each speaker first, then a second of each."""
+def few(found: Sequence[Clip], most: int | None) -> list[Clip]:
+    """`most` of the clips, always the same: one of each speaker first, then a second of each. All of them with None."""
+    if most is None:
+        return list(found)
     shuffled = sorted(found, key=lambda clip: zlib.crc32(clip.id.encode()))
     seen: dict[str, int] = defaultdict(int)
     ranked = []
@@ -156,12 +167,12 @@ def sounds(of: dict[str, list[Clip]], fast: bool) -> dict[str, list[Clip]]:
     """Noise and music, whole and in bursts; babble of VOICES at once; single voices far away."""
     found: dict[str, list[Clip]] = {}
     for kind in ("noise", "music"):
-        whole = few(of[kind], FAST) if fast else of[kind]
+        whole = few(of[kind], FAST if fast else None)
         found[kind] = whole + [crop(clip, at) for clip in whole for at in range(1 if fast else CROPS)]
     voices = sorted(of["utt"] + of["statement"], key=lambda clip: clip.id)
     count = (FAST if fast else BABBLES) if len(voices) >= VOICES else 0
     found["babble"] = [babble(voices, at) for at in range(count)]
-    far = few(of["background"], FAST) if fast else of["background"]
+    far = few(of["background"], FAST if fast else None)
     found["background"] = [edited(clip, lambda audio: at_level(audio, BACKGROUND_DBFS), "far") for clip in far]
     return found
 

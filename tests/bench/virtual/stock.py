@@ -30,6 +30,7 @@ from tests.unit import virtual_time
 
 KEPT = "lab-stock.json"  # in the folder of the weights
 SURE, SOON_MS, LATEST_MS = 0.5, 200.0, 3000.0  # Pipecat's rule
+BEFORE = RATE // 2  # samples before the voice that go with a turn
 VOICED = 0.5  # probability of the detector
 WINDOW_MS = 1000 * VAD_WINDOW / RATE
 DECIDES_MS = 40.0  # what one look of Smart Turn takes
@@ -82,6 +83,20 @@ def stock_text(weights: Path, audio: Audio) -> str:
     return " ".join(piece.text.strip() for piece in pieces)
 
 
+@cache
+def _analyzer() -> Any:
+    from loguru import logger
+    from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
+
+    logger.disable("pipecat")
+    return LocalSmartTurnAnalyzerV3()
+
+
+def _complete(audio: Audio) -> float:
+    """Pipecat's own look at a turn so far, 0..1."""
+    return float(_analyzer()._predict_endpoint(audio)["probability"])
+
+
 async def pipecat(stage: Stage, clip: Clip) -> tuple[float | None, tuple[bool, ...]]:
     """Where the rule ends the turn, from silence to silence; after a wrong end it begins anew."""
     detector = stage.services.vad.detector()
@@ -98,7 +113,7 @@ async def pipecat(stage: Stage, clip: Clip) -> tuple[float | None, tuple[bool, .
         silence_ms = 1000 * (now - voiced) / RATE
         if not speaking or silence_ms < SOON_MS:
             continue
-        complete = not asked and await _look(stage, audio[max(0, start - RATE // 2) : now]) > SURE
+        complete = not asked and _complete(audio[max(0, start - BEFORE) : now]) > SURE
         asked = True
         if complete or silence_ms >= LATEST_MS:
             ends.append(now / RATE + DECIDES_MS / 1000)
@@ -106,10 +121,6 @@ async def pipecat(stage: Stage, clip: Clip) -> tuple[float | None, tuple[bool, .
     pauses = [(a, b) for a, b in clip.pauses if b - a >= PAUSE_S - 1e-6]
     after = [1000 * (end - clip.speech_end) for end in ends if end > clip.speech_end - 0.1]
     return (after[0] if after else None), tuple(any(a < end < b for end in ends) for a, b in pauses)
-
-
-async def _look(stage: Stage, audio: Audio) -> float:
-    return await stage.services.turn.complete(audio)
 
 
 def figures(found: Iterable[tuple[str, Clip, Other]]) -> dict[str, dict[str, Any]]:

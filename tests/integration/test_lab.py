@@ -1,0 +1,74 @@
+"""The short run of the laboratory: whole conversations in virtual time, which give the same figures on a busy machine as on an idle
+one. So a bound on a figure is a test; each is a little worse than what was measured when it was written."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    path = tmp_path_factory.mktemp("lab") / "figures.json"
+    command = [sys.executable, "-m", "tests.bench", "lab", "--fast", "--json", str(path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
+    assert path.exists(), done.stdout + done.stderr
+    print(done.stdout)
+    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return found
+
+
+def test_every_call_of_a_model_has_its_place_in_the_table_of_costs(figures: dict[str, Any]) -> None:
+    assert figures["missing_costs"] == [], "run `python -m tests.bench calibrate`"
+
+
+@pytest.mark.parametrize(
+    ("kind", "lost", "p50_ms", "p95_ms", "characters_wrong"),
+    [
+        ("short_answer", 2, 1950, 2050, 0.25),
+        ("statement", 0, 1600, 1900, 0.50),
+        ("request", 0, 950, 1900, 0.12),
+        ("question", 0, 430, 520, 0.03),
+        ("open_question", 0, 330, 350, 0.03),
+        ("command", 0, 270, 340, 0.04),
+        ("turn", 0, 1150, 1720, 1.0),
+        ("utt", 0, 1400, 1720, 0.05),
+        ("telephone", 0, 1750, 1800, 0.10),
+        ("quiet", 1, 1000, 1950, 0.25),
+    ],
+)
+def test_turns_are_answered(
+    figures: dict[str, Any], kind: str, lost: int, p50_ms: float, p95_ms: float, characters_wrong: float
+) -> None:
+    mine = figures["kinds"][kind]
+    assert mine["lost"] <= lost
+    assert mine["response_latency_p50_ms"] <= p50_ms
+    assert mine["response_latency_p95_ms"] <= p95_ms
+    if mine["characters"]:
+        assert mine["characters_wrong"] <= characters_wrong
+
+
+def test_pauses_are_not_taken_for_the_end(figures: dict[str, Any]) -> None:
+    said = [mine for mine in figures["kinds"].values() if "pauses" in mine]
+    assert sum(mine["pauses"] for mine in said) >= 10
+    assert sum(mine["pause_takeovers"] for mine in said) <= 1
+
+
+def test_no_words_are_invented(figures: dict[str, Any]) -> None:
+    sounds = [figures["kinds"][kind] for kind in ("noise", "music", "babble")]
+    assert sum(mine["clips"] for mine in sounds) >= 12
+    assert sum(mine["invented"] for mine in sounds) <= 1
+
+
+def test_the_agent_yields_to_words_and_to_nothing_else(figures: dict[str, Any]) -> None:
+    assert figures["events_interruption"] >= 5
+    assert figures["yield_rate"] == 1.0
+    assert figures["yield_latency_p95_ms"] <= 400
+    assert figures["onset_to_duck_p95_ms"] <= 80
+    for sound in ("backchannel", "vocal_tic", "non_directed", "noise"):
+        assert figures[f"selectivity_{sound}"] >= 0.8, sound
