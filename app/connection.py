@@ -28,14 +28,14 @@ from app.sessions import Seat, Sessions
 from app.settings import Settings
 from app.tickets import Refused
 from app.wire import BadMessage, parse
-from services.base import HEARING_RATE, VAD_WINDOW, Pcm
+from services.base import VAD_WINDOW, Pcm
 
 log: logging.Logger = quiet_logger(__name__)
 
 MISTAKES = 20  # bad messages that are answered one by one; beyond, and faster than one a second, the client is cut off
 # Sound, in seconds of it a second. A client is in real time; what a stalled network held back comes at once.
 SOUND_RATE = 2.0
-SOUND_AT_ONCE_S = BACKLOG * VAD_WINDOW / HEARING_RATE  # what voice detection lets wait
+SOUND_AT_ONCE_S = 10.0  # a little less than voice detection lets wait
 FLOOD_S = 60.0  # more than SOUND_RATE by so much is no network's doing
 TOLD_AGAIN_S = 5.0  # that sound was dropped
 WATCH_S = 1.0  # how often it is looked whether a connection is idle, once it may be
@@ -261,7 +261,7 @@ class Connection(ABC):
     def listen(self, samples: Pcm) -> None:
         """int16 mono at HEARING_RATE that was admitted."""
         session = self.seated().session
-        if session.hearing.behind + len(samples) // VAD_WINDOW > BACKLOG:
+        if session.hearing.behind + len(samples) // VAD_WINDOW >= BACKLOG:
             self._dropped("the server is behind with hearing: some sound was dropped")
         else:
             session.hear(samples)

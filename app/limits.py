@@ -52,6 +52,24 @@ class Allowance:
         self.at = now
 
 
+class Budgets:
+    """An `Allowance` for each address."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate, self._burst = rate, burst
+        self._of: dict[str, Allowance] = {}
+
+    def take(self, address: str, now: float) -> bool:
+        """Uses one of the address; `now` in seconds. "" is not limited."""
+        if not address:
+            return True
+        if address not in self._of:  # those that have all of theirs again need not be known
+            lasts_s = self._burst / self._rate
+            self._of = {other: allowance for other, allowance in self._of.items() if now - allowance.at < lasts_s}
+            self._of[address] = Allowance(self._rate, self._burst, at=now)
+        return self._of[address].take_if_left(now, 1)
+
+
 class Episodes:
     """Tells the first time of something from those that follow it closely."""
 

@@ -25,6 +25,7 @@ BIT_RATE = 64_000  # bit/s of speech, mono; RFC 7587, section 3.1.1, advises 28 
 FADING = 10
 ONE_FRAME = 0b11111100  # of a packet's first byte: what is left says that one frame follows
 JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
+PACKETS = ("_handle_rtp_data", "_handle_rtcp_data")  # of a transport, when they are decrypted
 QUEUE = 500  # frames that may wait for a listener; one that takes none loses what comes
 CLOSE_S = 3.0  # for a connection to close, and then again for each of its parts
 # What a client may make a connection keep: sources of sound, and pieces of messages of which others are missing.
@@ -115,6 +116,27 @@ def hear_at_once(pc: RTCPeerConnection, admit: Callable[[float], bool]) -> None:
             )
             return
         setattr(receiver, JITTER_BUFFER, AtOnce(track, admit))
+
+
+def forgive(pc: RTCPeerConnection) -> None:
+    """A packet that aiortc trips over is dropped. It would end the connection, with a traceback in the log. To be called when the
+    remote description is set."""
+    for part, names in [(pc.sctp, ("_handle_data",)), *((each, PACKETS) for each in _transports(pc, "dtls"))]:
+        for name in names:
+            if handle := getattr(part, name, None):
+                setattr(part, name, _forgiving(handle))
+
+
+def _forgiving(handle: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    async def forgiving(*data: Any, **about: Any) -> None:
+        try:
+            await handle(*data, **about)
+        except ConnectionError:
+            raise  # the connection is gone
+        except Exception as error:
+            log.warning("a packet cannot be used: %r", error)
+
+    return forgiving
 
 
 def overgrown(pc: RTCPeerConnection) -> bool:

@@ -15,12 +15,12 @@ from prometheus_client import Gauge
 
 from app.connection import Connection
 from app.events import AudioChunk, AudioEnd, Error, PlaybackStart, Ready, ServerMessage, Start
-from app.limits import WaitingRoom, quiet_logger
+from app.limits import Budgets, WaitingRoom, caller, quiet_logger
 from app.offers import MAX_CANDIDATES, BadOffer, candidate_of, check_offer
-from app.rtp import hear_at_once, overgrown, shut
+from app.rtp import forgive, hear_at_once, overgrown, shut
 from app.sessions import Seat, Sessions
 from app.settings import Settings
-from app.tickets import Full
+from app.tickets import Crowd, Full, Refused
 from app.tracks import Handler
 from app.view import Newest, Viewer
 from app.wire import BadMessage
@@ -29,6 +29,7 @@ from services.base import SPEAKING_RATE
 log = quiet_logger(__name__)
 
 LAST_WORDS_S = 0.3  # for the last message to leave before the connection is closed
+OFFERS_PER_SECOND, OFFERS_AT_ONCE = 2.0, 20.0  # of one address: each is a key pair, sockets and 6 ms of work
 ANSWER_S = 10.0  # for an answer: it waits for a STUN or TURN server that does not reply
 CANDIDATE_S = 3.0  # for the address behind a candidate's name
 MAX_QUEUED = 256 * 1024  # bytes of messages that may wait for a client that does not read
@@ -55,32 +56,39 @@ class Line:
             verbose=False,
         )
         self.calls: set[Call] = set()
+        self._offers = Budgets(OFFERS_PER_SECOND, OFFERS_AT_ONCE)
         self._ends: set[asyncio.Task[None]] = set()
 
     # --- POST /webrtc/offer -------------------------------------------------------------------------------------------
 
     async def offer(self, session_id: str, token: str, sdp: str, kind: str, greeting: bool = True) -> dict[str, str]:
         """Answers an offer for a session. It takes the place of an earlier one that is not yet connected, and when it is connected
-        of whoever has the conversation. Raises BadOffer, and Full when this machine can have no more connections."""
+        of whoever has the conversation. Raises BadOffer, Crowd when they come too fast, and Full when this machine can have no more
+        connections."""
         check_offer(sdp, kind)
-        call = Call(self, Start(session_id=session_id, token=token, greeting=greeting))
-        answer = await self._answer(call, sdp)
-        for other in self.calls - {call}:
-            if other.guest is not None and other.guest.session_id == session_id and other.seat is None:
-                other.close()
+        earlier = self._of_session(session_id)
+        answer = await self._answer(sdp, Start(session_id=session_id, token=token, greeting=greeting))
+        for call in earlier:
+            if call.seat is None:
+                call.close()
         return answer
 
     async def candidate(self, session_id: str, candidate: dict[str, Any]) -> None:
         """Adds an ICE candidate of the client (RTCIceCandidate.toJSON()) to the session's newest offer. Raises BadOffer."""
-        of_session = (call for call in self.calls if call.guest is not None and call.guest.session_id == session_id)
-        await self._add(max(of_session, key=lambda call: call.opened_at, default=None), candidate)
+        await self._add(max(self._of_session(session_id), key=lambda call: call.opened_at, default=None), candidate)
+
+    def _of_session(self, session_id: str) -> "list[Call]":
+        return [call for call in self.calls if call.guest is not None and call.guest.session_id == session_id]
 
     async def _add(self, call: "Call | None", candidate: dict[str, Any]) -> None:
         if call is None or call.closing:
             raise BadOffer("candidate: there is no offer that it could belong to")
         await call.add(candidate)
 
-    async def _answer(self, call: "Call", sdp: str) -> dict[str, str]:
+    async def _answer(self, sdp: str, guest: Start | None = None, page: str = "") -> dict[str, str]:
+        if not self._offers.take(caller.get(), asyncio.get_running_loop().time()):
+            raise Crowd("too many offers come from your address; please try again in a moment")
+        call = Call(self, guest, page)
         self.calls.add(call)
         OPEN.set(len(self.calls))
         answered = False
@@ -125,8 +133,8 @@ class Line:
             check_offer(body.get("sdp"), body.get("type"))
             if call is not None:
                 raise BadOffer("webrtc_id: this connection exists")
-            return await self._answer(Call(self, page=name), body["sdp"])
-        except (BadOffer, Full) as error:
+            return await self._answer(body["sdp"], page=name)
+        except (BadOffer, Refused) as error:
             return {"status": "failed", "meta": {"error": str(error)}}
 
     @server  # type: ignore[untyped-decorator]
@@ -193,6 +201,7 @@ class Call(Connection):
         pc.on("datachannel", self._connect)
         pc.on("connectionstatechange", self._changed)
         await pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+        forgive(pc)
         hear_at_once(pc, self.admit)
         await pc.setLocalDescription(await pc.createAnswer())
         return {"sdp": pc.localDescription.sdp, "type": pc.localDescription.type}

@@ -5,12 +5,17 @@ import json
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from fractions import Fraction
 from typing import Any
 
 import httpx
 import numpy as np
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack, MediaStreamTrack
+from av import AudioFrame, Packet
+from websockets.asyncio.client import ClientConnection, connect
+
+from app.rtp import speech_encoder
 
 Message = dict[str, Any]
 LIMIT_S = 15.0  # for anything that is waited for
@@ -143,3 +148,41 @@ class Attacker:
 
 def noise(seconds: float, rate: int) -> np.ndarray:
     return (3000 * np.random.default_rng(7).standard_normal(round(seconds * rate))).astype("<i2")
+
+
+class Flood(MediaStreamTrack):
+    """Packets of Opus that say of themselves that they last 1.26 s, 500 a second."""
+
+    kind = "audio"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = 0
+        self.wanted = asyncio.Event()
+        codec = speech_encoder(16_000)
+        frame = AudioFrame.from_ndarray(noise(0.02, 48_000)[np.newaxis], format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 48_000, 0, Fraction(1, 48_000)
+        packet = b"".join(map(bytes, [*codec.encode(frame), *codec.encode(None)]))
+        # Code 3: as many frames of one length as can be written (RFC 6716, section 3.2.5).
+        self.packet = bytes([packet[0] | 3, 63]) + packet[1:11] * 63
+
+    async def recv(self) -> Packet:
+        await self.wanted.wait()
+        await asyncio.sleep(0.002)
+        packet = Packet(self.packet)
+        packet.pts, packet.time_base = self.sent * 5760, Fraction(1, 48_000)
+        self.sent += 1
+        return packet
+
+
+def socket_at(url: str, address: str = "") -> Any:
+    headers = {"X-Forwarded-For": address} if address else {}
+    return connect(f"ws{url.removeprefix('http')}/orchestrate", max_size=None, additional_headers=headers)
+
+
+async def first(socket: ClientConnection, *kinds: str) -> Message:
+    async with asyncio.timeout(15):
+        while True:
+            message: Message = json.loads(await socket.recv())
+            if message["type"] in kinds:
+                return message

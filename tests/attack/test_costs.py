@@ -2,28 +2,21 @@
 
 import asyncio
 import json
-import time
-from fractions import Fraction
+import random
+import struct
+from contextlib import suppress
 
 import numpy as np
+import pylibsrtp
 import pytest
-from aiortc import MediaStreamTrack
-from av import AudioFrame, Packet
+from aiortc.rtp import RtpPacket
+from google_crc32c import value as crc32c
 from websockets.exceptions import ConnectionClosed
 
-from app.rtp import speech_encoder
-from tests.attack.clients import Attacker, noise, peer
-from tests.attack.test_places import first, socket_at
+from tests.attack.clients import Attacker, Flood, first, noise, peer, socket_at
 from tests.bench.server import Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-async def healthz(attacker: Attacker) -> float:
-    """Seconds that the event loop lets a request wait."""
-    begun = time.perf_counter()
-    assert (await attacker.http.get("/healthz")).status_code == 200
-    return time.perf_counter() - begun
 
 
 async def test_sixteen_seconds_at_once_are_heard_in_part_and_that_is_said(attacker: Attacker, url: str) -> None:
@@ -38,8 +31,7 @@ async def test_sixteen_seconds_at_once_are_heard_in_part_and_that_is_said(attack
         assert (await first(one, "error", "pong"))["type"] == "pong", "it is said once, and the connection stays"
 
 
-async def test_a_flood_of_sound_is_cut_off(attacker: Attacker, url: str, server: Server) -> None:
-    begun, worst = server.cpu_s(), 0.0
+async def test_a_flood_of_sound_is_cut_off(attacker: Attacker, url: str) -> None:
     async with socket_at(url) as one:
         await one.send(json.dumps({"type": "start", "sample_rate": 8000, "greeting": False}))
         await first(one, "ready")
@@ -48,35 +40,7 @@ async def test_a_flood_of_sound_is_cut_off(attacker: Attacker, url: str, server:
             for _ in range(190):
                 await one.send(sound)
                 await asyncio.sleep(0.005)
-                worst = max(worst, await healthz(attacker))
         assert one.close_code == 1008
-    assert server.cpu_s() - begun < 10
-    assert worst < 0.5
-
-
-class Flood(MediaStreamTrack):
-    """120 ms of Opus in each packet, 500 packets a second."""
-
-    kind = "audio"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sent = 0
-        self.wanted = asyncio.Event()
-        codec = speech_encoder(16_000)
-        frame = AudioFrame.from_ndarray(noise(0.02, 48_000)[np.newaxis], format="s16", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = 48_000, 0, Fraction(1, 48_000)
-        packet = b"".join(map(bytes, [*codec.encode(frame), *codec.encode(None)]))
-        # Code 3 with six frames of one length (RFC 6716, section 3.2.5).
-        self.packet = bytes([packet[0] | 3, 6]) + packet[1:60] * 6
-
-    async def recv(self) -> Packet:
-        await self.wanted.wait()
-        await asyncio.sleep(0.002)
-        packet = Packet(self.packet)
-        packet.pts, packet.time_base = self.sent * 5760, Fraction(1, 48_000)
-        self.sent += 1
-        return packet
 
 
 async def test_a_flood_of_packets_is_cut_off(attacker: Attacker, server: Server) -> None:
@@ -104,9 +68,14 @@ async def test_a_second_channel_takes_nothing_from_the_first(attacker: Attacker)
 
 
 async def test_who_does_not_read_is_cut_off(attacker: Attacker, server: Server) -> None:
-    before = server.memory_mb()
     async with peer() as one:
         await attacker.call(one)
+        text = "word " * 390
+        for count in range(1, 4):  # what the models take for a text as long as this is not the attack's
+            one.send("text", text=text)
+            await one.until("agent_response", count)
+            one.send("interrupt")
+        before = server.memory_mb()
 
         async def never() -> None:
             pass
@@ -114,7 +83,7 @@ async def test_who_does_not_read_is_cut_off(attacker: Attacker, server: Server) 
         one.pc.sctp._send_sack = never  # type: ignore[union-attr,method-assign]
         while not one.closed.is_set() and await attacker.figure("parley_calls"):
             for n in range(20):
-                one.send("text", text=f"{n} " + "word " * 390)
+                one.send("text", text=f"{n} {text}")
             await asyncio.sleep(0.2)
     assert server.memory_mb() < before + 100
 
@@ -153,3 +122,39 @@ async def test_bad_messages_are_answered_and_then_end_it(attacker: Attacker, dat
                 one.channel.send(data)
         await one.ended()
         assert one.codes()[-1] == "too_many_errors"
+
+
+async def test_sound_from_ever_new_sources_is_cut_off(attacker: Attacker) -> None:
+    async with peer() as one:
+        await attacker.call(one)
+        dtls = one.sender.transport
+        while not one.closed.is_set():
+            for _ in range(100):
+                packet = RtpPacket(payload_type=96, sequence_number=1, ssrc=random.getrandbits(32), payload=b"\xf8\xff\xfe")
+                with suppress(ConnectionError):
+                    await dtls._send_rtp(packet.serialize())
+            await asyncio.sleep(0.1)
+        assert one.codes()[-1] in ("flood", "sound_dropped")
+
+
+async def test_packets_that_make_no_sense_are_left_out(attacker: Attacker) -> None:
+    """Encrypted as they should be: whatever is inside reaches the parsers of RTP, RTCP and SCTP."""
+    dice = random.Random(11)
+    async with peer() as one:
+        await attacker.call(one)
+        dtls, sctp = one.sender.transport, one.pc.sctp
+        assert sctp is not None
+        tag = sctp._remote_verification_tag
+        for _ in range(300):
+            body = dice.randbytes(dice.randrange(1, 60))
+            rtp = bytes([0x80 | dice.randrange(32), dice.randrange(128)]) + dice.randbytes(10) + body
+            rtcp = bytes([0x80 | dice.randrange(32), dice.randrange(200, 208)]) + struct.pack("!H", len(body) // 4) + body
+            chunk = struct.pack("!BBH", dice.randrange(16), dice.randrange(8), 4 + len(body)) + body + bytes(-len(body) % 4)
+            data = struct.pack("!HHLL", 5000, 5000, tag, 0) + chunk
+            data = data[:8] + struct.pack("<L", crc32c(data)) + data[12:]
+            for send, what in ((dtls._send_rtp, rtp), (dtls._send_rtp, rtcp), (dtls._send_data, data)):
+                with suppress(ConnectionError, pylibsrtp.Error):
+                    await send(what)
+            await asyncio.sleep(0.001)
+    async with peer() as other:
+        await attacker.call(other)

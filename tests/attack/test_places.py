@@ -3,29 +3,16 @@
 import asyncio
 import json
 from contextlib import AsyncExitStack
-from typing import Any
 
 import numpy as np
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
+from aiortc import RTCSessionDescription
 
-from tests.attack.clients import Attacker, Peer, peer
+from tests.attack.clients import Attacker, Flood, Peer, first, peer, socket_at
 from tests.attack.conftest import IDLE_S, SESSIONS, SHARE, START_S
 from tests.bench.server import Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-def socket_at(url: str, address: str = "") -> Any:
-    headers = {"X-Forwarded-For": address} if address else {}
-    return connect(f"ws{url.removeprefix('http')}/orchestrate", max_size=None, additional_headers=headers)
-
-
-async def first(socket: ClientConnection, *kinds: str) -> dict[str, Any]:
-    async with asyncio.timeout(15):
-        while (message := json.loads(await socket.recv()))["type"] not in kinds:
-            pass
-    return message
 
 
 async def test_who_does_not_start_is_ended_on_every_transport(attacker: Attacker, url: str) -> None:
@@ -56,13 +43,22 @@ async def test_who_does_not_start_is_ended_on_every_transport(attacker: Attacker
 
 
 async def test_sound_before_the_start_is_kept_nowhere(attacker: Attacker, server: Server) -> None:
-    before = server.memory_mb()
+    """They connect, open no data channel, and send sound of which a packet says that it lasts for more than a second."""
+    before, floods = server.memory_mb(), [Flood() for _ in range(6)]
     async with AsyncExitStack() as stack:
-        for n in range(8):
-            one = await stack.enter_async_context(peer())
-            one.pc.createDataChannel("never")
-            await attacker.component({"sdp": await one.offer(), "type": "offer", "webrtc_id": f"loud{n}"})
+        for n, track in enumerate(floods):
+            one = await stack.enter_async_context(peer(track))
+
+            async def never(*_: object) -> None:
+                pass
+
+            one.pc.sctp.start = never  # type: ignore[union-attr,method-assign]
+            answer = await attacker.component({"sdp": await one.offer(), "type": "offer", "webrtc_id": f"loud{n}"})
+            await one.pc.setRemoteDescription(RTCSessionDescription(answer["sdp"], answer["type"]))
+            track.wanted.set()
+        await asyncio.sleep(START_S)
         await attacker.empty()
+        assert all(track.sent > 10 for track in floods), "no sound came"
     assert server.memory_mb() < before + 100
 
 

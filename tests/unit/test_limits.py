@@ -7,7 +7,18 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from app.events import Error
-from app.limits import EPISODE_S, WAITING, WAITING_OF_ONE, Allowance, Callers, Episodes, OncePerEpisode, WaitingRoom, caller
+from app.limits import (
+    EPISODE_S,
+    WAITING,
+    WAITING_OF_ONE,
+    Allowance,
+    Budgets,
+    Callers,
+    Episodes,
+    OncePerEpisode,
+    WaitingRoom,
+    caller,
+)
 
 
 def test_an_allowance_is_a_burst_and_a_rate() -> None:
@@ -22,6 +33,14 @@ def test_what_is_not_left_is_not_used() -> None:
     assert allowance.take_if_left(0.0, 10) and not allowance.take_if_left(0.0, 6)
     assert allowance.take_if_left(0.5, 1), "the six that were refused are not owed"
     assert not allowance.take_if_left(0.5, 1)
+
+
+def test_each_address_has_a_budget_of_its_own() -> None:
+    budgets = Budgets(rate=1, burst=2)
+    assert [budgets.take(who, 0.0) for who in ("a", "a", "a", "b", "", "", "")] == [True, True, False] + [True] * 4
+    assert budgets.take("a", 1.0) and not budgets.take("a", 1.0)
+    budgets.take("c", 100.0)
+    assert set(budgets._of) == {"c"}, "who came long ago is forgotten"
 
 
 def test_what_follows_closely_is_the_same_episode() -> None:

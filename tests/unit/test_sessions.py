@@ -15,7 +15,7 @@ from app.events import Stop, Text
 from app.hearing import Hearing
 from app.records import SessionRecord, StoreError
 from app.sessions import GRACE_S, Seat
-from app.tickets import Forbidden, Full, NotReady, Ticket, Unknown
+from app.tickets import Crowd, Forbidden, Full, NotReady, Ticket, Unknown
 from services.base import Audio, Exchange, ServiceUnavailable
 from tests.unit.doubles import Desk, Peer
 from tests.unit.fakes import FakeVad, fake_services
@@ -142,6 +142,44 @@ async def test_more_than_the_limit_are_refused(desk: Desk) -> None:
         desk.sessions.create()
     desk.sessions.release(seat, peer)
     await join(desk, ticket)
+
+
+def at(address: str, spare: bool = False) -> Peer:
+    peer = Peer()
+    peer.address, peer.spare = address, spare
+    return peer
+
+
+@scene(max_sessions=8, max_per_address=2)
+async def test_one_address_has_only_so_many(desk: Desk) -> None:
+    ticket, _, _ = await join(desk, peer=at("192.0.2.1"))
+    await join(desk, peer=at("192.0.2.1"))
+    other = desk.sessions.create()
+    for call in (join(desk, other, at("192.0.2.1")), desk.sessions.admit(other.session_id, "192.0.2.1")):
+        with pytest.raises(Crowd, match="there are 2 conversations from your address"):
+            await call
+    await join(desk, ticket, at("192.0.2.1"))  # in place of its own
+    await join(desk, other, at("192.0.2.2"))
+    for _ in range(4):
+        await join(desk, peer=at(""))
+
+
+@scene(max_sessions=8, max_per_address=2)
+async def test_those_of_one_address_that_open_at_the_same_time_are_counted(desk: Desk) -> None:
+    desk.store.delay_s = 0.3
+    results = await asyncio.gather(*(join(desk, peer=at("192.0.2.1")) for _ in range(5)), return_exceptions=True)
+    assert sum(isinstance(result, Crowd) for result in results) == 3
+
+
+@scene(max_sessions=2)
+async def test_who_is_not_there_any_more_gives_way(desk: Desk) -> None:
+    ticket, _, away = await join(desk, peer=at("", spare=True))
+    _, _, here = await join(desk)
+    desk.sessions.create()
+    await join(desk)
+    assert away.error is not None and away.error.code == "idle_timeout" and here.error is None
+    with pytest.raises(Full):
+        await join(desk, ticket)
 
 
 @scene(max_sessions=2)

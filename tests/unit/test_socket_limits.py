@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.connection import MISTAKES
+from app.hearing import BACKLOG
 from app.socket import OUTBOX
 from app.timers import Timer
 from tests.unit.connection import Client, scene
@@ -136,6 +137,55 @@ async def test_who_only_waits_for_a_timer_gives_way_to_others(desk: Desk) -> Non
     await asyncio.sleep(20)
     assert (await Client(desk).start())["session_id"]
     assert await waits.ended() == "idle_timeout"
+
+
+@scene()
+async def test_sixteen_seconds_at_once_are_heard_in_part_and_that_is_said_once(desk: Desk) -> None:
+    client = Client(desk)
+    await client.start()
+    heard: list[int] = []
+    desk.made[0].hear = lambda samples: heard.append(len(samples))  # type: ignore[method-assign]
+    for _ in range(16):
+        client.say(pcm(16000, 1000, 1000))
+    await asyncio.sleep(0.01)
+    assert client.codes() == ["sound_dropped"] and client.code is None
+    assert sum(heard) == pytest.approx(10 * 16000, abs=500)
+    for _ in range(60):  # in real time all is heard, at once
+        client.say(pcm(16000, 500, 1000))
+        await asyncio.sleep(0.5)
+    assert client.codes() == ["sound_dropped"]
+    assert sum(heard) == pytest.approx(40 * 16000, abs=17000)
+
+
+@scene()
+async def test_sound_that_is_behind_with_hearing_is_dropped_and_that_is_said(desk: Desk) -> None:
+    client = Client(desk)
+    await client.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(desk.made[0].hearing), "behind", BACKLOG)
+        client.say(pcm(16000, 1000, 1000))
+        await asyncio.sleep(0.01)
+    assert client.codes() == ["sound_dropped"]
+
+
+@scene()
+async def test_far_more_sound_than_time_ends_the_connection(desk: Desk) -> None:
+    client = Client(desk)
+    await client.start(sample_rate=8000)
+    desk.made[0].hear = lambda samples: None  # type: ignore[method-assign]
+    for _ in range(20):
+        client.say(pcm(8000, 12_000, 1000))
+    assert (await client.ended(), client.code) == ("flood", 1008)
+    assert client.codes() == ["sound_dropped", "flood"]
+
+
+@scene()
+async def test_a_start_that_is_said_twice_is_one(desk: Desk) -> None:
+    client = Client(desk)
+    await client.start()
+    client.say({"type": "start", "sample_rate": 16000})
+    await asyncio.sleep(0.01)
+    assert not client.codes() and len(client.of("ready")) == 1
 
 
 @scene()
