@@ -16,6 +16,7 @@ import uvicorn
 
 from app.redact import clean, clean_logs
 from app.settings import Settings, read_settings
+from app.surroundings import drop_unusable
 from services.base import ServiceError
 from services.weights import fetch_all
 
@@ -28,6 +29,7 @@ def main() -> int:
     try:
         settings = read_settings(sys.argv[1:])
         start_logging(settings)
+        drop_unusable()
         listener = _listen(settings.host, settings.port)
         fetch_all(settings.weights_dir)
 

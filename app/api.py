@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect
 from app.limits import caller
 from app.readiness import Readiness
 from app.records import Busy, StoreError, encode
+from app.redact import clean
 from app.sessions import Sessions
 from app.settings import Settings
 from app.store import Store
@@ -44,7 +45,7 @@ class ApiError(Exception):
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
     def response(self) -> JSONResponse:
-        error = {"code": self.code, "message": str(self)} | ({"field": self.field} if self.field else {})
+        error = {"code": self.code, "message": clean(str(self))} | ({"field": self.field} if self.field else {})
         return JSONResponse({"error": error}, self.status, NO_STORE | self.headers)
 
 
@@ -221,18 +222,18 @@ def _webrtc_routes(routes: APIRouter, sessions: Sessions, rtc: Rtc) -> None:
 
 
 def _health_routes(routes: APIRouter, store: Store, readiness: Readiness) -> None:
-    @routes.get("/healthz")
+    @routes.api_route("/healthz", methods=["GET", "HEAD"])
     async def alive() -> dict[str, str]:
         return {"status": "ok"}
 
-    @routes.get("/readyz")
+    @routes.api_route("/readyz", methods=["GET", "HEAD"])
     async def ready() -> Response:
         status = "ready" if readiness.ready else "failed" if readiness.failed else "loading"
         stored = store.status
         body: dict[str, Any] = {
             "status": status,
             "waiting": sorted(readiness.waiting),
-            "failed": readiness.failed,
+            "failed": {name: clean(reason) for name, reason in readiness.failed.items()},
             "store": stored.state,
         }
         if readiness.degraded:
@@ -241,7 +242,7 @@ def _health_routes(routes: APIRouter, store: Store, readiness: Readiness) -> Non
         body |= {name: figure for name, figure in figures.items() if figure}
         return JSONResponse(body, 200 if readiness.ready else 503, NO_STORE)
 
-    @routes.get("/metrics")
+    @routes.api_route("/metrics", methods=["GET", "HEAD"])
     async def metrics() -> Response:
         TASKS.set(len(asyncio.all_tasks()))
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from app import api, socket, ui
 from app.dialogue import Dialogue, Phrasebook
 from app.events import Error
+from app.fence import Views
 from app.journal import Journal, memory_of
 from app.limits import Callers, WaitingRoom
 from app.origins import Doorkeeper
@@ -76,12 +77,13 @@ def compose(settings: Settings, services: Services, phrasebook: Phrasebook, moun
     app = FastAPI(title="Parley", docs_url=None, redoc_url=None, lifespan=lifespan)
     waiting = WaitingRoom(settings.max_sessions)
     line = Line(sessions, settings, waiting)
-    page = ui.build(line.stream)
+    views = Views(line.has_page)
+    ui.build(line.stream, views)
     line.serve(line.stream.webrtc_component)
     app.add_middleware(Callers, header=settings.address_header)
     api.allow_origins(app, settings)
     app.add_middleware(Doorkeeper, settings=settings, mounted=mounted)
     app.include_router(api.router(sessions, line, store, readiness, settings))
     app.include_router(socket.router(sessions, settings, waiting))
-    ui.mount(app, page, "/")
+    ui.mount(app, line.stream, views, "/")
     return app

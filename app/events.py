@@ -3,7 +3,9 @@ server sends (`ServerMessage`), and what happens inside a conversation (`Happeni
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+
+from app.redact import clean
 
 State = Literal["IDLE", "LISTENING", "THINKING", "SPEAKING", "INTERRUPTED"]
 SampleRate = Literal[8000, 16000, 24000, 48000]
@@ -224,7 +226,7 @@ class Error(Event):
 
     type: Literal["error"] = "error"
     code: str
-    message: str
+    message: Annotated[str, AfterValidator(clean)]
     fatal: bool = False
     field: str | None = None
 

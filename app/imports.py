@@ -1,8 +1,11 @@
 """What is slow to import, made faster."""
 
+import os
 import sys
 from contextlib import nullcontext, suppress
 from importlib.util import find_spec, module_from_spec
+
+from app.surroundings import drop_unusable
 
 
 def import_gradio() -> None:
@@ -12,12 +15,14 @@ def import_gradio() -> None:
     spec = find_spec("gradio")
     if "gradio" in sys.modules or spec is None or spec.loader is None:
         return
+    dropped = drop_unusable()
     sys.modules["gradio"] = package = module_from_spec(spec)  # its parts can be imported before it is executed
     with suppress(ImportError):
         from gradio import component_meta
 
         component_meta.create_or_modify_pyi = lambda component_class, class_name, events: None
     spec.loader.exec_module(package)
+    os.environ.update(dropped)  # this may be somebody else's process
     # Around every call of a page it sets matplotlib's backend: the first one held the event loop for half a second, in the first
     # seconds of a conversation. Nothing here draws that way.
     package.utils.MatplotlibBackendMananger = nullcontext

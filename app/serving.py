@@ -5,6 +5,7 @@ import asyncio
 import logging
 import sys
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -17,6 +18,7 @@ log = logging.getLogger(__name__)
 BACKLOG = 100  # connections that may wait in the kernel; as many are accepted in one go, before the first of them is looked at
 SPARE = 128  # descriptors that are not for clients' connections: files, the store, the sockets of WebRTC
 MOST = 10_000  # connections where the system sets no limit
+LINGER = 1 << 18  # bytes of a body that are still taken after the answer, for a client that reads only then
 STALLED_S = 30.0  # a client that takes nothing of an answer for so long is given up
 
 
@@ -61,6 +63,7 @@ class Connection(H11Protocol):
     however many others only wait."""
 
     config: Config
+    _unread = 0  # bytes that came after the answer
     _deadline: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
 
@@ -69,7 +72,9 @@ class Connection(H11Protocol):
         self._watch()
         if len(self.connections) > self.config.max_connections:
             log.warning("%d connections are open: those that wait longest are closed", self.config.max_connections)
-            next(iter(self.config.waiting)).transport.abort()
+            oldest = next(iter(self.config.waiting), self)
+            oldest._rest()  # its end is told later: until then others must not choose it again
+            oldest.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._rest()
@@ -79,6 +84,9 @@ class Connection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         self._watch()
+        self._unread = self._unread + len(data) if self.conn.our_state is h11.DONE else 0
+        if self._unread > LINGER:
+            self.transport.abort()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

@@ -117,6 +117,10 @@ class Line:
         component.quit_output_stream = self.page_quits
         component.output_stream = self.page_views
 
+    def has_page(self, name: str) -> bool:
+        """Whether a page has a connection of this name."""
+        return self._of_page(name) is not None
+
     def _of_page(self, name: Any) -> "Call | None":
         return next((call for call in self.calls if call.page == name and not call.closing), None)
 

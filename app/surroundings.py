@@ -6,18 +6,21 @@ import io
 import logging
 import os
 import re
+import ssl
 import stat
 import tempfile
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
+import httpx
 from dotenv import dotenv_values
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource
 
 log = logging.getLogger(__name__)
 
 PREFIX = "PARLEY_"  # of our variables
+PROXIES = {"all_proxy", "http_proxy", "https_proxy"}
 SHARED = {"port", "gradio_server_name", "gradio_server_port", "redis_url", "openai_api_key"}  # of others that we read too
 # Kubernetes and Docker describe every service (here one whose name begins with "parley") to every container beside it:
 # https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
@@ -78,6 +81,32 @@ class DotEnv(DotEnvSettingsSource):
             log.warning("%s is not read: %s", path, error.strerror)
             return {}
         return ours({name.lower(): value for name, value in lines.items() if value}, self.settings_cls, str(path))
+
+
+def unusable() -> dict[str, str]:
+    """Variables by which HTTP clients cannot even be made, and why: a proxy of a kind that is not known here, certificates that are
+    not there. Whoever set them meant other programs."""
+    found = {}
+    for name, value in os.environ.items():
+        try:
+            if name.lower() in PROXIES and value:
+                httpx.Proxy(value if "://" in value else f"http://{value}")
+            elif name == "SSL_CERT_FILE" and value:
+                ssl.create_default_context(cafile=value)
+            elif name == "SSL_CERT_DIR" and value:
+                ssl.create_default_context(capath=value)
+        except (OSError, ValueError, httpx.InvalidURL) as error:
+            found[name] = str(error)
+    return found
+
+
+def drop_unusable() -> dict[str, str]:
+    """Takes what is `unusable` out of this process's environment, and returns it as it was."""
+    dropped = {}
+    for name, reason in unusable().items():
+        log.warning("%s is ignored: %s", name, reason)
+        dropped[name] = os.environ.pop(name)
+    return dropped
 
 
 def cache_folder() -> Path:

@@ -2,12 +2,15 @@
 waits for it."""
 
 import asyncio
+import logging
 import os
 from collections.abc import Mapping
 
 from prometheus_client import Counter, Histogram
 
 from app.latency import Spans
+
+log = logging.getLogger(__name__)
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 LAST_EXPORT_S = 2.0  # after which the end of the app waits no longer for a collector that is away
@@ -31,8 +34,13 @@ def observe(spans: Spans) -> None:
 
 
 def traces() -> "Traces | None":
-    """Where OpenTelemetry's own variables name a collector, the way to it; else None, and its packages are not even loaded."""
-    return Traces() if any(map(os.environ.get, ENDPOINTS)) else None
+    """Where OpenTelemetry's own variables name a collector, the way to it; else None, and its packages are not even loaded. Where
+    they say what cannot be, a warning and None."""
+    try:
+        return Traces() if any(map(os.environ.get, ENDPOINTS)) else None
+    except (OSError, ValueError) as error:
+        log.warning("no traces are sent: %s", error)
+        return None
 
 
 class Traces:

@@ -1,24 +1,23 @@
 """The page: Gradio components that show what `AdditionalOutputs` bring, around FastRTC's component. Sound, control messages
 and everything urgent live in ui/parley.js; nothing here is waited for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from itertools import count
+from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI
 from fastrtc import Stream, WebRTC
-from starlette.datastructures import MutableHeaders
-from starlette.middleware import Middleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.routing import Mount
 
 from app.events import State
+from app.fence import Fence, Views
 from app.view import Passage, Spread, Turn, View
 
 ASSETS = files("app") / "ui"
-# Gradio runs inline scripts and builds functions from text, hence the two "unsafe" words.
-POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob: mediastream:"
+PAGES = 200  # open at once: of so many Gradio keeps what they show
 
 STATES: dict[State, tuple[str, str]] = {
     "IDLE": ("Ready", "One moment."),
@@ -162,8 +161,13 @@ def _spread(half: str, most: str, x: int, y: int) -> str:
     return "".join(f'<text class="spread" x="{x + n * SPREAD_WIDTH}" y="{y + 15}">{text}</text>' for n, text in columns)
 
 
-def build(stream: Stream) -> gr.Blocks:
+def build(stream: Stream, views: Views) -> gr.Blocks:
     """The page of `stream`. It takes the place of the stream's own page: `stream.ui` and `stream.webrtc_component` are set."""
+
+    async def show(name: str) -> AsyncIterator[tuple[str, ...]]:
+        async for outputs in views.follow(name, call.output_stream(name)):
+            yield render(*outputs.args)
+
     with gr.Blocks(
         title="Parley",
         theme=_theme(),
@@ -205,39 +209,29 @@ def build(stream: Stream) -> gr.Blocks:
 
         call.stream(stream.event_handler, inputs=[call], outputs=[call], concurrency_limit=stream.concurrency_limit)
         # One generator runs for each open page as long as it is connected: a limit would leave later pages without a view.
-        call.on_additional_outputs(render, outputs=[state, caption, transcript, sources, latency], concurrency_limit=None)
+        shown = [state, caption, transcript, sources, latency]
+        once = {"trigger_mode": "once", "show_progress": "minimal"}
+        views.function = call.state_change(show, inputs=[call], outputs=shown, concurrency_limit=None, **once)["id"]
         page.load(None, js="() => parley.ready()")
         start.click(None, js="() => parley.start()")
         stop.click(None, js="() => parley.stop()")
         interrupt.click(None, js="() => parley.interrupt()")
         text.submit(None, inputs=text, outputs=text, js="(text) => parley.say(text)")
+    page._queue.max_thread_count = PAGES
+    page.state_session_capacity = PAGES
     stream.webrtc_component = call
     stream.ui = page
     return page
 
 
-def mount(app: FastAPI, page: gr.Blocks, path: str) -> None:
-    """Serves the page under `path` of `app`, fenced in."""
-    middleware = [Middleware(Fence)]
-    gr.mount_gradio_app(
-        app, page, path, ssr_mode=False, show_error=False, show_api=False, app_kwargs={"middleware": middleware}
-    )
-
-
-class Fence:
-    """ASGI middleware that forbids the page to load anything from elsewhere: Gradio's and FastRTC's own pages would, a script
-    from a CDN and a sound from a model hub, of which ours uses neither."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def fenced(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["Content-Security-Policy"] = POLICY
-            await send(message)
-
-        await self._app(scope, receive, fenced)
+def mount(app: FastAPI, stream: Stream, views: Views, path: str) -> None:
+    """Serves the page of `stream` under `path` of `app`, fenced in."""
+    gr.mount_gradio_app(app, stream.ui, path, ssr_mode=False, show_error=False, show_api=False)
+    place = app.routes[-1]
+    assert isinstance(place, Mount)  # what Gradio has just added
+    gradio: Any = place.app
+    gradio.debug = False  # it shows tracebacks to everybody
+    place.app = Fence(gradio, stream.ui, stream.webrtc_component, views)
 
 
 def _head() -> str:

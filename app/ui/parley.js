@@ -11,6 +11,7 @@
   const UNDERWAY_MS = 500; // no sound is on its way for longer
   const PATH_MS = 120; // assumed from server to ear where the browser gives no RTP time
   const VIEW_MS = 3000; // for the page's view to follow after a reconnection
+  const MUTED_MS = 2000; // of silence from a microphone that is there, before it is told
   const STORE = "parley-session";
   const GO_ON = "parley-go-on"; // set across a reload that is to start by itself
   const STALE = new Set(["unknown_session", "wrong_token", "deleted"]); // a kept session that is no good any more
@@ -28,6 +29,9 @@
     ended: "The conversation has ended. Press Start for a new one.",
     resumable: "Your conversation is kept. Press Start to go on.",
     disconnected: "Press Start first, then type.",
+    unplugged: "The microphone is gone. Plug one in, then press Start: your conversation is kept.",
+    muted: "The microphone gives no sound: the system or a switch on it has muted it.",
+    frozen: "The connection is back, but the texts on this page are not: this browser lets it keep nothing to start again with.",
   };
 
   let wanted = false; // the user wants a conversation
@@ -61,14 +65,35 @@
 
   // --- the session ---
 
+  const memory = new Map(); // what is kept as long as the page lasts, where the browser forbids it to keep more
+
+  // Returns whether it outlives a reload. A frame whose cookies are blocked may not even look at `sessionStorage`.
+  function keep(name, text) {
+    memory.set(name, text);
+    try {
+      if (text === null) sessionStorage.removeItem(name);
+      else sessionStorage.setItem(name, text);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  function kept(name) {
+    try {
+      return sessionStorage.getItem(name) ?? memory.get(name) ?? null;
+    } catch {
+      return memory.get(name) ?? null;
+    }
+  }
+
   function storedSession() {
-    const session = JSON.parse(sessionStorage.getItem(STORE) ?? "null");
+    const session = parse(kept(STORE));
     return session && new Date(session.expires_at) > Date.now() ? session : null;
   }
 
   function store(session) {
-    if (session) sessionStorage.setItem(STORE, JSON.stringify(session));
-    else sessionStorage.removeItem(STORE);
+    keep(STORE, session && JSON.stringify(session));
   }
 
   function address(route) {
@@ -80,7 +105,10 @@
     if (session) return fetch(address("healthz")); // the component hangs when the server is not there
     const response = await fetch(address("sessions"), { method: "POST" });
     if (response.status === 429 || response.status === 503) throw new Refusal(WORDS.full);
-    if (!response.ok) throw new Refusal(`The server refused to begin a conversation (status ${response.status}).`);
+    if (!response.ok) {
+      const words = parse(await response.text())?.error?.message ?? `status ${response.status}`;
+      throw new Refusal(`The server refused to begin a conversation: ${words}.`);
+    }
     store({ ...(await response.json()), begun: false });
   }
 
@@ -110,8 +138,8 @@
   // Gradio does not take up its own event stream again after an outage or a restart of the server: only a reload does.
   function checkView() {
     if (!isLive() || shown() !== shownBefore) return;
-    sessionStorage.setItem(GO_ON, "1");
-    location.reload();
+    if (keep(GO_ON, "1")) location.reload();
+    else tell(WORDS.frozen);
   }
 
   function watchConnect() {
@@ -286,6 +314,22 @@
 
   // --- the browser's doors that the component uses ---
 
+  // A track ends by itself when its device is gone; `stop` fires no event.
+  function attend(track) {
+    let mutedTimer;
+    const inUse = () => wanted && microphone?.getTracks().includes(track);
+    track.addEventListener("ended", () => {
+      if (inUse()) hangUp(WORDS.unplugged);
+    });
+    track.addEventListener("mute", () => {
+      mutedTimer = setTimeout(() => inUse() && tell(WORDS.muted), MUTED_MS);
+    });
+    track.addEventListener("unmute", () => {
+      clearTimeout(mutedTimer);
+      if (element("notice").textContent === WORDS.muted) tell("");
+    });
+  }
+
   function release() {
     microphone?.getTracks().forEach((track) => track.stop());
     microphone = null;
@@ -309,6 +353,7 @@
         const stream = await getUserMedia(constraints);
         release();
         microphone = stream;
+        stream.getAudioTracks().forEach(attend);
         if (!wanted) release(); // the component opens the microphone once more when it stops
         return stream;
       } catch (error) {
@@ -331,8 +376,8 @@
       if (obstacle) {
         element("start").disabled = true;
         tell(WORDS[obstacle]);
-      } else if (sessionStorage.getItem(GO_ON)) {
-        sessionStorage.removeItem(GO_ON);
+      } else if (kept(GO_ON)) {
+        keep(GO_ON, null);
         window.parley.start();
       } else if (storedSession()?.begun) tell(WORDS.resumable);
     },

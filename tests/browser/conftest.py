@@ -1,12 +1,15 @@
 """Real Chromium on the running app, with a microphone that plays a file over and over."""
 
+import asyncio
 import subprocess
+import sys
 from argparse import Namespace
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from shutil import which
 
+import httpx
 import numpy as np
 import pytest
 import pytest_asyncio
@@ -14,7 +17,7 @@ import soundfile
 from playwright.async_api import Page, async_playwright
 
 from tests.bench.clips import RATE, load
-from tests.bench.server import Server, serve
+from tests.bench.server import Server, free_port, serve
 
 SESSIONS = 2
 MOUNTED = """
@@ -34,6 +37,31 @@ while True:
     finally:
         app.terminate()
         app.wait()
+"""
+# Strips a prefix from every path and hands the rest on to another server, as a reverse proxy does that Parley knows nothing of.
+PROXY = """
+import sys
+import httpx, uvicorn
+from starlette.responses import Response, StreamingResponse
+from starlette.requests import Request
+
+PREFIX, (upstream, port) = "/tools/voice", sys.argv[1:]
+client = httpx.AsyncClient(base_url=upstream, timeout=None)
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    request = Request(scope, receive)
+    if not scope["path"].startswith(PREFIX + "/"):
+        return await Response("not of this app", 404)(scope, receive, send)
+    path = scope["path"].removeprefix(PREFIX) + ("?" + request.url.query if request.url.query else "")
+    headers = [(name, value) for name, value in request.headers.items() if name != "content-length"]
+    asked = client.build_request(request.method, path, headers=headers, content=await request.body())
+    given = await client.send(asked, stream=True)
+    await StreamingResponse(given.aiter_raw(), given.status_code, dict(given.headers))(scope, receive, send)
+    await given.aclose()
+
+uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="warning", lifespan="off")
 """
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
@@ -82,6 +110,24 @@ async def mounted_url() -> AsyncIterator[str]:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
+async def proxied_url(server: Server) -> AsyncIterator[str]:
+    port = free_port()
+    proxy = await asyncio.create_subprocess_exec(sys.executable, "-c", PROXY, server.url, str(port))
+    try:
+        async with asyncio.timeout(30), httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/tools/voice") as client:
+            while True:
+                try:
+                    await client.get("/healthz")
+                    break
+                except httpx.TransportError:
+                    await asyncio.sleep(0.1)
+        yield f"http://127.0.0.1:{port}/tools/voice/"
+    finally:
+        proxy.terminate()
+        await proxy.wait()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def revived() -> AsyncIterator[Server]:
     """A server that comes back, on the same port, when its process (the one child of `pid`) is killed."""
     async with serve(Namespace(server=""), ("-c", REVIVED)) as server:
@@ -117,10 +163,12 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def browse(tmp_path: Path, silence: Path) -> Browse:
     """`browse(url)` opens the page in a browser of its own. `microphone`: a file, or None for a machine without one; `consent`:
-    whether the user lets the page use it."""
+    whether the user lets the page use it; `script` runs before the page's own."""
 
     @asynccontextmanager
-    async def browse(url: str, microphone: Path | None = silence, consent: bool = True) -> AsyncIterator[Page]:
+    async def browse(
+        url: str, microphone: Path | None = silence, consent: bool = True, script: str = ""
+    ) -> AsyncIterator[Page]:
         flags = [*FLAGS, *(["--use-fake-ui-for-media-stream"] if consent else [])]
         if microphone is not None:
             flags += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={microphone}"]
@@ -130,7 +178,7 @@ def browse(tmp_path: Path, silence: Path) -> Browse:
             )
             try:
                 page = browser.pages[0]
-                await page.add_init_script(WATCH)
+                await page.add_init_script(WATCH + script)
                 await page.goto(url)
                 await page.wait_for_function("() => window.parley && document.documentElement.dataset.link")
                 yield page

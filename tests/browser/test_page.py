@@ -204,3 +204,59 @@ async def test_the_page_works_under_a_prefix(mounted_url: str, browse: Browse) -
         await start(page)
         await type_in(page, "What is a barge-in?")
         await audible(page)
+
+
+# A frame whose cookies are blocked: whoever only looks at the storage gets a SecurityError.
+NO_STORAGE = """
+for (const name of ["sessionStorage", "localStorage"]) {
+  Object.defineProperty(window, name, { get() { throw new DOMException("The operation is insecure.", "SecurityError"); } });
+}
+"""
+# Keeps the microphone's track where a test finds it.
+MICROPHONE = """
+const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = async (wishes) => {
+  const stream = await open(wishes);
+  window.microphone = stream.getAudioTracks()[0];
+  return stream;
+};
+"""
+
+
+async def test_a_page_that_may_keep_nothing_works(url: str, browse: Browse) -> None:
+    async with browse(url, script=NO_STORAGE) as page:
+        await start(page)
+        await type_in(page, "What is a barge-in?")
+        await expect(page.locator("#parley-transcript .agent").last).to_contain_text("arge-in", timeout=WAIT_MS)
+        await page.click("#parley-stop")
+        await expect(page.locator("#parley-link")).to_have_text("Not connected")
+
+
+async def test_a_microphone_that_is_gone_is_noticed_and_the_conversation_kept(url: str, browse: Browse, pictures: Path) -> None:
+    async with browse(url, script=MICROPHONE) as page:
+        await start(page)
+        await type_in(page, "What is a barge-in?")
+        await expect(page.locator("#parley-transcript .agent").last).to_contain_text("arge-in", timeout=WAIT_MS)
+        await page.evaluate("window.microphone.dispatchEvent(new Event('ended'))")
+        await expect(page.locator("#parley-notice")).to_contain_text("microphone is gone")
+        await expect(page.locator("#parley-start")).to_be_visible()
+        for width in (390, 1280):
+            await page.set_viewport_size({"width": width, "height": 844})
+            await page.screenshot(path=pictures / f"unplugged-{width}.png", full_page=True)
+        await start(page)
+        await expect(page.locator("#parley-notice")).to_be_empty()
+        await ask_what_was_said(page)
+        await page.evaluate("window.microphone.dispatchEvent(new Event('mute'))")
+        await expect(page.locator("#parley-notice")).to_contain_text("gives no sound")
+        await page.evaluate("window.microphone.dispatchEvent(new Event('unmute'))")
+        await expect(page.locator("#parley-notice")).to_be_empty()
+
+
+async def test_the_page_works_behind_a_proxy_that_strips_a_prefix(proxied_url: str, browse: Browse) -> None:
+    async with browse(proxied_url) as page:
+        await start(page)
+        await type_in(page, "What is a barge-in?")
+        await audible(page)
+        await expect(page.locator("#parley-transcript .agent").last).to_contain_text("arge-in", timeout=WAIT_MS)
+        await page.click("#parley-stop")
+        await expect(page.locator("#parley-link")).to_have_text("Not connected")
