@@ -16,7 +16,7 @@ from app.events import State
 from app.fence import Fence, Views
 from app.view import Passage, Spread, Turn, View
 
-ASSETS = files("app") / "ui"
+ASSETS = files(__package__) / "ui"
 PAGES = 200  # open at once: of so many Gradio keeps what they show
 
 STATES: dict[State, tuple[str, str]] = {

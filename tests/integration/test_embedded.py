@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -142,6 +143,21 @@ async def test_a_folder_with_a_very_long_name_works(tmp_path: Path) -> None:
         store.save(SessionRecord(session_id="s"))
         assert await store.drain(5)
     await becomes(lambda: not processes_on(folder))
+
+
+async def test_a_folder_among_the_temporary_ones_is_not_taken_from_somebody_else(tmp_path: Path) -> None:
+    """Of a socket's folder that stands where everybody may write, the name can be foretold."""
+    folder = tmp_path / ("long" * 30)
+    socket_folder = EmbeddedServer(folder / "store").socket.parent
+    assert tmp_path not in socket_folder.parents
+    socket_folder.mkdir()
+    try:
+        socket_folder.chmod(0o777)
+        async with Store(settings(folder)) as store:
+            assert store.status.state == "degraded"
+            assert str(socket_folder) in store.status.reason
+    finally:
+        shutil.rmtree(socket_folder)
 
 
 async def test_without_any_server_the_store_says_so_and_takes_everything(tmp_path: Path) -> None:

