@@ -6,16 +6,16 @@ code, symbols, and some names.
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 from services.base import Word
 from services.sentences import MARK, ends
 from services.tts.cleaning import cleaned
+from services.tts.numbers import NUMBERS, Rule, unfolded
 
 LONGEST = 25  # words the voice is given at once
 LONGEST_MARK = 20  # characters at the end of a word among which its marks are
-MOST_DIGITS = 12  # a longer number is read digit by digit
 
 _PHRASE_END = re.compile(r"[,;:—–)][\"'”’]*$")
 _NAMES = {  # how to write what the voice says wrongly
@@ -30,7 +30,6 @@ _NAMES = {  # how to write what the voice says wrongly
     "uvicorn": "you-vee-corn",
     "yaml": "yammel",
 }
-_CURRENCIES = {"$": ("dollar", "cent", "cents"), "£": ("pound", "penny", "pence"), "€": ("euro", "cent", "cents")}
 _EXTENSIONS = {
     "py": "pie",
     "txt": "text",
@@ -50,17 +49,17 @@ def _dots(name: str) -> str:
     return " dot ".join([*front, _EXTENSIONS.get(last.lower(), last)])
 
 
-def _money(match: re.Match[str]) -> str:
-    unit, small, smalls = _CURRENCIES[match[1]]
-    whole, cents = match[2], int(match[3] or 0)
-    said = [f"{whole} {unit}" + ("" if whole == "1" else "s")] if whole != "0" or not cents else []
-    said += [f"{cents} {small if cents == 1 else smalls}"] if cents else []
-    return " and ".join(said)
-
-
 def _address(match: re.Match[str]) -> str:
     port = f" port {match[2]}" if match[2] else ""
     return _dots(match[1]) + port
+
+
+def _mail(match: re.Match[str]) -> str:
+    """An address as it must be written down."""
+    name = _dots(match[1])
+    for sign, said in (("_", "underscore"), ("-", "dash"), ("+", "plus")):
+        name = name.replace(sign, f" {said} ")
+    return f"{name} at {_dots(match[2]).replace('-', ' dash ')}"
 
 
 def _link(match: re.Match[str]) -> str:
@@ -70,12 +69,14 @@ def _link(match: re.Match[str]) -> str:
     return _dots(host) + (f" port {port}" if port else "") + end
 
 
-_RULES: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
+_ADDRESSES: list[Rule] = [
+    (re.compile(r"\bhttps?://([^\s/?#]*[^\s/?#.,;:!])\S*"), _link),
+    (re.compile(r"(?<![\w.+-])([\w.+-]+)@([\w-]+(?:\.[\w-]+)+)"), _mail),
+]
+_RULES: list[Rule] = [
     (re.compile(pattern, re.MULTILINE), said)
     for pattern, said in (
         # Addresses and code
-        (r"\bhttps?://([^\s/?#]*[^\s/?#.,;:!])\S*", _link),
-        (r"(?<![\w.+-])([\w.+-]+)@([\w-]+(?:\.[\w-]+)+)", lambda m: f"{_dots(m[1])} at {_dots(m[2])}"),
         (r"\b(\d+(?:\.\d+){2,}|localhost)(?::(\d+))?\b", _address),
         (r"(?<!\S)--?(?=[A-Za-z])", ""),
         (r"(?<![\w.-])([A-Za-z][\w-]+(?:\.[a-z][\w-]+)+)\b", lambda m: _dots(m[1])),
@@ -89,14 +90,8 @@ _RULES: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
         (r"\bw/o\b", "without"),
         (r"\bw/(?=\s)", "with"),
         # Numbers and symbols
-        (rf"\d{{{MOST_DIGITS + 1},}}", lambda m: " ".join(m[0])),
-        (
-            r"([$£€])(\d++(?:,\d{3})*+)(?:\.(\d\d))?(?![\d.]*+\s?(?:hundred|thousand|million|billion|trillion|[kKmMbB]\b))(?!\.\d)",
-            _money,
-        ),
         (r"(?<![\w.])\.(?=\d)", "0."),
         (r"(?<![\w.,])(\d[\d.,]*)\s?(?:-|–|to)\s?(\d[\d.,]*)\s?%", r"\1 to \2%"),
-        (r"\b(24)/(7)\b|\b(50)/(50)\b", lambda m: f"{m[1] or m[3]} {m[2] or m[4]}"),
         (rf"(?<!['’\d.])(?<!the )(\d{{1,3}}(?:\.\d+)?)\s?s{_END}", r"\1 seconds"),
         (rf"(?<=\d)\s?h{_END}", " hours"),
         (rf"(?<=\d)k{_END}", " thousand"),
@@ -128,8 +123,8 @@ _NAME = re.compile(rf"\b(?:{'|'.join(_NAMES)})\b", re.IGNORECASE)
 
 def speakable(text: str) -> str:
     """`text` as it should be read out: no markup, no emoji, addresses and symbols in words. "" when nothing can be said."""
-    text = unicodedata.normalize("NFKC", cleaned(text)).replace("\N{FRACTION SLASH}", "/")
-    for pattern, said in _RULES:
+    text = unicodedata.normalize("NFKC", unfolded(cleaned(text)))
+    for pattern, said in (*_ADDRESSES, *NUMBERS, *_RULES):
         text = pattern.sub(said, text)
     text = " ".join(_NAME.sub(lambda match: _NAMES[match[0].lower()], text).split())
     return text if _SOUND.search(text) else ""
