@@ -3,6 +3,8 @@
 
 import asyncio
 import random
+import re
+import unicodedata
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -57,6 +59,17 @@ LATE_MS = 400.0  # past the expected wait that an answer is given where it is ab
 SPEED_STEP = 1.15
 GAIN_STEP = 1.5
 OFFERED = 3  # topics
+LONGEST_SPELLED = 40  # letters
+_SPELLABLE = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_AFTER_SPELL = frozenset("please for me out again slowly spelled spelt written letter by now".split())
+_NOTHING_TO_SPELL = frozenset("that it this them word name spell".split())
+_ACCENTS = {
+    "ACUTE": "an acute accent",
+    "GRAVE": "a grave accent",
+    "DIAERESIS": "two dots",
+    "RING ABOVE": "a ring",
+    "CARON": "a hook",
+}
 
 
 class Phrasebook:
@@ -144,6 +157,14 @@ def _covers(wider: str, topic: str) -> bool:
     return set(topic.lower().split()) <= set(wider.lower().split())
 
 
+def _letter(character: str) -> str:
+    """A letter as it is named: "é" is "E with an acute accent"."""
+    base, _, marks = unicodedata.name(character, "").partition(" WITH ")
+    if character.isascii() or not marks:
+        return {"ß": "sharp S"}.get(character, character.upper())
+    return f"{base.rsplit(' ', 1)[-1]} with {_ACCENTS.get(marks, 'a ' + marks.lower())}"
+
+
 class Dialogue:
     """The agent's own words for one conversation."""
 
@@ -194,9 +215,12 @@ class Dialogue:
         return None
 
     def _spell(self, text: str) -> str:
-        words = words_of(text)
-        word = words[-1] if len(words) > 1 and words[-1] not in {"that", "it", "this"} else ""
-        return self.line("spelled", word=word, letters=", ".join(word.upper())) if word else self.line("spell_what")
+        words = _SPELLABLE.findall(unicodedata.normalize("NFC", text))
+        while words and words[-1].lower() in _AFTER_SPELL:
+            words.pop()
+        word = words[-1][:LONGEST_SPELLED] if len(words) > 1 and words[-1].lower() not in _NOTHING_TO_SPELL else ""
+        letters = ", ".join(_letter(character) for character in word if character.isalpha())
+        return self.line("spelled", word=word, letters=letters) if word else self.line("spell_what")
 
     async def speak(self, clause: str, tts: TextToSpeech, speed: float) -> AsyncIterator[Speech]:
         """Speech for a clause. A line spoken ahead is used only where the voice has failed or for the plain pace."""

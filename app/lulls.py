@@ -101,8 +101,9 @@ class Alarm(Lull):
             self._wake_in(wait_ms / 1000)
         elif self._quiet:
             self._saying = first
-            line = "reminder_due" if first.about else "timer_due"
-            self._host.happened(Prompted(line=line, values={"length": said_length(first.length_s), "about": first.about}))
+            line = "reminder_due" if first.about else "timer_due_named" if first.name else "timer_due"
+            values = {"length": said_length(first.length_s), "about": first.about, "called": first.name}
+            self._host.happened(Prompted(line=line, values=values))
 
 
 class Silence(Lull):

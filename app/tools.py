@@ -78,6 +78,10 @@ def tool(
     return register
 
 
+def _for_intent(intent: str) -> list[Registered]:
+    return [registered for registered in TOOLS.values() if intent and registered.intent == intent]
+
+
 class Toolbox:
     """The tools as one reply uses them; `committed` is set when the turn that it answers is over."""
 
@@ -95,10 +99,10 @@ class Toolbox:
         tool."""
         memory = self._desk.memory
         asked = TOOLS.get(memory.asked)
-        if asked is not None and asked.listen(text):
-            found: Registered | None = asked
-        else:
-            found = next((t for t in TOOLS.values() if t.intent and t.intent == intent), None)
+        # Of several tools for one intent it is the first that hears what it must know.
+        heard = next((t for t in _for_intent(asked.intent) if t.listen(text)), None) if asked is not None else None
+        wanted = _for_intent(intent)
+        found = heard or next((t for t in wanted if t.listen(text) is not None), wanted[0] if wanted else None)
         if found is None and asked is None:
             return None
         await self.committed.wait() if asked is not None or (found is not None and found.acts) else None

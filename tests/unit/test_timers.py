@@ -27,13 +27,49 @@ from tests.unit.virtual_time import run
         ("two and a half minutes", 150),
         ("two hours, five minutes and ten seconds", 7510),
         ("twenty-five mins", 1500),
+        ("ten minutes to boil the eggs for five minutes", 600),
+        ("remind me to boil the eggs for five minutes in ten minutes", 600),
+        ("ten minutes, no, five minutes", 300),
+        ("one hour thirty", 5400),
+        ("an hour thirty", 5400),
+        ("hour and a half", 5400),
+        ("two minutes twenty", 140),
+        ("half hour timer", 1800),
+        ("a half-hour timer", 1800),
+        ("half a minute", 30),
+        ("an hour and a quarter", 4500),
+        ("one and a quarter hours", 4500),
+        ("quarter hour", 900),
+        ("1h30", 5400),
+        ("1h 30m", 5400),
+        ("90s", 90),
+        ("1 1/2 hours", 5400),
+        ("one hundred and five minutes", 6300),
+        ("half a day", 43_200),
+        ("in two days", 172_800),
+        ("one hour at 30 percent", 3600),
     ],
 )
 def test_a_spoken_length_is_understood(text: str, seconds: float) -> None:
     assert heard_length(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["set a timer", "ten", "the second one", "at half past nine", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "set a timer",
+        "ten",
+        "the second one",
+        "at half past nine",
+        "",
+        "five to ten minutes",
+        "five or ten minutes",
+        "a few minutes",
+        "zero minutes",
+        "ten minutes and then for five minutes",
+        "at five p.m.",
+    ],
+)
 def test_what_names_no_length_gives_none(text: str) -> None:
     assert heard_length(text) is None
 

@@ -14,13 +14,18 @@ from tests.unit.fakes import VirtualClock, fake_services
 from tests.unit.virtual_time import run
 
 
-def toolbox(committed: bool = True, memory: Memory | None = None) -> Toolbox:
+class Stopped(VirtualClock):
+    def epoch_ms(self) -> float:
+        return 1_700_000_000_000.0
+
+
+def toolbox(committed: bool = True, memory: Memory | None = None, clock: VirtualClock | None = None) -> Toolbox:
     services, settings = fake_services(), Settings(_env_file=None, time_zone="Asia/Tokyo")  # type: ignore[call-arg]
     dialogue = Dialogue(Phrasebook(), services.retrieval.topics())
     over = asyncio.Event()
     if committed:
         over.set()
-    return Toolbox(Desk(services, dialogue, memory or Memory(), settings, VirtualClock()), over)
+    return Toolbox(Desk(services, dialogue, memory or Memory(), settings, clock or VirtualClock()), over)
 
 
 def call(name: str, arguments: str, memory: Memory | None = None) -> str:
@@ -72,6 +77,62 @@ def test_timers_are_set_listed_and_cancelled_by_voice() -> None:
     said("cancel_timer", "cancel all timers", memory)
     assert memory.timers == []
     assert said("cancel_timer", "cancel the timer", memory) == "There is no timer running."
+
+
+def test_a_timer_has_a_name_by_which_it_is_cancelled_and_asked_for() -> None:
+    memory = Memory()
+    said("set_timer", "set a pasta timer for ten minutes", memory)
+    said("set_timer", "set a timer for five minutes for the eggs", memory)
+    said("set_timer", "remind me in an hour to check the oven", memory)
+    assert [timer.called for timer in memory.timers] == ["pasta", "eggs", "check the oven"]
+    assert said("list_timers", "how long is left on the pasta timer", memory) == "It's 10 minutes from now."
+    assert said("list_timers", "which timers are running", memory) == (
+        "It's 5 minutes for eggs, then 10 minutes for pasta, then 1 hour from now."
+    )
+    assert said("cancel_timer", "cancel the rice timer", memory) == (
+        "There is no such timer. There is the one for pasta and the one for eggs and the one for check the oven."
+    )
+    assert (said("cancel_timer", "cancel the timer", memory) or "").startswith(
+        "Which one shall I cancel: the one for pasta and"
+    )
+    assert len(memory.timers) == 3
+    assert "cancelled" in (said("cancel_timer", "cancel the pasta timer", memory) or "")
+    assert "cancelled" in (said("cancel_timer", "forget the reminder about the oven", memory) or "")
+    assert [timer.name for timer in memory.timers] == ["eggs"]
+    assert "cancelled" in (said("cancel_timer", "cancel the timer", memory) or "")
+    assert memory.timers == []
+
+
+def test_a_time_of_day_sets_an_alarm_and_a_day_is_the_longest() -> None:
+    memory = Memory()  # it is 7:13 in the morning
+    assert "5:00 PM" in (said("set_timer", "remind me at five p.m. to call home", memory) or "")
+    assert memory.timers[0].about == "call home"
+    assert memory.timers[0].length_s == (9 * 60 + 46) * 60 + 40
+    assert "6:30 AM" in (said("set_timer", "wake me tomorrow at half past six", memory) or "")
+    assert said("set_timer", "remind me in two days to call", memory) == "I can keep a timer for a day at most."
+    assert said("set_timer", "remind me on Friday at nine", memory) == "I can keep a timer for a day at most."
+    assert len(memory.timers) == 2
+    assert said("set_timer", "set a timer for five to ten minutes", memory) == "For how long?"
+    assert "8:00 AM" in (said("out_of_scope", "until 8 a.m.", memory) or "")
+    assert len(memory.timers) == 3
+
+
+@pytest.mark.parametrize(
+    ("intent", "text", "answer"),
+    [  # 2023-11-14 22:13:20 UTC, and the user lives in Tokyo
+        ("time", "What time is it in London?", "It's 10:13 PM in London."),
+        ("time", "what time is it in new york right now", "It's 5:13 PM in new york."),
+        ("time", "what time is it in Atlantis", "I don't know what time it is in Atlantis."),
+        ("time", "what time is it in Brazil", "There are several time zones in Brazil. Which city do you mean?"),
+        ("time", "what's the time at the moment", "It's 7:13 AM."),
+        ("date", "what's tomorrow's date", "That is Thursday, November 16, 2023."),
+        ("date", "what day is Christmas", "That is Monday, December 25, 2023, in 40 days."),
+        ("date", "is it Wednesday today", "Today is Wednesday, November 15, 2023."),
+        ("date", "what day is it in London", "Today is Tuesday, November 14, 2023."),
+    ],
+)
+def test_the_clock_tells_what_was_asked(intent: str, text: str, answer: str) -> None:
+    assert asyncio.run(toolbox(clock=Stopped()).by_intent(intent, text)) == answer  # places are looked up in a thread
 
 
 def test_what_is_missing_is_asked_for_and_taken_from_the_next_turn() -> None:

@@ -1,0 +1,128 @@
+"""Days and times of day that people say, without a language model. What is not understood for certain is None: it is asked for.
+
+parsedatetime and dateparser were tried for this: the first takes "the day after tomorrow" for tomorrow and adds up all lengths of a
+sentence, the second finds nothing in "half past nine". text2num reads the numbers, and what stands around them is told here.
+"""
+
+import re
+from datetime import date, datetime, time, timedelta
+
+from dateutil.easter import easter
+from text_to_num import alpha2digit
+
+_DAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
+_MONTHS = "january february march april may june july august september october november december".split()
+_FEASTS = {  # month and day
+    "christmas eve": (12, 24),
+    "christmas": (12, 25),
+    "boxing day": (12, 26),
+    "new year's eve": (12, 31),
+    "new years eve": (12, 31),
+    "new year": (1, 1),
+    "valentine": (2, 14),
+    "st patrick": (3, 17),
+    "saint patrick": (3, 17),
+    "april fool": (4, 1),
+    "may day": (5, 1),
+    "independence day": (7, 4),
+    "halloween": (10, 31),
+}
+_HALF = r"(?P<half>[ap]\.?m\b\.?|in the (?:morning|afternoon|evening)|at night|tonight|this (?:evening|afternoon))"
+_CLOCK = (
+    re.compile(
+        r"\b(?P<minutes>\d{1,2}|quarter|half)(?: minutes?)? (?P<side>past|after|to|before|till|of) (?P<hour>\d{1,2})\b"
+        rf"(?! ?(?:hour|minute|second|day))(?: o'?clock)?(?:,? {_HALF})?"
+    ),
+    re.compile(rf"\b(?P<hour>\d{{1,2}})(?:[:.h ](?P<minutes>[0-5]\d))?(?: o'?clock)?,? ?{_HALF}"),
+    re.compile(r"\b(?P<hour>\d{1,2}):(?P<minutes>[0-5]\d)\b"),
+    re.compile(r"\b(?P<hour>\d{1,2}) o'?clock\b"),
+    re.compile(
+        r"\b(?:at|alarm for|until|till|by) (?P<hour>\d{1,2})(?: (?P<minutes>[0-5]\d))?\b"
+        r"(?! ?(?:hour|minute|second|day|week|percent|%|[:.]\d))"
+    ),
+)
+_AGO = re.compile(r"\b(?:in )?(?P<count>\d{1,4}) (?P<unit>day|week)s?(?P<ago> ago)?\b")
+_ON = re.compile(rf"\b(?P<which>next |last |this )?(?P<day>{'|'.join(_DAYS)})\b")
+_DATED = re.compile(
+    rf"\b(?:(?P<month>{'|'.join(_MONTHS)}) (?:the )?(?P<day>\d{{1,2}})(?:st|nd|rd|th)?|"
+    rf"(?:the )?(?P<day2>\d{{1,2}})(?:st|nd|rd|th)? (?:of )?(?P<month2>{'|'.join(_MONTHS)}))\b"
+)
+
+
+def figures(text: str) -> str:
+    """Lower case, numbers in figures; "second" stays a word, as it is a length and no place in a row."""
+    said = re.sub(r"\bseconds?\b", "sec", " ".join(re.sub(r"[-–]", " ", text.lower().replace("’", "'")).split()))
+    spelled: str = alpha2digit(said, "en", threshold=0)
+    return spelled
+
+
+def heard_time(text: str, now: datetime) -> datetime | None:
+    """The next moment at which the clock shows what `text` says: "at five p.m.", "tomorrow at half past nine"."""
+    said = re.sub(r"\bnoon\b|\bmidday\b", "12 pm", re.sub(r"\bmidnight\b", "12 am", figures(text)))
+    found = next((match for pattern in _CLOCK if (match := pattern.search(said))), None)
+    if found is None:
+        return None
+    parts = found.groupdict()
+    hour, minute = int(parts["hour"]), {"quarter": 15, "half": 30}.get(parts.get("minutes") or "", -1)
+    minute = minute if minute >= 0 else int(parts.get("minutes") or 0)
+    if parts.get("side") in ("to", "before", "till", "of"):
+        hour, minute = (hour - 1) % 24, 60 - minute
+    half = (parts.get("half") or "").replace(".", "")
+    if hour > 24 or minute > 59 or (half and hour > 12 and half in ("am", "in the morning")):
+        return None
+    if half and hour <= 12:
+        late = half not in ("am", "in the morning") and not (half in ("at night", "tonight") and hour == 12)
+        hour = hour % 12 + (12 if late else 0)
+    open_half = not half and 1 <= hour <= 12 and not (":" in found[0] and found[0].lstrip("at ").startswith("0"))
+    day = heard_day(text, now.date())
+    if day is not None and day != now.date():
+        return datetime.combine(day, time(hour % 24, minute), now.tzinfo)
+    hours = (hour % 12, hour % 12 + 12) if open_half else (hour % 24,)
+    moments = [datetime.combine(now.date() + timedelta(days), time(h, minute), now.tzinfo) for days in (0, 1) for h in hours]
+    return min((moment for moment in moments if moment > now), default=None)
+
+
+def heard_day(text: str, today: date) -> date | None:
+    """The day that `text` names, None where it names none: "tomorrow", "next Friday", "May the fifth", "Christmas"."""
+    said = re.sub(r"\ba (?=day|week)", "1 ", figures(text))
+    for words, away in (
+        ("day after tomorrow", 2),
+        ("day before yesterday", -2),
+        ("tomorrow", 1),
+        ("yesterday", -1),
+        ("today", 0),
+    ):
+        if re.search(rf"\b{words}", said):
+            return today + timedelta(away)
+    if dated := _DATED.search(said):
+        month = _MONTHS.index(dated["month"] or dated["month2"]) + 1
+        return _coming(month, int(dated["day"] or dated["day2"]), today)
+    if (ago := _AGO.search(said)) and int(ago["count"]) <= 5000:
+        days = int(ago["count"]) * (7 if ago["unit"] == "week" else 1)
+        return today + timedelta(-days if ago["ago"] else days)
+    if feast := next((day for name, day in _FEASTS.items() if name in said), None):
+        return _coming(*feast, today)
+    if "easter" in said:
+        sundays: list[date] = [easter(year) for year in (today.year, today.year + 1)]
+        return next(day for day in sundays if day >= today)
+    if "thanksgiving" in said:  # the fourth Thursday of November
+        thursdays = [date(year, 11, 22 + (3 - date(year, 11, 22).weekday()) % 7) for year in (today.year, today.year + 1)]
+        return next(day for day in thursdays if day >= today)
+    if on := _ON.search(said):
+        ahead = (_DAYS.index(on["day"]) - today.weekday()) % 7
+        return today + timedelta((ahead or 7) - 7 if on["which"] == "last " else ahead or (7 if on["which"] == "next " else 0))
+    if "week" in said and (which := re.search(r"\b(next|last) week\b", said)):
+        return today + timedelta(7 if which[1] == "next" else -7)
+    return None
+
+
+def _coming(month: int, day: int, today: date) -> date | None:
+    """The next such day that exists."""
+    for year in range(today.year, today.year + 9):
+        try:
+            found = date(year, month, day)
+        except ValueError:
+            continue
+        if found >= today:
+            return found
+    return None

@@ -1,0 +1,96 @@
+"""Time zones of places that people name: the cities of the IANA zones and the countries of `tzdata`, and then the cities and states
+that have an airport (`airportsdata`)."""
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from functools import cache
+from importlib import resources
+from zoneinfo import available_timezones
+
+SURE = 0.7  # the share of a name's airports that must lie in one zone
+_SAID = {"utc": "UTC", "gmt": "UTC", "greenwich": "Europe/London", "uk": "Europe/London", "england": "Europe/London"}
+_SAID |= {
+    "scotland": "Europe/London",
+    "wales": "Europe/London",
+    "great britain": "Europe/London",
+    "holland": "Europe/Amsterdam",
+}
+_SAID |= {
+    "the hague": "Europe/Amsterdam",
+    "nyc": "America/New_York",
+    "new york city": "America/New_York",
+    "la": "America/Los_Angeles",
+}
+_SAID |= {"naples": "Europe/Rome", "florence": "Europe/Rome", "venice": "Europe/Rome", "frankfurt": "Europe/Berlin"}
+_SAID |= {"krakow": "Europe/Warsaw", "kyoto": "Asia/Tokyo", "bengaluru": "Asia/Kolkata", "bali": "Asia/Makassar"}
+_SAID |= {
+    "montreal": "America/Toronto",
+    "washington dc": "America/New_York",
+    "china": "Asia/Shanghai",
+    "germany": "Europe/Berlin",
+}
+_SAID |= {
+    "turkey": "Europe/Istanbul",
+    "korea": "Asia/Seoul",
+    "south korea": "Asia/Seoul",
+    "russia": "",
+    "usa": "",
+    "america": "",
+}
+_SAID |= {"us": "", "united states": "", "washington": "America/New_York", "st petersburg": "Europe/Moscow"}
+_LINKS = ("Etc", "SystemV", "posix", "right", "US", "Canada", "Brazil", "Chile", "Mexico")
+
+
+def zones_of(place: str) -> list[str]:
+    """The IANA zones of a place: one where it is clear, several where it has several, none where it is not known. The first call
+    for a place that is no zone's city or country takes most of a second: not on the event loop."""
+    for name in (_folded(place), _folded(place.split(",")[0])):
+        for known in (_SAID, _cities()):
+            if name in known:
+                return [known[name]] if known[name] else ["", ""]
+        if found := _countries().get(name) or _airports().get(name):
+            return found
+    return []
+
+
+def _folded(name: str) -> str:
+    """A name as it is looked up: no accents, no dots, no article."""
+    plain = "".join(c for c in unicodedata.normalize("NFD", name.casefold()) if not unicodedata.combining(c))
+    return " ".join(re.sub(r"[^\w ]", " ", plain.replace(".", "")).split()).removeprefix("the ")
+
+
+@cache
+def _cities() -> dict[str, str]:
+    zones = sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(_LINKS))
+    return {_folded(zone.rsplit("/", 1)[1].replace("_", " ")): zone for zone in zones}
+
+
+@cache
+def _countries() -> dict[str, list[str]]:
+    """Zones by country; those that agree with each other the whole year count as one."""
+    files = resources.files("tzdata") / "zoneinfo"
+    rows = [line.split("\t") for line in (files / "zone1970.tab").read_text("utf-8").splitlines() if not line.startswith("#")]
+    zones = defaultdict(list)
+    for codes, _, zone, *_ in rows:
+        for code in codes.split(","):
+            zones[code].append(zone)
+    names = [line.split("\t") for line in (files / "iso3166.tab").read_text("utf-8").splitlines() if not line.startswith("#")]
+    return {_folded(name.split(" (")[0]): zones[code] for code, name in names if code in zones}
+
+
+@cache
+def _airports() -> dict[str, list[str]]:
+    import airportsdata  # its table takes most of a second to read
+
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for airport in airportsdata.load("IATA").values():
+        for name in {airport["city"], airport["subd"]}:
+            found[_folded(name)][airport["tz"]] += 1
+    found.pop("", None)
+    return {name: _clear(zones) for name, zones in found.items()}
+
+
+def _clear(zones: Counter[str]) -> list[str]:
+    zone, count = zones.most_common(1)[0]
+    return [zone] if count >= SURE * zones.total() else [zone for zone, _ in zones.most_common()]
