@@ -2,7 +2,7 @@
 which full stops belong to short forms; initials, numbers of a list and dots that only make a pause are known here."""
 
 import re
-from functools import cache, lru_cache
+from functools import lru_cache
 
 import nupunkt
 
@@ -18,11 +18,9 @@ _STARTERS = frozenset(  # a sentence begins with one of these, a name does not
 _BEFORE_NUMBERS = frozenset("no nos p pp vol fig figs eq sec ch art ver rm ext tel ca approx".split())
 
 
-@cache
-def _punkt() -> nupunkt.PunktSentenceTokenizer:
-    punkt = nupunkt.load("default")
-    punkt.add_abbreviations(list(_ALSO_SHORT))
-    return punkt
+_PUNKT = nupunkt.load("default")  # here, so that no reply waits for it
+_PUNKT.add_abbreviations(list(_ALSO_SHORT))
+_PUNKT.tokenize("Ask Dr. Smith. Thanks.")
 
 
 def ends(before: str, after: str, whole: bool = False) -> bool | None:
@@ -53,7 +51,7 @@ def ends(before: str, after: str, whole: bool = False) -> bool | None:
 @lru_cache(maxsize=4096)
 def _parts(word: str, follower: str) -> bool:
     """Whether nupunkt ends a sentence between the two."""
-    return len(_punkt().tokenize(f"So {word} {follower}")) > 1
+    return len(_PUNKT.tokenize(f"So {word} {follower}")) > 1
 
 
 def _begins_item(text: str) -> bool:
@@ -69,4 +67,4 @@ def _parted(text: str) -> tuple[str, str]:
 
 def _short(word: str) -> bool:
     """Whether a full stop behind `word` may be part of it."""
-    return "." in word or (len(word) == 1 and word.isalpha()) or word.lower() in _punkt().abbreviations
+    return "." in word or (len(word) == 1 and word.isalpha()) or word.lower() in _PUNKT.abbreviations

@@ -1,7 +1,7 @@
 """Where a text is cut for speaking."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.clauses import LONGEST_CLAUSE, Cutter, first_clause
@@ -97,6 +97,7 @@ def test_no_date_is_cut_at_its_comma() -> None:
 
 
 @given(st.text(alphabet=st.sampled_from("aB1. ,!?\n-:"), max_size=600), st.integers(1, 50))
+@settings(deadline=None)  # of a shared machine
 def test_nothing_is_lost_and_no_clause_is_endless(text: str, size: int) -> None:
     clauses = cut(text, size)
     said, written = "".join("".join(clauses).split()), "".join(text.split())
