@@ -1,10 +1,10 @@
 """What each call of a model takes on this machine, for the table that the program `lab` goes by (tests/bench/virtual/costs.json).
 
 Conversations are held as in `lab`, and every call is timed as it comes, one at a time: nothing else should run meanwhile, or this
-before everything else (`chrt --rr 1 python -m tests.bench calibrate`, for half a minute). A call of some length is made several
-times, and its shortest time counts; what is shorter is made often anyway, and keeps the state of a conversation, which must not
-take a step twice. The table gets the least squares of those times over the length of the audio and of the text, without negative
-parts. Functions that the run did not meet keep the figures they had."""
+before everything else (`chrt --rr 1 python -m tests.bench calibrate`, for a minute). A call of some length is made several times,
+and its shortest time counts; what is shorter is made often anyway, and keeps the state of a conversation, which must not take a
+step twice. The table gets the least squares of the relative errors over the length of the audio and of the text, without negative
+parts, and the median where neither length matters. Functions that the run did not meet keep the figures they had."""
 
 import json
 import time
@@ -24,13 +24,14 @@ from tests.bench.takes import turn
 from tests.bench.virtual.call import Stage
 from tests.bench.virtual.costs import TABLE, Cost, Costs, Size, size
 from tests.bench.virtual.hold import hold
+from tests.bench.virtual.material import of_kind
 from tests.bench.virtual.settings import settings_of
 from tests.bench.virtual.workers import VirtualWorkers
 
 AGAIN = 3  # times that a call of LONG_MS or more is made
 LONG_MS = 5.0
 EVENTS = 2  # of each kind of overlap
-LONG, BREATH_S = (3, 6), 0.1  # recordings in a turn, and the silence after each
+LONG, BREATH_S = (2, 3), 0.1  # recordings in a turn, and the silence after each
 SAID = ("answer", "statement", "request", "question", "open_question", "command", "turn", "utt")
 Sample = tuple[Size, float, float]  # what it is about, ms, cores
 
@@ -72,8 +73,9 @@ def fitted(samples: list[Sample]) -> Cost:
     if len(samples) < 8 or not lengths.any() or np.median(ms) < 1.0:
         fixed, second, char = float(np.median(ms)), 0.0, 0.0
     else:
-        model = LinearRegression(positive=True).fit(lengths, ms)
-        fixed, (second, char) = max(0.0, float(model.intercept_)), map(float, model.coef_)
+        model = LinearRegression(positive=True).fit(lengths, ms, 1 / np.square(ms))
+        second, char = map(float, model.coef_)
+        fixed = max(0.0, float(model.intercept_)) if second or char else float(np.median(ms))
     return Cost(round(fixed, 2), round(second, 2), round(char, 3), round(cores, 2))
 
 
@@ -90,7 +92,9 @@ def run(args: Namespace) -> dict[str, Any]:
     Random(3).shuffle(said)
     for at, clip in enumerate([*said[: args.events or LEAST], *(joined(said[:count]) for count in LONG)]):
         hold(stage, f"calibrate-{at}", [clip], turn)
-    for at, overlap in enumerate(plan(clips(args.data), scenarios(args.data), EVENTS)):
+    overlaps = plan(clips(args.data), scenarios(args.data), EVENTS)
+    kinds = dict.fromkeys(overlap.kind for overlap in overlaps)
+    for at, overlap in enumerate(o for kind in kinds for o in of_kind(overlaps, kind, EVENTS)):
         hold(stage, f"calibrate-over-{at}", [overlap], over)
     table = {name: fitted(samples) for name, samples in sorted(timing.samples.items())}
     known = json.loads(TABLE.read_text("utf-8")) if TABLE.exists() else {}

@@ -30,16 +30,17 @@ def test_every_call_of_a_model_has_its_place_in_the_table_of_costs(figures: dict
 @pytest.mark.parametrize(
     ("kind", "lost", "p50_ms", "p95_ms", "characters_wrong"),
     [
-        ("short_answer", 2, 1950, 2050, 0.25),
-        ("statement", 0, 1600, 1900, 0.50),
-        ("request", 0, 950, 1900, 0.12),
-        ("question", 0, 430, 520, 0.03),
-        ("open_question", 0, 330, 350, 0.03),
-        ("command", 0, 270, 340, 0.04),
-        ("turn", 0, 1150, 1720, 1.0),
-        ("utt", 0, 1400, 1720, 0.05),
-        ("telephone", 0, 1750, 1800, 0.10),
-        ("quiet", 1, 1000, 1950, 0.25),
+        ("answer", 0, 1600, 1720, 0.08),
+        ("short_answer", 0, 1760, 1940, 0.30),
+        ("statement", 0, 1420, 1650, 0.15),
+        ("request", 0, 500, 1800, 0.06),
+        ("question", 0, 430, 520, 0.06),
+        ("open_question", 0, 330, 340, 0.03),
+        ("command", 0, 260, 330, 0.04),
+        ("turn", 0, 1110, 1720, 1.0),
+        ("utt", 0, 1380, 1710, 0.04),
+        ("telephone", 0, 400, 1760, 0.16),
+        ("quiet", 0, 930, 1920, 0.12),
     ],
 )
 def test_turns_are_answered(
@@ -59,9 +60,9 @@ def test_pauses_are_not_taken_for_the_end(figures: dict[str, Any]) -> None:
     assert sum(mine["pause_takeovers"] for mine in said) <= 1
 
 
-def test_no_words_are_invented(figures: dict[str, Any]) -> None:
-    sounds = [figures["kinds"][kind] for kind in ("noise", "music", "babble")]
-    assert sum(mine["clips"] for mine in sounds) >= 12
+def test_no_words_are_invented_on_noise_and_music(figures: dict[str, Any]) -> None:
+    sounds = [figures["kinds"][kind] for kind in ("noise", "music")]
+    assert sum(mine["clips"] for mine in sounds) >= 8
     assert sum(mine["invented"] for mine in sounds) <= 1
 
 
