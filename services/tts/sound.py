@@ -89,13 +89,13 @@ class Track:
             return np.zeros(0, np.float32)
         assert self.shape is not None
         parts = [np.zeros(0, np.float32)]
-        while (size := self._ready()) > 0:
-            parts.append(self.shape.audio(self._rest[:size]))
-            self._rest = self._rest[size:]
-            self._left = None if self._left is None else self._left - size
-            if self._left is not None and self._left < self.shape.frame and not self._go_on(last):
-                break
-        return np.concatenate(parts)
+        while True:
+            if size := self._ready():
+                parts.append(self.shape.audio(self._rest[:size]))
+                self._rest = self._rest[size:]
+                self._left = None if self._left is None else self._left - size
+            if self._over or self._left is None or self._left >= self.shape.frame or not self._go_on(last):
+                return np.concatenate(parts)
 
     def unpacked(self) -> Audio:
         """All of a packed sound, at SPEAKING_RATE. Takes time: not for the event loop. Raises ServiceError."""
@@ -165,7 +165,7 @@ class Track:
         if len(rest) < 44 and not last:
             return False
         if rest.startswith(b"RIFF"):
-            self._rest = rest
+            self._rest, self._left = rest, 0
             return self._open(last)
         if rest.startswith(_AFTER) or not rest.strip(b"\0"):
             self._over = True

@@ -1,0 +1,132 @@
+"""Answers of services gone wrong: whole ones of every dialect, with pieces cut out, doubled, moved, exchanged and packed."""
+
+import gzip
+import json
+import random
+from typing import Any, NamedTuple
+
+CALL = {"index": 0, "id": "a", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Oslo"}'}}
+TEXTS = (
+    "It is a delay.", "<think>Hm.</think>It is.", "So</think> It is.", "[TOOL_CALLS]weather{}", "It is.<|im_end|>more", "`", "{",
+    '<tool_call>{"name": "weather", "arguments": {}}</tool_call>', "<|channel|>analysis<|message|>a<|end|>", "<", "[",
+    "ünï 🙂", "\ud800", "",
+)  # fmt: skip
+ODD: tuple[Any, ...] = (
+    None, True, 0, -1, 1.5, float("nan"), float("inf"), 10**400, "", "x", [], {}, [[]], [None], {"a": {"b": []}}, "\x00\x1b[31m",
+)  # fmt: skip
+BYTES = (
+    b"\r", b"\n", b"\n\n", b"\r\n\r\n", b": ping\n\n", b"data: ", b"data:\n\n", b"event: error\n", b"id: \x00\n", b"retry: x\n",
+    b"[DONE]", b"data: [DONE]\n\n", b"\xff\xfe", b"\xc3", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\x00", b"{", b"}" * 50,
+    b"[" * 3000, b'"', b"RIFF", b"OggS",
+)  # fmt: skip
+KINDS = (
+    "text/event-stream",
+    "application/json",
+    "text/plain",
+    "audio/pcm",
+    "audio/mpeg",
+    "application/octet-stream",
+    "text/html",
+    "",
+)
+
+
+class Hostile(NamedTuple):
+    """An answer as it is sent: the status, the heads, the body in pieces; `cut` leaves its end open."""
+
+    status: int
+    head: str
+    pieces: list[bytes]
+    cut: bool
+
+
+def hostile(rng: random.Random) -> Hostile:
+    body = rng.choice((_stream, _stream, _json, _sound))(rng)
+    for _ in range(rng.choice((0, 1, 1, 2, 5))):
+        body = _broken(rng, body)
+    head = f"content-type: {rng.choice(KINDS)}\r\n"
+    if rng.random() < 0.1:
+        body = gzip.compress(body)
+        body = body[: rng.randrange(len(body))] if rng.random() < 0.5 else body
+        head += f"content-encoding: {rng.choice(('gzip', 'deflate', 'br', 'gzip, gzip'))}\r\n"
+    status = rng.choice((200,) * 12 + (204, 206, 302, 400, 401, 404, 422, 429, 500, 503))
+    head += "retry-after: 0\r\n" if status in (429, 503) else ""
+    size = rng.choice((1, 3, 17, 1000, len(body) or 1))
+    size = max(size, len(body) // 200 + 1)
+    return Hostile(status, head, [body[at : at + size] for at in range(0, len(body), size)], rng.random() < 0.15)
+
+
+def _stream(rng: random.Random) -> bytes:
+    end = rng.choice(("\n\n", "\r\n\r\n", "\r\r", "\n"))
+    events = [_chunk(rng) for _ in range(rng.randrange(6))]
+    lines = "".join(f"data:{rng.choice(('', ' '))}{json.dumps(_changed(rng, event))}{end}" for event in events)
+    return (lines + rng.choice(("", f"data: [DONE]{end}"))).encode("utf-8", "surrogatepass")
+
+
+def _json(rng: random.Random) -> bytes:
+    value = rng.choice(
+        (_chunk(rng), {"text": rng.choice(TEXTS)}, {"error": {"message": "no", "param": "stream"}}, {"data": [{"id": "m"}]})
+    )
+    return json.dumps(_changed(rng, value)).encode("utf-8", "surrogatepass")
+
+
+def _sound(rng: random.Random) -> bytes:
+    samples = b"".join(rng.randrange(-2000, 2000).to_bytes(2, "little", signed=True) for _ in range(rng.randrange(2000)))
+    form = rng.choice((1, 3, 0xFFFE, 77)).to_bytes(2, "little") + rng.randrange(4).to_bytes(2, "little")
+    form += rng.choice((0, 8000, 24_000, 2**31)).to_bytes(4, "little") + bytes(4) + rng.randrange(9).to_bytes(2, "little")
+    form += rng.choice((0, 8, 16, 24, 32, 64)).to_bytes(2, "little")
+    size = rng.choice((0, len(samples), 2**32 - 1, 10)).to_bytes(4, "little")
+    wave = (
+        b"RIFF"
+        + bytes(4)
+        + b"WAVEfmt "
+        + rng.choice((16, 0, 40, 2**31)).to_bytes(4, "little")
+        + form
+        + b"data"
+        + size
+        + samples
+    )
+    return rng.choice((samples, wave, b"OggS" + samples, b"ID3" + samples, rng.randbytes(3000)))
+
+
+def _chunk(rng: random.Random) -> dict[str, Any]:
+    text, reason = rng.choice(TEXTS), rng.choice((None, "stop", "length", "", "error"))
+    delta = rng.choice((
+        {"content": text}, {"role": "assistant", "content": None}, {"tool_calls": [CALL]}, {"reasoning_content": text},
+        {"content": [{"type": "text", "text": text}]}, {},
+    ))  # fmt: skip
+    return rng.choice((
+        {"choices": [{"index": 0, "delta": delta, "finish_reason": reason}]},
+        {"choices": [{"message": delta, "finish_reason": reason}]},
+        {"choices": [], "usage": {"total_tokens": 7}},
+        {"type": "transcript.text.delta", "delta": text},
+        {"type": "transcript.text.done", "text": text},
+        {"text": text},
+        {"error": rng.choice((None, "gone", {"message": "gone"}))},
+    ))  # fmt: skip
+
+
+def _changed(rng: random.Random, value: Any) -> Any:
+    """`value`, at some place of which now and then stands something else."""
+    if rng.random() < 0.04:
+        return rng.choice(ODD)
+    if isinstance(value, dict):
+        return {name: _changed(rng, inner) for name, inner in value.items() if rng.random() > 0.03}
+    if isinstance(value, list):
+        return [_changed(rng, inner) for inner in value for _ in range(rng.choice((1, 1, 1, 1, 2)))]
+    return value
+
+
+def _broken(rng: random.Random, body: bytes) -> bytes:
+    at, to = sorted((rng.randint(0, len(body)), rng.randint(0, len(body))))
+    match rng.randrange(5):
+        case 0:
+            return body[:at] + body[to:]
+        case 1:
+            return body[:at] + rng.choice(BYTES) + body[at:]
+        case 2:
+            return body[:to] + body[at:to] * rng.choice((1, 3)) + body[to:]
+        case 3:
+            return body[:at] + bytes(rng.randrange(256) for _ in body[at : min(to, at + 20)]) + body[min(to, at + 20) :]
+        case _:
+            return body[:at]

@@ -1,0 +1,188 @@
+"""Sound of a voice service in the forms that services send it, told by its bytes."""
+
+import io
+import struct
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from services.base import SPEAKING_RATE, Audio, ServiceError
+from services.tts.sound import LONGEST_S, Shape, Track
+
+RATE = 24_000
+RAW = Shape(RATE)
+# A second of a voice-like sound: a tone of 200 Hz with overtones that swells.
+TONE = (sum(np.sin(np.arange(RATE) * f * 2 * np.pi / RATE) / n for n, f in enumerate((200, 400, 1100), 1)) / 6).astype(
+    np.float32
+)
+TONE *= np.linspace(0.2, 1, RATE, dtype=np.float32)
+
+
+def pcm(audio: Audio = TONE, kind: str = "<i2") -> bytes:
+    if kind == "u1":
+        return (np.clip(audio, -1, 1) * 127 + 128).astype("u1").tobytes()
+    if kind[1] == "f":
+        return audio.astype(kind).tobytes()
+    return (audio.astype(np.float64) * ((1 << (int(kind[2]) * 8 - 1)) - 1)).astype(kind).tobytes()
+
+
+def wav(
+    data: bytes, tag: int = 1, bits: int = 16, channels: int = 1, size: int | None = None, before: bytes = b"", behind: bytes = b"",
+    extensible: bool = False,
+) -> bytes:  # fmt: skip
+    form = struct.pack(
+        "<HHIIHH", 0xFFFE if extensible else tag, channels, RATE, RATE * channels * bits // 8, channels * bits // 8, bits
+    )
+    if extensible:
+        form += struct.pack("<HHI", 22, bits, 0) + struct.pack("<H", tag) + bytes.fromhex("000000001000800000aa00389b71")
+    head = (
+        b"WAVEfmt "
+        + struct.pack("<I", len(form))
+        + form
+        + before
+        + b"data"
+        + struct.pack("<I", len(data) if size is None else size)
+    )
+    return b"RIFF" + struct.pack("<I", 0xFFFFFFFF if size else len(head) + len(data)) + head + data + behind
+
+
+def encoded(form: str, codec: str, rate: int = RATE, layout: str = "mono", seconds: float = 1.0) -> bytes:
+    file = io.BytesIO()
+    options = {"rf64": "always"} if form == "rf64" else {}
+    with av.open(file, "w", format="wav" if options else form, options=options) as container:
+        stream = container.add_stream(codec, rate=rate)
+        stream.layout = layout
+        resampler = av.AudioResampler(format=stream.format, layout=layout, rate=rate)
+        for second in range(max(1, round(seconds))):
+            samples = (np.resize(TONE, RATE) * 32767).astype(np.int16).reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+            frame.sample_rate, frame.pts, frame.time_base = RATE, second * RATE, Fraction(1, RATE)
+            for made in resampler.resample(frame):
+                container.mux(stream.encode(made))
+        container.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def played(data: bytes, size: int = 997, named: str = "audio/pcm", raw: Shape = RAW) -> tuple[Audio, int]:
+    """What is heard of `data` that comes in pieces of `size` bytes, and its rate."""
+    track = Track(raw, named)
+    parts = [track.feed(data[at : at + size]) for at in range(0, len(data), size)]
+    parts.append(track.feed(b"", last=True))
+    if track.packed:
+        return track.unpacked(), SPEAKING_RATE
+    assert track.shape is not None
+    return np.concatenate(parts), track.shape.rate
+
+
+def same(audio: Audio, wanted: Audio = TONE, most: float = 0.001) -> bool:
+    return len(audio) == len(wanted) and float(np.abs(audio - wanted).max()) < most
+
+
+WAVES = {
+    "16 bits": wav(pcm()),
+    "8 bits": wav(pcm(kind="u1"), bits=8),
+    "32 bits": wav(pcm(kind="<i4"), bits=32),
+    "float": wav(pcm(kind="<f4"), 3, 32),
+    "double": wav(pcm(kind="<f8"), 3, 64),
+    "stereo": wav(pcm(np.repeat(TONE, 2)), channels=2),
+    "float stereo": wav(pcm(np.repeat(TONE, 2), "<f4"), 3, 32, channels=2),
+    "extensible": wav(pcm(), extensible=True),
+    "extensible float": wav(pcm(kind="<f4"), 3, 32, extensible=True),
+    "size unknown": wav(pcm(), size=0xFFFFFFFF),
+    "size zero": wav(pcm(), size=0),
+    "size of a stream": wav(pcm(), size=0x7FFFF000 + 0x1000),
+    "size too large": wav(pcm(), size=len(pcm()) + 5000),
+    "size too small": wav(pcm(), size=5000),
+    "chunks before": wav(pcm(), before=b"LIST\x1a\0\0\0INFOISFT\x0e\0\0\0Lavf60.16.100\0"),
+    "chunks behind": wav(pcm(), behind=b"LIST\x04\0\0\0INFO" + bytes(60)),
+    "a file a piece": wav(pcm(TONE[:9000])) + wav(pcm(TONE[9000:20_000])) + wav(pcm(TONE[20_000:])),
+    "half a sample more": wav(pcm()) + b"\x01",
+}
+
+
+@pytest.mark.parametrize("size", [7, 997, 10**6])
+@pytest.mark.parametrize("wave", WAVES)
+def test_wav_files_of_many_shapes_are_played(wave: str, size: int) -> None:
+    audio, rate = played(WAVES[wave], size, named="audio/mpeg")
+    assert rate == RATE
+    assert same(audio, most=0.01 if wave == "8 bits" else 0.001)
+
+
+@pytest.mark.parametrize("named", ["audio/pcm", "audio/mpeg", "application/octet-stream", ""])
+def test_raw_pcm_is_played_whatever_it_is_called(named: str) -> None:
+    for size in (3, 999, 10**6):
+        assert same(played(pcm(), size, named)[0])
+    assert same(played(pcm(TONE * 0.001), named=named)[0], TONE * 0.001)
+    assert same(played(pcm(np.zeros(RATE, np.float32)), named=named)[0], np.zeros(RATE, np.float32))
+    assert len(played(pcm(TONE[:3]), named=named)[0]) == 3
+    assert same(played(pcm(np.repeat(TONE, 2)), raw=Shape(RATE, 2))[0])
+
+
+def test_samples_the_other_way_round_are_turned() -> None:
+    loud = np.tanh(TONE * 20).astype(np.float32)
+    assert same(played(pcm(loud, ">i2"), named="audio/l16")[0], loud)
+
+
+@pytest.mark.parametrize(
+    ("form", "codec", "rate", "layout"),
+    [
+        ("mp3", "libmp3lame", 24_000, "mono"), ("mp3", "libmp3lame", 44_100, "stereo"), ("ogg", "libopus", 48_000, "mono"),
+        ("flac", "flac", 24_000, "mono"), ("adts", "aac", 24_000, "mono"),
+        ("webm", "libopus", 48_000, "mono"), ("mp4", "aac", 44_100, "mono"), ("aiff", "pcm_s16be", 24_000, "mono"),
+        ("au", "pcm_s16be", 24_000, "mono"), ("wav", "pcm_s24le", 24_000, "mono"), ("wav", "pcm_alaw", 24_000, "mono"),
+        ("wav", "adpcm_ima_wav", 24_000, "mono"), ("caf", "pcm_s16be", 24_000, "mono"), ("rf64", "pcm_s16le", 24_000, "mono"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("named", ["audio/pcm", "audio/mpeg", "application/octet-stream"])
+def test_compressed_sound_is_decoded_whatever_it_is_called(form: str, codec: str, rate: int, layout: str, named: str) -> None:
+    audio, given = played(encoded(form, codec, rate, layout), named=named)
+    assert 0.9 < len(audio) / given < 1.2
+    middle = audio[len(audio) // 3 : len(audio) // 3 * 2]
+    spectrum = np.abs(np.fft.rfft(middle * np.hanning(len(middle))))
+    assert abs(float(spectrum.argmax()) * given / len(middle) - 200) < 5
+    assert 0.05 < float(np.abs(middle).max()) < 0.5
+
+
+RNG = np.random.default_rng(7)
+
+
+@pytest.mark.parametrize(
+    ("data", "named"),
+    [
+        (RNG.bytes(20_000), "audio/pcm"),  # any coded sound without a head known here
+        (RNG.bytes(20_000), "audio/mpeg"),
+        (b"OggS" + RNG.bytes(20_000), "audio/pcm"),
+        (b"ID3\x04" + RNG.bytes(20_000), "audio/pcm"),
+        (b"RIFF\x00\x00\x00\x00AVI " + bytes(20_000), "audio/pcm"),
+        (b"RIFF\x00\x00\x00\x00WAVE" + RNG.bytes(20_000), "audio/wav"),
+        (b"\x1aE\xdf\xa3", "audio/pcm"),
+        (pcm(TONE, "<f4"), "audio/pcm"),  # float without a head
+        (pcm(), "audio/x-mulaw"),
+        (b'{"error": "no voice of this name"}' * 200, "audio/pcm"),
+        (b"<html><body>Bad gateway</body></html>" * 200, "application/octet-stream"),
+        (b"", "audio/pcm"),
+        (wav(pcm(), 1, 16, channels=0), "audio/wav"),
+        (wav(pcm(), 77, 16), "audio/wav"),
+        (encoded("flac", "flac")[:60], "audio/flac"),
+    ],
+)
+def test_what_is_no_sound_is_refused_and_not_played_as_noise(data: bytes, named: str) -> None:
+    for size in (333, 10**6):
+        with pytest.raises(ServiceError, match="tts"):
+            played(data, size, named)
+
+
+def test_numbers_that_are_none_are_silence() -> None:
+    broken = TONE.copy()
+    broken[100:200], broken[300] = np.nan, np.inf
+    audio, _ = played(wav(pcm(broken, "<f4"), 3, 32))
+    assert np.isfinite(audio).all()
+    assert np.abs(audio).max() <= 1
+
+
+def test_a_small_file_with_hours_of_sound_is_refused() -> None:
+    hours = encoded("flac", "flac", seconds=LONGEST_S + 20)
+    with pytest.raises(ServiceError, match="more than"):
+        played(hours)
