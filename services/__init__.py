@@ -62,6 +62,7 @@ def connected(
     too. Raises ValueError when the file or what it needs is missing."""
     from services.llm.openai import OpenAiAnswerer
     from services.spare import SparedStt, SparedTts
+    from services.stt.local import WhisperStt
     from services.stt.openai import OpenAiStt
     from services.tts.openai import OpenAiTts
 
@@ -76,7 +77,8 @@ def connected(
     elif llm is not None:
         changed = replace(changed, model=OpenAiAnswerer(llm, health))
     if stt is not None:
-        changed = replace(changed, stt=SparedStt(OpenAiStt(stt, health), services.stt, captions))
+        judge = services.stt.speech if isinstance(services.stt, WhisperStt) else None
+        changed = replace(changed, stt=SparedStt(OpenAiStt(stt, health), services.stt, captions, judge))
     if tts is not None:
         changed = replace(changed, tts=SparedTts(OpenAiTts(tts, health, voice, rate), services.tts))
     return changed

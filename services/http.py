@@ -128,6 +128,9 @@ class Peer:
             raise self._failure(ServiceTimeout, f"{self._host} took too long") from error
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
             raise self._failure(ServiceUnavailable, f"{self._host}: {type(error).__name__}: {error}") from error
+        except Exception as error:  # in reading what somebody else has written: it is the service that fails, not the turn
+            log.exception("%s: %s answers what was not expected", self.service, self._host)
+            raise self._failure(ServiceError, f"{self._host} answers what was not expected: {type(error).__name__}") from error
         self._answered_at = _now()
         self._health.worked(self.service)
 

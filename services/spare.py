@@ -1,9 +1,26 @@
 """HTTP speech services with the embedded ones to stand in for them, in the middle of a call if it must be."""
 
-from collections.abc import AsyncIterator
-from typing import Generic, TypeVar
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import replace
+from typing import Any, Generic, TypeVar
 
-from services.base import SPEAKING_RATE, Audio, Service, ServiceError, Speech, SpeechToText, TextToSpeech, Transcript, closing
+from services.base import (
+    HEARING_RATE,
+    SPEAKING_RATE,
+    Audio,
+    Service,
+    ServiceError,
+    Speech,
+    SpeechToText,
+    TextToSpeech,
+    Transcript,
+    closing,
+)
+from services.stt.guards import believable
+
+log = logging.getLogger(__name__)
 
 LETTER_MS = 54.0  # a letter or space takes so long at the plain pace (measured: hibari, 14 sentences of the built-in knowledge)
 
@@ -28,21 +45,43 @@ class _Spared(Generic[Capability]):
 
 
 class SparedStt(_Spared[SpeechToText]):
-    """Captions (`final=False`) are made by `spare`, unless `captions` says that `first` may be asked so often."""
+    """Captions (`final=False`) are made by `spare`, unless `captions` says that `first` may be asked so often. `speech` tells of a
+    sound how probable (0..1) it is that somebody speaks: recognisers write "Thank you." for a sneeze. It is asked while `first`
+    works."""
 
-    def __init__(self, first: SpeechToText, spare: SpeechToText, captions: bool) -> None:
+    def __init__(
+        self,
+        first: SpeechToText,
+        spare: SpeechToText,
+        captions: bool,
+        speech: Callable[[Audio], Coroutine[Any, Any, float]] | None = None,
+    ) -> None:
         super().__init__(first, spare)
         self._captions = captions
+        self._speech = speech
 
     async def transcribe(
         self, audio: Audio, *, final: bool, prompt: str = "", guess: str = "", thorough: bool = False
     ) -> Transcript:
         if final or self._captions:
+            judging = asyncio.create_task(self._judged(audio))
             try:
-                return await self._first.transcribe(audio, final=final, prompt=prompt, guess=guess, thorough=thorough)
+                heard = await self._first.transcribe(audio, final=final, prompt=prompt, guess=guess, thorough=thorough)
+                return replace(
+                    heard, text=believable(heard.text, await judging, len(audio) / HEARING_RATE) if heard.text else ""
+                )
             except ServiceError:
                 pass  # `first` has told its health why
+            finally:
+                judging.cancel()
         return await self._spare.transcribe(audio, final=final, prompt=prompt, guess=guess, thorough=thorough)
+
+    async def _judged(self, audio: Audio) -> float:
+        try:
+            return await self._speech(audio) if self._speech is not None else 1.0
+        except ServiceError as error:
+            log.warning("whether this is speech is not known: %s", error)
+            return 1.0
 
 
 class SparedTts(_Spared[TextToSpeech]):

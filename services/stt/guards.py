@@ -33,6 +33,17 @@ def is_doubtful(sure: float, looped: bool) -> bool:
     return looped or sure < WAITED_FOR
 
 
+def believable(text: str, speech: float, seconds: float) -> str:
+    """What of the `text` of a recogniser elsewhere can have been said in so many seconds: once what loops, and nothing where the
+    sound is none of speech. `speech` is the judge's probability (0..1); the recogniser tells nothing of its own doubts."""
+    words = text.split()
+    loop = loop_start([hash(word.casefold()) for word in words])
+    if speech < NOISE or (loop is not None and speech < LOOPED_SPEECH):
+        return ""
+    kept = " ".join(words[:loop])
+    return kept if len(kept) <= CHARS_PER_S * seconds + CHARS_FREE else ""
+
+
 def said(
     ids: Sequence[int], first_timestamp: int, decode: Callable[[list[int]], str], seconds: float, unfinished: bool = False
 ) -> str:

@@ -96,6 +96,12 @@ class WhisperStt(LocalService[Whisper]):
             stop.terminate = True
             raise
 
+    async def speech(self, audio: Audio) -> float:
+        """The probability (0..1) that somebody speaks in `audio` (HEARING_RATE): for recognisers that cannot tell. Raises
+        ServiceError."""
+        require_sound(self.name, audio)
+        return await self._run(Priority.FINAL, _speech, self._loaded(), audio)
+
     def model(self) -> Whisper:
         """What others may listen with. Raises ServiceUnavailable before `warm`."""
         return self._loaded()
@@ -119,6 +125,12 @@ class WhisperStt(LocalService[Whisper]):
 def _transcribe(model: Whisper, audio: Audio, prompt: str, look: Look, guess: str) -> Transcript:
     cut = split_at_quiet(audio)
     return believed(model.judge, look, [read(model, part, look, prompt, guess if len(cut) == 1 else "") for part in cut])
+
+
+def _speech(model: Whisper, audio: Audio) -> float:
+    parts = split_at_quiet(audio)
+    heard = [listen(model, part, min(max(len(part) / HEARING_RATE + TAIL_S, QUICK.window_s), WINDOW_S)) for part in parts]
+    return max(model.judge.speech(impression(one["heard"], len(part))) for one, part in zip(heard, parts, strict=True))
 
 
 def believed(judge: Judge, look: Look, parts: Sequence[Reading]) -> Transcript:

@@ -25,8 +25,11 @@ from services.base import (
     Services,
     ServiceUnavailable,
     Speech,
+    SpeechToText,
+    Transcript,
     VoiceDetector,
 )
+from services.spare import SparedStt
 from services.stt.local import WhisperStt, listen
 from services.stt.network import Network
 from services.tts.local import HibariTts
@@ -204,6 +207,22 @@ async def test_recordings_are_understood(services: Services) -> None:
 async def test_noise_and_music_say_nothing(services: Services, clip: Clip) -> None:
     for audio in (clip.audio, clip.audio[: 2 * HEARING_RATE], clip.audio * 0.1):
         assert (await services.stt.transcribe(audio, final=True)).text == ""
+
+
+class Inventive:
+    """A recogniser that writes something for every sound."""
+
+    async def transcribe(self, audio: Audio, **_: object) -> Transcript:
+        return Transcript("Thank you.")
+
+
+async def test_what_a_recogniser_elsewhere_invents_on_noise_is_not_believed(services: Services) -> None:
+    stt = cast(WhisperStt, services.stt)
+    remote = SparedStt(cast(SpeechToText, Inventive()), stt, False, stt.speech)
+    noise = [(await remote.transcribe(clip.audio, final=True)).text for clip in SOUNDS]
+    speech = [(await remote.transcribe(clip.audio, final=True)).text for clip in SPEECH]
+    assert noise == [""] * len(SOUNDS)
+    assert speech == ["Thank you."] * len(SPEECH)
 
 
 @pytest.mark.parametrize("samples", [0, 1, 160, 2 * HEARING_RATE, 40 * HEARING_RATE])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from services.base import HEARING_RATE
-from services.stt.guards import NOISE, is_invented, loop_start, said
+from services.stt.guards import NOISE, believable, is_invented, loop_start, said
 from services.stt.local import split_at_quiet
 
 FIRST = 1000  # id of the timestamp 0.00 in these tests; a word is a letter, its id the letter's code
@@ -78,3 +78,22 @@ def test_a_long_recording_is_cut_where_it_is_quiet() -> None:
     assert np.array_equal(np.concatenate(parts), audio)
     assert max(map(len, parts)) <= 29 * HEARING_RATE
     assert abs(len(parts[0]) - 25.1 * HEARING_RATE) < 0.2 * HEARING_RATE
+
+
+@pytest.mark.parametrize(
+    ("text", "speech", "seconds", "kept"),
+    [
+        ("Thank you.", 0.1, 0.6, ""),  # a sneeze
+        ("Thank you.", 0.97, 0.6, "Thank you."),
+        ("No no no no.", 0.97, 1.5, "No no no no."),
+        ("you " * 30, 0.6, 3.0, ""),  # music
+        ("you " * 30, 0.95, 9.0, "you"),
+        ("I'll see you in the next video. " * 3, 0.9, 4.0, "I'll see you in the next video."),
+        (" ".join(map(str, range(60))), 0.9, 0.5, ""),  # nobody speaks so fast
+        ("", 0.9, 1.0, ""),
+    ],
+)
+def test_what_a_recogniser_elsewhere_writes_is_believed_where_somebody_speaks(
+    text: str, speech: float, seconds: float, kept: str
+) -> None:
+    assert believable(text, speech, seconds) == kept
