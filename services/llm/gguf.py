@@ -46,7 +46,7 @@ class GgufAnswerer:
             raise ServiceUnavailable("llm", f"{self._model} cannot be loaded: {error}") from error
         self._server = server
         remote = Remote(f"{server.listening_address}/v1", self._model.stem, SecretStr(key), first_s=FIRST_S)
-        self._client = OpenAiAnswerer(remote, self._health)
+        self._client = OpenAiAnswerer(remote, self._health, thinks=False)  # llama.cpp tells thinking from words
         await self._client.warm()
 
     async def close(self) -> None:

@@ -36,7 +36,7 @@ Mode = Literal["words", "thinking", "call", "role", "channel"]
 
 
 def _marks(**patterns: str) -> re.Pattern[str]:
-    return re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in patterns.items()))
+    return re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in patterns.items()), re.IGNORECASE)
 
 
 _UNTIL: Final[dict[Mode, re.Pattern[str]]] = {

@@ -31,10 +31,11 @@ class OpenAiAnswerer:
     """Answers with the words of a language model. What changes from turn to turn (question, passages) comes last in the prompt, so
     that servers can keep the work on all that is before it."""
 
-    def __init__(self, remote: Remote, health: Health) -> None:
+    def __init__(self, remote: Remote, health: Health, thinks: bool | None = None) -> None:
+        """`thinks`: the model writes the end of its thinking only; None: that is not known."""
         self._peer = Peer("llm", remote, health, of_openai=MODEL)
         self._limits = _LIMITS if remote.is_openai else _LIMITS[::-1]
-        self._thinks: bool | None = False if remote.is_openai else None  # it writes the end of its thinking only; None: unknown
+        self._thinks = False if remote.is_openai else thinks
 
     async def warm(self) -> None:
         await self._peer.warm()
@@ -70,7 +71,7 @@ class OpenAiAnswerer:
 
     async def _round(self, question: Question, since: Messages, tools: bool, calls: Calls) -> AsyncIterator[str]:
         """One completion: yields its text and fills `calls`."""
-        names = {tool.name for tool in question.tools} if tools else set()
+        names = {tool.name for tool in question.tools} if tools and "tools" not in self._peer.refused else set()
         spoken = Spoken(self._thinks is not False, bool(names))
         briefly = self._thinks is None and not _THINKERS.search(self._peer.model)
         async with self._peer.post("chat/completions", lambda refused: self._body(question, since, tools, refused)) as reading:
@@ -90,8 +91,9 @@ class OpenAiAnswerer:
         """The words of the events; fills `calls`. Words that may be thinking are kept back up to an event that is None. Raises
         ServiceTimeout where no words come for long, whatever else does."""
         loop, remote = asyncio.get_running_loop(), self._peer.remote
-        due, heard = loop.time() + THINKING * remote.first_s, False
+        due, heard, known = loop.time() + THINKING * remote.first_s, False, False
         async for event in events:
+            known = known or bool(event and "choices" in event)
             words, progress = spoken.release() if event is None else "", False
             for choice in choices(event or {}):
                 part = part_of(choice, heard)
@@ -104,10 +106,14 @@ class OpenAiAnswerer:
                 yield words
             if words or progress:
                 due = loop.time() + THINKING * remote.gap_s
+            elif loop.time() > due and self._thinks is None and (words := spoken.release()):
+                yield words  # it may be slow, and think of nothing
             elif loop.time() > due:
                 raise ServiceTimeout("llm", "no word for too long, only thinking")
             if spoken.over:
                 return
+        if not known:
+            raise ServiceError("llm", "answers without any choices")
 
 
 async def _watched(events: AsyncIterator[T], hold_s: float | None) -> AsyncIterator[T | None]:

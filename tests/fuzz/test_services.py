@@ -102,27 +102,3 @@ async def test_whatever_a_service_answers_is_an_answer_or_an_error_of_the_servic
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 100_000  # KiB
     assert "Traceback" not in caplog.text
     assert "never retrieved" not in caplog.text
-
-
-@pytest.mark.parametrize(
-    "text", [b"[" * 2_000_000, b'{"choices":' * 300_000, b"data: " + b"{" * 2_000_000 + b"\n\n", b"\n" * 3_000_000]
-)
-async def test_long_hostile_answers_do_not_hold_the_event_loop(text: bytes) -> None:
-    async def behave(caller: Caller, path: str, body: Any) -> None:
-        await caller.reply(200, "application/json", text)
-
-    held, last = 0.0, asyncio.get_running_loop().time()
-
-    async def watch() -> None:
-        nonlocal held, last
-        while True:
-            await asyncio.sleep(0.01)
-            now = asyncio.get_running_loop().time()
-            held, last = max(held, now - last), now
-
-    watching = asyncio.create_task(watch())
-    async with Scripted(behave) as peer:
-        with pytest.raises(ServiceError):
-            await ask(Remote(peer.url, "m", first_s=3.0))
-    watching.cancel()
-    assert held < 1.0

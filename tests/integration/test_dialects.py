@@ -98,6 +98,9 @@ NESTED = "[" * 100_000
         sends('[{"error": {"code": 400}}]', kind="application/json"),
         sends('"just text"', kind="application/json"),
         sends("null", kind="application/json"),
+        sends("{}", kind="application/json"),
+        sends('{"detail": "Not Found"}', kind="application/json"),
+        sends(DONE),
         sends(NESTED, kind="application/json"),
         sends('{"choices": ' + NESTED, kind="application/json"),
         sends(f"data: {NESTED}\n\n"),
@@ -156,6 +159,22 @@ async def test_a_model_that_writes_only_the_end_of_its_thinking_is_known_from_th
         model = asking(peer)
         await text_of(model)  # nobody can know
         assert await text_of(model) == "It is."
+        await model.close()
+
+
+async def test_a_slow_model_whose_name_is_that_of_a_thinker_is_heard_all_the_same() -> None:
+    async def slowly(caller: Caller, path: str, body: Any) -> None:
+        await caller.head()
+        for _ in range(16):
+            await caller.event(delta("Word. "))
+            await asyncio.sleep(0.1)
+        await caller.event(FINISH)
+        await caller.send(b"0\r\n\r\n")
+
+    async with Scripted(slowly, models={"data": [{"id": "qwen3:4b"}]}) as peer:
+        model = asking(peer, first_s=0.4)
+        await model.warm()
+        assert await text_of(model) == "Word. " * 16
         await model.close()
 
 

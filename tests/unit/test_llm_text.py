@@ -35,6 +35,7 @@ WORDS = [
     ("<thinking>Hm <thinking>deep</thinking> more</thinking>It is.", "It is."),
     ("<think>never closed, out of tokens", ""),
     ("<think/>It is.", "It is."),
+    ("<Think>Hm.</THINK>It is.", "It is."),
     ("[THINK]Let me see.[/THINK]It is.", "It is."),
     ("◁think▷Hm.◁/think▷It is.", "It is."),
     ("<|begin_of_thought|>a<|end_of_thought|>It is.", "It is."),
