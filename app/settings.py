@@ -166,7 +166,7 @@ class Settings(BaseSettings):
 
     # Knowledge
     knowledge: Folder | None = Field(
-        default=None, description="folder of documents to answer from (.md, .txt, .html, .pdf); empty: ours"
+        default=None, description="folder of documents to answer from (.md, .txt, .html, .pdf, .docx, .csv); empty: ours"
     )
 
     # Services: "local" (embedded), "openai", or the URL of a service that speaks like OpenAI's, up to and with /v1

@@ -21,7 +21,7 @@ def embedded(weights: Path, cache: Path, knowledge: Path | None = None, workers:
     from services.intent.local import LocalIntent
     from services.llm.local import GroundedAnswerer
     from services.retrieval.local import LocalRetriever
-    from services.retrieval.readers import READERS, readable
+    from services.retrieval.readers import READERS, found_in
     from services.speaker.ge2e import VoiceEncoder
     from services.stt.local import WhisperStt
     from services.tts.local import HibariTts
@@ -29,7 +29,7 @@ def embedded(weights: Path, cache: Path, knowledge: Path | None = None, workers:
     from services.vad.local import SileroVad
     from services.workers import Workers
 
-    if knowledge is not None and not any(map(readable, knowledge.rglob("*"))):
+    if knowledge is not None and not found_in(knowledge)[0]:
         raise ValueError(f"knowledge: {knowledge} is no folder with files in it that can be read ({', '.join(READERS)})")
     workers = workers or Workers()
     embedder = Embedder(weights, workers)

@@ -7,13 +7,13 @@ from services.base import Exchange, Passage, Question
 from services.embedding import plain
 from services.followup import asks_for_more, offer, takes_offer
 from services.intent.local import OUT_OF_SCOPE
-from services.retrieval.documents import inside, sentences
+from services.retrieval.documents import Row, inside, sentences
 
 # Scores of services/retrieval/index.py, set on spoken questions (`python -m tests.bench knowledge`).
-KNOWN = 0.35  # below it nothing fits
+KNOWN = 0.3  # below it nothing fits
 KNOWN_UNLIKELY = 0.46  # the same where the classifier takes the utterance for something out of scope
 CLOSE = 0.03  # two passages nearer than this both fit
-HOLDS = 0.25  # belief below which a passage is no answer: to refuse a good one is the worse mistake
+HOLDS = 0.42  # belief below which a passage is no answer; `python -m services.retrieval.train` prints both errors
 WORDS = 60  # of an answer: about 20 s of speech
 SENTENCES = 4
 FIRST_BONUS = 0.15
@@ -75,7 +75,12 @@ def _rest(passages: Sequence[Passage], history: Sequence[Exchange]) -> list[str]
 
 
 def stretch(scored: Sequence[tuple[str, float]], from_start: bool = False) -> list[str]:
-    """The consecutive sentences, at most SENTENCES and about WORDS, that fit best and can stand alone."""
+    """The consecutive sentences, at most SENTENCES and about WORDS, that fit best and can stand alone. Of a table it is the rows
+    that fit best, not their neighbours."""
+    best_sentence, best_score = max(scored, key=lambda pair: pair[1])
+    if isinstance(best_sentence, Row) and not from_start:
+        rows = ((sentence, score) for sentence, score in scored if isinstance(sentence, Row))
+        return [str(sentence) for sentence, score in rows if best_score - score < CLOSE][:SENTENCES]
     runs = [_run(scored[at:]) for at, (sentence, _) in enumerate(scored) if at == 0 or not _LEANING.match(sentence)]
     best = runs[0]
     if not from_start:
@@ -93,6 +98,8 @@ def _run(scored: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
     run: list[tuple[str, float]] = []
     words = 0
     for sentence, score in scored[:SENTENCES]:
+        if run and isinstance(sentence, Row) != isinstance(run[0][0], Row):
+            break
         words += len(sentence.split())
         if run and words > WORDS:
             break

@@ -1,15 +1,27 @@
 """Documents as sections that can be searched and spoken."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
+from typing import NamedTuple
 
 TAIL = 16  # characters of a sentence among which a short form at its end is looked for
 LONGEST = 160  # words of a section; a longer one is cut between sentences (the embedding reads 256 tokens)
+LONGEST_SENTENCE = 60  # words; a longer one is cut: it would be 20 s of speech, and no one question's answer
+FULL_LINE, FULL_SHARE = 40, 0.75  # a wrapped line of plain text has so many characters, and this share of the widest one's
 
 # A sentence ends at its mark, when the next begins like one. Initials and common short forms do not end it.
-_END = re.compile(r"(?:(?<=[.!?…])|(?<=[.!?…][\"'”’)]))\s+(?=[\"'“‘(]?[A-Z0-9])")
+_END = re.compile(r"(?:(?<=[.!?…؟])|(?<=[.!?…][\"'”’)]))\s+|(?<=。)")
 _SHORT = re.compile(r"(?:\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|vs|etc|e\.g|i\.e|approx|Inc|Ltd|U\.S))\.[\"'”’)]*\s*$")
+
+_LEADERS = re.compile(r"\s*(?:[.·_]\s?){4,}\s*")
+_BULLET = re.compile(r"^(?:[-*•‣–—]|\d{1,2}[.)])\s+(?=\w)")
+# The end of a line that goes on in the next.
+_OPEN = re.compile(
+    r"(?:[,–—-]|\b(?:a|an|the|of|to|in|on|at|by|for|from|with|and|or|but|as|is|are|was|were|be|been|has|have|had|that|which|who|"
+    r"than|into|over|under|between|its|their|his|her|our|your|my|this|these|those|not|no|will|can|may|must))$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,31 +46,140 @@ class Document:
     sections: tuple[Section, ...]
 
 
-Block = tuple[list[str], list[str], list[str]]  # a heading's path, its paragraphs and its quoted paragraphs
+class Row(str):
+    """A sentence made of a row of a table: it says all it has to say, and its neighbours are about something else."""
 
 
-def compose(blocks: Iterable[Block], name: str) -> Document:
-    """The document made of `blocks`. Section ids are `name#heading-slug`, `-2`, `-3` ... where that is taken."""
+class Line(NamedTuple):
+    """What a file holds, in order: a heading of `level` 1 to 6, or (0) a paragraph, a list item or a row. `quoted`: it was
+    written as a quotation."""
+
+    level: int
+    text: str
+    quoted: bool = False
+
+
+def compose(lines: Iterable[Line], name: str) -> Document:
+    """The document made of `lines`. Section ids are `name#heading-slug`, `-2`, `-3` ... where that is taken."""
     title, ids = "", set[str]()
     sections: list[Section] = []
-    for headings, body, quoted in blocks:
+    for headings, body in _blocks(lines):
         title = title or (headings[0] if headings else "")
         path = headings[1:] or headings or [name]
-        asked = tuple(question for line in quoted for question in sentences(line))
-        for part in _cut([sentence for line in body for sentence in sentences(line)]):
+        asks = [line.quoted and _asks(line.text) for line in body]
+        asked = tuple(question for line, one in zip(body, asks, strict=True) if one for question in sentences(line.text))
+        said = [sentence for line, one in zip(body, asks, strict=True) if not one for sentence in _said(line.text)]
+        for part in _cut(said):
             sections.append(Section(_unique(f"{name}#{slug(path[-1])}", ids), path[-1], ": ".join(path), part, asked))
     return Document(title or name, tuple(sections))
+
+
+def _blocks(lines: Iterable[Line]) -> Iterator[tuple[list[str], list[Line]]]:
+    """The lines under each heading, with the path of headings to it."""
+    levels: list[Line] = []
+    body: list[Line] = []
+    for line in lines:
+        if line.level:
+            yield [heading.text for heading in levels], body
+            levels = [*(above for above in levels if above.level < line.level), line]
+            body = []
+        elif line.text:
+            body.append(line)
+    yield [heading.text for heading in levels], body
+
+
+def _asks(text: str) -> bool:
+    """Whether a quotation holds questions and nothing else: they are what the section answers."""
+    return all(sentence.endswith("?") for sentence in sentences(text))
+
+
+def _said(text: str) -> list[str]:
+    """The sentences of a line, of which none is longer than LONGEST_SENTENCE."""
+    ended = _ended(text)
+    if isinstance(text, Row):
+        return [Row(part) for part in _shortened(ended)]
+    return [part for sentence in sentences(ended) for part in _shortened(sentence)]
+
+
+def _ended(text: str) -> str:
+    return text if text.rstrip("\"'”’)")[-1:] in tuple(".!?…:;؟。") else text + "."
+
+
+def _shortened(sentence: str) -> Iterator[str]:
+    """A sentence that is too long, cut behind the last comma that leaves no part too long, or behind a word."""
+    words = sentence.split()
+    while len(words) > LONGEST_SENTENCE:
+        commas = [
+            at for at, word in enumerate(words[:LONGEST_SENTENCE], 1) if word[-1] in ",;:" and at >= LONGEST_SENTENCE // 3
+        ]
+        at = commas[-1] if commas else LONGEST_SENTENCE
+        yield " ".join(words[:at])
+        words = words[at:]
+    yield " ".join(words)
 
 
 def sentences(text: str) -> list[str]:
     """`text` cut into sentences."""
     found: list[list[str]] = []
     for piece in _END.split(text.strip()):
-        if found and _SHORT.search(found[-1][-1][-TAIL:]):
+        if not piece:
+            continue
+        begins = piece.lstrip("\"'“‘([")[:1]
+        if found and (_SHORT.search(found[-1][-1][-TAIL:]) or not begins.isalnum() or begins.islower()):
             found[-1].append(piece)
-        elif piece:
+        else:
             found.append([piece])
     return [" ".join(parts) for parts in found]
+
+
+def unwrapped(paragraph: str) -> list[str]:
+    """The statements of a paragraph of plain text: lines that were wrapped are put together, lines of a list are not. Leader dots
+    between a thing and its price become a colon."""
+    found: list[str] = []
+    before = ""
+    lines = [_LEADERS.sub(": ", " ".join(line.split())) for line in paragraph.splitlines()]
+    widest = max(map(len, lines), default=0)
+    for line in filter(None, lines):
+        item = _BULLET.sub("", line)
+        if found and item == line and _goes_on(before, line, widest):
+            found[-1] += " " + line
+        else:
+            found.append(item)
+        before = line
+    return found
+
+
+def _goes_on(before: str, line: str, widest: int) -> bool:
+    """Whether a line of plain text goes on in the next: by how that begins, by how this ends, or because it is full."""
+    if line[0].islower() or _OPEN.search(before):
+        return True
+    full = len(before) >= max(FULL_LINE, FULL_SHARE * widest)
+    return full and not before[-1].isdigit() and before[-1] not in "€$£%:"
+
+
+def row(head: Sequence[str], cells: Sequence[str]) -> Row:
+    """A row of a table as a sentence: its first cell, then each other one behind its heading."""
+    named = [f"{above} {cell}".strip() for above, cell in zip_longest(head[1:], cells[1:], fillvalue="") if cell]
+    first = cells[0].rstrip(":") if cells else ""
+    return Row(f"{first}: {', '.join(named)}" if first and named else first or ", ".join(named))
+
+
+def table(rows: Sequence[Sequence[str]], headed: bool) -> Iterator[Line]:
+    """The rows of a table as lines; `headed`: the first one names the columns."""
+    head = rows[0] if headed and rows else ()
+    for cells in rows[1:] if headed and len(rows) > 1 else rows:
+        if any(cells):
+            yield Line(0, row(head if cells is not head else (), cells))
+
+
+def looks_headed(rows: Sequence[Sequence[str]], numbers_below: bool = False) -> bool:
+    """Whether the first row of a table of which nothing more is known names the columns: it has a word for each and no number.
+    `numbers_below`: and some other row has one."""
+    if len(rows) < 2 or len(rows[0]) < 2 or not all(rows[0]):
+        return False
+    if any(any(map(str.isdigit, cell)) for cell in rows[0]):
+        return False
+    return not numbers_below or any(any(map(str.isdigit, cell)) for cells in rows[1:] for cell in cells)
 
 
 def inside(title: str, text: str) -> str:

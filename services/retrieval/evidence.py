@@ -2,7 +2,7 @@
 
 Similarity alone takes every passage on the same subject for an answer. Late interaction (the nearest word of the passage for each
 word of the question, after ColBERT, Khattab & Zaharia 2020), missing words and the kind of answer asked for tell them apart.
-`python -m services.retrieval.train` makes `evidence.npz` from the invented passages of `invented.yaml`.
+What else the knowledge holds does not enter. `python -m services.retrieval.train` makes `evidence.npz`.
 """
 
 import re
@@ -49,6 +49,7 @@ _KINDS = (
         r"because|due|since|so that|in order|reason|caus|led|result|to \w+",
     ),
 )
+_COUNTED = re.compile(r"\bhow many (?:\w+ing )?([^\W\d_]+)")
 _NAMED = re.compile(r"\b(?:who|whom|whose)\b")
 _PLACED = re.compile(r"\bwhere\b|\b(?:what|which) (?:city|country|town|place|island|river)\b")
 _PLACE = re.compile(r"\b(?:in|at|on|near|under|by|along|from)\b")
@@ -112,24 +113,48 @@ def narrow(vectors: Vectors, projection: Vectors) -> Narrow:
     return np.round(_norm(vectors @ projection) * 127).astype(np.int8)
 
 
-def features(asked: Asked, section: Section, parts: Sequence[Narrow], similarity: Vectors, lead: float) -> list[float]:
-    """How `section` answers. `parts` are the words of its sentences and questions, `similarity` their cosines to what is asked;
-    `lead` is by how much its score is above that of the last passage found."""
+def features(
+    asked: Asked, section: Section, parts: Sequence[Narrow], similarity: Vectors, score: float, rank: int
+) -> list[float]:
+    """How `section` answers, however much or little else the knowledge holds. `parts` are the words of its sentences and
+    questions, `similarity` their cosines to what is asked, `score` and `rank` (0: the best) are those of the search."""
     nearest = _nearest(asked.vectors, parts)
     best = int((nearest @ asked.weights).argmax())
-    sentence = [*section.sentences, *section.asked][best]
-    words, stems = _vocabulary(section)
-    missing = np.array([one not in stems for one in asked.stems], np.float32)
-    met = nearest.max(axis=0)
-    unmet = missing * (1 - met)
-    numbers = {word for word in WORD.findall(asked.text) if word[0].isdigit()}
-    names = {stem(name.lower()) for name in _NAME_INSIDE.findall(asked.text)}
-    return [
-        lead,
+    texts = [*section.sentences, *section.asked]
+    alike = texts[int(similarity.argmax())]
+    row = [
+        score,
+        rank,
         similarity.max(),
+        similarity.max() - similarity.mean(),
         similarity[len(section.sentences) :].max(initial=0.0),
         len(section.asked) > 0,
-        nearest[best] @ asked.weights,
+        similarity[best],
+        len(WORD.findall(asked.text)),
+        _tells(asked.text, texts[best]),
+        _tells(asked.text, alike),
+        _counts(asked.text, texts[best]),
+        *_meeting(asked, section, nearest, best),
+        *_naming(asked, section),
+    ]
+    # A section that says which questions it answers is judged by weights of its own: words matter less there.
+    return row + [value if section.asked else 0.0 for value in row]
+
+
+def _meeting(asked: Asked, section: Section, nearest: Vectors, best: int) -> list[float]:
+    """How the question's words are met: in the whole section, and in its best sentence; with its heading, and apart from it."""
+    words = _stems(section)
+    missing = _lacking(asked, _vocabulary(section)[1])
+    met = nearest.max(axis=0)
+    unmet = missing * (1 - met)
+    apart = asked.weights * _lacking(asked, words[0])  # what the heading does not say has to be said in the section
+    apart = apart / max(apart.sum(), 1e-6)
+    around = frozenset().union(*words[max(1, best) : best + 3])
+    lacking = _lacking(asked, words[best + 1] | words[0])
+    near = nearest[best]
+    soft = np.sort(nearest @ apart)
+    return [
+        near @ asked.weights,
         met @ asked.weights,
         met.min(initial=1.0),
         (asked.rare * (1 - met)).max(initial=0.0),
@@ -141,10 +166,49 @@ def features(asked: Asked, section: Section, parts: Sequence[Narrow], similarity
         missing.sum(),
         missing @ asked.rare,
         len(missing),
-        _tells(asked.text, sentence),
-        len(numbers - words),
-        len(names - stems),
+        (1 - _lacking(asked, words[best + 1])) @ asked.weights,
+        (1 - _lacking(asked, around)) @ asked.weights,
+        max(float((1 - _lacking(asked, one | words[0])) @ asked.weights) for one in words[1:]),
+        (lacking * asked.weights).max(initial=0.0),
+        (lacking * asked.rare).max(initial=0.0),
+        lacking @ asked.rare,
+        (lacking * (1 - near)).max(initial=0.0),
+        (lacking * (1 - near)) @ asked.rare,
+        soft[-1],
+        soft[-2] if len(soft) > 1 else 0.0,
+        near.min(initial=1.0),
+        float(np.sort(near)[:2].mean()) if len(near) else 1.0,
     ]
+
+
+def _naming(asked: Asked, section: Section) -> list[float]:
+    """How many numbers and names of the question the section lacks."""
+    words, stems = _vocabulary(section)
+    numbers = {word for word in WORD.findall(asked.text) if word[0].isdigit()}
+    names = {stem(name.lower()) for name in _NAME_INSIDE.findall(asked.text)}
+    return [len(numbers - words), len(names - stems)]
+
+
+def _lacking(asked: Asked, stems: frozenset[str]) -> Vectors:
+    """1 for each word of the question that is not among `stems`."""
+    return np.array([one not in stems for one in asked.stems], np.float32)
+
+
+@lru_cache(maxsize=10_000)
+def _stems(section: Section) -> list[frozenset[str]]:
+    """Of its heading, then of each sentence and question."""
+    return [frozenset(map(stem, WORD.findall(text.lower()))) for text in (section.context, *section.sentences, *section.asked)]
+
+
+def _counts(question: str, sentence: str) -> float:
+    """Of "how many things": 1 where a number stands a little before the thing in the sentence, else -1; 0 for other questions."""
+    counted = _COUNTED.search(question.lower())
+    if counted is None:
+        return 0.0
+    words = WORD.findall(sentence.lower())
+    thing = stem(counted[1])
+    places = [at for at, word in enumerate(words) if stem(word) == thing]
+    return 1.0 if any(re.search(_NUMBER, " ".join(words[max(0, at - 4) : at])) for at in places) else -1.0
 
 
 @lru_cache(maxsize=10_000)
@@ -152,6 +216,12 @@ def _vocabulary(section: Section) -> tuple[frozenset[str], frozenset[str]]:
     """The words of a section, and their stems."""
     words = frozenset(WORD.findall(" ".join([section.context, section.text, *section.asked]).lower()))
     return words, frozenset(map(stem, words))
+
+
+@lru_cache(maxsize=10_000)
+def spoken(section: Section) -> frozenset[str]:
+    """The stems of what a section says."""
+    return frozenset(map(stem, WORD.findall(section.text.lower())))
 
 
 def _nearest(question: Vectors, parts: Sequence[Narrow]) -> Vectors:

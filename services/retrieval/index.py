@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from services.base import Passage
 from services.embedding import Reading, Vectors
 from services.retrieval.documents import Section
-from services.retrieval.evidence import Asked, Judge, Narrow, features, stem
+from services.retrieval.evidence import Asked, Judge, Narrow, features, spoken, stem
 
 # How the score is made: 0.4 x similarity of the whole section + 0.6 x that of its best sentence or question + 0.2 x the share of
 # the query's words (weighed by idf squared) that stand in the section. Measured against the alternatives by
@@ -20,6 +20,8 @@ from services.retrieval.evidence import Asked, Judge, Narrow, features, stem
 PART_WEIGHT = 0.6
 WORDS_WEIGHT = 0.2
 COARSE = 96  # principal components that choose the candidates among many sections
+SAME = 0.85  # share of the words of two sections that are in both, from which they say the same
+BESIDE = 50  # sections
 CANDIDATES = 400  # sections that are looked at in full
 
 Halves = NDArray[np.float16]  # vectors as they are kept, shape (n, DIMENSIONS)
@@ -64,7 +66,8 @@ class Index:
         return [self._passage(hit, float(belief)) for hit, belief in zip(hits, holds, strict=True)]
 
     def rank(self, text: str, vector: Vectors, limit: int) -> list[Hit]:
-        """The best sections by score, best first; `vector` is the embedding of `text`, shape (DIMENSIONS,)."""
+        """The best sections by score, best first, of those that say the same the first; `vector` is the embedding of `text`, shape
+        (DIMENSIONS,)."""
         shared = WORDS_WEIGHT * self._shared_words(text)
         rows = np.arange(len(shared))
         if len(rows) > CANDIDATES:
@@ -77,19 +80,34 @@ class Index:
         parts = self.parts[among].astype(np.float32, copy=False) @ vector
         similarity = (1 - PART_WEIGHT) * (self.whole[rows].astype(np.float32, copy=False) @ vector)
         scores = similarity + PART_WEIGHT * np.maximum.reduceat(parts, begins) + shared[rows]
-        best = np.argsort(-scores, kind="stable")[:limit]
+        best: list[int] = []
+        for at in np.argsort(-scores, kind="stable"):
+            if not any(self._says_the_same(int(rows[at]), int(rows[other])) for other in best):
+                best.append(int(at))
+                if len(best) == limit:
+                    break
         return [Hit(int(rows[at]), float(scores[at]), parts[begins[at] :][: sizes[at]]) for at in best]
+
+    def _says_the_same(self, one: int, other: int) -> bool:
+        first, second = self.sections[one], self.sections[other]
+        if first.sentences == second.sentences:
+            return True
+        words, others = spoken(first), spoken(second)
+        return len(words & others) >= SAME * len(words | others)
 
     def evidence(self, asked: Asked, hits: Sequence[Hit]) -> Vectors:
         """The features (see `evidence`) of what was found, one row a hit."""
-        last = min(hit.score for hit in hits)
-        rows = [features(asked, self.sections[hit.row], self._words(hit.row), hit.parts, hit.score - last) for hit in hits]
+        rows = [
+            features(asked, self.sections[hit.row], self._words(hit.row), hit.parts, hit.score, rank)
+            for rank, hit in enumerate(hits)
+        ]
         return np.array(rows, np.float32)
 
     def rarity(self, word: str) -> float:
-        """BM25's idf of a stem (Robertson 2009)."""
+        """BM25's idf of a stem (Robertson 2009), as if there were BESIDE more sections without it: in a folder of one or two every
+        word that is there would count for nothing."""
         count = len(self.holders.get(word, ()))
-        return math.log(1 + (len(self.sections) - count + 0.5) / (count + 0.5))
+        return math.log(1 + (BESIDE + len(self.sections) - count + 0.5) / (count + 0.5))
 
     def _words(self, row: int) -> list[Narrow]:
         return [self.words[self.ends[part] : self.ends[part + 1]] for part in range(self.starts[row], self.starts[row + 1])]

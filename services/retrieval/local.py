@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
-from watchfiles import awatch
+from watchfiles import Change, awatch
 
 from services.base import Exchange, Passage, ServiceError, ServiceUnavailable
 from services.cache import load, save
@@ -27,6 +27,7 @@ DEFAULT_FOLDER = Path(__file__).parent.parent / "knowledge"
 SHOW_PROGRESS = 200  # texts to embed from which a progress bar is worth it
 CLEAR = 0.6  # a score that needs no other reading of the query
 SETTLED_MS = 400  # without another change before the folder is read again
+LOOK_MS = 2000  # between looks at whether the folder is still the one that is watched
 VOCABULARY = 32  # words: a longer prompt costs recognition time
 
 
@@ -72,29 +73,53 @@ class LocalRetriever:
             self._watching = None
         self._index = None
 
-    async def _read(self) -> None:
+    async def _read(self) -> bool:
+        """Whether anything was new."""
         async with self._reading:
-            await self._read_anew()
+            return await self._read_anew()
 
-    async def _read_anew(self) -> None:
+    async def _read_anew(self) -> bool:
         shelf = await self._workers.run(Priority.LOAD, read_folder, self._folder, self._shelf)
+        if self._index is not None and shelf == self._shelf:
+            return False
         documents = [document for _, document in shelf.values() if document.sections]
         sections = [section for document in documents for section in document.sections]
         embedded = await self._embedded([text for section in sections for text in texts_of(section)])
         index = await self._workers.run(Priority.LOAD, build, sections, embedded)
         words = await self._workers.run(Priority.LOAD, vocabulary, documents, self._embedder.pieces, VOCABULARY)
         self._shelf, self._documents, self._index, self._vocabulary = shelf, documents, index, ", ".join(words)
+        return True
 
     async def _watch(self) -> None:
-        """Reads the folder again after each change. What cannot be used leaves the knowledge as it was."""
-        async for changes in awatch(self._folder, watch_filter=lambda _, path: readable(Path(path)), debounce=SETTLED_MS):
-            log.info("the knowledge has changed: %s", ", ".join(sorted({Path(path).name for _, path in changes})))
+        """Reads the folder again after each change. The kernel tells changes of the folder that it was given; whether another one
+        has taken its place, by a rename or a link, is looked at every LOOK_MS."""
+        stale = False
+        while True:
+            watched = _identity(self._folder)
+            if watched is None:
+                await asyncio.sleep(LOOK_MS / 1000)
+                stale = True
+                continue
             try:
-                await self._read()
-            except ServiceError as error:
-                log.warning("the knowledge stays as it was: %s", error)
-            else:
-                log.info("the knowledge holds %d passages", len(self._index.sections) if self._index else 0)
+                async for changes in awatch(
+                    self._folder, watch_filter=_matters, debounce=SETTLED_MS, rust_timeout=LOOK_MS, yield_on_timeout=True
+                ):
+                    if changes or stale:
+                        stale = False
+                        await self._changed()
+                    if _identity(self._folder) != watched:
+                        break
+            except FileNotFoundError:
+                log.debug("the knowledge folder %s has gone", self._folder)
+            stale = True
+
+    async def _changed(self) -> None:
+        """Something may have changed. What cannot be used leaves the knowledge as it was."""
+        try:
+            if await self._read():
+                log.info("the knowledge has changed and holds %d passages", len(self._index.sections) if self._index else 0)
+        except ServiceError as error:
+            log.warning("the knowledge stays as it was: %s", error)
 
     async def search(self, text: str, limit: int = 3, history: Sequence[Exchange] = ()) -> list[Passage]:
         """The `limit` best passages, best first. A follow-up is resolved from `history`."""
@@ -136,6 +161,21 @@ class LocalRetriever:
 
     def _keep(self, reading: Reading) -> Embedded:
         return Embedded(reading.vector[0].astype(np.float16), self._judge.narrow(reading))
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Which folder is at this place now; None: there is none."""
+    try:
+        facts = folder.stat()
+    except OSError:
+        return None
+    return (facts.st_dev, facts.st_ino) if folder.is_dir() else None
+
+
+def _matters(change: Change, path: str) -> bool:
+    """Whether a change may be one of what is read. Folders and links to them matter too, and so does what is gone: it may have
+    been either."""
+    return readable(Path(path)) or not Path(path).is_file()
 
 
 def _read_cache(path: Path) -> dict[str, Embedded]:

@@ -1,49 +1,59 @@
-"""A folder of Markdown, plain text, HTML and PDF as documents."""
+"""A folder of Markdown, plain text, HTML, PDF, Word and CSV files as documents."""
 
+import codecs
+import csv
 import logging
+import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 
 from services.base import ServiceUnavailable
-from services.retrieval.documents import Block, Document, compose
-
-if TYPE_CHECKING:
-    from selectolax.lexbor import LexborNode
+from services.retrieval.documents import Document, Line, compose, looks_headed, table, unwrapped
+from services.retrieval.markup import html_lines, markdown_lines
 
 log = logging.getLogger(__name__)
 
-HEADING_WORDS = 8  # a line of plain text that stands alone is a heading up to so many
+HEADING_WORDS = 8  # a line of plain text that stands alone above a paragraph is a heading up to so many
+LARGEST = 32_000_000  # bytes of a file: more than a library of text
+NAMED = 10  # files that are named in one line of the log
 
 Stamp = tuple[int, int]  # size and time of a file: another one is another content
 Shelf = Mapping[Path, tuple[Stamp, Document]]  # what was read, by file
 
-_KINDS = {"h1": 1, "h2": 2, "h3": 3, "h4": 4, "h5": 5, "h6": 6}
-_SPOKEN = "h1, h2, h3, h4, h5, h6, p, li, td, dt, dd, figcaption"
-_UNSPOKEN = ["script", "style", "template", "nav", "aside", "footer", "form", "pre", "noscript"]
+_CHARSET = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([\w:.-]+)", re.I)
+_MARKS = (  # a longer one before one that it begins with
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 def read_folder(folder: Path, known: Shelf = {}) -> Shelf:  # noqa: B006 (never changed)
     """The documents of all files of READERS in `folder` and below, in the order of their names; what `known` holds of unchanged
-    files is not read again. A file that cannot be read is reported and skipped.
+    files is not read again. A file that cannot be read is reported and skipped; at the first reading those of other kinds are
+    named.
 
     Raises ServiceUnavailable when the folder is missing or nothing in it can be used.
     """
     if not folder.is_dir():
         raise ServiceUnavailable("retrieval", f"the knowledge folder {folder.absolute()} does not exist")
+    paths, others = found_in(folder)
+    if others and not known:
+        names = ", ".join(path.relative_to(folder).as_posix() for path in others[:NAMED])
+        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+        log.warning("in the knowledge folder %s these are of a kind that is not read: %s%s", folder, names, more)
     shelf: dict[Path, tuple[Stamp, Document]] = {}
-    for path in sorted(path for path in folder.rglob("*") if readable(path)):
+    for path in paths:
+        before = known.get(path)
         try:
             facts = path.stat()
             stamp = (facts.st_size, facts.st_mtime_ns)
-            before = known.get(path)
             shelf[path] = before if before and before[0] == stamp else (stamp, read(path, folder))
         except Exception as error:  # whatever a parser makes of a broken file
-            log.warning("knowledge file %s is skipped: %s", path, error)
+            log.warning("knowledge file %s is skipped: %s", path, str(error) or repr(error))
             continue
         if not shelf[path][1].sections and before is not shelf[path]:
             log.warning("knowledge file %s is skipped: it holds no text", path)
@@ -55,108 +65,143 @@ def read_folder(folder: Path, known: Shelf = {}) -> Shelf:  # noqa: B006 (never 
     return shelf
 
 
+def found_in(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The files in `folder` and below that can be read, and those that cannot, in the order of their names. Links are followed;
+    each file and folder counts once, whatever leads to it. What begins with a dot is hidden: so are the folders of a mounted
+    ConfigMap, whose links are not."""
+    paths: list[Path] = []
+    seen: set[tuple[int, int]] = set()
+    for above, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and _is_new(Path(above, name), seen))
+        visible = [Path(above, name) for name in files if not name.startswith(".")]
+        # The file itself comes before links to it.
+        paths += [path for path in sorted(visible, key=lambda path: (path.is_symlink(), path)) if _is_new(path, seen)]
+    paths.sort()
+    return [path for path in paths if readable(path)], [path for path in paths if not readable(path)]
+
+
+def _is_new(path: Path, seen: set[tuple[int, int]]) -> bool:
+    try:
+        facts = path.stat()
+    except OSError as error:
+        log.warning("knowledge file %s is skipped: %s", path, error)
+        return False
+    identity = facts.st_dev, facts.st_ino
+    if identity in seen:
+        return False
+    seen.add(identity)
+    return True
+
+
 def readable(path: Path) -> bool:
     """Whether there is a reader for files of this name."""
     return path.suffix.lower() in READERS
 
 
 def read(path: Path, folder: Path) -> Document:
-    """One file. Raises what its parser raises."""
+    """One file. Raises what its parser raises, and ValueError for one that is too large."""
+    if path.stat().st_size > LARGEST:
+        raise ValueError(f"it has more than {LARGEST // 1_000_000} MB")
     name = path.relative_to(folder).with_suffix("").as_posix()
     return compose(READERS[path.suffix.lower()](path), name)
 
 
-def markdown(path: Path) -> Iterator[Block]:
-    """Code and HTML are left out: nobody can speak them. Quoted paragraphs are questions that the section answers."""
-    return blocks_of(_markdown_lines(path.read_text(encoding="utf-8-sig")))
+def decoded(data: bytes, charset: str = "") -> str:
+    """Text in the encoding that its first bytes mark, UTF-16 where every other byte is zero, else in `charset`, else in UTF-8,
+    else in Windows-1252, which holds Latin-1."""
+    marked = next((name for mark, name in _MARKS if data.startswith(mark)), "")
+    for name in filter(None, (marked, _wide(data), charset, "utf-8")):
+        try:
+            return data.decode(name)
+        except (UnicodeDecodeError, LookupError):
+            continue
+    return data.decode("cp1252", "replace")
 
 
-def text(path: Path) -> Iterator[Block]:
-    """Paragraphs are parted by empty lines; a short one without a full stop is a heading."""
-    return blocks_of(_plain_lines(path.read_text(encoding="utf-8-sig"), path.stem))
+def _wide(data: bytes) -> str:
+    first, second = data[:1024:2], data[1:1024:2]
+    if max(first.count(0), second.count(0)) * 2 < len(first):
+        return ""
+    return "utf-16-le" if second.count(0) > first.count(0) else "utf-16-be"
 
 
-def html(path: Path) -> Iterator[Block]:
-    """The text of headings, paragraphs, lists and tables. The encoding is the one the page names, else UTF-8."""
-    from selectolax.lexbor import LexborHTMLParser
-
-    page = LexborHTMLParser(path.read_bytes())
-    title = page.css_first("title")
-    page.strip_tags(_UNSPOKEN, recursive=True)
-    lines = [(_KINDS.get(node.tag or "", 0), " ".join(node.text().split())) for node in page.css(_SPOKEN) if not _nested(node)]
-    if title is not None and not any(level == 1 for level, _ in lines):
-        lines.insert(0, (1, title.text().strip()))
-    return blocks_of((level, line, False) for level, line in lines if line)
+def markdown(path: Path) -> Iterator[Line]:
+    return markdown_lines(decoded(path.read_bytes()))
 
 
-def pdf(path: Path) -> Iterator[Block]:
+def text(path: Path) -> Iterator[Line]:
+    return plain_lines(decoded(path.read_bytes()), path.stem)
+
+
+def html(path: Path) -> Iterator[Line]:
+    data = path.read_bytes()
+    named = _CHARSET.search(data[:4096])
+    charset = named[1].decode().lower() if named else ""
+    if charset in ("iso-8859-1", "latin1", "us-ascii", "ascii"):
+        charset = "cp1252"  # as browsers take it (https://encoding.spec.whatwg.org/#names-and-labels)
+    return html_lines(decoded(data, "" if charset.startswith("utf-16") else charset))
+
+
+def pdf(path: Path) -> Iterator[Line]:
     """The text of all pages. A word that is divided at the end of a line is put together."""
     from pypdf import PdfReader
 
     reader = PdfReader(path)
     pages = "\n".join(page.extract_text() for page in reader.pages)
     whole = re.sub(r"(?<=[a-z])-\n(?=[a-z])", "", pages)
-    return blocks_of(_plain_lines(whole, (reader.metadata and reader.metadata.title) or path.stem))
+    return plain_lines(whole, (reader.metadata and reader.metadata.title) or path.stem)
 
 
-READERS: dict[str, Callable[[Path], Iterator[Block]]] = {
+def word(path: Path) -> Iterator[Line]:
+    from mammoth import convert_to_html
+    from mammoth.images import img_element
+
+    with path.open("rb") as file:
+        page = convert_to_html(
+            file, style_map="p[style-name='Title'] => h1:fresh", convert_image=img_element(lambda image: {"src": ""})
+        )
+    yield from html_lines(page.value)
+
+
+def sheet(path: Path) -> Iterator[Line]:
+    """A table, row by row."""
+    source = decoded(path.read_bytes())
+    try:
+        dialect: type[csv.Dialect] | csv.Dialect = csv.Sniffer().sniff(source[:8192], ",;\t|")
+    except csv.Error:
+        dialect = csv.excel_tab if path.suffix.lower() == ".tsv" else csv.excel
+    rows = [[" ".join(cell.split()) for cell in row] for row in csv.reader(source.splitlines(keepends=True), dialect)]
+    rows = [cells for cells in rows if any(cells)]
+    yield Line(1, path.stem)
+    yield from table(rows, looks_headed(rows))
+
+
+READERS: dict[str, Callable[[Path], Iterator[Line]]] = {
     ".md": markdown,
+    ".markdown": markdown,
     ".txt": text,
     ".html": html,
     ".htm": html,
+    ".xhtml": html,
     ".pdf": pdf,
+    ".docx": word,
+    ".csv": sheet,
+    ".tsv": sheet,
 }
 
 
-def blocks_of(lines: Iterable[tuple[int, str, bool]]) -> Iterator[Block]:
-    """Lines (heading level or 0, text, whether it is quoted) under their headings."""
-    levels: list[tuple[int, str]] = []
-    body: list[str] = []
-    asked: list[str] = []
-    for level, line, quoted in lines:
-        if level:
-            yield [heading for _, heading in levels], body, asked
-            levels = [*((above, heading) for above, heading in levels if above < level), (level, line)]
-            body, asked = [], []
+def plain_lines(source: str, title: str) -> Iterator[Line]:
+    """Paragraphs are parted by empty lines; a short line without a full stop above one is its heading."""
+    yield Line(1, title)
+    paragraphs = [paragraph for paragraph in re.split(r"\n\s*\n", source.strip()) if paragraph.strip()]
+    heads = [_is_heading(paragraph) for paragraph in paragraphs]
+    for paragraph, head, below in zip(paragraphs, heads, [*heads, True][1:], strict=True):
+        if head and not below:
+            yield Line(2, " ".join(paragraph.split()).rstrip(":"))
         else:
-            (asked if quoted else body).append(_ended(line))
-    yield [heading for _, heading in levels], body, asked
+            yield from (Line(0, line) for line in unwrapped(paragraph))
 
 
-def _markdown_lines(source: str) -> Iterator[tuple[int, str, bool]]:
-    tokens = MarkdownIt("commonmark").enable("table").parse(re.sub(r"\A---\n.*?\n---\n", "", source, flags=re.S))
-    depth = 0
-    for before, token in zip([None, *tokens], tokens, strict=False):
-        depth += (token.type == "blockquote_open") - (token.type == "blockquote_close")
-        if token.type == "inline":
-            heading = before is not None and before.type == "heading_open"
-            yield int(before.tag[1]) if before is not None and heading else 0, _plain(token), depth > 0
-
-
-def _plain_lines(source: str, title: str) -> Iterator[tuple[int, str, bool]]:
-    yield 1, title, False
-    for paragraph in re.split(r"\n\s*\n", source):
-        line = " ".join(paragraph.split())
-        heading = line and len(line.split()) <= HEADING_WORDS and line[-1] not in ".!?…,;" and "\n" not in paragraph.strip()
-        if line:
-            yield 2 if heading else 0, line.rstrip(":") if heading else line, False
-
-
-def _nested(node: "LexborNode") -> bool:
-    """Whether an outer node of those that are read holds this one: its text is there already."""
-    above = node.parent
-    while above is not None:
-        if above.tag in ("p", "li", "td", "dt", "dd", *_KINDS):
-            return True
-        above = above.parent
-    return False
-
-
-def _plain(token: Token) -> str:
-    """The words of a line without its markup."""
-    kinds = {"text": "", "code_inline": "", "softbreak": " ", "hardbreak": " "}
-    return "".join(child.content or kinds[child.type] for child in token.children or () if child.type in kinds).strip()
-
-
-def _ended(line: str) -> str:
-    return line if not line or line[-1] in ".!?…:;" else line + "."
+def _is_heading(paragraph: str) -> bool:
+    line = paragraph.strip()
+    return "\n" not in line and len(line.split()) <= HEADING_WORDS and line[-1] not in ".!?…,;"

@@ -1,8 +1,12 @@
-"""Trains the judge of evidence on `invented.yaml` and writes `evidence.npz`: `python -m services.retrieval.train`."""
+"""Trains the judge of evidence on `invented.yaml` and the built-in knowledge, writes `evidence.npz`, and prints how it does on
+subjects that it has not seen: `python -m services.retrieval.train`. `--data` names a folder with text/rag_xquad, whose subjects are
+judged too and never trained on."""
 
 import argparse
 import asyncio
-from collections.abc import Iterator, Sequence
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,9 +14,10 @@ import numpy as np
 import yaml
 
 from services.embedding import Embedder, Reading, Vectors
+from services.llm.local import HOLDS, KNOWN
 from services.retrieval.documents import Section, sentences
 from services.retrieval.evidence import MODEL, WIDTH, Judge, content
-from services.retrieval.index import Embedded, build, texts_of
+from services.retrieval.index import Embedded, Index, build, texts_of
 from services.retrieval.local import DEFAULT_FOLDER
 from services.retrieval.readers import read_folder
 from services.workers import Workers
@@ -20,9 +25,10 @@ from services.workers import Workers
 EXAMPLES = Path(__file__).with_name("invented.yaml")
 FOUND = 3  # passages that a search brings
 JUDGED = 2  # of them: the third is hardly ever the one
-INVERSE_REGULARISATION = 0.1  # scikit-learn's C
+INVERSE_REGULARISATION = 0.003  # scikit-learn's C
 HELD_BACK = 3  # questions of a section of the built-in knowledge that are asked, one at a time
-FOLDS = 8  # of the cross-validation that is printed
+FOLDS = 13  # of the cross-validation by topic
+REFUSED = (0.02, 0.05, 0.1, 0.2)  # shares of the answerable questions at which the curve is printed
 
 
 @dataclass(frozen=True)
@@ -34,52 +40,130 @@ class Lesson:
     questions: Sequence[str]
 
 
-async def main(weights: Path) -> None:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import roc_auc_score
-    from sklearn.model_selection import GroupKFold, cross_val_predict
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+@dataclass(frozen=True)
+class Trial:
+    """A question put to some passages: the features of what is found, the scores, and which of it is the passage with the
+    answer."""
 
+    topic: str
+    answerable: bool
+    rows: Vectors
+    scores: Vectors
+    right: Sequence[bool]
+
+
+class Classroom:
+    """Puts questions to passages."""
+
+    def __init__(self, readings: dict[str, Reading], judge: Judge) -> None:
+        self._readings = readings
+        self._judge = judge
+
+    def index(self, lessons: Iterable[Lesson]) -> Index:
+        sections = [lesson.section for lesson in lessons]
+        kept = [self._readings[text] for section in sections for text in texts_of(section)]
+        return build(sections, [Embedded(one.vector[0].astype(np.float16), self._judge.narrow(one)) for one in kept])
+
+    def ask(self, index: Index, lesson: Lesson, question: str) -> Trial:
+        asked = self._judge.ask(question, self._readings[question], index.rarity)
+        hits = index.rank(question, self._readings[question].vector[0], FOUND)
+        right = [index.sections[hit.row] == lesson.section for hit in hits]
+        scores = np.array([hit.score for hit in hits], np.float32)
+        return Trial(lesson.topic, lesson.section in index.sections, index.evidence(asked, hits), scores, right)
+
+    def trials(self, lessons: Sequence[Lesson], overlapping: bool = False) -> Iterator[Trial]:
+        """Each question in six folders: all passages, those of its topic, its own alone; and, without its own, all others, those of
+        its topic, one of these. `overlapping`: another passage may hold the answer too, so the last three are left out."""
+        whole = self.index(lessons)
+        for lesson in lessons:
+            others = [other for other in lessons if other is not lesson]
+            siblings = [other for other in others if other.topic == lesson.topic]
+            folders = [whole, self.index([lesson, *siblings]), self.index([lesson])]
+            if not overlapping:
+                folders += map(self.index, (others, siblings, siblings[:1]))
+            for question in lesson.questions:
+                yield from (self.ask(folder, lesson, question) for folder in folders)
+
+    def strangers(self, lessons: Sequence[Lesson], others: Sequence[Lesson]) -> Iterator[Trial]:
+        """The questions of `others`, of which `lessons` know nothing."""
+        whole = self.index(lessons)
+        yield from (self.ask(whole, other, question) for other in others for question in other.questions)
+
+
+async def main(weights: Path, data: Path | None) -> None:
     workers = Workers()
     embedder = Embedder(weights, workers)
     await embedder.warm()
-    sets = [invented(), *built_in()]
-    texts = {text for lessons in sets for lesson in lessons for text in [*texts_of(lesson.section), *lesson.questions]}
+    known, own, foreign = invented(), list(built_in()), recorded(data) if data else []
+    texts = {text for lessons in (known, *own, foreign) for one in lessons for text in (*texts_of(one.section), *one.questions)}
     readings = dict(zip(texts, await embedder.read_all(list(texts), lambda reading: reading), strict=True))
-    axes = _axes([readings[text] for lesson in sets[0] for text in texts_of(lesson.section)])
-    untrained = np.zeros(1, np.float32)
-    judge = Judge(axes, untrained, untrained, untrained, 0.0)
-    rows: list[Vectors] = []
-    labels: list[bool] = []
-    groups: list[str] = []
-    for lessons in sets:
-        kept = [readings[text] for lesson in lessons for text in texts_of(lesson.section)]
-        embedded = [Embedded(one.vector[0].astype(np.float16), judge.narrow(one)) for one in kept]
-        index = build([lesson.section for lesson in lessons], embedded)
-        for row, question in ((row, question) for row, lesson in enumerate(lessons) for question in lesson.questions):
-            asked = judge.ask(question, readings[question], index.rarity)
-            found = index.rank(question, readings[question].vector[0], FOUND + 1)
-            # The built-in sections overlap: without its own, a question is often still answered by another.
-            without = [hit for hit in found if hit.row != row][:FOUND] if lessons is sets[0] else []
-            for hits in filter(None, (found[:FOUND], without)):
-                rows.extend(index.evidence(asked, hits)[:JUDGED])
-                labels.extend(hit.row == row for hit in hits[:JUDGED])
-                groups.extend([lessons[row].topic] * JUDGED)
     await workers.close()
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=INVERSE_REGULARISATION))
-    unseen = cross_val_predict(model, rows, labels, groups=groups, cv=GroupKFold(FOLDS), method="predict_proba")[:, 1]
-    model.fit(rows, labels)
-    scaler, regression = model[0], model[1]
+    untrained = np.zeros(1, np.float32)
+    axes = _axes([readings[text] for lesson in known for text in texts_of(lesson.section)])
+    room = Classroom(readings, Judge(axes, untrained, untrained, untrained, 0.0))
+    trials = list(room.trials(known))
+    helping = [trial for lessons in own for trial in room.trials(lessons, overlapping=True)]
+    helping += room.strangers(own[0], known)
+    topics = sorted({lesson.topic for lesson in known})
+    unseen = []
+    for fold in range(FOLDS):
+        left_out = topics[fold::FOLDS]
+        judge = train([trial for trial in (*trials, *helping) if trial.topic not in left_out], axes)
+        unseen += [(trial, belief(judge, trial)) for trial in trials if trial.topic in left_out]
+    tell("invented, each topic judged by what was trained without it", unseen)
+    judge = train([*trials, *helping], axes)
+    if foreign:
+        tell("recorded, never trained on", [(trial, belief(judge, trial)) for trial in room.trials(foreign)])
     np.savez(
         MODEL,
         projection=judge.projection.astype(np.float16),
-        mean=scaler.mean_.astype(np.float32),
-        scale=scaler.scale_.astype(np.float32),
-        weights=regression.coef_[0].astype(np.float32),
-        bias=regression.intercept_[0],
+        mean=judge.mean,
+        scale=judge.scale,
+        weights=judge.weights,
+        bias=judge.bias,
     )
-    print(f"{len(rows)} passages judged, AUC on unseen topics {roc_auc_score(labels, unseen):.3f}, in {MODEL}")
+    print(f"{len(trials) + len(helping)} trials, in {MODEL}")
+
+
+def train(trials: Sequence[Trial], axes: Vectors) -> Judge:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    rows = np.concatenate([trial.rows[:JUDGED] for trial in trials])
+    labels = [right for trial in trials for right in trial.right[:JUDGED]]
+    scaler = StandardScaler().fit(rows)
+    regression = LogisticRegression(C=INVERSE_REGULARISATION, max_iter=2000).fit(scaler.transform(rows), labels)
+    mean, scale, weights = (np.asarray(one, np.float32) for one in (scaler.mean_, scaler.scale_, regression.coef_[0]))
+    return Judge(axes, mean, scale, weights, float(regression.intercept_[0]))
+
+
+def belief(judge: Judge, trial: Trial) -> float:
+    """The highest of what is found that is near enough to be an answer at all."""
+    return float(max(judge.probabilities(trial.rows) * (trial.scores >= KNOWN)))
+
+
+def tell(name: str, judged: Sequence[tuple[Trial, float]]) -> None:
+    """Prints both errors at HOLDS, by topic, and what would be refused where other shares of the answerable ones are."""
+    from sklearn.metrics import roc_auc_score
+
+    by_topic: dict[str, dict[bool, list[float]]] = defaultdict(lambda: {True: [], False: []})
+    for trial, belief_in_it in judged:
+        for topic in (trial.topic, "all"):
+            by_topic[topic][trial.answerable].append(belief_in_it)
+    print(f"\n{name}\n{'':28}{'unanswerable refused':>24}{'answerable refused':>24}")
+    for topic, found in by_topic.items():
+        parts = []
+        for answerable in (False, True):
+            refused = sum(one < HOLDS for one in found[answerable])
+            parts.append(f"{refused:>8} of {len(found[answerable]):<5}{refused / max(1, len(found[answerable])):.3f}")
+        print(f"{topic:28}{parts[0]:>24}{parts[1]:>24}")
+    every = by_topic["all"]
+    labels = [answerable for answerable in (False, True) for _ in every[answerable]]
+    print(f"AUC {roc_auc_score(labels, [*every[False], *every[True]]):.3f}", end="")
+    for share in REFUSED:
+        bar = float(np.quantile(every[True], share))
+        print(f"; {share:.0%} of the answerable: {np.mean(np.array(every[False]) < bar):.3f} (below {bar:.2f})", end="")
+    print()
 
 
 def invented() -> list[Lesson]:
@@ -89,6 +173,19 @@ def invented() -> list[Lesson]:
             section = Section("", topic["title"], topic["title"], tuple(sentences(passage["text"])))
             lessons.append(Lesson(topic["title"], section, passage["asked"]))
     return lessons
+
+
+def recorded(data: Path) -> list[Lesson]:
+    """The passages and questions of the evaluation set."""
+    rows = {name: (data / "text" / "rag_xquad" / f"{name}.jsonl").read_text("utf-8") for name in ("passages", "questions")}
+    asked = defaultdict(list)
+    for question in map(json.loads, rows["questions"].splitlines()):
+        asked[question["passage_id"]].append(question["question"])
+    passages = map(json.loads, rows["passages"].splitlines())
+    return [
+        Lesson(one["title"], Section("", one["title"], one["title"], tuple(sentences(one["text"]))), asked[one["id"]])
+        for one in passages
+    ]
 
 
 def built_in() -> Iterator[list[Lesson]]:
@@ -115,4 +212,6 @@ def _axes(readings: list[Reading]) -> Vectors:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m services.retrieval.train", description="Train the judge of evidence.")
     parser.add_argument("--weights", type=Path, default=Path.home() / ".cache" / "parley", help="folder of the model files")
-    asyncio.run(main(parser.parse_args().weights))
+    parser.add_argument("--data", type=Path, help="folder with text/rag_xquad, to judge on other subjects")
+    args = parser.parse_args()
+    asyncio.run(main(args.weights, args.data))

@@ -14,7 +14,7 @@ from app.settings import Settings
 from services import embedded
 from services.base import SpeechToText
 from services.embedding import Embedder
-from services.retrieval.documents import compose
+from services.retrieval.documents import Line, compose
 from services.retrieval.local import VOCABULARY
 from services.retrieval.vocabulary import vocabulary
 from services.workers import Workers
@@ -39,7 +39,7 @@ async def run(args: Namespace) -> dict[str, Any]:
     await asyncio.gather(services.stt.warm(), services.retrieval.warm(), embedder.warm())
     ours = services.retrieval.vocabulary()
     said = [(clip.text, clip.audio) for clip in clips(args.data, *SPEECH)]
-    document = compose([([], [f"{text[:1].upper()}{text[1:].rstrip('.?! ')}." for text, _ in said], [])], "recordings")
+    document = compose([Line(0, f"{text[:1].upper()}{text[1:].rstrip('.?! ')}.") for text, _ in said], "recordings")
     theirs = ", ".join(vocabulary([document], embedder.pieces, VOCABULARY))
     asked = [(text, audio) for text, audio, expected in spoken() if expected]
     without, with_theirs, with_ours = [await hear(services.stt, said, words) for words in ("", theirs, ours)]

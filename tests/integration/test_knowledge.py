@@ -10,7 +10,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from app.settings import Settings
-from services.base import Exchange, Question, ServiceUnavailable
+from services.base import Exchange, Intent, Question, ServiceUnavailable
 from services.embedding import MODEL, Embedder, plain
 from services.intent.local import EXAMPLES, LocalIntent, read_examples
 from services.llm.local import GroundedAnswerer
@@ -195,6 +195,117 @@ async def test_a_changed_folder_is_read_again_while_the_search_goes_on(
     assert retriever.topics() == ["coffee", "tea"]
     (folder / "coffee.txt").unlink()
     await until_found("tea#tea")
+    await retriever.close()
+
+
+async def reading(thinking: Thinking, folder: Path, cache: Path) -> LocalRetriever:
+    retriever = LocalRetriever(thinking.embedder, thinking.workers, cache, folder)
+    await retriever.warm()
+    return retriever
+
+
+async def say(retriever: LocalRetriever, text: str) -> str:
+    question = Question(text, Intent("question", 0.9), await retriever.search(text))
+    return "".join([piece async for piece in GroundedAnswerer().answer(question)]).strip()
+
+
+POOL = """# The swimming pool
+
+The pool opens at seven in the morning and closes at nine. On Sundays there is no swimming. A ticket costs six pounds for adults.
+"""
+
+
+@pytest.mark.parametrize("copies", [1, 2, 3, 5])
+async def test_one_section_answers_however_often_it_stands_there(thinking: Thinking, tmp_path: Path, copies: int) -> None:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    for number in range(copies):
+        (folder / f"{number}.md").write_text(POOL)
+    retriever = await reading(thinking, folder, tmp_path / "cache")
+    assert "six pounds" in await say(retriever, "How much is a ticket for the pool?")
+    assert "seven in the morning" in await say(retriever, "When does the pool open?")
+    assert await say(retriever, "Who painted the ceiling of the Sistine Chapel?") == ""
+    assert await say(retriever, "How many people work at the pool?") == ""
+    await retriever.close()
+
+
+CAKES = {
+    "menu.md": "# Cakes\n\n| Cake | Price |\n| --- | --- |\n| Apple cake | €3.50 |\n| Nut cake | €4.20 |\n| Plum tart | €5.10 |\n",
+    "menu.html": "<h1>Cakes</h1><table><tr><th>Cake<th>Price</tr><tr><td>Apple cake<td>€3.50</tr>"
+    "<tr><td>Nut cake<td>€4.20</tr><tr><td>Plum tart<td>€5.10</tr></table>",
+    "cakes.csv": "Cake,Price\nApple cake,€3.50\nNut cake,€4.20\nPlum tart,€5.10\n",
+    "cakes.txt": "Our cakes\n\nApple cake ..... €3.50\nNut cake ....... €4.20\nPlum tart ...... €5.10\n",
+}
+
+
+@pytest.mark.parametrize("name", CAKES)
+async def test_the_price_of_a_thing_is_read_from_its_row(thinking: Thinking, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / name).write_text(CAKES[name], "utf-8")
+    retriever = await reading(thinking, folder, tmp_path / "cache")
+    prices = {"nut cake": "€4.20", "apple cake": "€3.50", "plum tart": "€5.10"}
+    for cake, price in prices.items():
+        answer = await say(retriever, f"How much is the {cake}?")
+        assert price in answer
+        if not name.endswith(".txt"):
+            assert sum(other in answer for other in prices.values()) == 1, answer
+    await retriever.close()
+
+
+@pytest.mark.parametrize("kind", ["rename", "link", "mounted"])
+async def test_a_folder_that_another_takes_the_place_of_is_read_and_watched_on(
+    thinking: Thinking, tmp_path: Path, kind: str
+) -> None:
+    """By a rename, by a link that points elsewhere, and as Kubernetes exchanges a ConfigMap."""
+    folder = tmp_path / "docs"
+
+    def deploy(number: int, text: str) -> None:
+        new = tmp_path / f"new{number}" if kind != "mounted" else folder / f"..{number}"
+        new.mkdir(parents=True)
+        (new / "drinks.md").write_text(text)
+        if kind == "rename":
+            if folder.exists():
+                folder.rename(tmp_path / f"old{number}")
+            new.rename(folder)
+            return
+        link = folder if kind == "link" else folder / "..data"
+        swap = link.with_name("..swap")
+        swap.symlink_to(new)
+        swap.rename(link)
+        if kind == "mounted" and number == 1:
+            (folder / "drinks.md").symlink_to("..data/drinks.md")
+
+    deploy(1, "# Tea\n\nTea is made with hot water.\n")
+    retriever = await reading(thinking, folder, tmp_path / "cache")
+
+    async def until(title: str) -> None:
+        async with asyncio.timeout(20):
+            while (found := await retriever.search("what is it made of"))[0].title != title or len(found) > 1:
+                pass
+
+    await until("Tea")
+    deploy(2, "# Coffee\n\nCoffee is made from roasted beans.\n")
+    await until("Coffee")
+    deploy(3, "# Cocoa\n\nCocoa is made from a powder.\n")
+    await until("Cocoa")
+    if kind != "mounted":
+        (folder / "drinks.md").write_text("# Juice\n\nJuice is made from fruit.\n")
+        await until("Juice")
+    await retriever.close()
+
+
+async def test_a_change_in_a_linked_folder_is_noticed(thinking: Thinking, tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "docs", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    (elsewhere / "tea.md").write_text("# Tea\n\nTea is hot.\n")
+    (folder / "linked").symlink_to(elsewhere)
+    retriever = await reading(thinking, folder, tmp_path / "cache")
+    (elsewhere / "tea.md").write_text("# Iced tea\n\nTea is cold.\n")
+    async with asyncio.timeout(20):
+        while (await retriever.search("tea"))[0].title != "Iced tea":
+            pass
     await retriever.close()
 
 

@@ -2,6 +2,7 @@
 
 from services.base import Exchange, Intent, Passage, Question
 from services.llm.local import HOLDS, KNOWN, GroundedAnswerer, stretch
+from services.retrieval.documents import Row
 
 ASKED = Intent("question", 0.9)
 BUFFER = Passage(
@@ -77,3 +78,11 @@ def test_an_answer_never_begins_with_a_sentence_that_leans_on_another() -> None:
 def test_an_answer_is_short() -> None:
     long = " ".join(["word"] * 40) + "."
     assert stretch([(long, 0.5), (long, 0.5), (long, 0.5)]) == [long]
+
+
+def test_of_a_table_the_rows_that_fit_best_are_said_and_not_their_neighbours() -> None:
+    before, apple, nut, pear = ("Baked by hand.", 0.3), (Row("Apple: 3."), 0.5), (Row("Nut: 4."), 0.7), (Row("Pear: 5."), 0.69)
+    assert stretch([before, apple, nut]) == ["Nut: 4."]
+    assert stretch([before, apple, nut, pear]) == ["Nut: 4.", "Pear: 5."]
+    assert stretch([("Baked by hand.", 0.8), apple, nut]) == ["Baked by hand."]
+    assert stretch([before, apple, nut], from_start=True) == ["Baked by hand."]

@@ -1,5 +1,7 @@
 """What speaks for an answer, with word vectors made by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from services.retrieval.documents import Section
@@ -7,7 +9,7 @@ from services.retrieval.evidence import WIDTH, Asked, Judge, features, stem
 
 TOWER = Section("a#tower", "Tower", "Tower", ("The tower is 112 metres high.", "Ilse Branck painted it."))
 SIMILARITY = np.array([0.5, 0.4], np.float32)
-(LEAD, ALIKE, MET, COVERED, MISSING, TELLS, NUMBERS, NAMES) = (0, 1, 5, 8, 13, 16, 17, 18)
+(SCORE, RANK, ALIKE, TELLS, COUNTS, MET, COVERED, MISSING, NUMBERS, NAMES) = (0, 1, 2, 8, 10, 12, 15, 20, 35, 36)
 
 
 def pointing(*axes: int) -> "np.ndarray[tuple[int, int], np.dtype[np.int8]]":
@@ -25,12 +27,12 @@ def ask(text: str, words: list[str], axes: list[int]) -> Asked:
 
 
 def look(asked: Asked) -> list[float]:
-    return features(asked, TOWER, [pointing(0, 1, 2), pointing(3, 4)], SIMILARITY, 0.1)
+    return features(asked, TOWER, [pointing(0, 1, 2), pointing(3, 4)], SIMILARITY, 0.1, 1)
 
 
 def test_a_question_whose_words_are_all_met() -> None:
     found = look(ask("how high is the tower", ["high", "tower"], [2, 0]))
-    assert (found[LEAD], found[MET], found[COVERED], found[MISSING]) == (0.1, 1.0, 1.0, 0.0)
+    assert (found[SCORE], found[RANK], found[MET], found[COVERED], found[MISSING]) == (0.1, 1, 1.0, 1.0, 0.0)
     assert found[TELLS]
 
 
@@ -43,6 +45,21 @@ def test_the_kind_of_answer() -> None:
     assert look(ask("who painted it", ["painted"], [4]))[TELLS]
     assert not look(ask("when was it painted", ["painted"], [4]))[TELLS]
     assert not look(ask("how many painters were there", ["painters"], [4]))[TELLS]
+
+
+def test_how_many_of_a_thing_are_told_by_a_number_before_it() -> None:
+    assert look(ask("how many metres high is the tower", ["metres"], [2]))[COUNTS] == 1
+    assert look(ask("how many bells has the tower", ["bells"], [7]))[COUNTS] == -1
+    assert look(ask("how high is the tower", ["high"], [2]))[COUNTS] == 0
+
+
+def test_a_section_that_says_what_it_answers_is_judged_by_weights_of_its_own() -> None:
+    plain, declared = look(ask("how high is it", ["high"], [2])), replace(TOWER, asked=("How high is the tower?",))
+    asked = ask("how high is it", ["high"], [2])
+    parts = [pointing(0, 1, 2), pointing(3, 4), pointing(2, 0)]
+    found = features(asked, declared, parts, np.array([0.5, 0.4, 0.9], np.float32), 0.1, 0)
+    half = len(found) // 2
+    assert not any(plain[half:]) and found[half:] == found[:half]
 
 
 def test_names_and_numbers_that_are_not_there() -> None:

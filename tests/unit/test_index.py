@@ -58,9 +58,16 @@ def test_a_question_under_the_heading_counts_but_is_not_spoken() -> None:
 
 
 def test_among_many_sections_the_nearest_is_still_found() -> None:
-    many = [Section(str(row), "T", "T", ("S.",)) for row in range(2 * CANDIDATES)]
+    many = [Section(str(row), "T", "T", (f"S{row}.",)) for row in range(2 * CANDIDATES)]
     shares = [share for row in range(len(many)) for share in (row / len(many), row / len(many))]
     assert [passage.id for passage in search(index(many, *shares), "x", 2)] == [str(len(many) - 1), str(len(many) - 2)]
+
+
+def test_sections_that_say_the_same_are_found_once() -> None:
+    copies = [Section(str(row), f"T{row}", f"T{row}", ("Cats purr and they sleep.",)) for row in range(3)]
+    nearly = Section("3", "T", "T", ("Cats purr, and they sleep!",))
+    found = search(index([*copies, nearly, DOGS], 0.9, 0.9, 0.8, 0.8, 0.7, 0.7, 0.6, 0.6, 0.2, 0.2), "x", 3)
+    assert [passage.id for passage in found] == ["0", "a#dogs"]
 
 
 def test_words_match_by_their_stems() -> None:

@@ -1,0 +1,146 @@
+"""Markdown and HTML as lines that can be spoken: without code, navigation and scripts, tables row by row."""
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from services.retrieval.documents import Line, looks_headed, table, unwrapped
+
+if TYPE_CHECKING:
+    from selectolax.lexbor import LexborNode
+
+_LEVELS = {"h1": 1, "h2": 2, "h3": 3, "h4": 4, "h5": 5, "h6": 6}
+_UNSPOKEN = ["script", "style", "template", "nav", "aside", "footer", "form", "pre", "noscript", "svg", "head"]
+_INLINE = frozenset(  # elements that go on in the same line; every other one begins a line of its own
+    (
+        "a abbr acronym b bdi bdo big cite code data del dfn em font i ins kbd label mark q rp rt ruby s samp small span strike "
+        "strong sub sup time tt u var wbr"
+    ).split()
+)
+_BREAK = re.compile(r"<br\s*/?>", re.I)
+_CALLOUT = re.compile(r"^\[![\w-]+\][+-]?\s*")  # of GitHub and Obsidian
+
+
+def markdown_lines(source: str) -> Iterator[Line]:
+    """Code is left out: nobody can speak it."""
+    tokens = MarkdownIt("commonmark").enable("table").parse(re.sub(r"\A---\r?\n.*?\n---\r?\n", "", source, flags=re.S))
+    quotes = 0
+    cells: list[list[str]] | None = None  # of the table that is being read
+    for before, token in zip([None, *tokens], tokens, strict=False):
+        quotes += (token.type == "blockquote_open") - (token.type == "blockquote_close")
+        if token.type == "html_block":
+            yield from html_lines(token.content)
+        elif token.type == "table_open":
+            cells = []
+        elif token.type == "tr_open" and cells is not None:
+            cells.append([])
+        elif token.type == "table_close" and cells is not None:
+            yield from table(cells, headed=True)
+            cells = None
+        elif token.type == "inline" and cells is not None:
+            cells[-1].append(" ".join(_plain(token).split()))
+        elif token.type == "inline" and before is not None and before.type == "heading_open":
+            yield Line(int(before.tag[1]), " ".join(_plain(token).split()))
+        elif token.type == "inline":
+            text = _CALLOUT.sub("", _plain(token)) if quotes else _plain(token)
+            yield from (Line(0, line, quotes > 0) for line in unwrapped(text))
+
+
+def _plain(token: Token) -> str:
+    """The words of a line without its markup; a line end where one is meant."""
+    kinds = {"text": "", "code_inline": "", "softbreak": " ", "hardbreak": "\n", "html_inline": "\n"}
+    return "".join(
+        child.content if child.type in ("text", "code_inline") else kinds[child.type]
+        for child in token.children or ()
+        if child.type in kinds and (child.type != "html_inline" or _BREAK.fullmatch(child.content))
+    ).strip()
+
+
+def html_lines(source: str) -> Iterator[Line]:
+    """The text of a page. Its title is the heading of the whole where there is no `h1`."""
+    from selectolax.lexbor import LexborHTMLParser
+
+    page = LexborHTMLParser(source)
+    title = page.css_first("head title")
+    title_text = " ".join(title.text().split()) if title is not None else ""
+    page.strip_tags(_UNSPOKEN, recursive=True)
+    if page.body is None:
+        return
+    lines = _Lines()
+    lines.read(page.body)
+    lines.end()
+    if title_text and not any(line.level == 1 for line in lines.found):
+        yield Line(1, title_text)
+    yield from lines.found
+
+
+class _Lines:
+    """What was read of a page so far: `found` whole lines, and the words of the one that is being read."""
+
+    def __init__(self) -> None:
+        self.found: list[Line] = []
+        self._words: list[str] = []
+        self._term = ""  # of a definition list, until its definition comes
+
+    def read(self, node: "LexborNode") -> None:
+        for child in node.iter(include_text=True):
+            if child.tag == "-text":
+                self._words.append(re.sub(r"\s+", " ", child.text(deep=False)))
+            elif child.tag == "br":
+                self._words.append("\n")
+            elif child.tag in _INLINE:
+                self.read(child)
+            else:
+                self._block(child)
+
+    def _block(self, node: "LexborNode") -> None:
+        self.end()
+        if node.tag != "table" or not self._table(node):
+            self.read(node)
+        self.end(node.tag or "")
+
+    def end(self, tag: str = "") -> None:
+        """The line of an element `tag` ends here."""
+        text, self._words = "".join(self._words), []
+        for line in [" ".join(text.split())] if tag in _LEVELS else unwrapped(text):
+            if tag in _LEVELS:
+                self.found.append(Line(_LEVELS[tag], line))
+            elif tag in ("dt", "summary") and not line.endswith("?"):
+                self._term = line.rstrip(":")
+            elif tag in ("dt", "summary"):
+                self.found.append(Line(0, line, quoted=True))
+            else:
+                self.found.append(Line(0, f"{self._term}: {line}" if self._term else line))
+                self._term = ""
+
+    def _table(self, node: "LexborNode") -> bool:
+        """Reads a table row by row, and tells whether it is one: others only arrange a page."""
+        rows = [
+            [cell for cell in row.iter() if cell.tag in ("td", "th")] for row in node.css("tr") if _table_of(row) == node.mem_id
+        ]
+        if max(map(len, rows), default=0) < 2 or node.css_first("table table, h1, h2, h3, h4, h5, h6") is not None:
+            return False
+        texts = [[_text(cell) for cell in row] for row in rows]
+        named = all(cell.tag == "th" for cell in rows[0])
+        for caption in node.css("caption"):
+            self.found.extend(Line(0, line) for line in unwrapped(_text(caption)))
+        self.found.extend(table(texts, named or looks_headed(texts, numbers_below=True)))
+        return True
+
+
+def _table_of(row: "LexborNode") -> int:
+    above = row.parent
+    while above is not None and above.tag != "table":
+        above = above.parent
+    return above.mem_id if above is not None else 0
+
+
+def _text(node: "LexborNode") -> str:
+    """The words of a cell, with a space between what stands in lines of its own."""
+    inner = _Lines()
+    inner.read(node)
+    inner.end()
+    return " ".join(line.text for line in inner.found)
