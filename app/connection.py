@@ -33,6 +33,7 @@ from services.base import VAD_WINDOW, Pcm
 log: logging.Logger = quiet_logger(__name__)
 
 MISTAKES = 20  # bad messages that are answered one by one; beyond, and faster than one a second, the client is cut off
+TEXTS_PER_SECOND, TEXTS_AT_ONCE = 1.0, 10.0  # typed turns: each is work for the models that all conversations share
 # Sound, in seconds of it a second. A client is in real time; what a stalled network held back comes at once.
 SOUND_RATE = 2.0
 SOUND_AT_ONCE_S = 10.0  # a little less than voice detection lets wait
@@ -60,6 +61,7 @@ class Connection(ABC):
         now, rate = self.now(), settings.messages_per_second
         self._messages = Allowance(rate, rate, at=now)
         self._mistakes = Allowance(1, MISTAKES, at=now)
+        self._texts = Allowance(TEXTS_PER_SECOND, TEXTS_AT_ONCE, at=now)
         self._sound = Allowance(SOUND_RATE, SOUND_AT_ONCE_S, at=now)
         self._flood = Allowance(SOUND_RATE, FLOOD_S, at=now)
         self._dropping = Episodes(TOLD_AGAIN_S)
@@ -237,6 +239,8 @@ class Connection(ABC):
                 self.close()
             case _:
                 session = self.seated().session
+                if isinstance(message, Text) and not self._texts.take_if_left(self.now(), 1):
+                    raise BadMessage("too_fast", f"text: more than {TEXTS_PER_SECOND:g} a second are not taken", "text")
                 self._attend(session.state, message)
                 session.receive(message)
 

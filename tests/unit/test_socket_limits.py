@@ -140,6 +140,22 @@ async def test_who_only_waits_for_a_timer_gives_way_to_others(desk: Desk) -> Non
 
 
 @scene()
+async def test_more_is_typed_than_anybody_types(desk: Desk) -> None:
+    client = Client(desk)
+    await client.start()
+    taken: list[object] = []
+    desk.made[0].receive = taken.append  # type: ignore[method-assign, assignment]
+    for n in range(15):
+        client.say({"type": "text", "text": f"text {n}"})
+    await asyncio.sleep(0.01)
+    assert len(taken) == 10 and client.codes() == ["too_fast"] * 5
+    await asyncio.sleep(5)
+    client.say({"type": "text", "text": "now"})
+    await asyncio.sleep(0.01)
+    assert len(taken) == 11 and client.code is None
+
+
+@scene()
 async def test_sixteen_seconds_at_once_are_heard_in_part_and_that_is_said_once(desk: Desk) -> None:
     client = Client(desk)
     await client.start()

@@ -1,0 +1,56 @@
+"""A WebRTC connection whose client does not read, or cannot take what is sent."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from app.events import Pong
+from app.limits import WaitingRoom
+from app.stream import MAX_QUEUED, Call, Line
+from tests.unit.doubles import Desk
+
+
+class Channel:
+    readyState = "open"  # noqa: N815 (aiortc's name)
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.bufferedAmount = 0
+
+    def send(self, text: str) -> None:
+        self.sent.append(text)
+        self.bufferedAmount += len(text)
+
+
+@pytest.fixture
+async def line() -> Any:
+    desk = Desk()
+    line = Line(desk.sessions, desk.settings, WaitingRoom(desk.settings.max_sessions))
+    yield line
+    await line.close()
+
+
+async def test_who_does_not_read_is_cut_off(line: Line) -> None:
+    call = Call(line)
+    line.calls.add(call)
+    call.channel = channel = Channel()
+    while not call.closing:
+        call.send(Pong())
+        assert channel.bufferedAmount < MAX_QUEUED + 1000, "nothing bounds what waits"
+    sent = len(channel.sent)
+    call.send(Pong())
+    await asyncio.sleep(0)
+    assert len(channel.sent) == sent
+
+
+async def test_a_message_that_the_client_cannot_take_raises_nothing(line: Line) -> None:
+    def refuse(text: str) -> None:
+        raise ValueError("the remote party only supports messages up to 10 bytes")
+
+    call = Call(line)
+    line.calls.add(call)
+    call.channel = SimpleNamespace(readyState="open", bufferedAmount=0, send=refuse)
+    call.send(Pong())
+    assert not call.closing
