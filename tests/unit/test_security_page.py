@@ -1,0 +1,53 @@
+"""docs/security.md tells the limits that are in force: its figures are compared with the settings and constants."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from app import api, connection, effects, events, keys, limits, offers, records, store, timers
+from app.settings import Settings
+
+PAGE = (Path(__file__).parents[2] / "docs" / "security.md").read_text("utf-8")
+DEFAULTS = Settings(_env_file=None)  # type: ignore[call-arg]
+
+
+def row(beginning: str) -> str:
+    [found] = [line for line in PAGE.splitlines() if line.startswith(f"| {beginning}")]
+    return found.replace(",", "")
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`([a-z_]+_[a-z_]+)`", PAGE)) - {"pip_audit"}))
+def test_every_setting_on_the_page_is_one(name: str) -> None:
+    assert name in Settings.model_fields
+
+
+@pytest.mark.parametrize(
+    "name",
+    "max_sessions max_per_address start_timeout_s idle_timeout_s request_timeout_s messages_per_second max_turn_s tool_timeout_s "
+    "reply_timeout_s".split(),
+)
+def test_the_defaults_are_those_of_the_page(name: str) -> None:
+    [line] = [line for line in PAGE.splitlines() if line.endswith(f"| `{name}` |")]
+    assert re.search(rf"\| {getattr(DEFAULTS, name):g}\b", line)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "figures"),
+    [
+        ("connections that have not started", (limits.WAITING, limits.WAITING_OF_ONE)),
+        ("body of a request", (api.MAX_BODY // 1024, int(api.BODY_TIMEOUT_S))),
+        ("session description", (offers.MAX_SDP // 1024, offers.MAX_CANDIDATES)),
+        ("bad messages", (connection.MISTAKES,)),
+        ("sound: 2 s", (int(connection.SOUND_RATE), int(connection.FLOOD_S), int(connection.SOUND_AT_ONCE_S))),
+        ("one JSON message", (events.MAX_MESSAGE_BYTES // 1024, events.MAX_TEXT)),
+        ("typed turns that wait", (effects.WAITING,)),
+        ("timers of one", (timers.MOST,)),
+        ("turns in memory", (effects.HISTORY, records.TURNS, records.RECORD_BYTES // 1000)),
+        ("one session's log", (keys.LOG_ENTRIES, keys.LOG_BYTES // 1_000_000)),
+        ("log entries that wait", (store.CAPACITY,)),
+    ],
+)
+def test_the_constants_are_those_of_the_page(beginning: str, figures: tuple[int, ...]) -> None:
+    told = set(map(int, re.findall(r"\d+", row(beginning))))
+    assert set(figures) <= told
