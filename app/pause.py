@@ -14,8 +14,7 @@ from app.understanding import Understanding
 from app.wording import asks_openly
 from services.base import Audio, Transcript
 
-# Silence that is still to come and leaves time for a closer look, which takes about so long on two cores.
-ROOM_MS = 400.0
+ROOM_MS = 350.0  # of silence that is still to come leave time for a closer look on two cores
 PLAIN_NOISE = 0.8  # belief that nothing was said above which nobody is asked to say it again
 
 

@@ -56,8 +56,8 @@ class Understanding:
         return transcript
 
     async def closer(self, audio: Audio, turn_ms: float, first: Transcript) -> Transcript:
-        """What a closer look makes of the turn that `first` was made of; `first` where that has no other words, or cannot be had in
-        time. A service over the network has one way to look, and is paid for it."""
+        """What a closer look makes of the turn that `first` was made of; `first` where that is no better, or cannot be had in time.
+        A service over the network has one way to look, and is paid for it."""
         if "stt" in self._services.remote:
             return first
         try:
@@ -66,7 +66,7 @@ class Understanding:
         except Exception as error:
             _failed("no closer look at a turn: %s", error)
             return first
-        return second if words_of(second.text) and words_of(second.text) != words_of(first.text) else first
+        return better(first, second)
 
     async def _transcribe(self, audio: Audio, turn_ms: float, final: bool, thorough: bool = False) -> Transcript:
         guess, prompt = self.guess(turn_ms), self._vocabulary() if final else ""
@@ -106,6 +106,12 @@ class Understanding:
         except Exception as error:
             _failed("a burst could not be identified: %s", error)
             return ""
+
+
+def better(first: Transcript, second: Transcript) -> Transcript:
+    """Of two looks at a turn the one to go by: the closer one, where it has other words and is no less sure of them."""
+    other = words_of(second.text) != words_of(first.text)
+    return second if words_of(second.text) and other and (second.sure >= first.sure or not words_of(first.text)) else first
 
 
 def _failed(message: str, error: Exception) -> None:

@@ -36,8 +36,9 @@ class Priority(IntEnum):
     TEXT = 2  # embeddings: a few ms, and a reply waits for them
     FINAL = 3
     SPEECH = 4
-    LOAD = 5
-    PARTIAL = 6
+    CLOSER = 5  # a second look at a turn, while silence is waited for
+    LOAD = 6
+    PARTIAL = 7
 
 
 class Workers:

@@ -17,6 +17,7 @@ WEIGHTS = Path(__file__).parent / "weights.json"
 WINDOW_S = 2.0  # of the encoder: 30 ms of work
 LONGEST_S = 0.8  # of the audio: the weights know beginnings only
 NOISE = 0.35  # probability of speech below which nobody asks for words
+HISS = 10 ** (-34 / 20)  # that the weights were made with
 TOKENS = 4  # of the first words: 4 ms each
 
 
@@ -50,6 +51,6 @@ class WhisperJudge:
 
 
 def _glimpse(model: Whisper, judge: Judge, audio: Audio) -> Glimpse:
-    heard = listen(model, audio, WINDOW_S)
+    heard = listen(model, audio, WINDOW_S, hiss=HISS)
     speech = judge.speech(impression(heard["heard"], len(audio)))
     return Glimpse(speech, first_words(model, heard, TOKENS) if speech >= NOISE else "")

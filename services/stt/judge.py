@@ -1,7 +1,7 @@
 """Speech, or another sound? A logistic regression on what Whisper's encoder makes of it, which costs nothing once it has been made.
 
-`whole_turns.json` has the weights for whole turns; `services/barge_in` has its own for the first fractions of a second.
-`python -m tests.bench judge` makes both and says on which recordings.
+`whole_turns.json` has the weights for whole turns (`python -m tests.bench whole_turns` makes it); `services/barge_in` has its own
+for the first fractions of a second (`judge`).
 """
 
 import json

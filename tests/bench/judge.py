@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from app.settings import Settings
-from services.barge_in.local import WEIGHTS, WINDOW_S
+from services.barge_in.local import HISS, WEIGHTS, WINDOW_S
 from services.stt.judge import impression
 from services.stt.local import Whisper, WhisperStt, listen
 from services.workers import Workers
@@ -68,7 +68,7 @@ def impressions(model: Whisper, everything: list[Clip]) -> tuple[Any, Any, Any, 
         sent = replace(clip, edited=coded(clip.audio, int(dice.choice(BIT_RATES))))
         for called in (False, True):
             for sound in beginnings(sent if called else clip, dice):
-                seen = impression(listen(model, sound, WINDOW_S)["heard"], len(sound))
+                seen = impression(listen(model, sound, WINDOW_S, hiss=HISS)["heard"], len(sound))
                 rows.append((seen, clip.kind not in ("noise", "music", "backchannel"), number, clip.kind, called))
     return tuple(np.array(column) for column in zip(*rows, strict=True))  # type: ignore[return-value]
 

@@ -21,9 +21,9 @@ from services.stt.judge import WHOLE_TURNS, impression
 from services.stt.local import QUICK, Whisper, WhisperStt, listen
 from services.workers import Workers
 from tests.bench.clips import RATE, Audio, Clip, clips
-from tests.bench.forms import FORMS
 from tests.bench.opus import coded
 from tests.bench.report import judge, share
+from tests.bench.virtual.material import quiet, telephone
 
 SPOKEN = ("answer", "statement", "request", "utt", "command", "question", "open_question")
 SOUNDS = ("noise", "music")
@@ -66,7 +66,12 @@ def pieces(clip: Clip, dice: np.random.Generator) -> Iterator[Audio]:
 
 def rows(model: Whisper, everything: list[Clip]) -> list[Row]:
     dice, found = np.random.default_rng(5), []
-    forms: dict[str, Callable[[Audio], Audio]] = {**FORMS, "call": lambda audio: coded(audio, BIT_RATE)}
+    forms: dict[str, Callable[[Audio], Audio]] = {
+        "plain": lambda audio: audio,
+        "call": lambda audio: coded(audio, BIT_RATE),
+        "telephone": telephone,
+        "quiet": quiet,
+    }
     for clip in everything:
         fitted = not any(name in clip.row.get("licence", "") for name in UNLICENSED) and not clip.row.get("measure_only")
         for piece in pieces(clip, dice):

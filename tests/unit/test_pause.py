@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from app.events import TranscriptUpdate
+from app.understanding import better
+from services.base import Transcript
 from tests.unit.fakes import Caller, FakeStt, FakeTurn
 from tests.unit.virtual_time import run
 
@@ -53,6 +55,19 @@ def test_what_is_waited_for_anyway_is_looked_at_again_and_answered_as_it_was_sai
     assert asked(caller) == [TOLD, "there was a van in the garden"], "the draft is made anew"
     assert after == pytest.approx(before, abs=40), "nobody waits for that"
     assert asked(plain) == [TOLD]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "text"),
+    [
+        (Transcript("five", sure=-0.6), Transcript("nine", sure=-0.4), "nine"),
+        (Transcript("five", sure=-0.4), Transcript("nine", sure=-0.6), "five"),
+        (Transcript("five", sure=-0.6), Transcript("", sure=-0.1), "five"),
+        (Transcript("", sure=0.0), Transcript("nine", sure=-1.2), "nine"),
+    ],
+)
+def test_of_two_looks_the_surer_one_is_gone_by(first: Transcript, second: Transcript, text: str) -> None:
+    assert better(first, second).text == text
 
 
 def test_other_marks_are_no_other_words() -> None:

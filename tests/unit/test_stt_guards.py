@@ -48,6 +48,10 @@ def test_a_loop_is_said_once(rounds: str) -> None:
     assert trusted(decoding(0.0, rounds, 2.0), 6.0) == "abcdefgh"
 
 
+def test_the_first_word_of_a_sentence_is_the_same_in_the_middle_of_one() -> None:
+    assert trusted(decoding(0.0, "Abcdefghabcd"), 6.0, unfinished=True) == "Abcdefgh"
+
+
 def test_a_second_round_that_was_stopped_is_cut() -> None:
     assert trusted(decoding(0.0, "abcdefghabc"), 6.0, unfinished=True) == "abcdefgh"
     assert trusted(decoding(0.0, "abcdefghabc"), 6.0) == "abcdefghabc"

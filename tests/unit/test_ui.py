@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from app import ui
-from app.events import Latency, TranscriptUpdate
+from app.events import AgentResponse, Latency, TranscriptUpdate
 from app.view import Turn, Viewer
 
 NASTY = '</p><script>alert("x")</script>&'
@@ -45,6 +45,15 @@ def test_words_that_were_not_heard_are_struck_out(heard: str | None, struck: str
 
 def test_a_turn_of_the_agents_own_shows_no_user() -> None:
     assert "<b>You</b>" not in ui.render_transcript([turn(user="")])
+
+
+def test_what_was_not_understood_is_shown() -> None:
+    viewer = Viewer()
+    viewer.follow(TranscriptUpdate(text="", final=True, turn=1, revision=0, understood=False))
+    viewer.follow(AgentResponse(text="Sorry, I didn't catch that.", final=True, turn=0, generation=1))
+    _, caption, transcript, *_ = ui.render(viewer.look())
+    assert "(not understood)" in caption
+    assert re.findall(r"</b>([^<]*)</p>", transcript) == ["(not understood)", "Sorry, I didn&#x27;t catch that."]
 
 
 def test_latency_shows_the_newest_answer_and_its_way() -> None:
