@@ -121,7 +121,8 @@ async def test_a_great_body_is_refused_before_it_is_sent(url: str) -> None:
     there = urlsplit(url)
     for head in (b"Content-Length: 30000000", b"Transfer-Encoding: chunked"):
         reader, writer = await asyncio.open_connection(there.hostname, there.port)
-        writer.write(b"POST /webrtc/offer HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n" + head + b"\r\n\r\n")
+        host = b"Host: " + there.netloc.encode()
+        writer.write(b"POST /webrtc/offer HTTP/1.1\r\n" + host + b"\r\nContent-Type: application/json\r\n" + head + b"\r\n\r\n")
         if b"chunked" in head:
             for _ in range(5):
                 writer.write(b"4000\r\n" + b" " * 0x4000 + b"\r\n")
