@@ -48,6 +48,8 @@ class LocalRetriever:
         self._index: Index | None = None
         self._vocabulary = ""
         self._judge = Judge.load()
+        # What is kept of a text is of no use to another model or another judge.
+        self._made_by = f"{VECTORS}, {hashlib.sha256(self._judge.projection.tobytes()).hexdigest()[:8]}"
         self._reading = asyncio.Lock()
         self._warming = asyncio.Lock()
         self._watching: asyncio.Task[None] | None = None
@@ -147,7 +149,7 @@ class LocalRetriever:
 
     async def _embedded(self, texts: list[str]) -> list[Embedded]:
         known = await self._workers.run(Priority.LOAD, _read_cache, self._cache)
-        keys = [hashlib.sha256(f"{VECTORS}: {text}".encode()).hexdigest()[:32] for text in texts]
+        keys = [hashlib.sha256(f"{self._made_by}: {text}".encode()).hexdigest()[:32] for text in texts]
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
         if new:
             with tqdm(

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from services.intent.local import EXAMPLES, LocalIntent, read_examples
 from services.llm.local import GroundedAnswerer
 from services.local import onnx_session
 from services.retrieval.documents import Section
+from services.retrieval.evidence import Judge
 from services.retrieval.local import DEFAULT_FOLDER, LocalRetriever
 from services.retrieval.readers import read_folder
 from services.weights import fetch
@@ -171,6 +173,22 @@ async def test_only_new_text_is_embedded_at_the_next_start(thinking: Thinking, t
     assert await found("what is coffee made of") == "coffee#coffee"
     assert embedded
     assert all("offee" in text for text in embedded)
+
+
+async def test_what_was_kept_for_another_judge_is_embedded_again(
+    thinking: Thinking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "pool.md").write_text(POOL)
+    judge = Judge.load()
+    other = replace(judge, projection=judge.projection[:, ::-1].copy())
+    monkeypatch.setattr("services.retrieval.local.Judge.load", lambda: other)
+    await (await reading(thinking, folder, tmp_path / "cache")).close()
+    monkeypatch.setattr("services.retrieval.local.Judge.load", lambda: judge)
+    retriever = await reading(thinking, folder, tmp_path / "cache")
+    assert "six pounds" in await say(retriever, "How much is a ticket for the pool?")
+    await retriever.close()
 
 
 async def test_a_changed_folder_is_read_again_while_the_search_goes_on(
