@@ -192,7 +192,8 @@ def judged(rows: list[Row]) -> dict[str, Any]:
     figures |= {f"{name}_p50_ms": percentile((row.ms[name] for row in said), 50) for name in ("quick", "thorough", "stock")}
     targets = {"turns_lost": ("<=", 0.005), "words_invented": ("<=", 0.05)}
     for kind in {row.turn.kind for row in said}:
-        targets[f"{kind}_patient_characters_wrong"] = ("<=", figures[f"{kind}_stock_characters_wrong"])
+        if not math.isnan(figures[f"{kind}_stock_characters_wrong"]):
+            targets[f"{kind}_patient_characters_wrong"] = ("<=", figures[f"{kind}_stock_characters_wrong"])
     return report("Recognition", figures, targets)
 
 
