@@ -12,7 +12,8 @@ from difflib import SequenceMatcher
 from services.base import Word
 from services.sentences import MARK, ends
 from services.tts.cleaning import cleaned
-from services.tts.numbers import NUMBERS, Rule, unfolded
+from services.tts.money import Rule
+from services.tts.numbers import NUMBERS, unfolded
 
 LONGEST = 25  # words the voice is given at once
 LONGEST_MARK = 20  # characters at the end of a word among which its marks are
@@ -77,13 +78,13 @@ _RULES: list[Rule] = [
     (re.compile(pattern, re.MULTILINE), said)
     for pattern, said in (
         # Addresses and code
+        (r"\bv(?=\d)", "version "),
         (r"\b(\d+(?:\.\d+){2,}|localhost)(?::(\d+))?\b", _address),
         (r"(?<!\S)--?(?=[A-Za-z])", ""),
         (r"(?<![\w.-])([A-Za-z][\w-]+(?:\.[a-z][\w-]+)+)\b", lambda m: _dots(m[1])),
         (r"(?<=\w)_+(?=\w)|(?<!\w)_+|_+(?!\w)", " "),
         (r"\b([CF])#", r"\1 sharp"),
         (r"(?<=[A-Za-z])\+\+", " plus plus"),
-        (r"\bv(?=\d)", "version "),
         # Abbreviations
         (r"\be\.g\.,?", "for example,"),
         (r"\bi\.e\.,?", "that is,"),
