@@ -6,14 +6,14 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect
 
 from app.limits import caller
@@ -21,7 +21,7 @@ from app.readiness import Readiness
 from app.records import Busy, StoreError, encode
 from app.redact import clean
 from app.sessions import Sessions
-from app.settings import Settings
+from app.settings import Eagerness, Settings
 from app.store import Store
 from app.tickets import Refused
 from app.wire import complaint
@@ -32,6 +32,8 @@ MAX_BODY = 64 * 1024  # bytes
 BODY_TIMEOUT_S = 10.0
 RETRY_AFTER_S = 10
 NO_STORE = {"Cache-Control": "no-store"}
+
+T = TypeVar("T")
 
 TASKS = Gauge("parley_tasks", "Tasks of the event loop")
 
@@ -58,6 +60,14 @@ class IceCandidate(BaseModel):
     usernameFragment: str | None = Field(default=None, max_length=256)  # noqa: N815
 
 
+class Wishes(BaseModel):
+    """What a client may ask of a new session; fields that are not known are refused, so that none is thought to be obeyed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    eagerness: Eagerness | None = None
+
+
 class Credentials(BaseModel):
     session_id: str | None = Field(default=None, max_length=128)
     token: str | None = Field(default=None, max_length=256)
@@ -76,6 +86,7 @@ class Candidate(Credentials):
     candidate: IceCandidate | None = None
 
 
+WISHES: TypeAdapter[Wishes] = TypeAdapter(Wishes)
 WEBRTC: TypeAdapter[Offer | Candidate] = TypeAdapter(Annotated[Offer | Candidate, Field(discriminator="type")])
 
 
@@ -138,6 +149,16 @@ async def read_body(request: Request) -> bytes:
     return bytes(body)
 
 
+def valid(model: TypeAdapter[T], body: bytes) -> T:
+    """What the body says. Raises ApiError (400) that names the field at fault."""
+    try:
+        return model.validate_json(body)
+    except ValidationError as error:
+        path, words = complaint(error)
+        field = ".".join(path[1:] if len(path) > 1 else path) or None
+        raise ApiError(400, "bad_request", words, field) from None
+
+
 def bearer(request: Request) -> str:
     """The token of the Authorization header. Raises ApiError (401)."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -157,8 +178,8 @@ def router(sessions: Sessions, rtc: Rtc, store: Store, readiness: Readiness, set
 
 def _session_routes(routes: APIRouter, sessions: Sessions, settings: Settings, store: Store) -> None:
     @routes.post("/sessions")
-    async def create() -> Response:
-        ticket = sessions.create()
+    async def create(request: Request) -> Response:
+        ticket = sessions.create(valid(WISHES, await read_body(request) or b"{}").eagerness)
         expires_at = datetime.fromtimestamp(ticket.expires_at, UTC).isoformat().replace("+00:00", "Z")
         body = {
             "session_id": ticket.session_id,
@@ -199,12 +220,7 @@ def _session_routes(routes: APIRouter, sessions: Sessions, settings: Settings, s
 def _webrtc_routes(routes: APIRouter, sessions: Sessions, rtc: Rtc) -> None:
     @routes.post("/webrtc/offer")
     async def offer(request: Request) -> Response:
-        try:
-            message = WEBRTC.validate_json(await read_body(request))
-        except ValidationError as error:
-            path, words = complaint(error)
-            field = ".".join(path[1:] if len(path) > 1 else path) or None
-            raise ApiError(400, "bad_request", words, field) from None
+        message = valid(WEBRTC, await read_body(request))
         token = message.token or bearer(request)
         if message.session_id is None:
             raise ApiError(400, "bad_request", "session_id: field required", "session_id")

@@ -14,6 +14,7 @@ from statistics import median
 import yaml
 
 from app.clauses import first_clause
+from app.settings import Eagerness
 from app.timers import Timer
 from app.wording import names_in, words_of
 from services.base import Deed, Exchange, Intent, ServiceError, Speech, TextToSpeech, closing
@@ -129,6 +130,7 @@ class Memory:
     timers: list[Timer] = field(default_factory=list)
     asked: str = ""  # the tool that has asked for what it must know
     done: list[Deed] = field(default_factory=list)  # what tools have changed since the last exchange of `history`
+    eagerness: Eagerness | None = None  # of this conversation; None: that of the app
     waits: deque[float] = field(default_factory=lambda: deque(maxlen=WAITS))  # ms from a turn's end to its answer's first sound
 
     def adjust(self, act: Act) -> None:

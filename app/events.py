@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from app.redact import clean
+from app.settings import Eagerness
 
 State = Literal["IDLE", "LISTENING", "THINKING", "SPEAKING", "INTERRUPTED"]
 SampleRate = Literal[8000, 16000, 24000, 48000]
@@ -24,7 +25,8 @@ class Event(BaseModel):
 
 
 class Start(Event):
-    """Known credentials always go on with their conversation. `resume` says that it was cut off: it goes on without a welcome."""
+    """Known credentials always go on with their conversation. `resume` says that it was cut off: it goes on without a welcome.
+    `eagerness` holds for the conversation from now on; without it stays what it was."""
 
     type: Literal["start"] = "start"
     session_id: str | None = Field(default=None, max_length=128)
@@ -34,6 +36,7 @@ class Start(Event):
     binary: bool = False
     greeting: bool = True
     resume: bool = False
+    eagerness: Eagerness | None = None
 
 
 class AudioChunk(Event):

@@ -11,6 +11,7 @@ import numpy as np
 
 from app import pause
 from app.clock import Clock
+from app.endings import LEAST_MS
 from app.events import (
     BargeIn,
     Happening,
@@ -64,7 +65,7 @@ class Listener(pause.Listener, Protocol):
 def _patience(services: Services, settings: Settings) -> dict[str, object]:
     """A service that is paid by the call is not asked at every breath, only where the turn may end."""
     paid = "stt" in services.remote and not settings.speculate_remotely
-    return {"pause_ms": max(settings.pause_ms, settings.end_silence_ms)} if paid else {}
+    return {"pause_ms": max(settings.pause_ms, round(LEAST_MS))} if paid else {}
 
 
 class Hearing:

@@ -44,7 +44,12 @@ class Journal:
 def record_of(session: Session) -> SessionRecord:
     """The session as it would be remembered if its connection ended now."""
     memory, reply, ledger = session.memory, session.speaking.reply, session.speaking.ledger
-    profile = {"speed": memory.speed, "gain": memory.gain, "timers": [asdict(timer) for timer in memory.timers]}
+    profile = {
+        "speed": memory.speed,
+        "gain": memory.gain,
+        "eagerness": memory.eagerness,
+        "timers": [asdict(timer) for timer in memory.timers],
+    }
     base = SessionRecord(
         session_id=session.id,
         state=session.state,

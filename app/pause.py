@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from app.endings import is_surely_whole
+from app.endings import Said, is_surely_whole
 from app.latency import Spans
+from app.settings import Eagerness
 from app.signals import Signal
 from app.turns import Turns
 from app.understanding import Understanding
@@ -20,6 +21,14 @@ PLAIN_NOISE = 0.8  # belief that nothing was said above which nobody is asked to
 
 class Listener(Protocol):
     """What a pause needs of the session."""
+
+    def asked(self) -> str:
+        """What the agent said last, as far as it was heard."""
+        ...
+
+    def eagerness(self) -> Eagerness:
+        """How soon a pause is taken for the end of a turn in this conversation."""
+        ...
 
     def caption(self, text: str, final: bool, turn: int, revision: int) -> None: ...
 
@@ -91,7 +100,8 @@ class Pause:
         if text:
             understood = is_surely_whole(text, heard.closed) or await self._understanding.is_order(text)
             complete = 1.0 if understood else await self._listen_to_melody()
-        self._act(self._turns.prepared(self._revision, text, complete, understood, heard.closed))
+        said = Said(text, complete, heard.closed, understood, self._listener.asked())
+        self._act(self._turns.prepared(self._revision, said, self._listener.eagerness()))
 
     def _listen_to_melody(self) -> "asyncio.Task[float]":
         if self._melody is None:

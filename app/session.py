@@ -40,7 +40,7 @@ from app.latency import Spans
 from app.lulls import Alarm, Silence
 from app.machine import Effect, IllegalTransition, transition
 from app.playout import Frame
-from app.settings import Settings
+from app.settings import Eagerness, Settings
 from app.signals import Agent
 from app.speaking import Speaking
 from services.base import Pcm, Services
@@ -260,6 +260,12 @@ class Session:
 
     def failed(self, service: str) -> None:
         self.tell(Error(code=f"{service}_failed", message=f"The {service} service failed: the agent may not hear you."))
+
+    def asked(self) -> str:
+        return self.memory.last_heard
+
+    def eagerness(self) -> Eagerness:
+        return self.memory.eagerness or self.settings.eagerness
 
     def caption(self, text: str, final: bool, turn: int, revision: int) -> None:
         self.tell(TranscriptUpdate(text=self.joined(text), final=final, turn=turn, revision=revision))

@@ -17,9 +17,9 @@ from app.limits import quiet_logger
 from app.outbox import Lost
 from app.records import Erased, SessionRecord, StoreError
 from app.session import Session
-from app.settings import Settings
+from app.settings import Eagerness, Settings
 from app.store import Store
-from app.tickets import Crowd, Full, NotReady, Refused, Ticket, Tickets, Unknown
+from app.tickets import Crowd, Full, NotReady, Refused, Ticket, Tickets, Unknown, eagerness_of
 from services.base import ServiceError
 
 __all__ = ["Peer", "Refused", "Seat", "Sessions"]
@@ -60,9 +60,10 @@ class Seat:
     peer: Peer | None = None
     grace: asyncio.TimerHandle | None = None
 
-    def begin(self, greeting: bool) -> None:
-        """The connection is ready for messages: the conversation starts, or goes on."""
+    def begin(self, greeting: bool, eagerness: Eagerness | None = None) -> None:
+        """The connection is ready for messages: the conversation starts, or goes on. `eagerness` holds for it from now on."""
         if self.peer is not None:
+            self.session.memory.eagerness = eagerness or self.session.memory.eagerness
             self.session.attach(self.peer.send)
             self.session.start(greeting, self.resumed)
 
@@ -107,10 +108,10 @@ class Sessions:
         self._opening: list[str] = []  # the addresses of those that are being let in
         store.on_lost(self._lost)
 
-    def create(self) -> Ticket:
-        """A new id with its token. Raises Full when nobody could open it now."""
+    def create(self, eagerness: Eagerness | None = None) -> Ticket:
+        """A new id with its token, for a conversation of this `eagerness`. Raises Full when nobody could open it now."""
         self._check_room()
-        return self._tickets.issue()
+        return self._tickets.issue(eagerness)
 
     def authorize(self, session_id: str, token: str) -> None:
         """Raises Forbidden unless the token was made for this id."""
@@ -203,6 +204,7 @@ class Sessions:
         finally:
             self._opening.remove(address)
         seat = self._seats[session_id] = Seat(self._make(session_id, record), resumed=record is not None)
+        seat.session.memory.eagerness = seat.session.memory.eagerness or eagerness_of(session_id)
         task = self._tasks[seat] = asyncio.create_task(self._run(seat), name=f"session {session_id}")
         task.add_done_callback(lambda _: self._gone(seat))
         LIVE.set(len(self._seats))

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -79,6 +79,8 @@ Folder = Annotated[Path, AfterValidator(_folder)]
 Key = Annotated[SecretStr, AfterValidator(_key)]
 Place = Annotated[str, AfterValidator(_place)]
 Seconds = Annotated[float, Field(gt=0)]
+Eagerness = Literal["low", "medium", "high"]
+EAGERNESS: tuple[Eagerness, ...] = get_args(Eagerness)
 
 
 class Settings(BaseSettings):
@@ -212,12 +214,9 @@ class Settings(BaseSettings):
     onset_windows: int = Field(default=2, description="voiced windows in a row that make an onset")
     preroll_ms: int = Field(default=400, description="audio kept from before the onset")
     pause_ms: int = Field(default=32, description="silence after which a reply is prepared")
-    end_silence_ms: int = Field(default=192, description="least silence before a turn whose words are whole has ended")
-    likely_silence_ms: int = Field(default=384, description="the same for a question that may go on")
-    choice_silence_ms: int = Field(default=576, description="the same for a question for yes or no or a request that may go on")
-    statement_silence_ms: int = Field(default=1088, description="the same for what is told, and sounds complete")
-    unsure_silence_ms: int = Field(default=1600, description="the same for a turn that may go on")
-    max_pause_ms: int = Field(default=1800, description="silence after which a turn ends though it sounds unfinished")
+    eagerness: Eagerness = Field(
+        default="medium", description="how soon a pause is taken for the end of a turn: low waits longer, high answers sooner"
+    )
     max_turn_s: float = Field(default=30.0, description="a longer turn is ended by force")
     partial_every_ms: int = Field(default=500, description="interval of live captions while the user speaks")
 

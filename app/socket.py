@@ -217,5 +217,5 @@ class Link(Connection):
         self._ears = Resampler(start.sample_rate, HEARING_RATE)
         self._pacer = Pacer(seat.session.speak, start.sample_rate, self._put)
         self._put(ready)
-        seat.begin(start.greeting and not (start.resume and seat.resumed))
+        seat.begin(start.greeting and not (start.resume and seat.resumed), start.eagerness)
         self._speaker = asyncio.create_task(self._guard(self._pump(self._pacer)))

@@ -273,7 +273,7 @@ class Call(Connection):
         self.send(ready.model_copy(update={"sample_rate": SPEAKING_RATE}))
         if self.viewer is not None:
             self.viewer.recall(seat.session.memory.history)
-        seat.begin(start.greeting and not (start.resume and seat.resumed))
+        seat.begin(start.greeting and not (start.resume and seat.resumed), start.eagerness)
 
     def sound(self, message: AudioChunk) -> None:
         raise BadMessage("bad_message", "audio_chunk: sound travels on the audio track here", "type")

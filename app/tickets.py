@@ -21,7 +21,7 @@ from prometheus_client import Counter
 
 from app.clock import Clock
 from app.events import Error
-from app.settings import Settings
+from app.settings import EAGERNESS, Eagerness, Settings
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +104,12 @@ def signing_secret(settings: Settings) -> bytes:
     return key
 
 
+def eagerness_of(session_id: str) -> Eagerness | None:
+    """What its ticket was issued with."""
+    wanted = session_id.rpartition(".")[2]
+    return next((one for one in EAGERNESS if one == wanted), None)
+
+
 class Tickets:
     """Issues ids and tokens, and knows them again without keeping them."""
 
@@ -113,9 +119,10 @@ class Tickets:
         self._ttl_s = settings.session_ttl_s
         self._clock = clock
 
-    def issue(self) -> Ticket:
+    def issue(self, eagerness: Eagerness | None = None) -> Ticket:
+        """What is wanted of the conversation stands in its id, as nothing is kept of it yet: `eagerness_of` reads it."""
         issued = int(self._clock.epoch_ms() / 1000)
-        session_id = f"{issued:x}-{secrets.token_urlsafe(ID_BYTES)}"
+        session_id = f"{issued:x}-{secrets.token_urlsafe(ID_BYTES)}{f'.{eagerness}' if eagerness else ''}"
         return Ticket(session_id, self._sign(session_id), issued + self._ttl_s)
 
     def check(self, session_id: str, token: str) -> None:

@@ -1,19 +1,22 @@
 """Who is speaking: from one voice probability per 32 ms window to onset, backchannel, pause and end of turn. Pure policy; time
 is counted in windows received, so a stalled network is not mistaken for silence."""
 
-from app.endings import required_silence
+from collections import deque
+
+from app.endings import LEAST_MS, Said, required_silence
 from app.overlap import MIN_VOICED_MS, SOUND_MS, Overlap, Rise
-from app.settings import Settings
+from app.settings import Eagerness, Settings
 from app.signals import Agent, Ask, Confirmed, Dismissed, Ended, Kind, Onset, Signal, Unrecognised
 from app.wording import is_wordless, words_of
-from services.base import UNTOLD
 
 WINDOW_MS = 32.0
 RELEASE_RATIO = 0.7  # speech goes on down to this share of the onset threshold
 DUCK_RATIO = 0.6  # and over the agent it begins here: sentences are met 20-40 ms sooner, and all it costs is a duck
+PAUSES = 12  # of a speaker that are remembered
 LEVEL_SHARE = 0.05  # of a window in the user's usual level: about a second of speech counts
 FALL = 0.1  # a weaker voice counts less: it may be somebody else's
 SPOKEN_MS = 288.0  # with so much voice a turn was spoken, even where no word of it is made out
+UNKNOWN_MS = 1600  # silence that ends a turn whose words cannot be had
 RETRY_MS = 384  # silence after which words are asked for again that could not be had at the first silent window
 # What the user's level is taken for before it is known (-32 dBFS). Of 234 clips of people who speak to a machine the median is -27
 # dBFS, and one in twenty is weaker than this by FAINT_DB at -6 dB.
@@ -46,6 +49,8 @@ class Turns:
         self._prepared: tuple[str, float] | None = None  # (text, silence that ends it) of the current revision
         self._failures = 0  # to have the words of the current silence
         self._failed = False  # the last PREPARE was answered so
+        self._silent_ms = 0.0  # where the current silence began
+        self._pauses: deque[float] = deque(maxlen=PAUSES)  # the user's own, in ms, those that may be taken for an end
         self._partial_ms = 0.0
         self._ended_turn_start: float | None = None  # the last ended turn, while it can still be reopened
 
@@ -162,10 +167,13 @@ class Turns:
         self._paused = False
         self._prepared = None
         self._failures, self._failed = 0, False
+        if self.burst_ms - self._silent_ms >= LEAST_MS:
+            self._pauses.append(self.burst_ms - self._silent_ms)
         return [Ask.DROP]
 
     def _pause(self) -> Ask:
         self._paused = True
+        self._silent_ms = self.last_voice_ms
         self._failed = False
         self.revision += 1
         return Ask.PREPARE
@@ -199,14 +207,12 @@ class Turns:
         """Silence after which the turn ends, as it is judged now: 0 where it is not judged or has ended."""
         return max(0.0, self._prepared[1] - self.silence_ms) if self.open and self._prepared is not None else 0.0
 
-    def prepared(
-        self, revision: int, text: str, complete: float, understood: bool = False, closed: float = UNTOLD
-    ) -> list[Signal]:
-        """The answer to PREPARE: the text of the turn so far, the end-of-turn probability (0..1), whether the text is a question or
-        an order that is whole as it stands, and the probability that its sentence ends there."""
+    def prepared(self, revision: int, said: Said, eagerness: Eagerness | None = None) -> list[Signal]:
+        """The answer to PREPARE: what is known of the turn so far; it may be given again for the same revision when more is known.
+        `eagerness`: of this conversation, where it is not that of the settings."""
         if not self.waits(revision):
             return []
-        self._prepared = (text, required_silence(self._settings, text, complete, closed, understood))
+        self._prepared = (said.text, required_silence(said, eagerness or self._settings.eagerness, self._pauses))
         return self._try_end()
 
     def failed(self, revision: int) -> list[Signal]:
@@ -221,7 +227,7 @@ class Turns:
     def _try_end(self) -> list[Signal]:
         if not self._paused or (self._prepared is None and not self._failed):
             return []
-        text, required = self._prepared or ("", RETRY_MS if self._failures == 1 else self._settings.unsure_silence_ms)
+        text, required = self._prepared or ("", RETRY_MS if self._failures == 1 else UNKNOWN_MS)
         forced = self.now_ms - self.start_ms >= self._settings.max_turn_s * 1000
         if self.silence_ms < required and not forced:
             return []

@@ -2,7 +2,8 @@
 
 import re
 from difflib import SequenceMatcher
-from itertools import dropwhile
+from itertools import dropwhile, takewhile
+from typing import NamedTuple
 
 BACKCHANNELS = frozenset(
     "yeah yea yep yup yes ya right okay ok sure mhm mm mmm hm hmm uh huh uhuh mmhmm ah aha oh wow nice cool good great true "
@@ -47,6 +48,23 @@ _WISH = re.compile(
     r"(can|could|may|might) (i|we) (please )?(have|get|order))\b"
 )
 ECHO_WORDS, SAID_WORDS = 40, 400  # that are compared: the time that takes grows with their product
+# Digits as they are spoken, and what stands between the parts of a number or an address.
+_DIGITS = frozenset("zero oh one two three four five six seven eight nine double triple plus dash hyphen dot".split())
+_DICTATES = re.compile(r"\b(numbers?|address|spell\w*|e-?mail|codes?|zip|digits?|plate|postcode)\b")
+_BY_COUNT = re.compile(r"\bhow many\b|\bnumber of\b")  # a number that is said in one word
+_CARD, _POSTAL = re.compile(r"\bcard\b"), re.compile(r"\b(zip|postal|postcode)\b")
+_EMAIL = re.compile(r"(\S@[\w.-]{1,64}\.|\bat (\w{1,64} dot ){1,4})[a-z]{2,12}\W{0,3}$")
+_CLOSING = re.compile(
+    r"\b(thank(s| you)?|(good ?)?bye|have a (good|great|nice)|nothing else|that('s| is| will be| would be) (all|it|everything))\b"
+)
+# A question that leaves it open what is said, and how much of it.
+_INVITES = re.compile(r"\b(help|do for you|like to know|want to know|else|more|talk about|on your mind|tell me|how are you)\b")
+_ASKS = re.compile(
+    r"\b(what|who|which|when|where|why|how|(may|can|could|shall|should) (i|we|you)|"
+    r"(do|did|would|will|are|have) you|is (it|that|there))\b"
+)
+_LEAST_DICTATED = 3  # digits and letters in a row after other words, each a word: "in 2025" and "at 10:30" are none
+_LEAST_NUMBER = 5  # digits of a number in one piece that nobody counts with
 _LEAST_QUESTION = 5  # words; "How many wings?" may go on, "How many wings does a bird have?" hardly
 
 
@@ -79,15 +97,20 @@ def hails_the_agent(text: str) -> bool:
     return hailed or is_question(text) or is_request(text)
 
 
-def sounds_unfinished(text: str) -> bool:
-    """The text ends where a sentence cannot: on a function word, a comma or a dash."""
+def ends_openly(text: str) -> bool:
+    """The text ends on a word after which a sentence has not ended, whatever mark follows."""
     words = words_of(text)
-    text = text.rstrip()
-    return bool(words) and (
-        words[-1] in _OPEN_ENDS
-        or (words[-1] in _OPEN_STATEMENTS and not text.endswith("?"))
-        or text.endswith((",", "-", "–", "—", "...", "…"))
-    )
+    return words[-1:] != [] and (words[-1] in _OPEN_ENDS or (words[-1] in _OPEN_STATEMENTS and not text.rstrip().endswith("?")))
+
+
+def trails_off(text: str) -> bool:
+    """As speech-to-text writes what breaks off: with a dash or dots."""
+    return text.rstrip().endswith(("-", "–", "—", "...", "…"))
+
+
+def is_closing(text: str) -> bool:
+    """Thanks, a goodbye, or that this is all: few people go on after it."""
+    return bool(_CLOSING.search(_whole_and_last(text)[1].lower().replace("’", "'")))
 
 
 def is_whole_question(text: str) -> bool:
@@ -98,11 +121,6 @@ def is_whole_question(text: str) -> bool:
 def is_question(text: str) -> bool:
     """A question by its first words and its mark, and long enough to be answered."""
     return _asks(text, _ASKING | _AUXILIARY, _LEAST_QUESTION - 1)
-
-
-def is_open_question(text: str) -> bool:
-    """The same, but for those that ask for yes or no: something may follow ("Can I have a tea? With milk?")."""
-    return _asks(text, _ASKING, _LEAST_QUESTION - 1)
 
 
 def asks_openly(text: str) -> bool:
@@ -131,6 +149,51 @@ def says_please(text: str) -> bool:
 def length(text: str) -> int:
     """How many words and numbers there are."""
     return len(words_of(text))
+
+
+class Dictated(NamedTuple):
+    """What a text ends with that is given digit by digit, letter by letter or in groups of them: how many there are, whether that
+    is under way, and whether all of it was given: a telephone number, a card's, an e-mail address."""
+
+    signs: int
+    under_way: bool
+    whole: bool
+
+
+def dictated(text: str, asked: str = "") -> Dictated:
+    """`asked`: what the agent said last, which tells how long a number is."""
+    tokens = words_of(text)
+    last = list(takewhile(lambda word: word.isdecimal() or len(word) == 1 or word in _DIGITS, reversed(tokens)))
+    digits = sum(len(word) if word.isdecimal() else 1 for word in last if len(word) > 1 or word.isdecimal())
+    signs = digits + sum(len(word) == 1 and not word.isdecimal() for word in last)
+    alone = len(last) == len(tokens) > 0 and not asks_briefly(asked)
+    long = len(last) >= _LEAST_DICTATED or any(word.isdecimal() and len(word) >= _LEAST_NUMBER for word in last)
+    email = bool(_EMAIL.search(text.lower()))
+    if _CARD.search(asked.lower()):
+        whole = digits in (15, 16)
+    else:
+        first = next((word for word in reversed(last) if word.isdecimal()), "")
+        whole = digits in (10, 16) or (digits == 11 and first[:1] in ("0", "1"))
+        whole = whole or (digits in (5, 9) and bool(_POSTAL.search(asked.lower())))
+    return Dictated(signs, alone or long or email, (whole or email) and not trails_off(text))
+
+
+def asks_to_dictate(line: str) -> bool:
+    """The agent asks for what is given in digits, letters or parts: a number, an address, a spelling."""
+    asked = last_question(line)
+    return bool(_DICTATES.search(asked)) and not _BY_COUNT.search(asked)
+
+
+def asks_briefly(line: str) -> bool:
+    """The agent asks for one thing, which is soon said: yes or no, a day, a name."""
+    asked = last_question(line)
+    return bool(asked) and not _INVITES.search(asked) and not asks_to_dictate(line)
+
+
+def last_question(line: str) -> str:
+    """The last sentence of a line in lower case, "" where it is no question. A line without marks is one by its words."""
+    last = re.split(r"(?<=[.?!])\s+", line.strip().lower())[-1]
+    return last if last.endswith("?") or (last[-1:].isalnum() and _ASKS.search(last)) else ""
 
 
 def _whole_and_last(text: str) -> tuple[str, str]:

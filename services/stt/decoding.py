@@ -26,13 +26,17 @@ class Tokens(NamedTuple):
     never: list[int]
     never_first: list[int]
 
+    def says(self, token: int) -> bool:
+        """It is part of the text."""
+        return token < self.first_timestamp and token != self.end
+
 
 class Decoded(NamedTuple):
     ids: list[int]  # without the end
     unfinished: bool  # there was more
     sure: float  # mean log probability of the tokens, the end included
     no_speech: float  # 0..1
-    closed: float  # probability of the mark that ends the text, 0 without one
+    closed: float  # probability that a mark that ends a sentence stands where the text ends, or right after it
 
 
 def decode(decoder: Decoder, tokens: Tokens, prompt: list[int], start: int, guess: list[int], most: int) -> Decoded:
@@ -49,12 +53,16 @@ def decode(decoder: Decoder, tokens: Tokens, prompt: list[int], start: int, gues
             scores = _log_probabilities(_allowed(row, tokens, ids))
             token = int(np.argmax(scores))
             total += float(scores[token])
+            marks = float(np.exp(_log_probabilities(row)[tokens.marks]).sum())
+            if tokens.says(token):
+                closed = marks
+            elif ids and tokens.says(ids[-1]):
+                closed = max(closed, marks)
             if token == tokens.end or len(ids) == most:
                 return Decoded(ids, token != tokens.end, total / (len(ids) + 1), no_speech, closed)
             ids.append(token)
             if token < tokens.first_timestamp:
                 at = _after(guess, at, token)
-                closed = float(np.exp(scores[token])) if token in tokens.marks else 0.0
             if follow[:1] != [token]:
                 break
             follow = follow[1:]

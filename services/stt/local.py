@@ -145,7 +145,7 @@ def believed(judge: Judge, look: Look, parts: Sequence[Reading]) -> Transcript:
         if part.text and not is_invented(at, look.noise, part.decoded.no_speech, part.looped)
     ]
     text = " ".join(part.text for part in real)
-    closed = parts[-1].decoded.closed if text.endswith(MARKS) else 0.0
+    closed = real[-1].decoded.closed if real else 0.0
     doubtful = any(is_doubtful(part.decoded.sure, part.looped) for part in real)
     return Transcript(text, 1 - max(speech), closed, doubtful, min((part.decoded.sure for part in real), default=0.0))
 

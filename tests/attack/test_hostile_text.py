@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from app import abilities, clauses, timers, wording
+from app import abilities, clauses, endings, timers, wording
 from app.dialogue import Dialogue, Memory, Phrasebook
 from app.events import MAX_TEXT
 from app.tools import TOOLS
@@ -164,7 +164,7 @@ CALLS: dict[str, Callable[[str], object]] = {
     "heard_length": timers.heard_length,
     "is_question": wording.is_question,
     "is_request": wording.is_request,
-    "sounds_unfinished": wording.sounds_unfinished,
+    "features of an end": lambda text: endings.features(endings.Said(text, asked=text)),
     "is_backchannel": wording.is_backchannel,
     "names": lambda text: Memory(history=[Exchange(text, text)] * TURNS).names(),
     "spell": lambda text: DIALOGUE.conduct(Intent("spell", 1.0), text, Memory()),

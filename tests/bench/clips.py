@@ -1,6 +1,7 @@
 """Recordings to measure with: a folder with `manifest.jsonl` (clips) and `scenarios.jsonl` (what to say over the agent)."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import cycle, islice
@@ -98,6 +99,23 @@ def room_tone(audio: Audio, seconds: float) -> Audio:
     """The quietest stretch of `audio`, over and over."""
     quietest = int(np.argmin(loudness(audio)))
     return np.resize(audio[quietest : quietest + QUIET], round(seconds * RATE))
+
+
+PLACES = 4  # of a pause, the quietest of the middle part of a sentence
+MIDDLE = (0.25, 0.78)
+APART_S = 0.35
+
+
+def quietest(audio: Audio, start: float, end: float) -> Iterator[int]:
+    """The samples at which a pause may be put into the speech from `start` to `end` s."""
+    first, last = (round((start + part * (end - start)) * RATE) for part in MIDDLE)
+    power = loudness(audio)[first:last]
+    for _ in range(PLACES):
+        at = int(np.argmin(power))
+        if not np.isfinite(power[at]):
+            return
+        yield first + at + QUIET // 2
+        power[max(0, at - round(APART_S * RATE)) : at + round(APART_S * RATE)] = np.inf
 
 
 def with_pause(clip: Clip, seconds: float) -> Clip:

@@ -17,7 +17,6 @@ from app.settings import Settings
 from services.base import (
     HEARING_RATE,
     SPEAKING_RATE,
-    UNTOLD,
     Audio,
     Exchange,
     Glimpse,
@@ -107,7 +106,7 @@ class FakeStt(Fake):
     closer look `closer_s`."""
 
     text: str = "how does it work"
-    closed: float = UNTOLD
+    closed: float = 0.95
     delay_s: float = 0.15
     error: ServiceError | None = None
     heard_s: list[float] = field(default_factory=list)

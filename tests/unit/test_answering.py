@@ -102,7 +102,7 @@ def test_nothing_is_sent_to_a_service_before_the_turn_is_over() -> None:
         made.turn.complete_ = 0.1  # type: ignore[attr-defined]
 
         async def scene(made: Services = made) -> None:
-            async with Caller(made) as caller:
+            async with Caller(made, eagerness="low") as caller:
                 for _ in range(3):
                     await caller.say(0.6, 0.4)
                 await asyncio.sleep(0.6)

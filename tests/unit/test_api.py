@@ -104,6 +104,27 @@ async def test_a_session_is_made(site: Site) -> None:
     assert response.headers["cache-control"] == "no-store"
 
 
+async def test_a_session_is_as_eager_as_it_was_asked_to_be(site: Site) -> None:
+    response = await site.http.post("/sessions", json={"eagerness": "low"})
+    body = response.json()
+    assert response.status_code == 201
+    seat = await site.sessions.open(body["session_id"], body["token"], Peer())
+    assert seat.session.eagerness() == "low"
+    plain = await site.http.post("/sessions", json={})
+    seat = await site.sessions.open(plain.json()["session_id"], plain.json()["token"], Peer())
+    assert seat.session.eagerness() == site.settings.eagerness
+    refusal(await site.http.post("/sessions", json={"eagerness": "eager"}), 400, "bad_request", "eagerness")
+    refusal(await site.http.post("/sessions", json={"eagernes": "low"}), 400, "bad_request", "eagernes")
+    refusal(await site.http.post("/sessions", content=b"{"), 400, "bad_request")
+
+
+async def test_nobody_makes_another_session_of_his_ticket(site: Site) -> None:
+    ticket = site.sessions.create("low")
+    for session_id in (ticket.session_id.removesuffix(".low"), f"{ticket.session_id}.high"):
+        headers = bearer(ticket.token)
+        refusal(await site.http.get(f"/sessions/{session_id}", headers=headers), 403, "wrong_token")
+
+
 async def test_a_full_house_says_when_to_come_back(site: Site) -> None:
     late = site.sessions.create()
     for _ in range(site.settings.max_sessions):

@@ -1,17 +1,18 @@
 """What the duplex program plans to say, and the pauses it puts into recordings."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from app.settings import Settings
-from tests.bench.clips import RATE, Clip, clips, paused_turns, scenarios, sentences, with_pause
+from tests.bench.clips import RATE, Clip, clips, paused_turns, quietest, scenarios, sentences, with_pause
 from tests.bench.duplex import plan
-from tests.bench.endings import Look, counted, quietest
+from tests.bench.endings import Judged, held_out, of_kind
 from tests.bench.score import Recorded, UserEvent
+from tests.bench.silences import Silence
 from tests.bench.takes import Take, answer_latencies
 
 
@@ -77,14 +78,29 @@ def test_pauses_are_put_where_it_is_quietest_and_apart(folder: Path) -> None:
     assert all(abs(a - b) >= 0.3 for n, a in enumerate(places) for b in places[:n])
 
 
-def test_an_end_is_late_and_a_pause_is_taken_by_the_silence_that_is_waited_for() -> None:
-    sure = Look("a", True, "What is the capital of India?", 0.98, 0.97)
-    unsure = Look("a", True, "I told him so.", 0.1, 0.8)
-    pauses = [sure._replace(ended=False), unsure._replace(ended=False)]
-    settings = Settings(_env_file=None)  # type: ignore[call-arg]
-    assert counted("x", [sure, unsure, *pauses], settings) == {
-        "x_ends": 2,
-        "x_ends_late": 0.5,
-        "x_pauses": 2,
-        "x_pauses_taken": 0.5,
-    }
+SILENCE = Silence(
+    clip="a", kind="answer", speaker="a", measure_only=False, cut=False, ended=True, length_ms=0.0, late_ms=20.0, asked="",
+    answer_type="phone", text="5", closed=0.5, complete=0.5, later=0.9, understood=False, pauses=(),
+)  # fmt: skip
+
+
+def test_a_pause_is_taken_by_the_silence_that_is_waited_for() -> None:
+    pauses = [replace(SILENCE, ended=False, length_ms=ms) for ms in (256.0, 320.0, 640.0)]
+    found = [Judged(one, 0.5, {1000.0: 400.0}) for one in [SILENCE, *pauses, replace(SILENCE, kind="statement")]]
+    for kind in ("answer", "phone"):
+        assert of_kind(kind, found, 1000.0) == ([450.0], 2, 1), "a pause of 256 ms is not counted"
+        assert of_kind(kind, found, 0.0) == ([280.0], 2, 2), "by Pipecat's rule"
+    assert of_kind("statement", found, 1000.0) == ([450.0], 0, 0)
+
+
+def test_what_ends_high_and_goes_on_low_is_told_apart_in_other_speakers() -> None:
+    seen = [
+        replace(SILENCE, speaker=f"{n}", text="It was so.", complete=high, closed=high, ended=high > 0.5, length_ms=400.0)
+        for n in range(8)
+        for high in (0.9, 0.1)
+    ]
+    for model, others in held_out(seen):
+        for one in others:
+            assert (model.probability(one.said()) > 0.5) is one.ended
+    only = [replace(one, measure_only=True) for one in seen]
+    assert [len(others) for _, others in held_out([*seen, *only])] == [2] * 8 + [16]

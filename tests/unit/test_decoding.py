@@ -88,8 +88,8 @@ def test_after_a_wrong_word_the_guess_goes_on(guess: list[int], runs: int) -> No
 def test_how_surely_the_text_ends_like_a_sentence() -> None:
     assert decoded(FakeDecoder(SAID), []).closed > 0.99
     assert decoded(FakeDecoder(SAID, liked={9: 19.0}), []).closed == pytest.approx(0.73, abs=0.01), "another word is likely too"
-    assert decoded(FakeDecoder([ZERO, 1, 8, 2, ZERO + 60]), []).closed == 0, "a mark before the last word is none at the end"
-    assert decoded(FakeDecoder([ZERO, 8, 1]), [8, 1]).closed == 0
+    assert decoded(FakeDecoder([ZERO, 1, 8, 2, ZERO + 60]), []).closed < 0.01, "a mark before the last word is none at the end"
+    assert decoded(FakeDecoder([ZERO, 8, 1]), [8, 1]).closed < 0.01
 
 
 def test_decoding_stops_where_it_is_told_to() -> None:

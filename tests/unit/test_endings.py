@@ -1,49 +1,122 @@
-"""After how long a silence a turn is over, and what its words alone tell of it."""
+"""How likely a turn is over, and after how long a silence; what its words alone tell of it."""
+
+import math
 
 import pytest
 
-from app.endings import required_silence
-from app.settings import Settings
-from app.wording import is_question, is_request, is_whole_question, is_wish
-
-SETTINGS = Settings(_env_file=None)  # type: ignore[call-arg]
+from app.endings import Judge, Lengths, Said, judge, required_silence
+from app.wording import (
+    asks_briefly,
+    asks_to_dictate,
+    dictated,
+    is_closing,
+    is_question,
+    is_request,
+    is_whole_question,
+    is_wish,
+)
 
 
 @pytest.mark.parametrize(
-    ("text", "complete", "closed", "least"),
+    ("said", "most"),
     [
-        ("I'd like a latte with sugar and a bit of whole milk.", 0.95, 0.9, 192),
-        ("I want an 8-ounce triple shot coffee with some sugar and a little bit of skim milk.", 0.05, 0.92, 576),
-        ("Can I have a dark roast drip coffee with almond milk?", 0.36, 0.97, 192),
-        ("Can I have a dark rose?", 0.06, 0.9, 1600),
-        ("Give me a triple shot.", 0.97, 0.53, 1088),
-        ("Give me a single shot, 12 oz.", 0.34, 0.7, 1600),
-        ("I would like some tea, please.", 0.98, 0.8, 192),
-        ("Set a timer for 10 minutes.", 0.96, 0.6, 192),
-        ("I want to talk to a human.", 0.88, 0.77, 192),
-        ("Remind me to call my mother.", 0.2, 0.7, 1600),
-        ("I want a coffee with", 0.99, 0.9, 1800),
+        (Said("I'd like a latte with sugar and a bit of whole milk.", 0.95, 0.9), 256),
+        (Said("Can I have a dark roast drip coffee with almond milk?", 0.9, 0.97), 256),
+        (Said("Set a timer for 10 minutes.", 0.96, 0.8), 384),
+        (Said("How many wings does a bird have?", 0.7, 0.96), 512),
+        (Said("Which term refers to the ability to adapt to an environment?", 0.98, 0.7), 512),
     ],
 )
-def test_a_request_is_over_when_its_melody_its_sentence_and_its_length_say_so(
-    text: str, complete: float, closed: float, least: float
-) -> None:
-    assert required_silence(SETTINGS, text, complete, closed) == least
+def test_what_sounds_whole_is_answered_soon(said: Said, most: float) -> None:
+    assert required_silence(said) <= most
 
 
 @pytest.mark.parametrize(
-    ("text", "complete", "closed", "least"),
+    "said",
     [
-        ("How many wings does a bird have?", 0.02, 0.96, 192),
-        ("Which term refers to the ability to adapt to an environment?", 0.98, 0.5, 192),
-        ("What's the weather like?", 0.02, 0.96, 384),
-        ("Which term refers to the ability of an organism?", 0.1, 0.8, 576),
-        ("Who was the first American?", 0.01, 0.81, 1600),
-        ("How many wings does a bird?", 0.01, 0.53, 1600),
+        Said("Can I have a dark rose?", 0.06, 0.5),
+        Said("Give me a single shot, 12 oz.", 0.34, 0.4),
+        Said("How many wings does a bird?", 0.01, 0.53),
+        Said("I want a coffee with", 0.99, 0.3),
+        Said("So what I'm having is...", 0.3, 0.1),
+        Said("um, and then we", 0.5, 0.2),
     ],
 )
-def test_a_question_is_over_when_its_melody_or_its_sentence_is(text: str, complete: float, closed: float, least: float) -> None:
-    assert required_silence(SETTINGS, text, complete, closed) == least
+def test_what_does_not_may_go_on(said: Said) -> None:
+    assert required_silence(said) >= 900
+
+
+def test_nothing_waits_longer_than_the_longest() -> None:
+    worst = Said("and the", 0.0, 0.0)
+    assert required_silence(worst, "low", [2000.0] * 10) < 1800
+
+
+def test_the_silence_is_the_one_with_the_least_cost() -> None:
+    """Where all pauses last 300 ms, whoever is silent for longer has finished; who certainly has need not be waited for."""
+    even = Judge(dict.fromkeys(judge().weights, 0.0), dict.fromkeys(("dictated", "other"), Lengths(math.log(300), 0.01, 0.0)))
+    assert even.probability(Said("It was on the table.")) == 0.5
+    assert even.silence(Said("It was on the table."), 1500, ()) == pytest.approx(320, abs=16)
+    assert even.silence(Said("It was on the table."), 10, ()) == 192
+
+
+def test_pauses_grow_rarer_with_their_length() -> None:
+    lengths = Lengths(math.log(450), 0.4, 0.5)
+    shares = [lengths.share(ms, 0.0) for ms in range(192, 1800, 32)]
+    assert shares[0] == pytest.approx(1)
+    assert shares == sorted(shares, reverse=True)
+    assert lengths.share(800, 1.0) > lengths.share(800, 0.0) > lengths.share(800, -1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "asked", "expected"),
+    [
+        ("5 5 5 1 2 3", "", (6, True, False)),
+        ("555-123-4567", "", (10, True, True)),
+        ("1 800 555 1234", "", (11, True, True)),
+        ("My number is five five five one two.", "", (5, True, False)),
+        ("N-I-K-O", "", (4, True, False)),
+        ("My name is T-U-R-N", "", (4, True, False)),
+        ("7", "", (1, True, False)),
+        ("7", "How many people?", (1, False, False)),
+        ("The 10:30", "", (4, False, False)),
+        ("I was born in 2025.", "", (4, False, False)),
+        ("I want 2", "", (1, False, False)),
+        ("jo@example.co.uk.", "", (0, True, True)),
+        ("jo at example dot com", "", (0, True, True)),
+        ("555-123-45...", "", (8, True, False)),
+        ("I was at a friend's house.", "", (0, False, False)),
+        ("", "", (0, False, False)),
+    ],
+)
+def test_what_is_dictated_is_known_by_what_the_text_ends_with(text: str, asked: str, expected: tuple[int, bool, bool]) -> None:
+    assert tuple(dictated(text, asked)) == expected
+
+
+def test_what_the_agent_asks_for_is_known_by_its_last_sentence() -> None:
+    for line in (
+        "What is your phone number?",
+        "Sure. Could you spell that?",
+        "and may I have your address please",
+        "Your e-mail?",
+    ):
+        assert asks_to_dictate(line) and not asks_briefly(line), line
+    for line in (
+        "How many nights?",
+        "Okay. Is that correct?",
+        "what day exactly",
+        "May I have your name?",
+        "How many in number of rooms?",
+    ):
+        assert asks_briefly(line) and not asks_to_dictate(line), line
+    for line in ("", "Your number is 5.", "How can I help you?", "Is there anything else?", "What would you like to know?"):
+        assert not asks_briefly(line) and not asks_to_dictate(line), line
+
+
+def test_few_people_go_on_after_a_closing() -> None:
+    for text in ("Thank you.", "No, that's all.", "Great. Thanks for your help.", "Okay, bye.", "Have a nice day!"):
+        assert is_closing(text), text
+    for text in ("Thank you. I need a taxi.", "That is a table.", "All of them.", ""):
+        assert not is_closing(text), text
 
 
 def test_a_whole_question_has_its_verb() -> None:

@@ -32,7 +32,7 @@ def test_a_spoken_turn_is_answered_and_recorded() -> None:
 
 def test_the_reply_is_prepared_before_the_turn_has_ended() -> None:
     async def scene() -> Caller:
-        async with Caller(statement_silence_ms=900) as caller:
+        async with Caller(eagerness="low") as caller:
             caller.services.turn.complete_ = 0.99  # type: ignore[attr-defined]
             await caller.say(1.0, then=0.6)
             assert caller.services.tts.spoken, "nothing was synthesised before the end of the turn"  # type: ignore[attr-defined]
@@ -49,7 +49,7 @@ def test_the_reply_is_prepared_before_the_turn_has_ended() -> None:
 
 def test_a_draft_is_dropped_when_the_user_goes_on() -> None:
     async def scene() -> Caller:
-        async with Caller(statement_silence_ms=900) as caller:
+        async with Caller(eagerness="low") as caller:
             await caller.say(1.0, then=0.5)
             await caller.say(1.0)
             await caller.until("SPEAKING")

@@ -13,6 +13,7 @@ import pytest
 
 from app.events import Stop, Text
 from app.hearing import Hearing
+from app.journal import record_of
 from app.records import SessionRecord, StoreError
 from app.sessions import GRACE_S, Seat
 from app.tickets import Crowd, Forbidden, Full, NotReady, Ticket, Unknown
@@ -52,6 +53,22 @@ async def join(desk: Desk, ticket: Ticket | None = None, peer: Peer | None = Non
 
 def record(ticket: Ticket) -> SessionRecord:
     return SessionRecord(session_id=ticket.session_id, history=(Exchange(user="hello", heard="Hi there."),))
+
+
+@scene(eagerness="high")
+async def test_eagerness_is_kept_with_the_conversation(desk: Desk) -> None:
+    ticket, peer = desk.sessions.create("low"), Peer()
+    seat = await desk.sessions.open(ticket.session_id, ticket.token, peer)
+    seat.begin(greeting=False)
+    assert seat.session.eagerness() == "low"
+    seat.begin(greeting=False, eagerness="medium")
+    desk.store.records[ticket.session_id] = record_of(seat.session)
+    seat.leave("away")
+    desk.sessions._drop(seat)
+    _, again, _ = await join(desk, ticket)
+    assert (again is not seat, again.session.eagerness()) == (True, "medium")
+    _, plain, _ = await join(desk)
+    assert plain.session.eagerness() == "high"
 
 
 @scene()

@@ -11,6 +11,7 @@ from app.events import PlaybackStop, StateChanged
 from app.playout import FRAME, Frame
 from app.session import Session
 from app.tickets import Ticket
+from app.wire import BadMessage, parse
 from tests.unit.connection import Client, scene
 from tests.unit.doubles import Desk, pcm
 
@@ -30,6 +31,14 @@ async def test_without_credentials_a_session_is_made(desk: Desk) -> None:
     assert ready["limits"]["max_audio_bytes"] == 192_000
     desk.sessions.authorize(ready["session_id"], ready["token"])
     assert [message["type"] for _, message in client.sent][:2] == ["ready", "state"]
+
+
+@scene()
+async def test_start_says_how_eager_the_agent_is_to_answer(desk: Desk) -> None:
+    await Client(desk).start(eagerness="high")
+    assert desk.made[0].eagerness() == "high"
+    with pytest.raises(BadMessage, match="eagerness"):
+        parse('{"type": "start", "eagerness": "eager"}')
 
 
 @scene()

@@ -1,15 +1,17 @@
 """The turn-taking policy, fed window by window."""
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.settings import Settings
+from app.endings import Said
+from app.settings import EAGERNESS, Eagerness, Settings
 from app.signals import Agent, Ask, Confirmed, Dismissed, Ended, Held, Onset, Signal, Unrecognised
 from app.turns import WINDOW_MS, Turns
-from app.wording import calls_the_agent, is_backchannel, is_wordless, sounds_unfinished
+from app.wording import calls_the_agent, ends_openly, is_backchannel, is_wordless, trails_off
 
 
 def policy(**settings: object) -> Turns:
@@ -32,7 +34,7 @@ def hush(turns: Turns, ms: float, agent: Agent = "silent", age_ms: float = 0.0, 
 def a_turn(turns: Turns, text: str = "How does it work?", complete: float = 0.99) -> list[Signal]:
     feed(turns, 960)
     hush(turns, 160)
-    turns.prepared(turns.revision, text, complete, True)
+    turns.prepared(turns.revision, Said(text, complete, understood=True))
     return hush(turns, 2000)
 
 
@@ -59,38 +61,119 @@ def test_a_stale_revision_ends_nothing() -> None:
     hush(turns, 160)
     feed(turns, 320)
     hush(turns, 160)
-    assert turns.prepared(1, "How does it", 0.99) == []
+    assert turns.prepared(1, Said("How does it", 0.99)) == []
     assert hush(turns, 3000) == []
-    assert turns.prepared(2, "How does it work?", 0.99, True) == [Ended(1, 2, "How does it work?")]
+    assert turns.prepared(2, Said("How does it work?", 0.99, understood=True)) == [Ended(1, 2, "How does it work?")]
+
+
+def waited(turns: Turns, said: Said, eagerness: Eagerness | None = None) -> float:
+    """The silence (ms) after which a turn of which this is known ends, from its first silent window on."""
+    hush(turns, 32)
+    signals = turns.prepared(turns.revision, said, eagerness)
+    while not signals:
+        signals = hush(turns, WINDOW_MS)
+    assert signals == [Ended(turns.turn, turns.revision, said.text)]
+    return turns.silence_ms
+
+
+def after_speech(*pauses: float) -> Turns:
+    """A turn of which one burst was said, and before it others with these pauses (ms) after them."""
+    turns = policy()
+    feed(turns, 960)
+    for pause in pauses:
+        hush(turns, pause)
+        feed(turns, 960)
+    return turns
+
+
+def test_what_is_whole_ends_at_once_and_what_is_not_may_pause() -> None:
+    assert waited(after_speech(), Said("Thank you.", 0.3, 0.9, understood=True)) == 192
+    assert waited(after_speech(), Said("I want a coffee with", 0.99, 0.1)) > 1000
+    whole = waited(after_speech(), Said("I was about to go to my room.", 0.99, 0.95))
+    assert 192 < whole < waited(after_speech(), Said("I was about to go to my room.", 0.2, 0.3)) < 1800
 
 
 @pytest.mark.parametrize(
-    ("text", "complete", "understood", "least"),
+    "said",
     [
-        ("How many legs does a spider have?", 1.0, True, 192),
-        ("How many legs?", 0.9, False, 1600),
-        ("What is the weather like?", 0.1, False, 576),
-        ("Do you have a coffee with milk?", 0.9, False, 384),
-        ("Do you have a coffee with milk?", 0.1, False, 576),
-        ("I was about to go to my room.", 0.98, False, 1088),
-        ("I was about to go to my room.", 0.95, False, 1600),
-        ("I want a coffee with", 0.99, False, 1800),
-        ("Thank you.", 0.3, True, 192),
+        Said("I was about to go to my room.", 0.9, 0.7),
+        Said("We meet on.", 0.4, 0.5, asked="When do you meet?"),
+        Said("555 12", 0.3, 0.1),
+        Said("Can I have a dark roast coffee?", 0.5, 0.9),
+        Said("What time is it in Rome?", 0.3, 0.7),
     ],
 )
-def test_the_less_complete_a_turn_is_the_longer_it_may_pause(
-    text: str, complete: float, understood: bool, least: float
-) -> None:
-    turns = policy()
-    feed(turns, 960)
+def test_who_wants_an_eager_agent_gets_one(said: Said) -> None:
+    low, medium, high = (waited(after_speech(), said, eagerness) for eagerness in EAGERNESS)
+    assert low > medium > high
+    assert waited(after_speech(), said) == medium
+
+
+def test_there_is_no_cliff() -> None:
+    """A little less sure is a little later: windows of 32 ms, for a step of a hundredth of each belief."""
+    for text in ("It was on the table.", "I want a coffee with milk.", "555 123", "Which one is the largest of them?"):
+        waits = [waited(after_speech(), Said(text, sure / 100, sure / 100)) for sure in range(100, -1, -1)]
+        assert max(abs(later - sooner) for sooner, later in pairwise(waits)) <= 288, text
+
+
+@pytest.mark.parametrize("text", ["555", "555 12", "Z-U-R-I", "5, 5, 5, 1,", "My number is 5 5 5", "john.smith at"])
+@pytest.mark.parametrize("asked", ["", "What is your phone number?", "Could you spell your e-mail address?"])
+def test_who_dictates_pauses_between_groups(text: str, asked: str) -> None:
+    for pause in (320, 416, 544):  # half of such pauses last 0.4 s
+        turns = after_speech()
+        hush(turns, 32)
+        assert turns.prepared(1, Said(text, 0.5, 0.1, asked=asked)) == []
+        assert hush(turns, pause - 32) == []
+        assert Ask.DROP in feed(turns, 96)
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("555-123-4567", "What is your phone number?"),
+        ("5 5 5 1 2 3 4 5 6 7.", "May I have your number, please?"),
+        ("My number is 5551234567.", ""),
+        ("john.smith@example.com", "What is your e-mail address?"),
+        ("john dot smith at example dot com", ""),
+        ("4111 1111 1111 1111", "What is your card number?"),
+        ("94110", "What is your zip code?"),
+    ],
+)
+def test_what_is_dictated_is_answered_soon_when_it_is_whole(text: str, asked: str) -> None:
+    assert waited(after_speech(), Said(text, 0.9, 0.5, asked=asked)) < 450
+    for less in (text[: len(text) // 2], text[: len(text) * 2 // 3]):
+        assert waited(after_speech(), Said(less, 0.9, 0.2, asked=asked)) > 500
+
+
+def test_a_number_is_whole_when_it_is_as_long_as_what_was_asked_for() -> None:
+    ten = "411 111 1111"
+    assert waited(after_speech(), Said(ten, 0.9, 0.3, asked="What is your card number?")) > waited(
+        after_speech(), Said(ten, 0.9, 0.3, asked="What is your phone number?")
+    )
+
+
+@pytest.mark.parametrize("text", ["On Monday.", "Two people.", "My name is Turner.", "Half an hour.", "7"])
+def test_an_answer_to_the_agents_question_is_likely_to_be_whole(text: str) -> None:
+    answered = waited(after_speech(), Said(text, 0.8, 0.5, asked="Sure. How many nights will that be?"))
+    assert answered < 400
+    for line in ("", "You are welcome.", "How can I help you?", "Is there anything else?"):
+        assert waited(after_speech(), Said(text, 0.8, 0.5, asked=line)) > answered
+
+
+def test_who_makes_long_pauses_is_given_longer_ones() -> None:
+    said = Said("I was about to go to my room.", 0.6, 0.7)
+    assert (
+        waited(after_speech(256, 256, 256), said) < waited(after_speech(), said) < waited(after_speech(1024, 1024, 1024), said)
+    )
+
+
+def test_a_second_look_at_the_same_pause_counts() -> None:
+    turns = after_speech()
     hush(turns, 32)
-    signals = turns.prepared(1, text, complete, understood)
-    waited = 32.0
-    while not signals:
-        signals = hush(turns, WINDOW_MS)
-        waited += WINDOW_MS
-    assert least <= waited < least + WINDOW_MS
-    assert signals == [Ended(1, 1, text)]
+    assert turns.prepared(1, Said("555 123", 0.4, 0.1)) == []
+    hush(turns, 320)
+    whole = Said("555 123 4567", 0.9, 0.6, asked="What is your number?")
+    assert (turns.prepared(1, whole) or hush(turns, 128)) == [Ended(1, 1, "555 123 4567")]
 
 
 @pytest.mark.parametrize(("voice", "signal"), [(256, Dismissed("noise")), (320, Unrecognised(1, unclear=True))])
@@ -98,7 +181,7 @@ def test_a_voice_that_lasts_and_has_no_word_is_told_from_noise(voice: int, signa
     turns = policy()
     feed(turns, voice)
     hush(turns, 160)
-    assert turns.prepared(1, "", 0.9) == []
+    assert turns.prepared(1, Said("", 0.9)) == []
     assert hush(turns, 512) == [signal]
 
 
@@ -107,7 +190,7 @@ def test_noise_without_words_opens_no_turn_for_the_agent() -> None:
         turns = policy()
         feed(turns, 320)
         hush(turns, 160)
-        assert turns.prepared(1, text, 0.9) == []
+        assert turns.prepared(1, Said(text, 0.9)) == []
         assert hush(turns, 512) == [Dismissed("noise")]
         assert not turns.open
 
@@ -116,7 +199,7 @@ def test_a_first_word_that_was_not_understood_is_kept_for_what_follows() -> None
     turns = policy()
     feed(turns, 160)
     hush(turns, 64)
-    turns.prepared(1, "", 0.0)
+    turns.prepared(1, Said("", 0.0))
     hush(turns, 160)
     assert Ask.DROP in feed(turns, 640)
     assert (turns.turn, turns.start_ms) == (1, 0.0)
@@ -125,7 +208,7 @@ def test_a_first_word_that_was_not_understood_is_kept_for_what_follows() -> None
 def test_a_turn_that_never_ends_is_ended_by_force() -> None:
     turns = policy(max_turn_s=5)
     assert Ask.PREPARE in feed(turns, 5100)
-    assert turns.prepared(turns.revision, "and so on and", 0.0) == [Ended(1, 1, "and so on and")]
+    assert turns.prepared(turns.revision, Said("and so on and", 0.0)) == [Ended(1, 1, "and so on and")]
 
 
 def test_captions_are_asked_for_while_the_user_speaks() -> None:
@@ -206,7 +289,7 @@ def after_a_turn(level_db: float) -> Turns:
     turns = policy()
     feed(turns, 960, level_db=level_db)
     hush(turns, 32)
-    turns.prepared(1, "How does it work?", 0.99, True)
+    turns.prepared(1, Said("How does it work?", 0.99, understood=True))
     hush(turns, 2000)
     return turns
 
@@ -292,7 +375,7 @@ def test_going_on_while_the_agent_thinks_reopens_the_turn() -> None:
     turns = policy()
     feed(turns, 960)
     hush(turns, 160)
-    turns.prepared(1, "How does it work?", 0.99, True)
+    turns.prepared(1, Said("How does it work?", 0.99, understood=True))
     hush(turns, 32)
     began = turns.start_ms
     signals = feed(turns, 320, "thinking")
@@ -305,7 +388,7 @@ def test_speech_right_after_the_reply_began_reopens_and_later_speech_does_not() 
         turns = policy()
         feed(turns, 960)
         hush(turns, 160)
-        turns.prepared(1, "How does it work?", 0.99, True)
+        turns.prepared(1, Said("How does it work?", 0.99, understood=True))
         hush(turns, 32)
         feed(turns, 384, "speaking", age_ms=age)
         [confirmed] = turns.words(turns.burst_ms, "I mean the model", "speaking", age)
@@ -390,7 +473,7 @@ def test_half_duplex_hears_nothing_while_the_agent_speaks() -> None:
     ],
 )
 def test_unfinished_sentences_are_recognised(text: str, unfinished: bool) -> None:
-    assert sounds_unfinished(text) is unfinished
+    assert (ends_openly(text) or trails_off(text)) is unfinished
 
 
 def test_backchannels_and_sounds() -> None:
@@ -412,7 +495,7 @@ def test_numbers_only_grow_and_every_ended_turn_had_an_onset(bursts: Iterable[tu
         for signal in feed(turns, windows * WINDOW_MS, agent, 0.9 if voiced else 0.02):
             seen.append(signal)
             if signal is Ask.PREPARE:
-                seen += turns.prepared(turns.revision, "a whole sentence here", 0.9)
+                seen += turns.prepared(turns.revision, Said("a whole sentence here", 0.9))
             if signal is Ask.GLIMPSE:
                 seen += turns.glimpsed(turns.burst_ms, 0.6, "something else", agent, 5000)
             if signal is Ask.IDENTIFY:
