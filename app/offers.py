@@ -31,10 +31,12 @@ def check_offer(sdp: Any, kind: Any) -> None:
     if kind != "offer":
         raise BadOffer('type: must be "offer"')
     try:
-        offer = SessionDescription.parse(sdp)
-    except Exception as error:  # aiortc's parser raises whatever a malformed line makes it trip over
+        fault = next(_faults(SessionDescription.parse(sdp), sdp), None)
+    except (
+        Exception
+    ) as error:  # aiortc's parser raises whatever a malformed line makes it trip over, or leaves None where a value is
         raise BadOffer(f"sdp: cannot be parsed ({error})"[:300]) from error
-    if fault := next(_faults(offer, sdp), None):
+    if fault:
         raise BadOffer(f"sdp: {fault}")
 
 
@@ -42,7 +44,7 @@ def _faults(offer: SessionDescription, sdp: str) -> Iterator[str]:
     sections = re.split(r"^m=", sdp, flags=re.MULTILINE)[1:]
     if sorted(media.kind for media in offer.media) != ["application", "audio"] or len(sections) != 2:
         yield "must offer one audio and one data channel, and nothing else"
-    mids = [media.rtp.muxId for media in offer.media]
+    mids = [media.rtp.muxId or "" for media in offer.media]
     if not all(map(MID.fullmatch, mids)) or len(set(mids)) != len(mids):
         yield "each a=mid must be there, and be another"
     bundles = [group.items for group in offer.group if group.semantic == "BUNDLE"]
@@ -78,6 +80,8 @@ def _is_fingerprint(algorithm: str, value: str) -> bool:
 def _audio_faults(media: MediaDescription) -> Iterator[str]:
     if "SAVP" not in media.profile:
         yield "the audio must be encrypted (UDP/TLS/RTP/SAVPF)"
+    if not media.rtcp_mux:
+        yield "the audio lacks a=rtcp-mux"
     if media.direction != "sendrecv":
         yield "the audio must go both ways (a=sendrecv)"
     known = {codec.mimeType.lower() for codec in RTCRtpSender.getCapabilities("audio").codecs}

@@ -23,6 +23,7 @@ BAD = [
     (r"a=group:BUNDLE 0 1", "a=group:BUNDLE 0\r\na=group:BUNDLE 1"),
     (r"a=mid:1", "a=mid:0"),
     (r"a=mid:0", "a=mid:"),
+    (r"a=mid:0", "a=mid"),
     (r"a=mid:0\r\n", ""),
     (r"a=mid:0", "a=mid:" + "m" * 5000),
     (r"a=ice-ufrag:.*\r\n", ""),
