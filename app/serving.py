@@ -88,6 +88,17 @@ class Connection(H11Protocol):
         if self._unread > LINGER:
             self.transport.abort()
 
+    def send_400_response(self, msg: str) -> None:
+        """What comes is not HTTP. A request whose body it was to be may be answered meanwhile: then nothing more can be said, and
+        whoever answers it is told that the client has gone."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+
     def on_response_complete(self) -> None:
         super().on_response_complete()
         self._watch()

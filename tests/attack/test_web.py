@@ -301,6 +301,17 @@ async def test_a_client_that_never_finishes_is_left(server: Server) -> None:
     assert max(await asyncio.gather(*map(drip, SLOW))) < 2.5 * REQUEST_S
 
 
+@pytest.mark.parametrize("path", ["/sessions", "/webrtc/offer", "/healthz"])
+async def test_a_body_that_is_none_costs_its_own_connection_only(server: Server, path: str) -> None:
+    """It is found to be none when its request is being answered already."""
+    async with unharmed(server):
+        for _ in range(20):
+            reader, writer = await opened(server)
+            writer.write(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n".encode())
+            assert (await ended(reader, 10)).startswith(b"HTTP/1.1 400")
+            writer.close()
+
+
 async def test_a_head_without_end_is_refused(server: Server) -> None:
     async with unharmed(server):
         reader, writer = await opened(server)
