@@ -5,6 +5,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -254,7 +255,7 @@ class Hearing:
                 Ask.IDENTIFY: self._identify,
                 Ask.RECOGNISE: self._recognise,
             }[ask]
-            self._jobs[ask] = asyncio.create_task(self._supervised(ask, work()))
+            self._jobs[ask] = asyncio.create_task(self._supervised(ask, work))
         elif ask is Ask.IDENTIFY:
             self._identify_again = True
 
@@ -283,7 +284,7 @@ class Hearing:
     def _learn_voice(self) -> None:
         """The turn that has ended was spoken by the user; what was said over the agent may not have been."""
         if self._settings.speaker_lock and self._listener.agent()[0] == "silent":
-            learn = self._users_voice.learn(self._turn_audio())
+            learn = partial(self._users_voice.learn, self._turn_audio())
             self._jobs[Ask.RECOGNISE] = asyncio.create_task(self._supervised(Ask.RECOGNISE, learn))
 
     async def _recognise(self) -> None:
@@ -304,11 +305,11 @@ class Hearing:
             if not (self._identify_again and self._turns.undecided):
                 return
 
-    async def _supervised(self, ask: Ask, work: Coroutine[None, None, None]) -> None:
+    async def _supervised(self, ask: Ask, work: Callable[[], Coroutine[None, None, None]]) -> None:
         """What goes wrong in `work` costs nothing else. A burst whose words nobody can tell is taken for noise."""
         try:
             async with asyncio.timeout(JOB_LIMIT_S):
-                await work
+                await work()
         except (Exception, asyncio.CancelledError) as error:
             if _is_ours(error):
                 raise

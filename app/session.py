@@ -195,6 +195,8 @@ class Session:
         if isinstance(event, FirstAudioReady) and self._user_speaks():
             return  # somebody makes a sound: the reply waits until it is clear what it is
         before = self.state
+        if before == "IDLE" and not isinstance(event, SessionStarted):
+            return  # the conversation is over: what the ears and the client still say comes too late
         try:
             self.state, effects = transition(before, event)
         except IllegalTransition as error:

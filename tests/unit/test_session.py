@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from app.dialogue import Memory
-from app.events import Interrupt, PlaybackDone, Stop, Text
+from app.events import Interrupt, PlaybackDone, SpeechOnset, Stop, Text, TurnEnded
 from services.base import ServiceError
 from tests.unit.fakes import Caller
 from tests.unit.virtual_time import run
@@ -425,3 +425,27 @@ def test_a_reply_ends_with_its_last_sound_and_pauses_between_clauses_stay() -> N
     (plain, _), (breathing, after) = run(scene(0)), run(scene(240))
     assert after <= 1
     assert breathing - plain == pytest.approx(2 * 240 / 20, abs=2)  # three clauses
+
+
+def test_what_comes_after_the_end_changes_nothing() -> None:
+    """The ears may still be about to say something, and the client too."""
+
+    async def scene() -> Caller:
+        async with Caller() as caller:
+            await caller.say(1.0)
+            caller.session.receive(Stop())
+            for late in (
+                TurnEnded(turn=1, revision=1, text="how"),
+                SpeechOnset(at_ms=1.0),
+                Text(text="more"),
+                Interrupt(),
+                Stop(),
+            ):
+                caller.session.happened(late)
+            await asyncio.sleep(5)
+            return caller
+
+    caller = run(scene())
+    assert caller.session.state == "IDLE"
+    assert not caller.of("agent_response")
+    assert not [entry for entry in caller.journal.entries if entry["kind"] == "illegal"]
