@@ -22,6 +22,9 @@ _PATTERNS = (
     (re.compile(r"\b[0-9a-f]{64}\b"), HIDDEN),  # our own tokens (`app.tickets`)
     (re.compile(r"(a=ice-pwd:)\S+"), rf"\1{HIDDEN}"),
 )
+# Control characters but tab and line end, marks that turn the direction of writing, halves of characters, and a byte order mark: a
+# terminal obeys them, and no file takes a half.
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 _record_before = logging.getLogRecordFactory()
 
 
@@ -33,12 +36,13 @@ def hide(*secrets: str) -> None:
 
 
 def clean(text: str) -> str:
-    """`text` without anything secret: what `hide` was told of, and whatever looks like a key, a token or a password."""
+    """`text` without anything secret (what `hide` was told of, and whatever looks like a key, a token or a password), and with what
+    a terminal would obey written out: anybody can say it, and errors quote what was said."""
     for secret in sorted(_known, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     for pattern, instead in _PATTERNS:
         text = pattern.sub(instead, text)
-    return _IN_QUERY.sub(_clean_pair, text)
+    return _UNSEEN.sub(lambda match: ascii(match[0])[1:-1], _IN_QUERY.sub(_clean_pair, text))
 
 
 def _clean_pair(match: re.Match[str]) -> str:

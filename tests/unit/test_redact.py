@@ -84,3 +84,15 @@ def test_a_record_without_a_secret_stays_as_it_was(caplog: pytest.LogCaptureFixt
     clean_logs()
     logging.getLogger("x").warning("of %s", "all")
     assert (caplog.records[0].msg, caplog.records[0].args) == ("of %s", ("all",))
+
+
+@pytest.mark.parametrize("said", ["\x1b[31mred", "\x00", "a\rb", "\x9b2J", "\u202eabc", "\u2066", "\ud800", "\ufeff", "\u2028"])
+def test_what_a_terminal_would_obey_is_written_out(said: str) -> None:
+    told = clean(f"line one: {said}")
+    assert told.isprintable() and told.encode()
+    assert told == f"line one: {ascii(said)[1:-1]}"
+
+
+def test_what_can_be_read_stays_as_it_is() -> None:
+    for text in ("two\n\tlines", "ünï 你好", "\U0001f469\u200d\U0001f680", "\u00a0"):
+        assert clean(text) == text
