@@ -5,19 +5,13 @@ import json
 import random
 from typing import Any, NamedTuple
 
+from tests.fuzz.mutations import broken, changed
+
 CALL = {"index": 0, "id": "a", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Oslo"}'}}
 TEXTS = (
     "It is a delay.", "<think>Hm.</think>It is.", "So</think> It is.", "[TOOL_CALLS]weather{}", "It is.<|im_end|>more", "`", "{",
     '<tool_call>{"name": "weather", "arguments": {}}</tool_call>', "<|channel|>analysis<|message|>a<|end|>", "<", "[",
     "ünï 🙂", "\ud800", "",
-)  # fmt: skip
-ODD: tuple[Any, ...] = (
-    None, True, 0, -1, 1.5, float("nan"), float("inf"), 10**400, "", "x", [], {}, [[]], [None], {"a": {"b": []}}, "\x00\x1b[31m",
-)  # fmt: skip
-BYTES = (
-    b"\r", b"\n", b"\n\n", b"\r\n\r\n", b": ping\n\n", b"data: ", b"data:\n\n", b"event: error\n", b"id: \x00\n", b"retry: x\n",
-    b"[DONE]", b"data: [DONE]\n\n", b"\xff\xfe", b"\xc3", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\x00", b"{", b"}" * 50,
-    b"[" * 3000, b'"', b"RIFF", b"OggS",
 )  # fmt: skip
 KINDS = (
     "text/event-stream",
@@ -43,7 +37,7 @@ class Hostile(NamedTuple):
 def hostile(rng: random.Random) -> Hostile:
     body = rng.choice((_stream, _stream, _json, _sound))(rng)
     for _ in range(rng.choice((0, 1, 1, 2, 5))):
-        body = _broken(rng, body)
+        body = broken(rng, body)
     head = f"content-type: {rng.choice(KINDS)}\r\n"
     if rng.random() < 0.1:
         body = gzip.compress(body)
@@ -59,7 +53,7 @@ def hostile(rng: random.Random) -> Hostile:
 def _stream(rng: random.Random) -> bytes:
     end = rng.choice(("\n\n", "\r\n\r\n", "\r\r", "\n"))
     events = [_chunk(rng) for _ in range(rng.randrange(6))]
-    lines = "".join(f"data:{rng.choice(('', ' '))}{json.dumps(_changed(rng, event))}{end}" for event in events)
+    lines = "".join(f"data:{rng.choice(('', ' '))}{json.dumps(changed(rng, event))}{end}" for event in events)
     return (lines + rng.choice(("", f"data: [DONE]{end}"))).encode("utf-8", "surrogatepass")
 
 
@@ -67,7 +61,7 @@ def _json(rng: random.Random) -> bytes:
     value = rng.choice(
         (_chunk(rng), {"text": rng.choice(TEXTS)}, {"error": {"message": "no", "param": "stream"}}, {"data": [{"id": "m"}]})
     )
-    return json.dumps(_changed(rng, value)).encode("utf-8", "surrogatepass")
+    return json.dumps(changed(rng, value)).encode("utf-8", "surrogatepass")
 
 
 def _sound(rng: random.Random) -> bytes:
@@ -104,29 +98,3 @@ def _chunk(rng: random.Random) -> dict[str, Any]:
         {"text": text},
         {"error": rng.choice((None, "gone", {"message": "gone"}))},
     ))  # fmt: skip
-
-
-def _changed(rng: random.Random, value: Any) -> Any:
-    """`value`, at some place of which now and then stands something else."""
-    if rng.random() < 0.04:
-        return rng.choice(ODD)
-    if isinstance(value, dict):
-        return {name: _changed(rng, inner) for name, inner in value.items() if rng.random() > 0.03}
-    if isinstance(value, list):
-        return [_changed(rng, inner) for inner in value for _ in range(rng.choice((1, 1, 1, 1, 2)))]
-    return value
-
-
-def _broken(rng: random.Random, body: bytes) -> bytes:
-    at, to = sorted((rng.randint(0, len(body)), rng.randint(0, len(body))))
-    match rng.randrange(5):
-        case 0:
-            return body[:at] + body[to:]
-        case 1:
-            return body[:at] + rng.choice(BYTES) + body[at:]
-        case 2:
-            return body[:to] + body[at:to] * rng.choice((1, 3)) + body[to:]
-        case 3:
-            return body[:at] + bytes(rng.randrange(256) for _ in body[at : min(to, at + 20)]) + body[min(to, at + 20) :]
-        case _:
-            return body[:at]

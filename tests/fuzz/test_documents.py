@@ -1,15 +1,15 @@
 """Random files in a folder of knowledge: whatever a reader makes of one, the others are read, and what is "
 "read can be spoken."""
 
-import os
 import random
 from pathlib import Path
 
 from services.base import ServiceUnavailable
 from services.retrieval.documents import sentences
 from services.retrieval.readers import READERS, read_folder
+from tests.fuzz import cases
 
-CASES = int(os.environ.get("PARLEY_FUZZ_CASES", "60"))
+CASES = cases(60)
 PARTS = (
     b"# Title|## Two|text of it. |Dr. No. 5 |- a|  - b|1. c|> quoted?|>> deeper|| a | b |||---|---||| 1 | 2 ||"
     b"```|<p>|</p>|<div>|<table><tr>"

@@ -5,7 +5,6 @@ PARLEY_FUZZ_CASES sets how many answers each service gives (200: a few seconds);
 
 import asyncio
 import gc
-import os
 import random
 import resource
 from collections.abc import Awaitable, Callable
@@ -21,12 +20,12 @@ from services.http import Remote
 from services.llm.openai import OpenAiAnswerer
 from services.stt.openai import OpenAiStt
 from services.tts.openai import OpenAiTts
+from tests.fuzz import SEED, cases
 from tests.fuzz.services import Hostile, hostile
 from tests.integration.peers import Caller, Scripted
 from tests.integration.test_http_services import SPEECH, question
 
-CASES = int(os.environ.get("PARLEY_FUZZ_CASES", "200"))
-SEED = int(os.environ.get("PARLEY_FUZZ_SEED", "24"))
+CASES = cases(200)
 WARM_UP = 50  # cases after which nothing may grow
 
 

@@ -2,14 +2,14 @@
     "made ready without an
 error, nothing is lost on the way, and it does not matter in which pieces it came. PARLEY_FUZZ_CASES asks for more of it."""
 
-import os
 import random
 
 from app.clauses import LOOKED_AT, Cutter
 from services.tts.cleaning import readable
 from services.tts.text import LONGEST, pieces, speakable
+from tests.fuzz import cases
 
-CASES = int(os.environ.get("PARLEY_FUZZ_CASES", "600"))
+CASES = cases(600)
 PARTS = (
     "the a Dr. J. p.m. U.S. No. 5 1. 2. 3) I. etc. e.g. $19.9 5€ €1.500 £ $ 1,234.56 10-20 1990–95 (555) "
     "123-4567 +49 0042 AB-1234 9AM "
