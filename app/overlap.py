@@ -25,7 +25,7 @@ FEW_WORDS = 5  # so many may be a misheard acknowledgement or cough
 RECOGNISE_MS = 800  # of a weak voice, after which it is compared with the user's, and after as much again
 # Likeness to the user's voice above which a weak voice is the user's all the same, and below which it is somebody else's whatever
 # it says (see services/speaker).
-OWN, OTHER = 0.58, 0.44
+OWN, OTHER = 0.58, 0.38
 
 RISE_DB = 12.0  # above what is usual while the agent speaks: somebody began, or something fell
 RISE_WINDOWS = 2  # so high: a click of a key is shorter

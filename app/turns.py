@@ -18,9 +18,9 @@ FALL = 0.1  # a weaker voice counts less: it may be somebody else's
 SPOKEN_MS = 288.0  # with so much voice a turn was spoken, even where no word of it is made out
 UNKNOWN_MS = 1600  # silence that ends a turn whose words cannot be had
 RETRY_MS = 384  # silence after which words are asked for again that could not be had at the first silent window
-# What the user's level is taken for before it is known (-32 dBFS). Of 234 clips of people who speak to a machine the median is -27
-# dBFS, and one in twenty is weaker than this by FAINT_DB at -6 dB.
-USUAL_DB = 58.0
+# What the user's level is taken for before it is known (-30 dBFS). Of 234 clips of people who speak to a machine the median is -27
+# dBFS, and one in twelve is weaker than this by FAINT_DB at -6 dB.
+USUAL_DB = 60.0
 FAINT_DB = 10.0  # so much below the user's usual level somebody else is speaking, further away
 
 
