@@ -23,6 +23,7 @@ from app.settings import Settings
 from app.store import Store
 from app.stream import Line
 from app.telemetry import traces
+from app.watchdog import Watchdog
 from services.base import Services
 
 SERVICES = {  # what the page says of them: a name, and what stands in for it
@@ -62,9 +63,12 @@ def compose(settings: Settings, services: Services, phrasebook: Phrasebook, moun
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with store:
             warming = asyncio.create_task(readiness.warm(lambda: phrasebook.speak_ahead(services.tts, settings.speed)))
+            watchdog = Watchdog()
+            watchdog.start()
             try:
                 yield
             finally:
+                watchdog.stop()
                 warming.cancel()
                 waiting.close()
                 await sessions.close()

@@ -16,8 +16,10 @@ from av import AudioFrame, Packet
 from websockets.asyncio.client import ClientConnection, connect
 
 from app.rtp import speech_encoder
+from tests.bench.server import Server
 
 Message = dict[str, Any]
+HELD = 'parley_loop_held_total{how="working"}'  # what `/metrics` says of an event loop that was held by its own work
 LIMIT_S = 15.0  # for anything that is waited for
 
 
@@ -142,6 +144,12 @@ class Attacker:
                 return
             await asyncio.sleep(0.1)
         raise AssertionError(f"{held[0]:.0f} places are still held, {held[1]:.0f} connections still open")
+
+
+def log_of(server: Server, since: int = 0) -> str:
+    """What the server has logged after so many bytes."""
+    assert server.log is not None
+    return server.log.read_bytes()[since:].decode(errors="replace")
 
 
 def noise(seconds: float, rate: int) -> np.ndarray:

@@ -19,6 +19,7 @@ import pytest_asyncio
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from tests.attack.clients import HELD, Attacker, log_of
 from tests.bench.server import ROOT, Server, serve
 from tests.integration.talker import talk, ticket
 
@@ -83,6 +84,8 @@ async def unharmed(server: Server) -> AsyncIterator[None]:
                 if over.wait(0.05):
                     return
 
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
+        held = await Attacker(client).figure(HELD)
     asking = asyncio.create_task(asyncio.to_thread(ask))
     try:
         yield
@@ -91,15 +94,12 @@ async def unharmed(server: Server) -> AsyncIterator[None]:
         over.set()
         await asking
     said = log_of(server)[len(logged) :]
-    assert waits and max(waits) < HELD_S, "the event loop was held"
+    assert waits and max(waits) < HELD_S
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
+        assert await Attacker(client).figure(HELD) == held, f"the event loop was held: {said}"
     assert server.memory_mb() - before < MEMORY_MB
     assert "Traceback" not in said, said
     assert len(said) < 20_000, "the log is filled"
-
-
-def log_of(server: Server) -> str:
-    assert server.log is not None
-    return server.log.read_text(errors="replace")
 
 
 async def opened(server: Server) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -15,6 +16,7 @@ from prometheus_client import REGISTRY
 from app.events import Interrupt
 from app.journal import Journal
 from app.telemetry import Traces, traces
+from app.watchdog import BEAT_S, HELD_S, WORKING, Watchdog
 from tests.unit.fakes import Caller
 from tests.unit.virtual_time import run
 
@@ -121,3 +123,18 @@ def test_metrics_count_every_span_of_a_turn() -> None:
     before = {span: counted(span) for span in (*REPLY, "silent")}
     converse(None)
     assert {span: counted(span) - value for span, value in before.items()} == dict.fromkeys(REPLY, 2.0) | {"silent": 1.0}
+
+
+async def test_a_held_loop_is_counted_and_what_holds_it_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    def hold() -> None:
+        until = time.thread_time() + 2 * HELD_S
+        while time.thread_time() < until:
+            pass
+
+    watchdog, before = Watchdog(), WORKING._value.get()
+    watchdog.start()
+    hold()
+    await asyncio.sleep(3 * BEAT_S)
+    watchdog.stop()
+    assert WORKING._value.get() == before + 1
+    assert (REGISTRY.get_sample_value("parley_loop_held_seconds") or 0) >= HELD_S and "in hold" in caplog.text
