@@ -33,6 +33,7 @@ from services.base import VAD_WINDOW, Pcm
 log: logging.Logger = quiet_logger(__name__)
 
 MISTAKES = 20  # bad messages that are answered one by one; beyond, and faster than one a second, the client is cut off
+MAX_START_BYTES = 4096  # of a message of somebody who is not known yet
 TEXTS_PER_SECOND, TEXTS_AT_ONCE = 1.0, 10.0  # typed turns: each is work for the models that all conversations share
 # Sound, in seconds of it a second. A client is in real time; what a stalled network held back comes at once.
 SOUND_RATE = 2.0
@@ -211,7 +212,12 @@ class Connection(ABC):
 
     def take(self, data: str | bytes) -> None:
         """One message in JSON. Raises nothing."""
-        self.guard(lambda: self._take(parse(data)))
+        self.guard(lambda: self._take(self._parse(data)))
+
+    def _parse(self, data: str | bytes) -> ClientMessage:
+        if self.seat is None and len(data) > MAX_START_BYTES:
+            raise BadMessage("too_large", f"before the conversation has begun a message has at most {MAX_START_BYTES} bytes")
+        return parse(data)
 
     def guard(self, work: Callable[[], None]) -> None:
         """Does the work of one message. What is wrong with it is told to the client, who is cut off where that goes on."""

@@ -166,8 +166,8 @@ class Fence:
         name = join.data[0].webrtc_id
         if not self._views.is_there(name):
             raise ApiError(404, "not_found", "there is no connection of this name")
-        self._forget()
         self._views.names[join.session_hash] = name
+        self._forget(join.session_hash)
         body = {
             "data": [{"textbox": "", "webrtc_id": name}],
             "fn_index": self._views.function,
@@ -192,10 +192,11 @@ class Fence:
         waiting = self._queue.pending_messages_per_session.get(page)
         return waiting.qsize() if waiting else 0
 
-    def _forget(self) -> None:
-        """Gradio keeps what was never fetched, and a line of statistics for every view, for ever."""
-        names = self._views.names
-        for page in [page for page, name in names.items() if not self._views.is_there(name) and not self._views.readers[page]]:
+    def _forget(self, newest: str) -> None:
+        """Gradio keeps what was never fetched, and a line of statistics for every view, for ever. Of the pages of one connection
+        only the `newest` has a view to come."""
+        names, unread = self._views.names, (page for page in self._views.names if not self._views.readers[page])
+        for page in [p for p in unread if p != newest and (names[p] == names[newest] or not self._views.is_there(names[p]))]:
             del names[page]
             self._queue.pending_messages_per_session.pop(page, None)
             self._queue.pending_event_ids_session.pop(page, None)

@@ -39,6 +39,7 @@ class Config(uvicorn.Config):
             backlog=BACKLOG,
             timeout_graceful_shutdown=3,
             ws_max_size=1 << 20,
+            ws_per_message_deflate=False,  # a thousand bytes would unpack to a million; sound does not shrink anyway
         )
         for name in ("uvicorn.error", "asyncio", __name__):
             logging.getLogger(name).addFilter(OncePerEpisode())

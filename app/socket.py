@@ -202,6 +202,8 @@ class Link(Connection):
                 self.guard(partial(self._hear, data))
             if self.opening is not None and not self.opening.done():
                 await asyncio.wait([self.opening])  # what was sent behind `start` is for the conversation
+            else:
+                await asyncio.sleep(0)  # `receive` gives what is there already without letting others in between
 
     def sound(self, message: AudioChunk) -> None:
         self._hear(decode(message.data))
