@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, Validatio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import ApiError, IceCandidate, read_body
+from app.limits import Budgets
 from app.wire import complaint
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ JOIN = "/gradio_api/queue/join"
 DATA = "/gradio_api/queue/data"
 HEADERS = {b"host", b"accept", b"accept-encoding", b"accept-language", b"if-none-match", b"if-modified-since", b"user-agent"}
 READERS = 2  # of one page's views: the browser opens a new stream before the old one is gone
+JOINS_PER_SECOND, JOINS_AT_ONCE = 0.2, 5.0  # of one connection's views: each is a session of Gradio
 UNREAD = 100  # views that may wait for a page that does not read them
 
 Name = Annotated[str, StringConstraints(pattern=r"^[\w-]{1,64}$")]
@@ -129,6 +131,7 @@ class Fence:
         self._component = component
         self._views = views
         self._queue = page._queue
+        self._joins = Budgets(JOINS_PER_SECOND, JOINS_AT_ONCE)
         views.unread = self._unread
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -166,8 +169,10 @@ class Fence:
         name = join.data[0].webrtc_id
         if not self._views.is_there(name):
             raise ApiError(404, "not_found", "there is no connection of this name")
+        if not self._joins.take(name, asyncio.get_running_loop().time()):
+            raise ApiError(429, "too_many", "the views of this connection were asked for too often")
+        self._forget()
         self._views.names[join.session_hash] = name
-        self._forget(join.session_hash)
         body = {
             "data": [{"textbox": "", "webrtc_id": name}],
             "fn_index": self._views.function,
@@ -192,11 +197,10 @@ class Fence:
         waiting = self._queue.pending_messages_per_session.get(page)
         return waiting.qsize() if waiting else 0
 
-    def _forget(self, newest: str) -> None:
-        """Gradio keeps what was never fetched, and a line of statistics for every view, for ever. Of the pages of one connection
-        only the `newest` has a view to come."""
-        names, unread = self._views.names, (page for page in self._views.names if not self._views.readers[page])
-        for page in [p for p in unread if p != newest and (names[p] == names[newest] or not self._views.is_there(names[p]))]:
+    def _forget(self) -> None:
+        """Gradio keeps what was never fetched, and a line of statistics for every view, for ever."""
+        names = self._views.names
+        for page in [page for page, name in names.items() if not self._views.is_there(name) and not self._views.readers[page]]:
             del names[page]
             self._queue.pending_messages_per_session.pop(page, None)
             self._queue.pending_event_ids_session.pop(page, None)

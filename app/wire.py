@@ -44,7 +44,7 @@ def parse(text: str | bytes) -> ClientMessage:
     if (
         sum(map(text.count, marks)) > MAX_MARKS
     ):  # of a message full of lists the parser makes 100,000 objects, which takes 20 ms
-        raise BadMessage("too_large", f"a message has at most {MAX_MARKS} commas and brackets")
+        raise BadMessage("bad_message", f"a message has at most {MAX_MARKS} commas and brackets")
     try:
         return CLIENT_MESSAGE.validate_json(text)
     except ValidationError as error:

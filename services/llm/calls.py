@@ -13,8 +13,8 @@ MOST = 16  # calls in one round
 
 _XML = re.compile(r"<(?:function=|invoke name=\"?)([\w.-]+)\"?>(.*?)(?=</function>|</invoke>|<function=|<invoke |$)", re.DOTALL)
 _PARAMETER = re.compile(
-    r"<parameter(?:=| name=\"?)([\w.-]+)\"?>\s*(.*?)\s*(?=</parameter>|<parameter|$)"
-    r"|<arg_key>\s*([\w.-]+)\s*</arg_key>\s*<arg_value>\s*(.*?)\s*(?=</arg_value>|$)",
+    r"<parameter(?:=| name=\"?)([\w.-]+)\"?>(.*?)(?=</parameter>|<parameter|$)"
+    r"|<arg_key>\s*([\w.-]+)\s*</arg_key>\s*<arg_value>(.*?)(?=</arg_value>|$)",
     re.DOTALL,
 )
 _NAME = re.compile(r"[\w.:-]+")
@@ -88,7 +88,7 @@ def written(text: str, names: Collection[str]) -> Iterator[tuple[str, dict[str, 
     if "<arg_key>" in text and (word := _NAME.search(text)):
         tags = [(word[0], text)] if word[0] in names else []
     for name, body in tags:
-        given = {first or second: _value(one or other) for first, one, second, other in _PARAMETER.findall(body)}
+        given = {first or second: _value((one or other).strip()) for first, one, second, other in _PARAMETER.findall(body)}
         yield name, given or next(_objects(body), {})
     if not tags:
         yield from list(_json(text, names)) or _python(text, names)

@@ -29,7 +29,7 @@ _ROLE_ENDS = r"<\|(?:end_header_id|message)\|>|\n|(?=<\|channel\|>)"
 _CONTROL = r"<\|[^|<>\s]{1,40}\|>|<｜[^｜<>]{1,40}｜>|\[/?INST\]|<</?SYS>>|<(?:unk|pad|bos|s)>|</?(?:answer|response|final)>"
 # How an answer begins that is a call without any mark: Llama's JSON, a list of it, Python, a block of code; what may become one.
 _BARE = re.compile(r"(?:\{|\[\s*\{|\[\s*\w+\(|```).*", re.DOTALL)
-_MAYBE_BARE = re.compile(r"\s*(?:\[\s*\w*|`{1,2})")
+_MAYBE_BARE = re.compile(r"\[\s*\w*|`{1,2}")
 _EMPTY = rf"<(?:{_THINKING})\s*/>"
 
 Mode = Literal["words", "thinking", "call", "role", "channel"]
@@ -131,7 +131,7 @@ class Spoken:
     def _give(self, words: str) -> str:
         kept = self._kept + words
         self.bare = self.bare or (self._tools and not self._given and _BARE.fullmatch(kept.lstrip()[:LONGEST_MARK]) is not None)
-        if self._held or self.bare or (self._tools and not self._given and _MAYBE_BARE.fullmatch(kept)):
+        if self._held or self.bare or (self._tools and not self._given and _MAYBE_BARE.fullmatch(kept.lstrip())):
             self._kept, kept = kept, ""
         else:
             self._kept = ""

@@ -15,7 +15,7 @@ FULL_LINE, FULL_SHARE = 40, 0.75  # a wrapped line of plain text has so many cha
 _END = re.compile(r"(?:(?<=[.!?…؟])|(?<=[.!?…][\"'”’)]))\s+|(?<=。)")
 _SHORT = re.compile(r"(?:\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|vs|etc|e\.g|i\.e|approx|Inc|Ltd|U\.S))\.[\"'”’)]*\s*$")
 
-_LEADERS = re.compile(r"\s*(?:[.·_]\s?){4,}\s*")
+_LEADERS = re.compile(r" ?(?:[.·_] ?){4,}")  # in a line whose spaces are single
 _BULLET = re.compile(r"^(?:[-*•‣–—]|\d{1,2}[.)])\s+(?=\w)")
 # The end of a line that goes on in the next.
 _OPEN = re.compile(

@@ -70,7 +70,7 @@ def _account(match: re.Match[str]) -> str:
 
 
 def _code(match: re.Match[str]) -> str:
-    mixed = re.search(r"[A-Z]+\d|\d[A-Z]", match[2]) is not None
+    mixed = re.search(r"[A-Z]\d|\d[A-Z]", match[2]) is not None
     groups = [re.findall(r"\d+|[A-Z]+", group) for group in match[2].split("-")]
     return match[1] + ", ".join(" ".join(_said(part, mixed) for part in group) for group in groups)
 

@@ -147,3 +147,34 @@ async def test_packets_that_make_no_sense_are_left_out(attacker: Attacker) -> No
             await asyncio.sleep(0.001)
     async with peer() as other:
         await attacker.call(other)
+
+
+async def test_messages_of_many_parts_are_not_read(attacker: Attacker, url: str) -> None:
+    """Each would be a hundred thousand lists, for which the sound of others waits 20 ms."""
+    great = '{"type": "ping", "more": [' + ",".join(["[[[[]]]]"] * 25_000) + "]}"
+    for begun in (False, True):
+        async with socket_at(url) as one:
+            if begun:
+                await one.send(json.dumps({"type": "start", "sample_rate": 16000, "greeting": False}))
+                await first(one, "ready")
+            with pytest.raises(ConnectionClosed):
+                for _ in range(100):
+                    await one.send(great)
+                await one.wait_closed()
+                await one.recv()
+            assert one.close_code == 1008
+
+
+async def test_what_is_sent_is_not_unpacked(url: str) -> None:
+    async with socket_at(url) as one:
+        assert one.response is not None and "Sec-WebSocket-Extensions" not in one.response.headers
+
+
+async def test_a_connection_has_views_a_few_times_only(attacker: Attacker) -> None:
+    async with peer() as one:
+        await attacker.page(one, "apage")
+        answers = []
+        for number in range(30):
+            body = {"data": [{"webrtc_id": "apage"}], "session_hash": f"page{number}"}
+            answers.append((await attacker.http.post("/gradio_api/queue/join", json=body)).status_code)
+        assert answers[:2] == [200, 200] and answers.count(429) > 20
