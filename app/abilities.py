@@ -3,52 +3,40 @@
 import asyncio
 import re
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from itertools import zip_longest
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field
 
-from app.moments import figures, heard_day, heard_time
-from app.places import zones_of
-from app.timers import LONGEST_S, MOST, Timer, heard_length, said_length
-from app.tools import Desk, ToolError, tool
+from app.dialogue import Memory
+from app.moments import heard_day, heard_time
+from app.places import answered_place, heard_place, zones_of
+from app.spelling import heard_word, letters, named_word
+from app.timers import (
+    LONGEST_ABOUT,
+    LONGEST_S,
+    MOST,
+    Timer,
+    called,
+    chosen,
+    heard_about,
+    heard_length,
+    heard_lengths,
+    heard_name,
+    meant,
+    of_all,
+    said_length,
+)
+from app.tools import Asks, Desk, ToolError, tool
 
 PASSAGES = 3
-LONGEST_ABOUT = 200  # characters of what a reminder is about
 
-_REMINDS = re.compile(r"\b(?:remind me|timer|alarm)\b", re.IGNORECASE)
-_TO_DO = re.compile(r"\bto (?!\d)", re.IGNORECASE)
-_WHEN = re.compile(
-    r" ?\b(?:in|for|after) [\w .-]{0,40}?(?:hour|minute|second|day)s?\b(?: and a (?:half|quarter)| (?:and )?(?:ten|fifteen|twenty|"
-    r"thirty|forty|fifty|\d\d)(?:[ -]five)?\b)?",
-    re.IGNORECASE,
-)
-_AT = re.compile(
-    r" ?\b(?:at (?=\w)|for (?=\w{1,9} o'?clock\b|noon|midnight))(?:half past |quarter (?:past|to) )?[\w:]{1,9}"
-    r"(?: (?:o'?clock|thirty|fifteen|forty[ -]five|[ap]\.?m\b\.?|in the (?:morning|afternoon|evening))){0,3}"
-    r"(?: (?:tomorrow|today|tonight))?|\b(?:tomorrow|tonight)\b",
-    re.IGNORECASE,
-)
-_NAMED = (
-    re.compile(r"\b(?:called|named|labell?ed) ([\w'’ -]{1,40})"),
-    re.compile(r"(?:^|\b(?:an?|the|my|another|set|start|cancel|stop) )((?:[^\W\d_][\w'’-]{0,20} ){1,3})(?:timer|alarm)\b"),
-    re.compile(r"\b(?:timer|alarm) (?:for|on) (?:the |my |some )?([^\W\d_][\w'’ -]{0,40})"),
-)
-_NO_NAME = frozenset(
-    "a an the my our some me please now timer timers alarm reminder new another more one other second first last next long short "
-    "quick hour hours minute minutes sec seconds day days half quarter and of to for in on it that this cancel set "
-    "start stop".split()
-)
-_ALL = re.compile(r"\b(?:all|both|every|everything|each|timers|alarms|reminders)\b")
-_IN_PLACE = re.compile(r"(?<!\w)(?:in|at|for) ([^\W\d_][\w.'’-]{0,30}(?:,? [^\W\d_][\w.'’-]{0,30}){0,5})", re.IGNORECASE)
-_PLACES_TIME = re.compile(r"(?<!\w)([A-Z][\w.'’-]{1,30}(?: [A-Z][\w.'’-]{1,30}){0,3}) (?:time|date)\b")
-_NO_PLACE = frozenset(
-    "right now please today tomorrow currently here there moment time date day days week weeks month year hour hours minute "
-    "minutes morning afternoon evening me us you a an my your what what's the current local is it at in then exactly again "
-    "words "
-    "english a one two three four five six seven eight nine ten sure summer winter spring autumn general total".split()
-)
+_EVERY = re.compile(r"\b(?:every|each|daily|weekly|weekdays)\b", re.IGNORECASE)
+_MORE = re.compile(r"\b(?:add|extend|prolong|lengthen)\b", re.IGNORECASE)
+_EITHER = re.compile(r"\btimer (?:for|of|to) \d{1,2}[:.]\d\d\b(?! ?[ap]\.?m)", re.IGNORECASE)
 _SEARCH = re.compile(
     r"^\W*(?:(?:please|can you|could you|would you|okay|hey|parley)\W+)*"
     r"(?:search(?: (?:in |through )?(?:the|your|my) [\w ]+?)? for|"
@@ -72,22 +60,19 @@ def _now(desk: Desk, zone: str = "") -> datetime:
     return datetime.fromtimestamp(desk.clock.epoch_ms() / 1000).astimezone(where)
 
 
-def _place(text: str) -> str:
-    """The place that a question for the time or the date names, "" for none."""
-    found = [*_IN_PLACE.findall(text)[-1:], *_PLACES_TIME.findall(text)[:1]]
-    words = found[0].rstrip(".,").split() if found else []
-    while words and words[-1].lower().strip(".,") in _NO_PLACE:
-        words.pop()
-    return "" if any(word.lower() in _NO_PLACE for word in words[:1]) else " ".join(words)[:LONGEST_ABOUT]
-
-
 def _clock_heard(text: str) -> dict[str, Any]:
-    return {"place": _place(text)}
+    ago = -1 if re.search(r"\bago\b", text) else 1
+    return {"place": heard_place(text), "seconds": ago * (heard_length(text) or 0)}
+
+
+async def _clock_answered(text: str, memory: Memory) -> dict[str, Any] | None:
+    place = await asyncio.to_thread(answered_place, text)
+    return {"place": place} if place else None
 
 
 def _date_heard(text: str) -> dict[str, Any]:
     named = heard_day(text, date(2000, 1, 1)) is not None
-    return {"place": _place(text), "day": text[:LONGEST_ABOUT] if named else ""}
+    return {"place": heard_place(text), "day": text[:LONGEST_ABOUT] if named else ""}
 
 
 async def _there(desk: Desk, zone: str, place: str) -> tuple[datetime | None, str]:
@@ -98,7 +83,9 @@ async def _there(desk: Desk, zone: str, place: str) -> tuple[datetime | None, st
     times = {_now(desk, one).utcoffset(): _now(desk, one) for one in zones if one}
     if len(times) == 1 and len(zones) == len(list(filter(None, zones))):
         return next(iter(times.values())), ""
-    return None, desk.dialogue.line("place_several" if zones else "place_unknown", place=place)
+    if zones:
+        return None, Asks(desk.dialogue.line("place_several", place=place))
+    return None, desk.dialogue.line("place_unknown", place=place)
 
 
 Zone = Annotated[str, Field(description="IANA name such as Europe/Berlin; empty for the user's own")]
@@ -107,13 +94,25 @@ Place = Annotated[
 ]
 
 
-@tool(intent="time", listen=_clock_heard)
-async def current_time(desk: Desk, zone: Zone = "", place: Place = "") -> str:
+@tool(intent="time", listen=_clock_heard, take=_clock_answered)
+async def current_time(
+    desk: Desk,
+    zone: Zone = "",
+    place: Place = "",
+    seconds: Annotated[float, Field(ge=-31_622_400, le=31_622_400, description="another moment: so long from now")] = 0,
+) -> str:
     """The time of day, now."""
+    apart = re.split(r",? and ", place)
+    if len(apart) == 2 and all([await asyncio.to_thread(zones_of, one) for one in apart]):  # noqa: RUF100
+        first, second = [await current_time(desk, place=one, seconds=seconds) for one in apart]
+        return f"{first} {second}"
     now, problem = await _there(desk, zone, place)
     if now is None:
         return problem
-    return desk.dialogue.line("time_in" if place else "time", time=f"{now:%-I:%M %p}", place=place)
+    then = f"{now + timedelta(seconds=seconds):%-I:%M %p}"
+    if seconds:
+        return desk.dialogue.line("time_then_in" if place else "time_then", time=then, place=place)
+    return desk.dialogue.line("time_in" if place else "time", time=then, place=place)
 
 
 @tool(intent="date", listen=_date_heard)
@@ -138,36 +137,36 @@ async def current_date(
 
 def _timer_heard(text: str) -> dict[str, Any] | None:
     length = heard_length(text)
-    if length is None or length > LONGEST_S:
+    if length is None or length > LONGEST_S or _EVERY.search(text):
         return None
-    return {"seconds": length, "about": _about(text), "name": _name(text)}
+    return {"seconds": length, "about": heard_about(text), "name": heard_name(text)}
+
+
+def _timers_heard(text: str) -> dict[str, Any] | None:
+    timers = heard_lengths(text)
+    if not timers or any(length > LONGEST_S for length, _ in timers):
+        return None
+    return {"seconds": [length for length, _ in timers], "names": [heard_name(words) for _, words in timers]}
 
 
 def _alarm_heard(text: str) -> dict[str, Any] | None:
-    """A time of day, or a length that no timer has: what is said of it then is that it is too long."""
-    length = heard_length(text)
-    if heard_time(text, datetime(2000, 1, 1, tzinfo=UTC)) is None and (length or 0) <= LONGEST_S:
+    """A time of day, a day, or a length that no timer has: what is said of it then is that it is too long. "A timer for 1:30" may
+    be a length as well, and is asked for."""
+    length, now = heard_length(text), datetime(2000, 1, 1, tzinfo=UTC)
+    day = heard_day(text, now.date())
+    told = heard_time(text, now) is not None and _EITHER.search(text) is None
+    far = (length or 0) > LONGEST_S or (day is not None and (day - now.date()).days > 1)
+    if not told and not far and not _EVERY.search(text):
         return None
-    return {"at": text[:LONGEST_ABOUT], "about": _about(text), "name": _name(text)}
+    return {"at": text[:LONGEST_ABOUT], "about": heard_about(text), "name": heard_name(text)}
 
 
-def _about(text: str) -> str:
-    """What somebody wants to be reminded of: "remind me in an hour to check the oven" is about "check the oven"."""
-    rest = " ".join(_WHEN.sub("", " ".join(text.split())).split())
-    reminds = _REMINDS.search(rest)
-    to_do = _TO_DO.search(rest, reminds.end()) if reminds else None
-    return _AT.sub("", rest[to_do.end() :]).rstrip(".?! ")[:LONGEST_ABOUT] if to_do else ""
-
-
-def _name(text: str) -> str:
-    """What a timer is called: "a pasta timer", "a timer for the pasta", "a timer called pasta"."""
-    rest = _AT.sub("", _WHEN.sub("", " ".join(text.lower().split())))
-    for pattern in _NAMED:
-        if found := pattern.search(rest):
-            words = [word for word in re.findall(r"[^\W_][\w'’]*", found[1]) if word not in _NO_NAME and figures(word) == word]
-            if words and heard_length(found[1]) is None:
-                return " ".join(words)
-    return ""
+def _alarm_answered(text: str, memory: Memory) -> dict[str, Any] | None:
+    """The time of day, of the day that was named before."""
+    told = _alarm_heard(text)
+    if told and heard_day(memory.request, date(2000, 1, 1)) is not None:
+        told["at"] = f"{memory.request} {text}"[:LONGEST_ABOUT]
+    return told
 
 
 def _set(desk: Desk, seconds: float, about: str, name: str, line: str, **values: str) -> str:
@@ -181,6 +180,47 @@ About = Annotated[str, Field(max_length=LONGEST_ABOUT, description="what it is f
 Name = Annotated[str, Field(max_length=LONGEST_ABOUT, description="what the user calls it: 'pasta'")]
 
 
+Which = Annotated[str, Field(max_length=LONGEST_ABOUT, description="a timer's name, length or purpose, or 'all'")]
+
+
+def _more_heard(text: str) -> dict[str, Any] | None:
+    length = heard_length(text) if _MORE.search(text) else None
+    return {"seconds": length, "which": heard_name(text)} if length else None
+
+
+def _more_answered(text: str, memory: Memory) -> dict[str, Any] | None:
+    which = chosen(memory.timers, text)
+    return {"seconds": None, "which": which} if which and _MORE.search(memory.request) else None
+
+
+@tool(intent="set_timer", listen=_more_heard, take=_more_answered, acts=True)
+async def extend_timer(desk: Desk, seconds: Annotated[float, Field(ge=1, le=LONGEST_S)], which: Which = "") -> str:
+    """Gives a running timer more time."""
+    timers, some = desk.memory.timers, meant(desk.memory.timers, which)
+    if not some:
+        return desk.dialogue.line("timer_no_such" if timers else "timer_none", running=called(timers))
+    if len(some) > 1 and not of_all(which):
+        return Asks(desk.dialogue.line("timer_which_longer", running=called(some)))
+    timers[:] = [
+        replace(t, due_ms=t.due_ms + seconds * 1000, length_s=t.length_s + seconds) if t in some else t for t in timers
+    ]
+    return desk.dialogue.line("timer_extended", length=said_length(seconds))
+
+
+@tool(intent="set_timer", listen=_timers_heard, acts=True)
+async def set_timers(
+    desk: Desk,
+    seconds: Annotated[list[Annotated[float, Field(ge=1, le=LONGEST_S)]], Field(min_length=1, max_length=MOST)],
+    names: Annotated[Sequence[Name], Field(description="what the user calls each")] = (),
+) -> str:
+    """Sets several timers at once."""
+    if len(desk.memory.timers) + len(seconds) > MOST:
+        return desk.dialogue.line("timer_full", count=str(len(desk.memory.timers)))
+    for length, name in zip_longest(seconds, names[: len(seconds)], fillvalue=""):
+        _set(desk, float(length), "", name, "timer_set", length="")
+    return desk.dialogue.line("timers_set", lengths=", ".join(map(said_length, seconds)))
+
+
 @tool(intent="set_timer", listen=_timer_heard, ask="timer_how_long", acts=True)
 async def set_timer(
     desk: Desk,
@@ -192,7 +232,7 @@ async def set_timer(
     return _set(desk, seconds, about, name, "timer_set", length=said_length(seconds))
 
 
-@tool(intent="set_timer", listen=_alarm_heard, ask="timer_how_long", acts=True)
+@tool(intent="set_timer", listen=_alarm_heard, take=_alarm_answered, ask="timer_how_long", acts=True)
 async def set_alarm(
     desk: Desk,
     at: Annotated[str, Field(max_length=LONGEST_ABOUT, description="the user's time of day: '17:30', 'tomorrow at 7:15 am'")],
@@ -201,7 +241,11 @@ async def set_alarm(
 ) -> str:
     """Sets an alarm, or a reminder, for a time of day. You will speak up then."""
     now = _now(desk)
-    due = heard_time(at, now)
+    if _EVERY.search(at):
+        return desk.dialogue.line("timer_once")
+    due, day = heard_time(at, now), heard_day(at, now.date())
+    if due is None and day is not None:
+        return desk.dialogue.line("timer_too_long")
     seconds = (due - now).total_seconds() if due else heard_length(at)
     if seconds is None:
         raise ToolError(f"{at} is no time of day such as 17:30")
@@ -214,22 +258,12 @@ def _which_heard(text: str) -> dict[str, Any]:
     return {"which": text[:LONGEST_ABOUT]}
 
 
-def _meant(timers: Sequence[Timer], which: str) -> list[Timer]:
-    """Those of `timers` that are named by length, name or purpose; all where nothing is named."""
-    said, length = set(figures(which).split()), heard_length(which)
-    ordered = sorted(timers, key=lambda timer: timer.due_ms)
-    if length is not None:
-        return [timer for timer in timers if timer.length_s == length]
-    named = [timer for timer in timers if said & (set(figures(f"{timer.name} {timer.about}").split()) - _NO_NAME)]
-    if named or _name(which):
-        return named
-    return ordered[:1] if said & {"first", "1st", "next"} else ordered[-1:] if said & {"last", "latest"} else ordered
+def _which_answered(text: str, memory: Memory) -> dict[str, Any] | None:
+    which = chosen(memory.timers, text)
+    return {"which": which[:LONGEST_ABOUT]} if which else None
 
 
-Which = Annotated[str, Field(max_length=LONGEST_ABOUT, description="a timer's name, length or purpose, or 'all'")]
-
-
-@tool(intent="cancel_timer", listen=_which_heard, acts=True)
+@tool(intent="cancel_timer", listen=_which_heard, take=_which_answered, acts=True)
 async def cancel_timers(
     desk: Desk,
     seconds: Annotated[float | None, Field(description="only the timer of this length")] = None,
@@ -237,31 +271,38 @@ async def cancel_timers(
 ) -> str:
     """Cancels running timers."""
     timers = desk.memory.timers
-    meant = [timer for timer in _meant(timers, which) if seconds is None or timer.length_s == seconds]
-    if not meant:
-        return desk.dialogue.line("timer_no_such" if timers else "timer_none", running=_called(timers))
-    if len(meant) > 1 and not _ALL.search(which.lower()) and heard_length(which) is None and seconds is None:
-        return desk.dialogue.line("timer_which", running=_called(timers))
-    timers[:] = [timer for timer in timers if timer not in meant]
+    some = [timer for timer in meant(timers, which) if seconds is None or timer.length_s == seconds]
+    if not some:
+        return desk.dialogue.line("timer_no_such" if timers else "timer_none", running=called(timers))
+    if len(some) > 1 and not of_all(which) and heard_length(which) is None and seconds is None:
+        return Asks(desk.dialogue.line("timer_which", running=called(some)))
+    timers[:] = [timer for timer in timers if timer not in some]
     return desk.dialogue.line("timer_cancelled")
-
-
-def _called(timers: Sequence[Timer]) -> str:
-    return " and ".join(f"the one for {timer.called}" for timer in timers)
 
 
 @tool(intent="list_timers", listen=_which_heard)
 async def list_timers(desk: Desk, which: Which = "") -> str:
     """How long the running timers still take."""
     now, timers = desk.clock.epoch_ms(), sorted(desk.memory.timers, key=lambda timer: timer.due_ms)
-    meant = sorted(_meant(timers, which), key=lambda timer: timer.due_ms)
-    if not meant:
-        return desk.dialogue.line("timer_no_such" if timers else "timer_none", running=_called(timers))
+    some = meant(timers, which)
+    if not some:
+        return desk.dialogue.line("timer_no_such" if timers else "timer_none", running=called(timers))
     left = [
-        said_length(max(0.0, timer.due_ms - now) / 1000) + (f" for {timer.name}" if timer.name and len(meant) > 1 else "")
-        for timer in meant
+        said_length(max(0.0, timer.due_ms - now) / 1000) + (f" for {timer.name}" if timer.name and len(some) > 1 else "")
+        for timer in some
     ]
     return desk.dialogue.line("timer_left", left=", then ".join(left))
+
+
+@tool(
+    intent="spell",
+    listen=lambda text: {"word": word} if (word := heard_word(text)) else None,
+    take=lambda text, memory: {"word": word} if (word := named_word(text)) else None,
+    ask="spell_what",
+)
+async def spell_word(desk: Desk, word: Annotated[str, Field(min_length=1, max_length=LONGEST_ABOUT)]) -> str:
+    """How a word is spelled, letter by letter."""
+    return desk.dialogue.line("spelled", word=word, letters=letters(word))
 
 
 @tool()

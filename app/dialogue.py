@@ -3,8 +3,6 @@
 
 import asyncio
 import random
-import re
-import unicodedata
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -60,17 +58,6 @@ LATE_MS = 400.0  # past the expected wait that an answer is given where it is ab
 SPEED_STEP = 1.15
 GAIN_STEP = 1.5
 OFFERED = 3  # topics
-LONGEST_SPELLED = 40  # letters
-_SPELLABLE = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
-_AFTER_SPELL = frozenset("please for me out again slowly spelled spelt written letter by now".split())
-_NOTHING_TO_SPELL = frozenset("that it this them word name spell".split())
-_ACCENTS = {
-    "ACUTE": "an acute accent",
-    "GRAVE": "a grave accent",
-    "DIAERESIS": "two dots",
-    "RING ABOVE": "a ring",
-    "CARON": "a hook",
-}
 
 
 class Phrasebook:
@@ -129,6 +116,7 @@ class Memory:
     generation: int = 0  # the last reply's
     timers: list[Timer] = field(default_factory=list)
     asked: str = ""  # the tool that has asked for what it must know
+    request: str = ""  # the turn that it asked about
     done: list[Deed] = field(default_factory=list)  # what tools have changed since the last exchange of `history`
     eagerness: Eagerness | None = None  # of this conversation; None: that of the app
     waits: deque[float] = field(default_factory=lambda: deque(maxlen=WAITS))  # ms from a turn's end to its answer's first sound
@@ -157,14 +145,6 @@ class Memory:
 def _covers(wider: str, topic: str) -> bool:
     """Whether every word of `topic` is in `wider`: "running Parley" beside "Parley" offers nothing more."""
     return set(topic.lower().split()) <= set(wider.lower().split())
-
-
-def _letter(character: str) -> str:
-    """A letter as it is named: "é" is "E with an acute accent"."""
-    base, _, marks = unicodedata.name(character, "").partition(" WITH ")
-    if character.isascii() or not marks:
-        return {"ß": "sharp S"}.get(character, character.upper())
-    return f"{base.rsplit(' ', 1)[-1]} with {_ACCENTS.get(marks, 'a ' + marks.lower())}"
 
 
 class Dialogue:
@@ -210,19 +190,9 @@ class Dialogue:
             case "change_volume":
                 quieter = bool(said & {"quieter", "softer", "down", "lower"}) or said >= {"too", "loud"}
                 return Act([self.line("quieter" if quieter else "louder")], gain=1 / GAIN_STEP if quieter else GAIN_STEP)
-            case "spell":
-                return Act([self._spell(text)])
             case name if name in PLAIN_LINES:
                 return Act([self.line(PLAIN_LINES[name])])
         return None
-
-    def _spell(self, text: str) -> str:
-        words = _SPELLABLE.findall(unicodedata.normalize("NFC", text))
-        while words and words[-1].lower() in _AFTER_SPELL:
-            words.pop()
-        word = words[-1][:LONGEST_SPELLED] if len(words) > 1 and words[-1].lower() not in _NOTHING_TO_SPELL else ""
-        letters = ", ".join(_letter(character) for character in word if character.isalpha())
-        return self.line("spelled", word=word, letters=letters) if word else self.line("spell_what")
 
     async def speak(self, clause: str, tts: TextToSpeech, speed: float) -> AsyncIterator[Speech]:
         """Speech for a clause. A line spoken ahead is used only where the voice has failed or for the plain pace."""

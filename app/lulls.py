@@ -101,7 +101,8 @@ class Alarm(Lull):
             self._wake_in(wait_ms / 1000)
         elif self._quiet:
             self._saying = first
-            line = "reminder_due" if first.about else "timer_due_named" if first.name else "timer_due"
+            reminder = "reminder_due_of" if first.about.startswith(("that ", "about ")) else "reminder_due"
+            line = reminder if first.about else "timer_due_named" if first.name else "timer_due"
             values = {"length": said_length(first.length_s), "about": first.about, "called": first.name}
             self._host.happened(Prompted(line=line, values=values))
 

@@ -1,13 +1,15 @@
 """Days and times of day that people say, without a language model. What is not understood for certain is None: it is asked for.
 
-parsedatetime and dateparser were tried for this: the first takes "the day after tomorrow" for tomorrow and adds up all lengths of a
-sentence, the second finds nothing in "half past nine". text2num reads the numbers, and what stands around them is told here.
+parsedatetime was tried for this: it takes "the day after tomorrow" for tomorrow and adds up all lengths of a sentence. text2num
+reads the numbers, dateutil counts months and knows Easter, and what stands around them is told here.
 """
 
 import re
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 
 from dateutil.easter import easter
+from dateutil.relativedelta import relativedelta
 from text_to_num import alpha2digit
 
 _DAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
@@ -41,12 +43,16 @@ _CLOCK = (
         r"(?! ?(?:hour|minute|second|day|week|percent|%|[:.]\d))"
     ),
 )
-_AGO = re.compile(r"\b(?:in )?(?P<count>\d{1,4}) (?P<unit>day|week)s?(?P<ago> ago)?\b")
+_AWAY = re.compile(
+    r"\b(?:in )?(?P<count>\d{1,4}) (?P<unit>day|week|fortnight|month|year)s?\b"
+    r"(?: (?P<side>ago|earlier|before|from|after)\b(?P<other>.*))?"
+)
 _ON = re.compile(rf"\b(?P<which>next |last |this )?(?P<day>{'|'.join(_DAYS)})\b")
 _DATED = re.compile(
     rf"\b(?:(?P<month>{'|'.join(_MONTHS)}) (?:the )?(?P<day>\d{{1,2}})(?:st|nd|rd|th)?|"
     rf"(?:the )?(?P<day2>\d{{1,2}})(?:st|nd|rd|th)? (?:of )?(?P<month2>{'|'.join(_MONTHS)}))\b"
 )
+_YEAR = re.compile(r"\b(?:(?P<year>(?:19|20)\d\d)|(?P<which>this|last|next) year)\b")
 
 
 def figures(text: str) -> str:
@@ -84,8 +90,11 @@ def heard_time(text: str, now: datetime) -> datetime | None:
 
 def heard_day(text: str, today: date) -> date | None:
     """The day that `text` names, None where it names none: "tomorrow", "next Friday", "May the fifth", "Christmas"."""
-    said = re.sub(r"\ba (?=day|week)", "1 ", figures(text))
-    for words, away in (
+    said = re.sub(r"\ban? (?=day|week|fortnight|month|year)", "1 ", figures(text))
+    if (away := _AWAY.search(said)) and away["side"] in ("from", "after", "before"):
+        other = heard_day(away["other"], today) if not away["other"].startswith(" now") else today
+        return _away(away, other) if other else None
+    for words, days in (
         ("day after tomorrow", 2),
         ("day before yesterday", -2),
         ("tomorrow", 1),
@@ -93,36 +102,51 @@ def heard_day(text: str, today: date) -> date | None:
         ("today", 0),
     ):
         if re.search(rf"\b{words}", said):
-            return today + timedelta(away)
+            return today + timedelta(days)
     if dated := _DATED.search(said):
         month = _MONTHS.index(dated["month"] or dated["month2"]) + 1
-        return _coming(month, int(dated["day"] or dated["day2"]), today)
-    if (ago := _AGO.search(said)) and int(ago["count"]) <= 5000:
-        days = int(ago["count"]) * (7 if ago["unit"] == "week" else 1)
-        return today + timedelta(-days if ago["ago"] else days)
+        return _in_year(said, today, lambda year: date(year, month, int(dated["day"] or dated["day2"])))
     if feast := next((day for name, day in _FEASTS.items() if name in said), None):
-        return _coming(*feast, today)
+        return _in_year(said, today, lambda year: date(year, *feast))
     if "easter" in said:
-        sundays: list[date] = [easter(year) for year in (today.year, today.year + 1)]
-        return next(day for day in sundays if day >= today)
+        return _in_year(said, today, easter)
     if "thanksgiving" in said:  # the fourth Thursday of November
-        thursdays = [date(year, 11, 22 + (3 - date(year, 11, 22).weekday()) % 7) for year in (today.year, today.year + 1)]
-        return next(day for day in thursdays if day >= today)
+        return _in_year(said, today, lambda year: date(year, 11, 22 + (3 - date(year, 11, 22).weekday()) % 7))
+    if away:
+        return _away(away, today)
     if on := _ON.search(said):
         ahead = (_DAYS.index(on["day"]) - today.weekday()) % 7
-        return today + timedelta((ahead or 7) - 7 if on["which"] == "last " else ahead or (7 if on["which"] == "next " else 0))
-    if "week" in said and (which := re.search(r"\b(next|last) week\b", said)):
-        return today + timedelta(7 if which[1] == "next" else -7)
+        if f"{on['day']} before last" in said:
+            return today + timedelta(ahead - 14)
+        return today + timedelta(ahead - 7 if on["which"] == "last " else ahead or (7 if on["which"] == "next " else 0))
+    if which := re.search(r"\b(next|last) (week|month|year)\b", said):
+        found: date = today + relativedelta(**{f"{which[2]}s": 1 if which[1] == "next" else -1})
+        return found
     return None
 
 
-def _coming(month: int, day: int, today: date) -> date | None:
-    """The next such day that exists."""
-    for year in range(today.year, today.year + 9):
+def _away(away: re.Match[str], day: date) -> date | None:
+    """The day so far from `day`."""
+    unit, count = away["unit"], int(away["count"])
+    count, unit = (2 * count, "week") if unit == "fortnight" else (count, unit)
+    try:
+        found: date = day + relativedelta(**{f"{unit}s": -count if away["side"] in ("ago", "earlier", "before") else count})
+    except (ValueError, OverflowError):
+        return None
+    return found
+
+
+def _in_year(said: str, today: date, day_of: Callable[[int], date]) -> date | None:
+    """The day of the year that `said` names, of the coming ones otherwise: the next that exists."""
+    named = _YEAR.search(said)
+    first = (
+        (int(named["year"] or 0) or today.year + {"last": -1, "this": 0, "next": 1}[named["which"]]) if named else today.year
+    )
+    for year in range(first, first + (1 if named else 9)):
         try:
-            found = date(year, month, day)
+            found = day_of(year)
         except ValueError:
             continue
-        if found >= today:
+        if named or found >= today:
             return found
     return None

@@ -8,6 +8,7 @@ from functools import cache
 from importlib import resources
 from zoneinfo import available_timezones
 
+PLACE_LONGEST = 200  # characters
 SURE = 0.7  # the share of a name's airports that must lie in one zone
 _SAID = {"utc": "UTC", "gmt": "UTC", "greenwich": "Europe/London", "uk": "Europe/London", "england": "Europe/London"}
 _SAID |= {
@@ -39,18 +40,54 @@ _SAID |= {
     "america": "",
 }
 _SAID |= {"us": "", "united states": "", "washington": "America/New_York", "st petersburg": "Europe/Moscow"}
+_IN_PLACE = re.compile(r"(?<!\w)(?:in|at|for) ([^\W\d_][\w.'’-]{0,30}(?:,? [^\W\d_][\w.'’-]{0,30}){0,5})", re.IGNORECASE)
+_PLACES_TIME = re.compile(r"(?<!\w)([A-Z][\w.'’-]{1,30}(?: [A-Z][\w.'’-]{1,30}){0,3}) (?:time|date)\b")
+_NO_PLACE = frozenset(
+    "right now please today tomorrow currently here there moment time date day days week weeks month year hour hours minute "
+    "minutes o'clock ago home work midnight noon morning afternoon evening me us you a an my your what what's the current "
+    "local is it at in then exactly again words english a one two three four five six seven eight nine ten sure summer "
+    "winter spring autumn general total case".split()
+)
+_BETWEEN = re.compile(r"\bbetween (.{2,60}? and .{2,60}?)[?.!]*$", re.IGNORECASE)
+_SAID_FIRST = re.compile(
+    r"^\W*(?:(?:oh|sorry|no|well|i mean|i meant|it's|make it|the one)\W+)*(?:(?:in|for|at) )?", re.IGNORECASE
+)
+_LONGEST_ANSWER = 6  # words
 _LINKS = ("Etc", "SystemV", "posix", "right", "US", "Canada", "Brazil", "Chile", "Mexico")
+
+
+def heard_place(text: str) -> str:
+    """The place that a question for the time or the date names, or two joined by "and"; "" for none."""
+    if between := _BETWEEN.search(text):
+        return between[1][:PLACE_LONGEST]
+    found = [*_IN_PLACE.findall(text)[-1:], *_PLACES_TIME.findall(text)[:1]]
+    words = re.split(r"\b(?:in|at) ", found[0])[-1].split() if found else []
+    while words and words[-1].lower().strip(".,") in _NO_PLACE:
+        words.pop()
+    first = words[1:2] if words[:1] in (["the"], ["The"]) else words[:1]
+    return "" if not first or first[0].lower() in _NO_PLACE else " ".join(words).rstrip(".,")[:PLACE_LONGEST]
+
+
+def answered_place(text: str) -> str:
+    """The place in an answer to "Which city do you mean?", "" where it names none that is known. It may take most of a second."""
+    place = re.sub(r"\W+(?:please|then|i mean|i guess|thanks)\W*$", "", _SAID_FIRST.sub("", text), flags=re.IGNORECASE).strip(
+        " .,!?"
+    )
+    return place if 0 < len(place.split()) <= _LONGEST_ANSWER and zones_of(place) else ""
 
 
 def zones_of(place: str) -> list[str]:
     """The IANA zones of a place: one where it is clear, several where it has several, none where it is not known. The first call
     for a place that is no zone's city or country takes most of a second: not on the event loop."""
-    for name in (_folded(place), _folded(place.split(",")[0])):
+    city, _, region = map(_folded, place.partition(","))
+    if region and (found := _regional(city, region)):
+        return found
+    for name in (_folded(place), city):
         for known in (_SAID, _cities()):
             if name in known:
                 return [known[name]] if known[name] else ["", ""]
-        if found := _countries().get(name) or _airports().get(name):
-            return found
+        if zones := _countries().get(name) or _airports().get(name):
+            return zones
     return []
 
 
@@ -89,6 +126,19 @@ def _airports() -> dict[str, list[str]]:
             found[_folded(name)][airport["tz"]] += 1
     found.pop("", None)
     return {name: _clear(zones) for name, zones in found.items()}
+
+
+def _regional(city: str, region: str) -> list[str]:
+    """The zones of the airports of "Paris, Texas"."""
+    import airportsdata
+
+    return sorted(
+        {
+            airport["tz"]
+            for airport in airportsdata.load("IATA").values()
+            if _folded(airport["city"]) == city and _folded(airport["subd"]) == region
+        }
+    )
 
 
 def _clear(zones: Counter[str]) -> list[str]:

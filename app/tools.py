@@ -21,6 +21,11 @@ log = logging.getLogger(__name__)
 LONGEST = 500  # characters of what came of a tool that are remembered
 
 Listen = Callable[[str], dict[str, Any] | None]
+Take = Callable[[str, Memory], dict[str, Any] | Awaitable[dict[str, Any] | None] | None]
+
+
+class Asks(str):
+    """What a tool returns to ask for what it must know: the user's next turn may be the answer."""
 
 
 class ToolError(Exception):
@@ -40,8 +45,9 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """`listen` gets the arguments out of spoken text (None: they are missing, and the line `ask` asks for them). A tool that `acts`
-    changes something: it is not run for a turn that may not be over."""
+    """`listen` gets the arguments out of spoken text (None: they are missing, and the line `ask` asks for them), `take` out of an
+    answer to the tool's own question (None: it is no answer to it). A tool that `acts` changes something: it is not run for a turn
+    that may not be over."""
 
     name: str
     description: str
@@ -49,6 +55,7 @@ class Registered:
     run: Callable[..., Awaitable[str]]
     intent: str
     listen: Listen
+    take: Take
     ask: str
     acts: bool
 
@@ -59,7 +66,7 @@ Function = Callable[..., Awaitable[str]]
 
 
 def tool(
-    intent: str = "", listen: Listen = lambda text: {}, ask: str = "", acts: bool = False
+    intent: str = "", listen: Listen = lambda text: {}, take: Take | None = None, ask: str = "", acts: bool = False
 ) -> Callable[[Function], Function]:
     """Registers `async def name(desk: Desk, ...) -> str` under its name. Its docstring is the description, its other parameters
     are the arguments as pydantic takes them, and what it returns is told to a language model, or spoken as it is."""
@@ -72,7 +79,8 @@ def tool(
         }
         name = function.__name__
         arguments = create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
-        TOOLS[name] = Registered(name, inspect.getdoc(function) or "", arguments, function, intent, listen, ask, acts)
+        taken = take or (lambda text, memory: listen(text))
+        TOOLS[name] = Registered(name, inspect.getdoc(function) or "", arguments, function, intent, listen, taken, ask, acts)
         return function
 
     return register
@@ -98,11 +106,14 @@ class Toolbox:
         """What the tool for `intent` has to say to `text`, or the question for what it still must know; None: there is no such
         tool."""
         memory = self._desk.memory
-        asked = TOOLS.get(memory.asked)
+        asked, request = TOOLS.get(memory.asked), memory.request
         # Of several tools for one intent it is the first that hears what it must know.
-        heard = next((t for t in _for_intent(asked.intent) if t.listen(text)), None) if asked is not None else None
-        wanted = _for_intent(intent)
-        found = heard or next((t for t in wanted if t.listen(text) is not None), wanted[0] if wanted else None)
+        found, arguments = await self._answered(asked, request, text)
+        if found is None and (wanted := _for_intent(intent)):
+            found = next((t for t in wanted if t.listen(text) is not None), None) or next(
+                filter(lambda t: t.ask, wanted), wanted[0]
+            )
+            arguments = found.listen(text)
         if found is None and asked is None:
             return None
         await self.committed.wait() if asked is not None or (found is not None and found.acts) else None
@@ -111,15 +122,31 @@ class Toolbox:
             return None
         if found.name in self._told:  # a language model has called it, and then had nothing to say
             return self._told[found.name]
-        arguments = found.listen(text)
         if arguments is None:
-            memory.asked = found.name
+            memory.asked, memory.request = found.name, text
             return self._desk.dialogue.line(found.ask)
         try:
-            return await self._run(found, found.arguments(**arguments))
+            said = await self._run(found, found.arguments(**arguments))
         except (ToolError, ValidationError) as error:
             log.warning("tool %s: %s", found.name, error)
             return self._desk.dialogue.line("apology_tool")
+        if isinstance(said, Asks):
+            await self.committed.wait()
+            memory.asked, memory.request = found.name, text
+        return said
+
+    async def _answered(
+        self, asked: Registered | None, request: str, text: str
+    ) -> tuple[Registered | None, dict[str, Any] | None]:
+        """The tool that `text` answers, where one has asked, and its arguments. What the answer leaves open is taken from what was
+        said before: "a pasta timer" keeps its name."""
+        for found in _for_intent(asked.intent) if asked is not None else ():
+            taken = found.take(text, self._desk.memory)
+            arguments = await taken if isinstance(taken, Awaitable) else taken
+            if arguments is not None:
+                before = found.listen(f"{request} {text}") or {}
+                return found, {name: value or before.get(name, value) for name, value in arguments.items()}
+        return None, None
 
     async def _call(self, found: Registered, arguments: str) -> str:
         """For a language model: JSON in, and a word on what went wrong instead of an exception."""

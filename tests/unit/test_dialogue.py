@@ -89,10 +89,12 @@ def test_every_line_that_is_used_is_written() -> None:
         "day_unknown",
         "time_in",
         "place_several",
+        "time_then",
+        "time_then_in",
         "place_unknown",
     }
     silence = {"still_there", "silence_goodbye"}
-    timers = {name for name in lines if name.startswith("timer_")} | {"alarm_set", "reminder_due"}
+    timers = {name for name in lines if name.startswith("timer")} | {"alarm_set", "reminder_due", "reminder_due_of"}
     assert used | {"slower", "faster", "louder", "quieter"} | answers | silence | timers == set(lines)
 
 
@@ -148,30 +150,6 @@ def test_the_filler_goes_by_the_last_waits(waits: list[float], expected: tuple[s
     memory = Memory()
     memory.waits.extend(waits)
     assert memory.filler(900) == expected
-
-
-def test_words_are_spelled() -> None:
-    assert act("spell", "how do you spell latency") == ("latency is spelled L, A, T, E, N, C, Y.", 1.0, 1.0)
-    assert act("spell", "spell that") == ("Which word shall I spell?", 1.0, 1.0)
-
-
-@pytest.mark.parametrize(
-    ("text", "spelled"),
-    [
-        ("how do you spell José", "José is spelled J, O, S, E with an acute accent."),
-        ("spell Zoë please", "Zoë is spelled Z, O, E with two dots."),
-        ("can you spell the name Zoe\u0308 for me", "Zoë is spelled Z, O, E with two dots."),
-        ("how is Redis spelled", "Redis is spelled R, E, D, I, S."),
-        ("spell Muñoz", "Muñoz is spelled M, U, N with a tilde, O, Z."),
-        ("how do you spell O'Brien", "O'Brien is spelled O, B, R, I, E, N."),
-        ("spell François", "François is spelled F, R, A, N, C with a cedilla, O, I, S."),
-        ("spell Groß", "Groß is spelled G, R, O, sharp S."),
-        ("spell it for me", "Which word shall I spell?"),
-        ("could you spell the name", "Which word shall I spell?"),
-    ],
-)
-def test_a_name_is_spelled_with_its_accents(text: str, spelled: str) -> None:
-    assert act("spell", text) == (spelled, 1.0, 1.0)
 
 
 def test_the_pace_stays_within_what_the_voice_can_do() -> None:

@@ -90,11 +90,9 @@ def test_a_timer_has_a_name_by_which_it_is_cancelled_and_asked_for() -> None:
         "It's 5 minutes for eggs, then 10 minutes for pasta, then 1 hour from now."
     )
     assert said("cancel_timer", "cancel the rice timer", memory) == (
-        "There is no such timer. There is the one for pasta and the one for eggs and the one for check the oven."
+        "There is no such timer. There is the one for eggs and the one for pasta and the one for check the oven."
     )
-    assert (said("cancel_timer", "cancel the timer", memory) or "").startswith(
-        "Which one shall I cancel: the one for pasta and"
-    )
+    assert (said("cancel_timer", "cancel the timer", memory) or "").startswith("Which one shall I cancel: the one for eggs and")
     assert len(memory.timers) == 3
     assert "cancelled" in (said("cancel_timer", "cancel the pasta timer", memory) or "")
     assert "cancelled" in (said("cancel_timer", "forget the reminder about the oven", memory) or "")
@@ -196,3 +194,201 @@ def test_what_acts_waits_for_the_end_of_the_turn_and_what_only_tells_does_not() 
         assert len(memory.timers) == 1
 
     run(scene())
+
+
+def test_words_are_spelled() -> None:
+    assert said("spell", "how do you spell latency", Memory()) == "latency is spelled L, A, T, E, N, C, Y."
+    assert said("spell", "spell that", Memory()) == "Which word shall I spell?"
+
+
+@pytest.mark.parametrize(
+    ("text", "spelled"),
+    [
+        ("how do you spell José", "José is spelled J, O, S, E with an acute accent."),
+        ("spell Zoë please", "Zoë is spelled Z, O, E with two dots."),
+        ("can you spell the name Zoe\u0308 for me", "Zoë is spelled Z, O, E with two dots."),
+        ("how is Redis spelled", "Redis is spelled R, E, D, I, S."),
+        ("spell Muñoz", "Muñoz is spelled M, U, N with a tilde, O, Z."),
+        ("how do you spell O'Brien", "O'Brien is spelled O, B, R, I, E, N."),
+        ("spell François", "François is spelled F, R, A, N, C with a cedilla, O, I, S."),
+        ("spell Groß", "Groß is spelled G, R, O, sharp S."),
+        ("what's the spelling of Łukasz?", "Łukasz is spelled L with a stroke, U, K, A, S, Z."),
+        ("spell San Francisco", "San Francisco is spelled S, A, N; F, R, A, N, C, I, S, C, O."),
+        ("spell my name, Nguyễn", "Nguyễn is spelled N, G, U, Y, E with a circumflex and tilde, N."),
+        ("spell B2B", "B2B is spelled B, 2, B."),
+        ("can you spell something for me", "Which word shall I spell?"),
+        ("spell a word", "Which word shall I spell?"),
+        ("spell it for me", "Which word shall I spell?"),
+        ("could you spell the name", "Which word shall I spell?"),
+    ],
+)
+def test_a_name_is_spelled_with_its_accents(text: str, spelled: str) -> None:
+    assert said("spell", text, Memory()) == spelled
+
+
+KITCHEN = ("set a pasta timer for ten minutes", "set a rice timer for twenty minutes", "remind me in an hour to call mom")
+
+
+def kitchen() -> Memory:
+    memory = Memory()
+    for order in KITCHEN:
+        said("set_timer", order, memory)
+    return memory
+
+
+@pytest.mark.parametrize(
+    ("answer", "left"),
+    [
+        ("the pasta one", [1200, 3600]),
+        ("rice", [600, 3600]),
+        ("the ten minute one", [1200, 3600]),
+        ("the twenty", [600, 3600]),
+        ("the first one", [1200, 3600]),
+        ("the second one please", [600, 3600]),
+        ("the last", [600, 1200]),
+        ("the longest one", [600, 1200]),
+        ("the one about mom", [600, 1200]),
+        ("all of them", []),
+        ("the pasta and the rice", [3600]),
+        ("all but the rice", [1200]),
+        ("what time is it", [600, 1200, 3600]),
+        ("set a rice timer for ten minutes", [600, 1200, 3600]),
+        ("never mind", [600, 1200, 3600]),
+    ],
+)
+def test_which_timer_is_cancelled_may_be_said_next(answer: str, left: list[int]) -> None:
+    memory = kitchen()
+    assert (said("cancel_timer", "cancel the timer", memory) or "").startswith("Which one")
+    said("out_of_scope", answer, memory)
+    assert sorted(timer.length_s for timer in memory.timers) == left
+
+
+@pytest.mark.parametrize(
+    ("order", "left"),
+    [
+        ("cancel one of the timers", [600, 1200, 3600]),
+        ("cancel the pasta and the rice timer", [3600]),
+        ("cancel all timers except the pasta one", [600]),
+        ("cancel both the pasta and the rice timer", [3600]),
+    ],
+)
+def test_several_timers_are_cancelled_at_once(order: str, left: list[int]) -> None:
+    memory = kitchen()
+    said("cancel_timer", order, memory)
+    assert sorted(timer.length_s for timer in memory.timers) == left
+
+
+@pytest.mark.parametrize(
+    ("text", "timers"),
+    [
+        ("set two timers: 5 and 10 minutes", [(300, ""), (600, "")]),
+        ("set timers for 5, 10 and 15 minutes", [(300, ""), (600, ""), (900, "")]),
+        ("set two timers, one for five minutes and one for ten minutes", [(300, ""), (600, "")]),
+        ("set a timer for 5 minutes and another for an hour and a half", [(300, ""), (5400, "")]),
+        ("a pasta timer for ten minutes and a rice timer for twenty minutes", [(600, "pasta"), (1200, "rice")]),
+    ],
+)
+def test_several_timers_are_set_at_once(text: str, timers: list[tuple[float, str]]) -> None:
+    memory = Memory()
+    assert "timers for" in (said("set_timer", text, memory) or "")
+    assert [(timer.length_s, timer.name) for timer in memory.timers] == timers
+
+
+def test_an_answer_keeps_what_was_said_before_it() -> None:
+    memory = Memory()
+    said("set_timer", "set a pasta timer", memory)
+    said("out_of_scope", "ten minutes", memory)
+    said("set_timer", "remind me to call mom", memory)
+    said("out_of_scope", "in an hour", memory)
+    said("set_timer", "remind me to feed the cat tomorrow", memory)
+    said("out_of_scope", "at seven in the morning", memory)
+    assert [(timer.name, timer.about) for timer in memory.timers] == [("pasta", ""), ("", "call mom"), ("", "feed the cat")]
+    assert [timer.length_s for timer in memory.timers][:2] == [600, 3600]
+
+
+def test_a_timer_is_given_more_time_and_no_second_one_is_set() -> None:
+    memory = Memory()
+    assert said("set_timer", "add five minutes to the timer", memory) == "There is no timer running."
+    for order in KITCHEN[:2]:
+        said("set_timer", order, memory)
+    said("set_timer", "add five minutes to the pasta timer", memory)
+    assert [timer.length_s for timer in memory.timers] == [900, 1200]
+    assert (said("set_timer", "extend the timer by a minute", memory) or "").startswith("Which one shall take longer")
+    said("out_of_scope", "the rice", memory)
+    assert [timer.length_s for timer in memory.timers] == [900, 1260]
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("set a timer for 1:30", "For how long?"),
+        ("set a timer for minus five minutes", "For how long?"),
+        ("remind me every day at eight to water the plants", "I can remind you only once, within a day."),
+        ("remind me every ten minutes to drink", "I can remind you only once, within a day."),
+        ("remind me on Friday to pay the rent", "I can keep a timer for a day at most."),
+    ],
+)
+def test_no_timer_is_set_that_was_not_meant(text: str, answer: str) -> None:
+    memory = Memory()
+    assert said("set_timer", text, memory) == answer
+    assert not memory.timers
+
+
+@pytest.mark.parametrize(
+    ("text", "about", "name"),
+    [
+        ("remind me in ten minutes that the laundry is done", "that the laundry is done", ""),
+        ("remind me about the meeting in 5 minutes", "about the meeting", ""),
+        ("remind me to call Ann at the office in ten minutes", "call Ann at the office", ""),
+        ("set the timer to twenty-five minutes", "", ""),
+        ("set an alarm for quarter to eight", "", ""),
+        ("set a timer for half past four", "", ""),
+        ("twenty minute nap timer", "", "nap"),
+        ("set a timer for the cake for 40 minutes", "", "cake"),
+        ("set a timer for an egg for six minutes", "", "egg"),
+    ],
+)
+def test_what_a_timer_is_for_is_not_taken_from_its_time(text: str, about: str, name: str) -> None:
+    memory = Memory()
+    said("set_timer", text, memory)
+    assert [(timer.about, timer.name) for timer in memory.timers] == [(about, name)]
+
+
+def told(intent: str, text: str, memory: Memory) -> str | None:
+    """`said` where a place is looked up in a thread."""
+    return asyncio.run(toolbox(memory=memory, clock=Stopped()).by_intent(intent, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("what's the time in the UK", "It's 10:13 PM in the UK."),
+        ("what is the time in London, please?", "It's 10:13 PM in London."),
+        ("what time is it in Paris, Texas", "It's 4:13 PM in Paris, Texas."),
+        ("what time is it at home", "It's 7:13 AM."),
+        ("what time is it in the morning in Berlin", "It's 11:13 PM in Berlin."),
+        ("what time will it be in two hours", "That is 9:13 AM."),
+        ("what time was it in London an hour ago", "That is 9:13 PM in London."),
+        ("what's the time difference between Berlin and Tokyo?", "It's 11:13 PM in Berlin. It's 7:13 AM in Tokyo."),
+        ("what time is it in Mumbai and Delhi", "It's 3:43 AM in Mumbai. It's 3:43 AM in Delhi."),
+    ],
+)
+def test_the_clock_of_another_place_or_moment(text: str, answer: str) -> None:
+    assert told("time", text, Memory()) == answer
+
+
+def test_the_city_that_is_asked_for_may_be_said_next() -> None:
+    memory = Memory()
+    assert "Which city" in (told("time", "what time is it in the United States", memory) or "")
+    assert told("out_of_scope", "Chicago, please", memory) == "It's 4:13 PM in Chicago."
+    assert told("out_of_scope", "Tokyo", memory) is None  # nobody has asked
+    told("time", "what time is it in Australia", memory)
+    assert told("out_of_scope", "never mind", memory) is None
+
+
+def test_the_word_that_is_asked_for_may_be_said_next() -> None:
+    memory = Memory()
+    said("spell", "spell a word", memory)
+    assert said("out_of_scope", "the name Zoë", memory) == "Zoë is spelled Z, O, E with two dots."
+    said("spell", "spell that", memory)
+    assert said("question", "what is echo cancellation", memory) is None
