@@ -150,10 +150,11 @@ class _Ears:
             ended = end_s is not None and began_s > end_s - 0.25
             if run.length_ms > LONG_MS and not ended:
                 break
-            if run.length_ms >= LEAST_MS:
-                late_ms = 1000 * (began_s - end_s) if ended and end_s is not None else 0.0
-                found.append(await self._silence(clip, audio, run, ended, late_ms, pauses))
-                pauses.append(run.length_ms)
+            if run.length_ms < LEAST_MS:
+                continue
+            late_ms = 1000 * (began_s - end_s) if ended and end_s is not None else 0.0
+            found.append(await self._silence(clip, audio, run, ended, late_ms, pauses))
+            pauses.append(run.length_ms)
             if ended:
                 break
         return found

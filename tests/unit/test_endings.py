@@ -24,7 +24,7 @@ from app.wording import (
         (Said("Can I have a dark roast drip coffee with almond milk?", 0.9, 0.97), 256),
         (Said("Set a timer for 10 minutes.", 0.96, 0.8), 384),
         (Said("How many wings does a bird have?", 0.7, 0.96), 512),
-        (Said("Which term refers to the ability to adapt to an environment?", 0.98, 0.7), 512),
+        (Said("Which term refers to the ability to adapt to an environment?", 0.98, 0.9), 512),
     ],
 )
 def test_what_sounds_whole_is_answered_soon(said: Said, most: float) -> None:
