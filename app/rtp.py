@@ -25,6 +25,7 @@ BIT_RATE = 64_000  # bit/s of speech, mono; RFC 7587, section 3.1.1, advises 28 
 FADING = 10
 ONE_FRAME = 0b11111100  # of a packet's first byte: what is left says that one frame follows
 JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
+CONNECT = "_RTCPeerConnection__connect"
 PACKETS = ("_handle_rtp_data", "_handle_rtcp_data")  # of a transport, when they are decrypted
 QUEUE = 500  # frames that may wait for a listener; one that takes none loses what comes
 CLOSE_S = 3.0  # for a connection to close, and then again for each of its parts
@@ -119,12 +120,24 @@ def hear_at_once(pc: RTCPeerConnection, admit: Callable[[float], bool]) -> None:
 
 
 def forgive(pc: RTCPeerConnection) -> None:
-    """A packet that aiortc trips over is dropped. It would end the connection, with a traceback in the log. To be called when the
-    remote description is set."""
+    """A packet that aiortc trips over is dropped: it would end the connection, with a traceback in the log. Nor does it leave one
+    when it goes on connecting what has been closed meanwhile. To be called when the remote description is set."""
+    if connect := getattr(pc, CONNECT, None):
+        setattr(pc, CONNECT, _connecting(connect))
     for part, names in [(pc.sctp, ("_handle_data",)), *((each, PACKETS) for each in _transports(pc, "dtls"))]:
         for name in names:
             if handle := getattr(part, name, None):
                 setattr(part, name, _forgiving(handle))
+
+
+def _connecting(connect: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+    async def connecting() -> None:
+        try:
+            await connect()
+        except Exception as error:
+            log.info("a connection was not made: %r", error)
+
+    return connecting
 
 
 def _forgiving(handle: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:

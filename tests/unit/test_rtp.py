@@ -1,19 +1,20 @@
 """The order of arriving packets, and what leaves as packets."""
 
 import asyncio
+import gc
 from fractions import Fraction
 from typing import cast
 
 import numpy as np
 import pytest
-from aiortc import MediaStreamTrack
+from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection
 from aiortc.codecs.opus import OpusDecoder, OpusEncoder
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.mediastreams import MediaStreamError
 from aiortc.rtp import RtpPacket
 from av import AudioFrame, Packet
 
-from app.rtp import FADING, QUEUE, SAMPLES, AtOnce, Packed, length_s
+from app.rtp import FADING, QUEUE, SAMPLES, AtOnce, Packed, forgive, length_s, shut
 
 
 def received(payloads: dict[int, bytes], sequence: list[int]) -> list[AudioFrame]:
@@ -168,3 +169,19 @@ async def test_when_the_track_has_nothing_more_it_ends() -> None:
     with pytest.raises(MediaStreamError):
         await track.recv()
     assert (track.readyState, frames.readyState) == ("ended", "ended")
+
+
+async def test_a_connection_that_is_closed_while_it_connects_leaves_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    ours, theirs = (RTCPeerConnection(RTCConfiguration(iceServers=[])) for _ in range(2))
+    theirs.createDataChannel("text")
+    await theirs.setLocalDescription(await theirs.createOffer())
+    await ours.setRemoteDescription(theirs.localDescription)
+    forgive(ours)
+    await ours.setLocalDescription(await ours.createAnswer())
+    assert ours.sctp is not None
+    await ours.sctp.transport.transport.stop()
+    await asyncio.sleep(0.05)
+    for pc in (ours, theirs):
+        await shut(pc)
+    gc.collect()
+    assert "RTCIceTransport is closed" not in caplog.text
