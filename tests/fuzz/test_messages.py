@@ -62,6 +62,7 @@ def test_any_packet_of_sound_is_played_or_dropped() -> None:
     rng = random.Random(SEED)
     track: asyncio.Queue[AudioFrame] = asyncio.Queue()
     told: list[float] = []
+    heard = 0
     ears = AtOnce(track, lambda seconds: not told.append(seconds) and seconds < 0.13)  # type: ignore[func-returns-value]
     for number in range(CASES * 5):
         payload = rng.randbytes(rng.choice((0, 1, 2, 3, 30, 200, 1200)))
@@ -73,7 +74,8 @@ def test_any_packet_of_sound_is_played_or_dropped() -> None:
         while rng.random() < 0.5 and not track.empty():
             frame = track.get_nowait()
             assert frame.to_ndarray().dtype == np.int16 and frame.sample_rate == 48_000
-    assert len(told) > CASES and not track.empty()
+            heard += 1
+    assert len(told) > CASES and heard > CASES // 2
 
 
 async def _converse(desk: Desk, rng: random.Random) -> None:

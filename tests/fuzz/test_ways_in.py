@@ -20,6 +20,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from app.api import WEBRTC
+from app.events import MAX_MESSAGE_BYTES
 from app.imports import import_gradio
 from tests.attack.clients import Peer, first
 from tests.fuzz import SEED, cases
@@ -29,7 +30,7 @@ from tests.fuzz.mutations import broken, changed
 from tests.fuzz.offers import candidate, offer
 from tests.fuzz.test_offers import offers
 
-CASES = cases(300)
+CASES = cases(600)
 WARM_UP = 0.3  # of the cases
 REFERENCE = "#/components/schemas/{model}"
 TOGETHER = 50  # messages before it is looked what came of them
@@ -95,22 +96,30 @@ async def test_a_websocket(target: Target) -> None:
 
 async def test_a_data_channel(target: Target) -> None:
     one: Peer | None = None
+    answers: Counter[str] = Counter()
     async for case, rng in tried(target):
         if one is None:
             one, pongs = Peer(), 0
             await target.attacker.call(one)
         assert one.channel is not None
         if one.channel.readyState == "open":
-            data = message(rng, rng.randrange(4))
-            one.channel.send(data.encode() if rng.random() < 0.2 else data)
-        if case % TOGETHER == TOGETHER - 1:
-            with suppress(AssertionError):  # it may have been told to stop
+            data = message(rng, rng.randrange(4)).encode()[:MAX_MESSAGE_BYTES]  # aiortc sends no more
+            one.channel.send(data if rng.random() < 0.2 else data.decode(errors="ignore"))
+        if case % TOGETHER == TOGETHER - 1 and one.channel.readyState == "open":
+            try:
                 one.send("ping")
                 await one.until("pong", pongs := pongs + 1)
+                answers["answered"] += 1
+            except AssertionError:
+                answers["ended"] += 1
+            except TimeoutError:  # on a busy machine the packets that tell of the end may be lost
+                answers["lost"] += 1
+                one.closed.set()
         if one.closed.is_set():
             assert "internal" not in one.codes()
             await one.pc.close()
             one = None
+    assert answers["lost"] <= 1 + answers["answered"] // 20, answers
     if one is not None:
         assert "internal" not in one.codes()
         await one.pc.close()
@@ -131,7 +140,7 @@ async def test_offers_and_candidates(target: Target) -> None:
         data = json.dumps(body).encode("utf-8", "surrogatepass")
         response = await target.http.post("/webrtc/offer", content=broken(rng, data) if rng.random() < 0.1 else data)
         fine(response)
-        kinds.add((body.get("type") if isinstance(body, dict) else None, response.status_code))
+        kinds.add((str(body.get("type")) if isinstance(body, dict) else "", response.status_code))
     assert {("offer", 200), ("offer", 400), ("ice-candidate", 200), ("ice-candidate", 400)} <= kinds, kinds
 
 
