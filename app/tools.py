@@ -128,7 +128,7 @@ class Toolbox:
         try:
             said = await self._run(found, found.arguments(**arguments))
         except (ToolError, ValidationError) as error:
-            log.warning("tool %s: %s", found.name, error)
+            log.warning("tool %s could not do it: %s", found.name, type(error).__name__)  # its words quote the user
             return self._desk.dialogue.line("apology_tool")
         if isinstance(said, Asks):
             await self.committed.wait()
@@ -157,7 +157,7 @@ class Toolbox:
             log.warning("tool %s was called wrongly: %s", found.name, faults)
             return f"Wrong arguments: {faults}"
         except ToolError as error:
-            log.warning("tool %s: %s", found.name, error)
+            log.warning("tool %s could not do it: %s", found.name, type(error).__name__)  # its words quote the user
             return f"It failed: {error}"
 
     async def _run(self, found: Registered, arguments: BaseModel) -> str:

@@ -157,7 +157,9 @@ def own_tools() -> object:
     TOOLS.update(before)
 
 
-def test_a_tool_that_hangs_or_breaks_does_not_stop_the_conversation(own_tools: object) -> None:
+def test_a_tool_that_hangs_or_breaks_does_not_stop_the_conversation(
+    own_tools: object, caplog: pytest.LogCaptureFixture
+) -> None:
     @tool(intent="hang")
     async def hang(desk: Desk) -> str:
         """Takes for ever."""
@@ -179,6 +181,8 @@ def test_a_tool_that_hangs_or_breaks_does_not_stop_the_conversation(own_tools: o
     assert call("refuses", "{}") == "It failed: not today"
     assert "orry" in (said("hang", "", Memory()) or "")
     assert "orry" in (said("broken", "", Memory()) or "")
+    assert "orry" in (said("refuses", "", Memory()) or "")
+    assert "ToolError" in caplog.text and "not today" not in caplog.text, "what was said is in the log"
 
 
 def test_what_acts_waits_for_the_end_of_the_turn_and_what_only_tells_does_not() -> None:
