@@ -6,6 +6,8 @@ PARLEY_FUZZ_CASES sets how many messages are sent; PARLEY_FUZZ_SEED another begi
 import asyncio
 import logging
 import random
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -134,7 +136,11 @@ def test_a_conversation_bears_whatever_is_said_in_it(patient: bool, caplog: pyte
             await asyncio.wait(left, timeout=60) if left else None
             assert asyncio.all_tasks() == {asyncio.current_task()}, (case, "a task was left behind")
 
+    async def at_once(work: Callable[..., Any], *arguments: Any) -> Any:
+        return work(*arguments)
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncio, "to_thread", at_once)  # virtual time does not wait for threads
         if patient:
             patch.setattr("app.connection.MISTAKES", 10**9)
             patch.setattr("app.connection.TEXTS_AT_ONCE", 10**9)
