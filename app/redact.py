@@ -11,13 +11,15 @@ SHORTEST = 6  # characters: a shorter word is no secret, and hiding it would eat
 
 _known: set[str] = set()  # the secrets of the settings, as they are and as they look in a URL
 _NAMES = r"(?<![\w-])[\w-]*(?:token|secret|password|passwd|credential|api[_-]?key|access[_-]?key|signature)[\w-]*"
-_NAMED = re.compile(_NAMES, re.IGNORECASE)
+_NAMED = re.compile(rf"{_NAMES}|[\w-]*key|auth|sig|pwd|pass|jwt", re.IGNORECASE)  # of a parameter of a URL
 _IN_QUERY = re.compile(r"(?<=[?&;])([^=&;\s\"'<>]{1,100})=([^&;\s\"'<>]+)")
 _PATTERNS = (
     (re.compile(r"(?<=://)[^\s/?#\"'<>]*@"), f"{HIDDEN}@"),  # the account of a URL
     (re.compile(r"\b((?:bearer|basic)\s+)(?=\S*\d)[^\s\"'`]{12,}", re.IGNORECASE), rf"\1{HIDDEN}"),
     (re.compile(r"(authorization[\"']?\s*[:=]\s*[b\"']*\w+\s+)[^\s\"'`]{6,}", re.IGNORECASE), rf"\1{HIDDEN}"),
     (re.compile(rf"([\"']{_NAMES}[\"']\s*:\s*[\"'])[^\"']+", re.IGNORECASE), rf"\1{HIDDEN}"),  # JSON, and Python's repr
+    (re.compile(rf"({_NAMES}=[\"']?)[^\s\"'&;,)]{{6,}}", re.IGNORECASE), rf"\1{HIDDEN}"),  # arguments
+    (re.compile(r"(\b(?:x-)?api[-_]key:\s+)\S{6,}", re.IGNORECASE), rf"\1{HIDDEN}"),  # a header
     (re.compile(r"\b(sk|hf|gsk|xai|ghp|glpat)([-_])[\w-]{8,}"), rf"\1\2{HIDDEN}"),  # keys that say what they are
     (re.compile(r"\b[0-9a-f]{64}\b"), HIDDEN),  # our own tokens (`app.tickets`)
     (re.compile(r"(a=ice-pwd:)\S+"), rf"\1{HIDDEN}"),

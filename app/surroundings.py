@@ -21,10 +21,14 @@ log = logging.getLogger(__name__)
 
 PREFIX = "PARLEY_"  # of our variables
 PROXIES = {"all_proxy", "http_proxy", "https_proxy"}
+PORTS = {"port", "gradio_server_port"}  # of others
 SHARED = {"port", "gradio_server_name", "gradio_server_port", "redis_url", "openai_api_key"}  # of others that we read too
 # Kubernetes and Docker describe every service (here one whose name begins with "parley") to every container beside it:
 # https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 _SERVICE = re.compile(r"parley_(\w+_)?(service_host|service_port(_\w+)?|port_\d+_(tcp|udp|sctp)(_(proto|port|addr))?)")
+# and, of a container that is linked, its name and its own variables: https://docs.docker.com/engine/network/links/
+_LINKED = re.compile(r"parley_(\w+_)?env_\w+")
+_LINKED_NAME = re.compile(r"parley_(\w+_)?name")
 _SERVICE_PORT = re.compile(r"parley_(\w+_)?port")
 _SERVICE_URL = re.compile(r"(tcp|udp|sctp)://")
 
@@ -34,7 +38,7 @@ def ours(found: Mapping[str, str | None], fields: type[BaseSettings], where: str
     known = {PREFIX.lower() + name for name in fields.model_fields}
     mine: dict[str, str | None] = {}
     for name, value in found.items():
-        if name == "port" and not (value or "").strip().isdecimal():
+        if name in PORTS and not (value or "").strip().isdecimal():
             continue  # somebody else's kind of port
         if name in SHARED:
             mine[name] = value
@@ -49,7 +53,8 @@ def ours(found: Mapping[str, str | None], fields: type[BaseSettings], where: str
 
 def _of_a_service(name: str, value: str | None) -> bool:
     port = _SERVICE_PORT.fullmatch(name) and _SERVICE_URL.match(value or "")
-    return bool(port or _SERVICE.fullmatch(name))
+    linked = _LINKED.fullmatch(name) or (_LINKED_NAME.fullmatch(name) and (value or "").startswith("/"))
+    return bool(port or linked or _SERVICE.fullmatch(name))
 
 
 class Environment(EnvSettingsSource):

@@ -31,6 +31,12 @@ TOKEN = "0123456789abcdef" * 4
         "{{'urls': 'turn:x', 'credential': '{}'}}",
         '"api_key":"{}"',
         "a=ice-pwd:{}",
+        "GET https://generativelanguage.googleapis.com/v1/models?key={}",
+        "https://x.example/a?subscription-key={}&b=1",
+        "https://x.example/a?sig={}",
+        "Client(api_key='{}')",
+        "connect(user=me, password={})",
+        "x-api-key: {}",
     ],
 )
 @pytest.mark.parametrize("secret", ["s3cr3t-w0rd-0f-0urs", "p%40ss-word-1"])
@@ -56,6 +62,8 @@ def test_keys_and_tokens_are_known_by_their_form(text: str) -> None:
         "write to me@example.org about https://example.org/a?b=c&session_id=12",
         "the secret is in data/secret",
         "basic settings",
+        "max_tokens=1024",
+        "unexpected token: something",
     ],
 )
 def test_what_is_none_is_told(text: str) -> None:
