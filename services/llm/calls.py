@@ -73,10 +73,11 @@ class Calls:
     async def use(self, question: Question) -> Messages:
         """Runs the tools in order; the messages that tell the model what came of it."""
         tools = {tool.name: tool for tool in question.tools}
+        self.made = [each._replace(arguments=_unwrapped(each.arguments.strip())) for each in self.made]
         messages: Messages = [calling([call(*each) for each in self.made])]
         for each in self.made:
             tool = tools.get(each.name) or tools.get(_bare(each.name))
-            said = await tool.run(each.arguments.strip() or "{}") if tool else f"There is no tool {each.name}."
+            said = await tool.run(each.arguments or "{}") if tool else f"There is no tool {each.name}."
             messages.append(result(each.id, said))
         return messages
 
@@ -156,6 +157,12 @@ def _whole(arguments: str) -> bool:
         return isinstance(json.loads(arguments), dict)
     except (ValueError, RecursionError):
         return False
+
+
+def _unwrapped(arguments: str) -> str:
+    """Arguments that were made JSON twice are a text that holds an object."""
+    inner = _value(arguments) if arguments.startswith('"') else None
+    return inner if isinstance(inner, str) and _whole(inner) else arguments
 
 
 def _text(value: Any) -> str:

@@ -43,6 +43,8 @@ _BITRATES = (
     (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 )
 _RATES = (44_100, 48_000, 32_000)
+WRITTEN = 16  # bytes, all of which are letters, digits or marks: that is no chance
+_TEXT = re.compile(rb"[\t\n\r -~]+")
 
 
 class Shape(NamedTuple):
@@ -137,6 +139,8 @@ class Track:
             raise ServiceError("tts", "answers no sound")
         if _CODED.search(self._named):
             raise ServiceError("tts", f"answers {self._named[:40]}, which is neither PCM of 16 bits nor a file")
+        if len(head) >= WRITTEN and _TEXT.fullmatch(head):  # a message, of which samples would be a bang
+            raise ServiceError("tts", f"answers text as {self._named[:40] or 'sound'}: {head[:80].decode('latin-1')}")
         swapped = self._raw._replace(kind=">i2")  # RFC 2586 wants it so for audio/l16, few do it
         for shape in (self._raw, swapped):
             if _like_samples(shape.audio(head[: len(head) // shape.frame * shape.frame])):

@@ -211,6 +211,7 @@ CALL = {"id": "a", "type": "function", "function": {"name": "weather", "argument
     [
         sends(delta(tool_calls=[{"index": 0, **CALL}]), FINISH),
         sends(delta(tool_calls=[{**CALL, "function": {"name": "weather", "arguments": {"city": "Oslo"}}}]), DONE),
+        sends(delta(tool_calls=[{**CALL, "function": {"name": "weather", "arguments": json.dumps('{"city": "Oslo"}')}}]), DONE),
         sends(json.dumps(choice(message={"content": None, "tool_calls": [CALL]}, finish_reason="stop")), kind="application/json"),
         sends(choice(delta={"function_call": CALL["function"]}), FINISH),
         sends(delta('<tool_call>{"name": "weather", "argu'), delta('ments": {"city": "Oslo"}}</tool_call>'), FINISH),

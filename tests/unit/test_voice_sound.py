@@ -151,6 +151,8 @@ RNG = np.random.default_rng(7)
 @pytest.mark.parametrize(
     ("data", "named"),
     [
+        (b'{"error": "no such voice"}', "audio/pcm"),
+        (b"Internal Server Error\r\n", ""),
         (RNG.bytes(20_000), "audio/pcm"),  # any coded sound without a head known here
         (RNG.bytes(20_000), "audio/mpeg"),
         (b"OggS" + RNG.bytes(20_000), "audio/pcm"),
