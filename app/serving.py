@@ -9,8 +9,10 @@ import h11
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 
-from app.limits import OncePerEpisode
+from app.limits import Allowance, OncePerEpisode
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -20,6 +22,11 @@ SPARE = 128  # descriptors that are not for clients' connections: files, the sto
 MOST = 10_000  # connections where the system sets no limit
 LINGER = 1 << 18  # bytes of a body that are still taken after the answer, for a client that reads only then
 STALLED_S = 30.0  # a client that takes nothing of an answer for so long is given up
+PIECE = 4096  # bytes of WebSocket frames that are looked at in one go; one frame takes some 20 us
+# Frames that bring no message: pings, and pieces of one. A client's library sends one now and then.
+FRAMES_PER_SECOND, FRAMES_AT_ONCE = 100.0, 1000.0
+QUEUED = 1000  # messages that may wait for us; more do not come from one that keeps to `messages_per_second`
+CLOSING_S = 2.0  # for a client to answer that a WebSocket is being closed
 
 
 class Config(uvicorn.Config):
@@ -33,6 +40,7 @@ class Config(uvicorn.Config):
         super().__init__(
             app,
             http=Connection,
+            ws=Socket,
             log_config=None,
             log_level=max(logging.WARNING, logging.getLevelName(settings.log_level)),
             access_log=False,
@@ -109,6 +117,8 @@ class Connection(H11Protocol):
         answering = self.cycle is not None and not self.cycle.response_complete
         if answering or self.transport.is_closing() or self.transport.get_protocol() is not self:
             self._rest()
+            if self.transport.is_closing():  # with what the client has not taken yet
+                self.loop.call_later(STALLED_S, self.transport.abort)
         elif self._deadline is None:
             self.config.waiting[self] = None
             self._deadline = self.loop.call_later(self.config.request_timeout_s, self.transport.abort)
@@ -128,3 +138,80 @@ class Connection(H11Protocol):
             self._stalled.cancel()
             self._stalled = None
         super().resume_writing()
+
+
+class Socket(WebSocketsSansIOProtocol):
+    """One client that has asked for a WebSocket. uvicorn's own reads whatever comes in one go, answers pings whether or not the
+    answers are taken, keeps a client for ever whose handshake it cannot read, and logs a traceback for a text that is none."""
+
+    _stalled: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.close_timeout = CLOSING_S
+        self._frames = Allowance(FRAMES_PER_SECOND, FRAMES_AT_ONCE, at=self.loop.time())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._go_on()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        for at in range(0, len(data), PIECE):
+            if self.transport.is_closing():
+                return
+            super().data_received(data[at : at + PIECE])
+            if self.queue.qsize() > QUEUED:
+                return  # the end of the connection is near: what has come is far more than may
+        if not self.handshake_initiated:  # all of its head is here, for it was read as HTTP before
+            self.transport.abort()
+
+    def handle_ping(self) -> None:
+        if self._counts() and self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()  # the answer, for somebody who does not take any
+
+    def handle_pong(self, event: Frame) -> None:
+        if self._counts():
+            super().handle_pong(event)
+
+    def handle_cont(self, event: Frame) -> None:
+        if self._counts():
+            super().handle_cont(event)
+
+    def send_receive_event_to_app(self) -> None:
+        if self.close_sent and not self._counts():
+            return
+        self.frames = [b"".join(self.frames)]
+        try:
+            if self.curr_msg_data_type == "text":
+                self.frames[0].decode()
+        except UnicodeDecodeError:
+            self.frames = []
+            self.conn.send_close(1007)
+            self.handle_parser_exception()
+            return
+        super().send_receive_event_to_app()
+
+    def _counts(self) -> bool:
+        """One more frame that brings no message. False when they are too many, and the connection is being ended."""
+        if not self._frames.take(self.loop.time()):
+            self.transport.abort()
+        return not self.transport.is_closing()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled = self.loop.call_later(STALLED_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._go_on()
+        super().resume_writing()
+
+    def _go_on(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        super().on_task_complete(task)
+        self.loop.call_later(STALLED_S, self.transport.abort)  # with what the client has not taken yet

@@ -3,6 +3,7 @@ any of them: a line without an end, a small body that unpacks to a large one and
 
 import asyncio
 import json
+import re
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
@@ -16,11 +17,16 @@ from services.base import ServiceError
 T = TypeVar("T")
 
 LONGEST_TEXT = 8 << 20  # bytes of JSON or of events in one answer: a long one, thinking and all, takes three megabytes
+# Commas and brackets of one JSON text: parsing holds the event loop, 0.15 s for so many, and 1.4 for all that fit in LONGEST_TEXT.
+MOST_MARKS = 200_000
+LONGEST_FIELD = 1 << 20  # characters of a text in it
+DEEPEST = 4  # that a text may lie in lists and parts
 LONGEST_SOUND = 32 << 20  # bytes: three minutes of float samples at 48 kHz
 SLICE = 1 << 16  # bytes that are unpacked at once
 DRAIN_S = 0.25  # a server may take so long to end a stream whose last event has come
 EXCUSE = 300  # characters of a fault that are told
 _SPACE = b"\xef\xbb\xbf \t\r\n"
+_UNSAYABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]+")
 _FIELDS = (b":", b"data:", b"event:", b"id:", b"retry:")  # that a line of an event stream begins with
 
 
@@ -110,7 +116,7 @@ class Reading:
     def _objects(self, data: str) -> Iterator[dict[str, Any]]:
         """The JSON objects of one event: one, or one a line where the server puts no empty line between its events."""
         try:
-            values = [json.loads(data)]
+            values = [self._loaded(data)]
         except (ValueError, RecursionError):
             values = [self._parsed(line) for line in data.splitlines() if line.strip() not in ("", "[DONE]")]
         for value in values:
@@ -120,9 +126,14 @@ class Reading:
 
     def _parsed(self, text: str | bytes) -> Any:
         try:
-            return json.loads(self._text(text) if isinstance(text, bytes) else text)
+            return self._loaded(self._text(text) if isinstance(text, bytes) else text)
         except (ValueError, RecursionError) as error:
             raise ServiceError(self._service, f"answers no JSON: {_excuse(text)}") from error
+
+    def _loaded(self, text: str) -> Any:
+        if sum(map(text.count, "[{,")) > MOST_MARKS:
+            raise ServiceError(self._service, f"answers JSON of more than {MOST_MARKS} parts")
+        return json.loads(text)
 
     def _text(self, body: bytes) -> str:
         try:
@@ -170,18 +181,19 @@ class Reading:
             began, limit = loop.time(), self._gap_s
 
 
-def text_in(service: str, value: Any) -> str:
+def text_in(service: str, value: Any, deep: int = DEEPEST) -> str:
     """The text of a field: a string, nothing, or a list of parts, of which those that are no text (thinking, pictures) are left
-    out. Control characters and halves of surrogate pairs are left out as well. Raises ServiceError for anything else."""
+    out. Control characters and halves of surrogate pairs are left out as well. Raises ServiceError for anything else, for more
+    than LONGEST_FIELD characters, and for parts within parts within parts."""
     if value is None:
         return ""
-    if isinstance(value, str):
-        return "".join(c for c in value if c.isprintable() or c in "\n\t" or (c > "\x9f" and not "\ud800" <= c <= "\udfff"))
-    if isinstance(value, dict):
+    if isinstance(value, str) and len(value) <= LONGEST_FIELD:
+        return _UNSAYABLE.sub("", value)
+    if isinstance(value, dict) and deep:
         part = value if value.get("type", "text") in ("text", "output_text") else {}
-        return text_in(service, part.get("text"))
-    if isinstance(value, list):
-        return "".join(text_in(service, part) for part in value if isinstance(part, str | dict))
+        return text_in(service, part.get("text"), deep - 1)
+    if isinstance(value, list) and deep:
+        return "".join(text_in(service, part, deep - 1) for part in value if isinstance(part, str | dict))
     raise ServiceError(service, f"answers {_excuse(repr(value))} where text is expected")
 
 

@@ -11,24 +11,27 @@ import importlib
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from re import _constants as code  # type: ignore[attr-defined]
 from re import _parser as grammar  # type: ignore[attr-defined]
 from types import ModuleType
 from typing import Any
 
+import httpx
 import pytest
 
 from app import abilities, clauses, endings, timers, wording
 from app.dialogue import Dialogue, Memory, Phrasebook
 from app.events import MAX_TEXT
 from app.tools import TOOLS
-from services.base import Exchange, Intent, Passage, Question, Word
+from services.base import Exchange, Intent, Passage, Question, ServiceError, Word
 from services.embedding import plain
 from services.followup import offer, offered, readings, takes_offer
 from services.intent.local import words
 from services.llm.local import GroundedAnswerer
+from services.reading import LONGEST_FIELD, LONGEST_TEXT, SLICE, Reading, text_in
 from services.retrieval.documents import sentences, slug
 from services.retrieval.evidence import stem
 from services.retrieval.index import stems
@@ -103,7 +106,7 @@ def _part(operator: Any, argument: Any, rng: random.Random) -> str:
 
 def hostile(pattern: str, flags: int) -> Iterator[str]:
     """The expression's own pieces over and over, alone and behind the beginning of a match, and nothing that ends it."""
-    rng, tree = random.Random(pattern), grammar.parse(pattern, flags)
+    rng, tree = random.Random(pattern.encode("utf-8", "surrogatepass")), grammar.parse(pattern, flags)
     units = {" ", "a", "1", '"', "[", "(", "a ", "1.", "1,", "a.", "! "}
     for _ in range(10):
         whole = example(tree, rng)
@@ -204,3 +207,47 @@ def test_an_answer_about_hostile_passages_comes_at_once() -> None:
 
     for unit in UNITS:
         assert seconds(lambda unit=unit: asyncio.run(answer(unit * (MAX_TEXT // len(unit))))) < CALL_S, unit
+
+
+PARTS = ("[[[[]]]],", "1,", '{"a":0},', "[", '"\\u00e9",', "{},", '"' + "x" * 99 + '",')
+
+
+BODIES = [f"[{part * (LONGEST_TEXT // len(part) - 9)}0]" for part in PARTS]
+EVENTS = [f'data: {{"choices": {body}}}\n\n' for body in BODIES] + ["data: {}\n\n" * (SLICE // 10)]
+
+
+@pytest.mark.parametrize("body", BODIES + EVENTS, ids=len)
+def test_an_answer_of_a_service_is_looked_at_at_once(body: str) -> None:
+    """As long as there may be one, and all there from the start."""
+
+    async def arrive() -> AsyncIterator[bytes]:
+        for at in range(0, len(body), SLICE):
+            yield body[at : at + SLICE].encode()
+            await asyncio.sleep(0)
+
+    async def read() -> None:
+        reading = Reading("llm", httpx.Response(200), arrive(), asyncio.get_running_loop().time(), (60.0, 60.0, 60.0))
+        with suppress(ServiceError):
+            if body.startswith("data"):
+                async for _ in reading.events():
+                    pass
+            else:
+                await reading.json()
+
+    assert seconds(lambda: asyncio.run(read())) < CALL_S
+
+
+@pytest.mark.parametrize("text", ["x", "\x00", "\x00x", "\ud800é"])
+def test_a_text_of_a_service_is_cleaned_at_once(text: str) -> None:
+    assert seconds(lambda: text_in("llm", (text * LONGEST_FIELD)[:LONGEST_FIELD])) < CALL_S
+    with pytest.raises(ServiceError):
+        text_in("llm", text * (LONGEST_FIELD + 1))
+
+
+def test_a_text_within_a_text_within_a_text_is_no_text() -> None:
+    value: object = "x"
+    assert text_in("llm", [{"text": value}]) == "x"
+    for _ in range(400):
+        value = {"text": [value]}
+    with pytest.raises(ServiceError):
+        text_in("llm", value)

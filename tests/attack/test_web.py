@@ -322,6 +322,63 @@ async def test_a_head_without_end_is_refused(server: Server) -> None:
         writer.close()
 
 
+UPGRADE = (
+    "{method} /orchestrate HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{more}\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [
+        ("POST", ""),
+        ("GET", "Content-Length: 0\r\n"),
+        ("GET", "".join(f"X{n}: y\r\n" for n in range(200))),
+        ("GET", f"X: {'y' * 9000}\r\n"),
+        ("GET", "Sec-WebSocket-Version: 12\r\n"),
+        ("GET", "Transfer-Encoding: chunked\r\n"),
+    ],
+)
+async def test_a_handshake_that_cannot_be_read_keeps_no_connection(server: Server, method: str, more: str) -> None:
+    async with unharmed(server):
+        reader, writer = await opened(server)
+        writer.write(UPGRADE.format(method=method, more=more).encode())
+        began = time.monotonic()
+        assert b" 101 " not in await ended(reader, 2 * REQUEST_S)
+        assert time.monotonic() - began < REQUEST_S + 2
+        writer.close()
+
+
+MASK = b"\0\0\0\0"
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        (b"\x89\x80" + MASK) * 40_000,  # pings
+        (b"\x89\xfd" + MASK + b"x" * 125) * 2_000,
+        (b"\x8a\x80" + MASK) * 40_000,  # pongs
+        b"\x01\x80" + MASK + (b"\x00\x80" + MASK) * 40_000,  # a message in pieces of nothing
+        (b"\x81\x82" + MASK + b"{}") * 30_000,
+        b"\x81\x82" + MASK + b"\xff\xfe",  # no text
+    ],
+)
+async def test_frames_beyond_all_use_hold_nobody_up(server: Server, frames: bytes) -> None:
+    """... of a client that takes no answers."""
+    async with unharmed(server):
+        reader, writer = await opened(server)
+        writer.write(UPGRADE.format(method="GET", more="").encode())
+        assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
+        reader._transport.pause_reading()  # type: ignore[attr-defined]
+        with pytest.raises(ConnectionError):
+            for _ in range(200):
+                writer.write(frames)
+                async with asyncio.timeout(10):
+                    await writer.drain()
+                await asyncio.sleep(0.01)
+        writer.close()
+
+
 # --- names, origins, logs ---------------------------------------------------------------------------------------------
 
 
