@@ -108,6 +108,16 @@ class Connection(H11Protocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
 
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """What is no ASCII in the heads that ask for a WebSocket cannot be right, and the library for them would trip over it."""
+        asks = [
+            value for name, value in event.headers if name in (b"connection", b"upgrade") or name.startswith(b"sec-websocket-")
+        ]
+        if all(value.isascii() for value in asks):
+            super().handle_websocket_upgrade(event)
+        else:
+            self.send_400_response("Invalid HTTP request received.")
+
     def on_response_complete(self) -> None:
         super().on_response_complete()
         self._watch()

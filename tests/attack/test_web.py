@@ -312,6 +312,22 @@ async def test_a_body_that_is_none_costs_its_own_connection_only(server: Server,
             writer.close()
 
 
+@pytest.mark.parametrize(
+    "head", ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAA"]
+)
+async def test_a_websocket_is_asked_for_in_ascii(server: Server, head: str) -> None:
+    asking = "\r\n".join([
+        "GET /orchestrate HTTP/1.1", "Host: localhost", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Protocol: x", "", "",
+    ])  # fmt: skip
+    async with unharmed(server):
+        for wrong in (b"\xe9", b"\x80", b", \xc3\xa9"):
+            reader, writer = await opened(server)
+            writer.write(asking.encode().replace(head.encode(), head.encode() + wrong))
+            assert re.match(rb"HTTP/1.1 4\d\d ", await ended(reader, 10))
+            writer.close()
+
+
 async def test_a_head_without_end_is_refused(server: Server) -> None:
     async with unharmed(server):
         reader, writer = await opened(server)
