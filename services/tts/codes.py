@@ -97,6 +97,7 @@ def _mixed(match: re.Match[str]) -> str:
     return " ".join(map(_said, parts))
 
 
+_GROUPS = re.compile(r"[\d .\-]+")
 _DIAL = r"(?<![\w.,$£€#/-])"
 CODES: list[Rule] = [
     (re.compile(pattern), said)
@@ -112,6 +113,11 @@ CODES: list[Rule] = [
         (rf"{_DIAL}(?:1[ .\-])?\d{{3}}([ .\-])\d{{3}}\1\d{{4}}(?!\w|[.\-]\d)", _dialled),
         (rf"{_DIAL}\d{{3}}-\d{{4}}(?!\w|[.\-]\d)", _dialled),
         (rf"{_DIAL}0\d{{1,5}}(?:(?: ?[./\-] ?| )\d{{2,8}}){{1,6}}(?!\w|[.\-/:]\d|\s?[ap]\.?m\b)", _dialled),
+        (
+            r"(?i:(\b(?:number|call|dial|tel|telephone|phone|fax|text|ring|reach|whatsapp)\b[^\d\n]{0,20}))"
+            r"(?<![\w.,$£€#/-])(\d{3,5}(?:[ .\-]\d{2,5}){1,4})(?![\w-]|\.\d)",
+            lambda m: m[1] + _GROUPS.sub(_dialled, m[2]),
+        ),
         (r"(?<=\d \d \d),? ?x(\d{1,6})\b", lambda m: f", extension {_spelled(m[1])}"),
         (
             rf"(?i:\b(call|dial|ring|text|phone) )({_EMERGENCY})(?![\w:,.-]*\d)(?! [a-z]+s\b)",

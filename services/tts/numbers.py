@@ -27,6 +27,7 @@ _RATES = {
     "l/min": "liters per minute",
 }
 _RATES |= {"Mbit/s": "megabits per second", "Gbit/s": "gigabits per second", "kbit/s": "kilobits per second"}
+_RATES |= {"Mb/s": "megabits per second", "Gb/s": "gigabits per second"}
 _RATES |= {
     "MB/s": "megabytes per second",
     "GB/s": "gigabytes per second",
@@ -72,8 +73,11 @@ _UNITS = {  # that hibari does not know
     "kPa": "kilopascal",
     "hPa": "hectopascal",
     "lm": "lumen",
+    "tsp": "teaspoon",
+    "tbsp": "tablespoon",
 }
 _MEASURES = ("inch", "cup", "teaspoon", "tablespoon", "mile", "hour", "pound", "liter", "tsp", "tbsp")
+_SPOONS = {"tsp": "teaspoon", "tbsp": "tablespoon"}
 _OLD = dict(zip("¼½¾⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞", "1/4 1/2 3/4 1/3 2/3 1/5 2/5 3/5 4/5 1/6 5/6 1/8 3/8 5/8 7/8".split(), strict=True))
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
 
@@ -101,9 +105,10 @@ def _fraction(match: re.Match[str]) -> str:
     if unit is None or above >= below or not (whole or match[4]):
         return match[0]
     part = f"{'a' if whole else 'one'} {unit}" if above == 1 else f"{above} {'halves' if below == 2 else unit + 's'}"
+    thing = _SPOONS.get((match[4] or "").strip(), (match[4] or "").strip())
     if whole:
-        return f"{whole.strip(' -')} and {part}{match[4] or ''}"
-    thing = match[4].strip()
+        thing = f"{thing}s" if (match[4] or "").strip() in _SPOONS else thing
+        return f"{whole.strip(' -')} and {part} {thing}".rstrip()
     if thing not in _MEASURES:
         return f"{part} {thing}"
     article = "an" if thing in ("inch", "hour") else "a"
@@ -176,7 +181,7 @@ _FIRST: list[Rule] = [
         # Units that hibari does not know: before codes, of which a letter may follow a digit
         (r"(?<![\w.:])(\d{1,3}) ?h ?([0-5]?\d)(?: ?m(?:in)?)?\b(?!:)", r"\1 hours \2 minutes"),
         (
-            r"(?<![\w.$£€])(?<![$£€] )(\d{1,9}(?:[.,]\d{1,9})?) ?"
+            r"(?<![\w./$£€])(?<![$£€] )(?<!\d )(\d{1,9}(?:[.,]\d{1,9})?) ?"
             rf"({'|'.join(sorted(_UNITS, key=len, reverse=True))})(?![\w/'’])",
             _unit,
         ),
