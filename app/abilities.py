@@ -161,6 +161,10 @@ def _alarm_heard(text: str) -> dict[str, Any] | None:
     return {"at": text[:LONGEST_ABOUT], "about": heard_about(text), "name": heard_name(text)}
 
 
+def _listed(parts: Sequence[str]) -> str:
+    return ", ".join(parts[:-1]) + f" and {parts[-1]}" if len(parts) > 1 else parts[0]
+
+
 def _alarm_answered(text: str, memory: Memory) -> dict[str, Any] | None:
     """The time of day, of the day that was named before."""
     told = _alarm_heard(text)
@@ -218,7 +222,7 @@ async def set_timers(
         return desk.dialogue.line("timer_full", count=str(len(desk.memory.timers)))
     for length, name in zip_longest(seconds, names[: len(seconds)], fillvalue=""):
         _set(desk, float(length), "", name, "timer_set", length="")
-    return desk.dialogue.line("timers_set", lengths=", ".join(map(said_length, seconds)))
+    return desk.dialogue.line("timers_set", lengths=_listed([said_length(length) for length in seconds]))
 
 
 @tool(intent="set_timer", listen=_timer_heard, ask="timer_how_long", acts=True)

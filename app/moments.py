@@ -29,14 +29,21 @@ _FEASTS = {  # month and day
     "independence day": (7, 4),
     "halloween": (10, 31),
 }
-_HALF = r"(?P<half>[ap]\.?m\b\.?|in the (?:morning|afternoon|evening)|at night|tonight|this (?:evening|afternoon))"
+_HALF = (
+    r"(?P<half>[ap]\.?m\b\.?|in the (?:morning|afternoon|evening)|at night|tonight|"
+    r"(?:this|tomorrow) (?:morning|afternoon|evening|night))"
+)
+_PART = re.compile(
+    rf"\b(?:(?:this|tomorrow|(?:on )?(?:{'|'.join(_DAYS)})|in the) (?P<part>morning|afternoon|evening|night)|"
+    r"(?P<tonight>tonight))\b"
+)
 _CLOCK = (
     re.compile(
         r"\b(?P<minutes>\d{1,2}|quarter|half)(?: minutes?)? (?P<side>past|after|to|before|till|of) (?P<hour>\d{1,2})\b"
         rf"(?! ?(?:hour|minute|second|day))(?: o'?clock)?(?:,? {_HALF})?"
     ),
     re.compile(rf"\b(?P<hour>\d{{1,2}})(?:[:.h ](?P<minutes>[0-5]\d))?(?: o'?clock)?,? ?{_HALF}"),
-    re.compile(r"\b(?P<hour>\d{1,2}):(?P<minutes>[0-5]\d)\b"),
+    re.compile(r"\b(?P<hour>\d{1,2})[:h](?P<minutes>[0-5]\d)\b"),
     re.compile(r"\b(?P<hour>\d{1,2}) o'?clock\b"),
     re.compile(
         r"\b(?:at|alarm for|until|till|by) (?P<hour>\d{1,2})(?: (?P<minutes>[0-5]\d))?\b"
@@ -65,6 +72,7 @@ def figures(text: str) -> str:
 def heard_time(text: str, now: datetime) -> datetime | None:
     """The next moment at which the clock shows what `text` says: "at five p.m.", "tomorrow at half past nine"."""
     said = re.sub(r"\bnoon\b|\bmidday\b", "12 pm", re.sub(r"\bmidnight\b", "12 am", figures(text)))
+    said = re.sub(r"(?<=\d )(?:oh|o) (?=\d\b)", "0", said)
     found = next((match for pattern in _CLOCK if (match := pattern.search(said))), None)
     if found is None:
         return None
@@ -73,11 +81,13 @@ def heard_time(text: str, now: datetime) -> datetime | None:
     minute = minute if minute >= 0 else int(parts.get("minutes") or 0)
     if parts.get("side") in ("to", "before", "till", "of"):
         hour, minute = (hour - 1) % 24, 60 - minute
-    half = (parts.get("half") or "").replace(".", "")
-    if hour > 24 or minute > 59 or (half and hour > 12 and half in ("am", "in the morning")):
+    half = (parts.get("half") or "").replace(".", "").rpartition(" ")[2]
+    if not half and (part := _PART.search(said)):
+        half = part["part"] or part["tonight"]
+    if hour > 24 or minute > 59 or (half and hour > 12 and half in ("am", "morning")):
         return None
     if half and hour <= 12:
-        late = half not in ("am", "in the morning") and not (half in ("at night", "tonight") and hour == 12)
+        late = half not in ("am", "morning") and not (half in ("night", "tonight") and hour == 12)
         hour = hour % 12 + (12 if late else 0)
     open_half = not half and 1 <= hour <= 12 and not (":" in found[0] and found[0].lstrip("at ").startswith("0"))
     day = heard_day(text, now.date())

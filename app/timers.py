@@ -16,10 +16,12 @@ _PART = re.compile(rf"(?<![\d.])(\d++(?:\.\d+)?) ?{_UNIT}")
 _JOINT = re.compile(r"\s*(?:,|and|, and)?\s*")
 _OPEN = re.compile(
     r"\b\d++ (?:to|or|and) (?=\d++(?:\.\d+)? (?:day|hour|minute|second))|\b(?:few|several|some|many) (?:day|hour|minute|second)s\b"
+    r"|\b(?:day|hour|minute|second)s? or \d"
 )
 _SHARED = re.compile(rf"(?<![\d.])(\d++)(?=(?:,| and|, and) \d++(?:(?:,| and|, and) \d++)* {_UNIT})")
 _CORRECTED = re.compile(r"\b(?:no|sorry|rather|actually|i mean|i meant|make (?:that|it)|wait)\b")
 _NOT_OF_IT = r"(?!(?<=\b1)\b|[\d:.]| ?(?:hour|minute|second|day|percent|%|o'?clock|[ap]\.?m))"  # "the ten minute one"
+_SMALLER = {"hour": "minute", "minute": "second"}
 _SPELLINGS = [  # of spoken lengths, brought to the form "2.5 minute"
     (re.compile(pattern), spelling)
     for pattern, spelling in (
@@ -29,6 +31,11 @@ _SPELLINGS = [  # of spoken lengths, brought to the form "2.5 minute"
             r"\b(?:(?<=\d )([hmsd])|(hrs?|mins?|secs?))\b",
             lambda m: {"h": "hour", "m": "minute", "s": "second", "d": "day"}[(m[1] or m[2])[0]],
         ),
+        (r" plus (?=an? |\d)", lambda m: " and "),
+        (r"(?<=\d) (?:more|or so|full|whole|good|extra|additional) (?=(?:hour|minute|second|sec|min|day)s?\b)", lambda m: " "),
+        (r"\b(\d++):([0-5]\d) (hour|minute)s?\b", lambda m: f"{m[1]} {m[3]} {m[2]} {_SMALLER[m[3]]}"),
+        (rf"(?<![\d.])(\d++) and (?:3|three|a 3|a three) quarters? {_UNIT}", lambda m: f"{m[1]}.75 {m[2]}"),
+        (rf"(?<![\d.])(\d++) {_UNIT} and (?:3|three) quarters?\b", lambda m: f"{m[1]}.75 {m[2]}"),
         (rf"(?<![\d.])(\d++) and a half {_UNIT}", lambda m: f"{m[1]}.5 {m[2]}"),
         (rf"(?<![\d.])(\d++) and (?:a quarter|0.25) {_UNIT}", lambda m: f"{m[1]}.25 {m[2]}"),
         (r"\b(?:a )?half (?:an? )?(?=hour|minute|day)", lambda m: "0.5 "),

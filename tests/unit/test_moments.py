@@ -31,6 +31,12 @@ NOW = datetime(2026, 11, 30, 14, 0, tzinfo=ZoneInfo("Europe/Berlin"))  # a Monda
         ("at nine in the evening", 7),
         ("on Friday at 8", 90),
         ("05:30", 15.5),
+        ("at five oh five", 3 + 5 / 60),
+        ("at 17h30", 3.5),
+        ("at eight tomorrow night", 30),
+        ("tomorrow evening at six", 28),
+        ("on Friday evening at 8", 102),
+        ("this evening at six", 4),
     ],
 )
 def test_a_time_of_day_is_the_next_one(text: str, hours: float) -> None:

@@ -48,6 +48,12 @@ from tests.unit.virtual_time import run
         ("half a day", 43_200),
         ("in two days", 172_800),
         ("one hour at 30 percent", 3600),
+        ("one and three quarter hours", 6300),
+        ("two hours and three quarters", 9900),
+        ("an hour plus ten minutes", 4200),
+        ("10 more minutes", 600),
+        ("ten or so minutes", 600),
+        ("1:30 minutes", 90),
     ],
 )
 def test_a_spoken_length_is_understood(text: str, seconds: float) -> None:
@@ -64,6 +70,8 @@ def test_a_spoken_length_is_understood(text: str, seconds: float) -> None:
         "",
         "five to ten minutes",
         "five or ten minutes",
+        "an hour or two",
+        "minus five minutes",
         "a few minutes",
         "zero minutes",
         "ten minutes and then for five minutes",
