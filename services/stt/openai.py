@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 import wave
 from typing import Any
 
@@ -17,6 +18,12 @@ from services.stt.local import SILENCE
 
 MODEL = "gpt-4o-mini-transcribe"  # of OpenAI, where none is set
 LANGUAGE = "en"
+# What recognisers write beside the words: tokens of Whisper, "[BLANK_AUDIO]", "(coughing)", notes of music, times of subtitles.
+_BESIDE = re.compile(
+    r"<\|[^|<>]{0,40}\|>|\[[^\[\]]{0,60}\]|\([^()]{0,60}\)|[♪♫♬]|"
+    r"^\s*(?:WEBVTT|\d{1,6}(?=\s*\n\s*\d\d:))\s*$|^\s*(?:\d\d:)?\d\d:\d\d[.,]\d{3} --> .*$",
+    re.MULTILINE,
+)
 
 
 class OpenAiStt:
@@ -74,7 +81,7 @@ async def _text(reading: Reading) -> str:
             known = known or kind.startswith("transcript.") or _added(event, kind) is not None
     if not known:
         raise ServiceError("stt", "answers no text")
-    return text.strip()
+    return " ".join(_BESIDE.sub(" ", text).split())
 
 
 def _added(event: dict[str, Any], kind: str) -> str | None:

@@ -615,6 +615,10 @@ async def test_a_query_in_the_address_is_sent_with_every_request() -> None:
         ("text/plain", "", ""),
         ("text/event-stream", 'data: {"type": "transcript.text.done", "text": ""}\n\n', ""),
         ("application/json", '{"text": "Hello\\u0000 \\ud800there."}', "Hello there."),
+        ("application/json", '{"text": "[BLANK_AUDIO]"}', ""),
+        ("application/json", '{"text": "(coughing) ♪ [MUSIC]"}', ""),
+        ("application/json", '{"text": "<|en|><|transcribe|> Hello there.<|endoftext|>"}', "Hello there."),
+        ("text/plain", "1\n00:00:00,000 --> 00:00:01,000\nHello\n\n2\n00:00:01,000 --> 00:00:02,000\nthere.\n", "Hello there."),
     ],
 )
 async def test_transcriptions_come_in_many_shapes(kind: str, body: str, text: str) -> None:
