@@ -119,15 +119,16 @@ def hear_at_once(pc: RTCPeerConnection, admit: Callable[[float], bool]) -> None:
         setattr(receiver, JITTER_BUFFER, AtOnce(track, admit))
 
 
-def forgive(pc: RTCPeerConnection) -> None:
+def forgive(pc: RTCPeerConnection, counts: Callable[[], bool]) -> None:
     """A packet that aiortc trips over is dropped: it would end the connection, with a traceback in the log. Nor does it leave one
-    when it goes on connecting what has been closed meanwhile. To be called when the remote description is set."""
+    when it goes on connecting what has been closed meanwhile. `counts` is asked of each packet whether it may be looked at. To be
+    called when the remote description is set."""
     if connect := getattr(pc, CONNECT, None):
         setattr(pc, CONNECT, _connecting(connect))
     for part, names in [(pc.sctp, ("_handle_data",)), *((each, PACKETS) for each in _transports(pc, "dtls"))]:
         for name in names:
             if handle := getattr(part, name, None):
-                setattr(part, name, _forgiving(handle))
+                setattr(part, name, _forgiving(handle, counts))
 
 
 def _connecting(connect: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
@@ -140,10 +141,11 @@ def _connecting(connect: Callable[[], Awaitable[None]]) -> Callable[[], Awaitabl
     return connecting
 
 
-def _forgiving(handle: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+def _forgiving(handle: Callable[..., Awaitable[None]], counts: Callable[[], bool]) -> Callable[..., Awaitable[None]]:
     async def forgiving(*data: Any, **about: Any) -> None:
         try:
-            await handle(*data, **about)
+            if counts():
+                await handle(*data, **about)
         except ConnectionError:
             raise  # the connection is gone
         except Exception as error:

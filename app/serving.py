@@ -22,10 +22,9 @@ SPARE = 128  # descriptors that are not for clients' connections: files, the sto
 MOST = 10_000  # connections where the system sets no limit
 LINGER = 1 << 18  # bytes of a body that are still taken after the answer, for a client that reads only then
 STALLED_S = 30.0  # a client that takes nothing of an answer for so long is given up
-PIECE = 4096  # bytes of WebSocket frames that are looked at in one go; one frame takes some 20 us
+READ = 8192  # bytes that are taken from a client in one go: 30 ms of work where they are frames or pieces of a few bytes each
 # Frames that bring no message: pings, and pieces of one. A client's library sends one now and then.
 FRAMES_PER_SECOND, FRAMES_AT_ONCE = 100.0, 1000.0
-QUEUED = 1000  # messages that may wait for us; more do not come from one that keeps to `messages_per_second`
 CLOSING_S = 2.0  # for a client to answer that a WebSocket is being closed
 
 
@@ -78,6 +77,7 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        setattr(transport, "max_size", READ)  # noqa: B010 (asyncio's own 256 KiB have no other name)
         self._watch()
         if len(self.connections) > self.config.max_connections:
             log.warning("%d connections are open: those that wait longest are closed", self.config.max_connections)
@@ -166,12 +166,7 @@ class Socket(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        for at in range(0, len(data), PIECE):
-            if self.transport.is_closing():
-                return
-            super().data_received(data[at : at + PIECE])
-            if self.queue.qsize() > QUEUED:
-                return  # the end of the connection is near: what has come is far more than may
+        super().data_received(data)
         if not self.handshake_initiated:  # all of its head is here, for it was read as HTTP before
             self.transport.abort()
 
@@ -190,8 +185,6 @@ class Socket(WebSocketsSansIOProtocol):
             super().handle_cont(event)
 
     def send_receive_event_to_app(self) -> None:
-        if self.close_sent and not self._counts():
-            return
         self.frames = [b"".join(self.frames)]
         try:
             if self.curr_msg_data_type == "text":

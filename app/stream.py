@@ -15,7 +15,7 @@ from prometheus_client import Gauge
 
 from app.connection import Connection
 from app.events import AudioChunk, AudioEnd, Error, PlaybackStart, Ready, ServerMessage, Start
-from app.limits import Budgets, WaitingRoom, caller, quiet_logger
+from app.limits import Allowance, Budgets, WaitingRoom, caller, quiet_logger
 from app.offers import MAX_CANDIDATES, BadOffer, candidate_of, check_offer
 from app.rtp import forgive, hear_at_once, overgrown, shut
 from app.sessions import Seat, Sessions
@@ -32,6 +32,8 @@ LAST_WORDS_S = 0.3  # for the last message to leave before the connection is clo
 OFFERS_PER_SECOND, OFFERS_AT_ONCE = 2.0, 20.0  # of one address: each is a key pair, sockets and 6 ms of work
 ANSWER_S = 10.0  # for an answer: it waits for a STUN or TURN server that does not reply
 CANDIDATE_S = 3.0  # for the address behind a candidate's name
+# Sound is 400 packets a second at most (Opus of 2.5 ms), and messages are fewer; what a stalled network held back comes at once.
+PACKETS_PER_SECOND, PACKETS_AT_ONCE = 600.0, 2000.0
 MAX_QUEUED = 256 * 1024  # bytes of messages that may wait for a client that does not read
 WATCH_S = 1.0  # how often it is looked whether aiortc keeps too much
 HANDSHAKE = "handshake"  # FastRTC's clients say it when the channel opens
@@ -194,6 +196,7 @@ class Call(Connection):
         self._line = line
         self._handler: Handler = line.stream.event_handler.copy()
         self._candidates = 0
+        self._packets = Allowance(PACKETS_PER_SECOND, PACKETS_AT_ONCE, at=self.opened_at)
         self._sounds = False
         self._ending = False
         self._look = asyncio.get_running_loop().call_later(WATCH_S, self._check)
@@ -205,7 +208,7 @@ class Call(Connection):
         pc.on("datachannel", self._connect)
         pc.on("connectionstatechange", self._changed)
         await pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
-        forgive(pc)
+        forgive(pc, self._packet)
         hear_at_once(pc, self.admit)
         await pc.setLocalDescription(await pc.createAnswer())
         return {"sdp": pc.localDescription.sdp, "type": pc.localDescription.type}
@@ -252,6 +255,14 @@ class Call(Connection):
             self.close(Error(code="flood", message="more unfinished messages or sources of sound than can be kept", fatal=True))
         else:
             self._look = asyncio.get_running_loop().call_later(WATCH_S, self._check)
+
+    def _packet(self) -> bool:
+        """One more packet has come. False when they are too many, and the connection is being ended."""
+        if not self._packets.take(self.now()):
+            limit = PACKETS_PER_SECOND
+            self.close(Error(code="flood", message=f"more than {limit:g} packets a second", fatal=True))
+            return False
+        return True
 
     @property
     def connected(self) -> bool:

@@ -126,6 +126,21 @@ async def test_sound_from_ever_new_sources_is_cut_off(attacker: Attacker) -> Non
         assert one.codes()[-1] in ("flood", "sound_dropped")
 
 
+async def test_packets_that_bring_no_sound_are_cut_off(attacker: Attacker) -> None:
+    """They are empty: no second of sound is counted for them."""
+    number = 0
+    async with peer() as one:
+        await attacker.call(one)
+        while not one.closed.is_set():
+            for _ in range(200):
+                number += 1
+                packet = RtpPacket(payload_type=96, sequence_number=number % 65536, ssrc=5)
+                with suppress(ConnectionError):
+                    await one.sender.transport._send_rtp(packet.serialize())
+            await asyncio.sleep(0.01)
+        assert one.codes()[-1] == "flood"
+
+
 async def test_packets_that_make_no_sense_are_left_out(attacker: Attacker) -> None:
     """Encrypted as they should be: whatever is inside reaches the parsers of RTP, RTCP and SCTP."""
     dice = random.Random(11)

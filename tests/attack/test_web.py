@@ -338,6 +338,18 @@ async def test_a_head_without_end_is_refused(server: Server) -> None:
         writer.close()
 
 
+@pytest.mark.parametrize("path", ["/webrtc/offer", "/nothing", "/gradio_api/queue/join"])
+async def test_a_body_in_crumbs_holds_nobody_up(server: Server, path: str) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    async with unharmed(server):
+        links = await asyncio.gather(*(opened(server) for _ in range(4)))
+        for _, writer in links:
+            writer.write(head + b"1\r\nx\r\n" * 80_000)
+        await asyncio.gather(*(ended(reader, 30) for reader, _ in links))
+        for _, writer in links:
+            writer.close()
+
+
 UPGRADE = (
     "{method} /orchestrate HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{more}\r\n"
