@@ -22,7 +22,8 @@ SPARE = 128  # descriptors that are not for clients' connections: files, the sto
 MOST = 10_000  # connections where the system sets no limit
 LINGER = 1 << 18  # bytes of a body that are still taken after the answer, for a client that reads only then
 STALLED_S = 30.0  # a client that takes nothing of an answer for so long is given up
-READ = 8192  # bytes that are taken from a client in one go: 30 ms of work where they are frames or pieces of a few bytes each
+READ = 2048  # bytes that are taken from a client in one go: 7 ms of work where they are frames of a few bytes each
+LINES = 100  # in so many bytes: a body in pieces of less than 16 bytes is nobody's who wants an answer
 # Frames that bring no message: pings, and pieces of one. A client's library sends one now and then.
 FRAMES_PER_SECOND, FRAMES_AT_ONCE = 100.0, 1000.0
 CLOSING_S = 2.0  # for a client to answer that a WebSocket is being closed
@@ -91,6 +92,9 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if data.count(b"\r\n") > LINES:
+            self.transport.abort()
+            return
         super().data_received(data)
         self._watch()
         self._unread = self._unread + len(data) if self.conn.our_state is h11.DONE else 0
