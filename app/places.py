@@ -70,7 +70,7 @@ def heard_place(text: str) -> str:
 
 def answered_place(text: str) -> str:
     """The place in an answer to "Which city do you mean?", "" where it names none that is known. It may take most of a second."""
-    place = re.sub(r"\W+(?:please|then|i mean|i guess|thanks)\W*$", "", _SAID_FIRST.sub("", text), flags=re.IGNORECASE).strip(
+    place = re.sub(r"\W(?:please|then|i mean|i guess|thanks)\W*$", "", _SAID_FIRST.sub("", text), flags=re.IGNORECASE).strip(
         " .,!?"
     )
     return place if 0 < len(place.split()) <= _LONGEST_ANSWER and zones_of(place) else ""

@@ -15,7 +15,7 @@ _AROUND = frozenset(
 )
 _NOTHING = frozenset("that it this them these something anything one last first word name".split())
 _OTHER = re.compile(
-    r"\W*(?:what|how|why|when|where|who|which|set|start|tell|stop|cancel|never|can|could|do|are)\b", re.IGNORECASE
+    r"^\W*(?:what|how|why|when|where|who|which|set|start|tell|stop|cancel|never|can|could|do|are)\b", re.IGNORECASE
 )
 _ACCENTS = {
     "ACUTE": "an acute accent",

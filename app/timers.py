@@ -95,7 +95,8 @@ _SEVERAL = re.compile(
     re.IGNORECASE,
 )
 _COMMAND = re.compile(
-    r"\W*(?:please )?(?:set|start|remind|wake|what|how|when|where|why|who|tell|add|search|can|could|is|are|do)\b", re.IGNORECASE
+    r"^\W*(?:please )?(?:set|start|remind|wake|what|how|when|where|why|who|tell|add|search|can|could|is|are|do)\b",
+    re.IGNORECASE,
 )
 _PLACES = {
     0: {"first", "1st", "next", "shorter", "shortest", "earlier", "former"},
