@@ -11,7 +11,7 @@ SHORTEST = 6  # characters: a shorter word is no secret, and hiding it would eat
 
 _known: set[str] = set()  # the secrets of the settings, as they are and as they look in a URL
 _NAMES = r"(?<![\w-])[\w-]*(?:token|secret|password|passwd|credential|api[_-]?key|access[_-]?key|signature)[\w-]*"
-_NAMED = re.compile(rf"{_NAMES}|[\w-]*key|auth|sig|pwd|pass|jwt", re.IGNORECASE)  # of a parameter of a URL
+_NAMED = re.compile(rf"{_NAMES}|(?<![\w-])[\w-]*key|auth|sig|pwd|pass|jwt", re.IGNORECASE)  # of a parameter of a URL
 _IN_QUERY = re.compile(r"(?<=[?&;])([^=&;\s\"'<>]{1,100})=([^&;\s\"'<>]+)")
 _PATTERNS = (
     (re.compile(r"(?<=://)[^\s/?#\"'<>]*@"), f"{HIDDEN}@"),  # the account of a URL
