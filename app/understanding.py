@@ -109,9 +109,9 @@ class Understanding:
 
 
 def better(first: Transcript, second: Transcript) -> Transcript:
-    """Of two looks at a turn the one to go by: the closer one, where it has other words and is no less sure of them."""
-    other = words_of(second.text) != words_of(first.text)
-    return second if words_of(second.text) and other and (second.sure >= first.sure or not words_of(first.text)) else first
+    """Of two looks at a turn the one to go by: the closer one, where it has words, and other ones. Which of the two is surer of
+    itself says less: gone by that, 12 short answers had half of their characters wrong, and not a quarter."""
+    return second if words_of(second.text) and words_of(second.text) != words_of(first.text) else first
 
 
 def _failed(message: str, error: Exception) -> None:

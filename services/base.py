@@ -57,13 +57,12 @@ UNTOLD = 0.85  # `Transcript.closed` of a service that does not tell it: between
 @dataclass(frozen=True, slots=True)
 class Transcript:
     """Recognised speech. `no_speech` is the model's belief (0..1) that nothing was said, `closed` that the sentence ends where the
-    text does; `sure` the mean log probability of its tokens, 0 where that is not told; `doubtful`: it would rather look again."""
+    text does; `doubtful`: it would rather look again."""
 
     text: str
     no_speech: float = 0.0
     closed: float = UNTOLD
     doubtful: bool = False
-    sure: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Whisper's vocabulary cut down to English. `services.stt.vocabulary` makes the list of tokens that stay.
 
 At each step the decoder weighs every token it knows, and those 51,865 rows are more than half of the memory that a step reads.
-With the 31,000 tokens of English a step takes a fifth less, and noise is no longer taken for other languages.
+40,000 of them are of the letters a to z, and noise is no longer taken for other scripts.
 """
 
 import json

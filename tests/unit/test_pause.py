@@ -60,13 +60,13 @@ def test_what_is_waited_for_anyway_is_looked_at_again_and_answered_as_it_was_sai
 @pytest.mark.parametrize(
     ("first", "second", "text"),
     [
-        (Transcript("five", sure=-0.6), Transcript("nine", sure=-0.4), "nine"),
-        (Transcript("five", sure=-0.4), Transcript("nine", sure=-0.6), "five"),
-        (Transcript("five", sure=-0.6), Transcript("", sure=-0.1), "five"),
-        (Transcript("", sure=0.0), Transcript("nine", sure=-1.2), "nine"),
+        (Transcript("five"), Transcript("nine"), "nine"),
+        (Transcript("five"), Transcript(""), "five"),
+        (Transcript("five"), Transcript("..."), "five"),
+        (Transcript(""), Transcript("nine"), "nine"),
     ],
 )
-def test_of_two_looks_the_surer_one_is_gone_by(first: Transcript, second: Transcript, text: str) -> None:
+def test_of_two_looks_the_closer_one_is_gone_by_where_it_has_words(first: Transcript, second: Transcript, text: str) -> None:
     assert better(first, second).text == text
 
 
