@@ -14,7 +14,7 @@ NOISE = 0.5  # probability of speech below which there is none
 PLAIN_NOISE = 0.2  # ... and below which there surely is none
 LOOPED_NOISE = 0.35  # Whisper's own belief in "no speech" above which looped text may be noise ...
 LOOPED_SPEECH = 0.8  # ... unless this surely is speech: people say "no no no no"
-# Mean log probability below which a closer look is waited for: 40 of 116 answers, 9 of 32 statements, 2 of 52 questions, requests
+# Mean log probability below which a closer look is waited for: 40 of 116 answers, 9 of 32 statements, 2 of 55 questions, requests
 # and orders.
 WAITED_FOR = -0.7
 PHRASE = 5  # tokens: nobody says so long a phrase twice in a row, and when they do, once is enough
