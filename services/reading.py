@@ -82,7 +82,7 @@ class Reading:
                 return
             for event in self._objects(data):
                 if event.get("error") or event.get("error_code") or name == "error" or event.get("object") == "error":
-                    raise ServiceError(self._service, f"an event tells of an error: {_excuse(data)}")
+                    raise ServiceError(self._service, f"an event tells of an error: {excuse(data)}")
                 yield event
 
     async def _told(self, plain: bool) -> AsyncIterator[tuple[str, str]]:
@@ -104,7 +104,7 @@ class Reading:
         elif head and plain and self.kind.startswith("text/plain"):
             yield "", json.dumps({"text": self._text(head + b"".join([chunk async for chunk in chunks]))})
         elif head:
-            raise ServiceError(self._service, f"answers {self.kind or 'something unknown'}, not events: {_excuse(head)}")
+            raise ServiceError(self._service, f"answers {self.kind or 'something unknown'}, not events: {excuse(head)}")
 
     async def _lines(self, head: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """The event stream, with an end to the last event."""
@@ -121,14 +121,14 @@ class Reading:
             values = [self._parsed(line) for line in data.splitlines() if line.strip() not in ("", "[DONE]")]
         for value in values:
             if not isinstance(value, dict):
-                raise ServiceError(self._service, f"an event is no JSON object: {_excuse(data)}")
+                raise ServiceError(self._service, f"an event is no JSON object: {excuse(data)}")
             yield value
 
     def _parsed(self, text: str | bytes) -> Any:
         try:
             return self._loaded(self._text(text) if isinstance(text, bytes) else text)
         except (ValueError, RecursionError) as error:
-            raise ServiceError(self._service, f"answers no JSON: {_excuse(text)}") from error
+            raise ServiceError(self._service, f"answers no JSON: {excuse(text)}") from error
 
     def _loaded(self, text: str) -> Any:
         if sum(map(text.count, "[{,")) > MOST_MARKS:
@@ -139,7 +139,7 @@ class Reading:
         try:
             return body.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise ServiceError(self._service, f"answers what is no UTF-8: {_excuse(body)}") from error
+            raise ServiceError(self._service, f"answers what is no UTF-8: {excuse(body)}") from error
 
     async def _drain(self, told: AsyncIterator[Any]) -> None:
         """Reads to the end of the stream, so that the connection can be used again."""
@@ -194,10 +194,10 @@ def text_in(service: str, value: Any, deep: int = DEEPEST) -> str:
         return text_in(service, part.get("text"), deep - 1)
     if isinstance(value, list) and deep:
         return "".join(text_in(service, part, deep - 1) for part in value if isinstance(part, str | dict))
-    raise ServiceError(service, f"answers {_excuse(repr(value))} where text is expected")
+    raise ServiceError(service, f"answers {excuse(repr(value))} where text is expected")
 
 
-def _excuse(text: str | bytes) -> str:
+def excuse(text: str | bytes) -> str:
     """The beginning of what a service said, in one line, for people to read."""
     start = text[: 4 * EXCUSE]
     line = " ".join((start.decode(errors="replace") if isinstance(start, bytes) else start).split())

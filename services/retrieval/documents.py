@@ -65,7 +65,7 @@ def compose(lines: Iterable[Line], name: str) -> Document:
     sections: list[Section] = []
     for headings, body in _blocks(lines):
         title = title or (headings[0] if headings else "")
-        path = headings[1:] or headings or [name]
+        path = [heading for heading in headings[1:] or headings if heading] or [name]
         asks = [line.quoted and _asks(line.text) for line in body]
         asked = tuple(question for line, one in zip(body, asks, strict=True) if one for question in sentences(line.text))
         said = [sentence for line, one in zip(body, asks, strict=True) if not one for sentence in _said(line.text)]

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from services.base import SPEAKING_RATE, Audio, ServiceError
+from services.reading import excuse
 
 HEAD = 8192  # bytes within which the samples of a WAV file begin
 LONGEST_S = 180  # of one clause, unpacked
@@ -140,7 +141,7 @@ class Track:
         if _CODED.search(self._named):
             raise ServiceError("tts", f"answers {self._named[:40]}, which is neither PCM of 16 bits nor a file")
         if len(head) >= WRITTEN and _TEXT.fullmatch(head):  # a message, of which samples would be a bang
-            raise ServiceError("tts", f"answers text as {self._named[:40] or 'sound'}: {head[:80].decode('latin-1')}")
+            raise ServiceError("tts", f"answers text as {self._named[:40] or 'sound'}: {excuse(head[:80])}")
         swapped = self._raw._replace(kind=">i2")  # RFC 2586 wants it so for audio/l16, few do it
         for shape in (self._raw, swapped):
             if _like_samples(shape.audio(head[: len(head) // shape.frame * shape.frame])):

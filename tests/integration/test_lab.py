@@ -30,17 +30,17 @@ def test_every_call_of_a_model_has_its_place_in_the_table_of_costs(figures: dict
 @pytest.mark.parametrize(
     ("kind", "lost", "p50_ms", "p95_ms", "characters_wrong"),
     [
-        ("answer", 0, 1600, 1720, 0.08),
-        ("short_answer", 0, 1760, 1940, 0.30),
-        ("statement", 0, 1420, 1650, 0.15),
-        ("request", 0, 500, 1800, 0.06),
-        ("question", 0, 430, 520, 0.06),
-        ("open_question", 0, 330, 340, 0.03),
-        ("command", 0, 260, 330, 0.04),
-        ("turn", 0, 1110, 1720, 1.0),
-        ("utt", 0, 1380, 1710, 0.04),
-        ("telephone", 0, 400, 1760, 0.16),
-        ("quiet", 0, 930, 1920, 0.12),
+        ("answer", 0, 1250, 1300, 0.11),
+        ("short_answer", 0, 1150, 1420, 0.10),
+        ("statement", 0, 750, 900, 0.16),
+        ("request", 0, 380, 1000, 0.06),
+        ("question", 0, 860, 1250, 0.13),
+        ("open_question", 0, 1080, 1400, 0.03),
+        ("command", 0, 380, 670, 0.04),
+        ("turn", 0, 1130, 1280, 1.0),
+        ("utt", 0, 930, 1100, 0.04),
+        ("telephone", 0, 770, 1150, 0.10),
+        ("quiet", 0, 920, 1420, 0.10),
     ],
 )
 def test_turns_are_answered(
