@@ -139,11 +139,10 @@ def join_text(session: "Session", event: Happening) -> None:
     if reply is None or not isinstance(event, Text):
         return start_reply(session, event)
     asked = reply.request
+    session.speaking.withdraw()
     if len(asked.text) + len(event.text) >= MAX_TEXT:
-        session.speaking.withdraw()
         record(session, event)
         return start_reply(session, event)
-    session.speaking.withdraw()
     text, turn = f"{asked.text} {event.text}".strip(), session.hearing.typed_turn(continues=bool(asked.turn))
     return _answer(session, Request(turn, asked.revision + 1, text, typed=True), Spans(zero=session.clock.ms()))
 

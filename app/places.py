@@ -10,36 +10,43 @@ from zoneinfo import available_timezones
 
 PLACE_LONGEST = 200  # characters
 SURE = 0.7  # the share of a name's airports that must lie in one zone
-_SAID = {"utc": "UTC", "gmt": "UTC", "greenwich": "Europe/London", "uk": "Europe/London", "england": "Europe/London"}
-_SAID |= {
+_SAID = {
+    "utc": "UTC",
+    "gmt": "UTC",
+    "greenwich": "Europe/London",
+    "uk": "Europe/London",
+    "england": "Europe/London",
     "scotland": "Europe/London",
     "wales": "Europe/London",
     "great britain": "Europe/London",
     "holland": "Europe/Amsterdam",
-}
-_SAID |= {
     "the hague": "Europe/Amsterdam",
     "nyc": "America/New_York",
     "new york city": "America/New_York",
     "la": "America/Los_Angeles",
-}
-_SAID |= {"naples": "Europe/Rome", "florence": "Europe/Rome", "venice": "Europe/Rome", "frankfurt": "Europe/Berlin"}
-_SAID |= {"krakow": "Europe/Warsaw", "kyoto": "Asia/Tokyo", "bengaluru": "Asia/Kolkata", "bali": "Asia/Makassar"}
-_SAID |= {
+    "naples": "Europe/Rome",
+    "florence": "Europe/Rome",
+    "venice": "Europe/Rome",
+    "frankfurt": "Europe/Berlin",
+    "krakow": "Europe/Warsaw",
+    "kyoto": "Asia/Tokyo",
+    "bengaluru": "Asia/Kolkata",
+    "bali": "Asia/Makassar",
     "montreal": "America/Toronto",
     "washington dc": "America/New_York",
     "china": "Asia/Shanghai",
     "germany": "Europe/Berlin",
-}
-_SAID |= {
     "turkey": "Europe/Istanbul",
     "korea": "Asia/Seoul",
     "south korea": "Asia/Seoul",
     "russia": "",
     "usa": "",
     "america": "",
+    "us": "",
+    "united states": "",
+    "washington": "America/New_York",
+    "st petersburg": "Europe/Moscow",
 }
-_SAID |= {"us": "", "united states": "", "washington": "America/New_York", "st petersburg": "Europe/Moscow"}
 _IN_PLACE = re.compile(r"(?<!\w)(?:in|at|for) ([^\W\d_][\w.'’-]{0,30}(?:,? [^\W\d_][\w.'’-]{0,30}){0,5})", re.IGNORECASE)
 _PLACES_TIME = re.compile(r"(?<!\w)([A-Z][\w.'’-]{1,30}(?: [A-Z][\w.'’-]{1,30}){0,3}) (?:time|date)\b")
 _NO_PLACE = frozenset(

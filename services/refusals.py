@@ -9,7 +9,7 @@ import httpx
 from pydantic import SecretStr
 
 from services.base import ServiceError, ServiceTimeout, ServiceUnavailable
-from services.reading import EXCUSE
+from services.reading import excuse
 
 LONGEST_WAIT_S = 1.0  # between two attempts; a server that wants more is not asked again for this call
 READ = 4096  # bytes of an error's body that are looked at
@@ -71,8 +71,7 @@ async def complaint(service: str, host: str, key: SecretStr, response: httpx.Res
     if status in (401, 403):  # the body may quote parts of the key
         return ServiceUnavailable(service, f"{host} refuses the key ({status})")
     said = body.decode(errors="replace").replace(key.get_secret_value() or "\0", "***")
-    excuse = "".join(c if c.isprintable() else "?" for c in " ".join(said.split())[:EXCUSE])
-    message = f"{host} answers {status}: {excuse}"
+    message = f"{host} answers {status}: {excuse(said)}"
     if 300 <= status < 400:
         return ServiceError(
             service, f"{host} answers {status}, a redirection, which is not followed: set the address it leads to"

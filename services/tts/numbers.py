@@ -25,16 +25,15 @@ _RATES = {
     "m/s²": "meters per second squared",
     "ft/s": "feet per second",
     "l/min": "liters per minute",
-}
-_RATES |= {"Mbit/s": "megabits per second", "Gbit/s": "gigabits per second", "kbit/s": "kilobits per second"}
-_RATES |= {"Mb/s": "megabits per second", "Gb/s": "gigabits per second"}
-_RATES |= {
+    "Mbit/s": "megabits per second",
+    "Gbit/s": "gigabits per second",
+    "kbit/s": "kilobits per second",
+    "Mb/s": "megabits per second",
+    "Gb/s": "gigabits per second",
     "MB/s": "megabytes per second",
     "GB/s": "gigabytes per second",
     "g/l": "grams per liter",
     "mg/l": "milligrams per liter",
-}
-_RATES |= {
     "kWh": "kilowatt hours",
     "mAh": "milliampere hours",
     "L/100km": "liters per 100 kilometers",
