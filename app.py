@@ -14,9 +14,9 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import uvicorn
 
-from app.redact import clean, clean_logs
+from app.core.environment import drop_unusable
+from app.core.redaction import clean, clean_logs
 from app.settings import Settings, read_settings
-from app.surroundings import drop_unusable
 from services.base import ServiceError
 from services.weights import fetch_all
 
@@ -34,10 +34,10 @@ def main() -> int:
         fetch_all(settings.weights_dir)
 
         # These take a second to import: mistakes above are told without waiting for them.
-        from app.dialogue import Phrasebook
-        from app.front import Front
-        from app.outfit import outfit
-        from app.serving import Config
+        from app.bootstrap.service_registry import outfit
+        from app.bootstrap.startup import Front
+        from app.dialogue.phrasebook import Phrasebook
+        from app.transport.http_server import Config
 
         services, phrasebook = outfit(settings), Phrasebook()
     except (OSError, ValueError, ServiceError) as error:

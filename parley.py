@@ -1,7 +1,8 @@
-"""Parley for a project that has a package of its own called `app` or `services`: `from parley import create_app, mount, Settings`.
+"""Parley for a project that has a package of its own called `app`, `languages` or `services`:
+`from parley import create_app, mount, Settings`.
 
-Our two packages are then loaded as `parley.app` and `parley.services`, beside the project's. Inside them, and nowhere else, an
-import of `app` or `services` means ours.
+Our packages are then loaded as `parley.app`, `parley.languages` and `parley.services`, beside the project's. Inside them, and nowhere
+else, an import of one of these names means ours.
 """
 
 import builtins
@@ -13,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-OURS = ("app", "services")
+OURS = ("app", "languages", "services")
 __path__ = [str(Path(__file__).parent)]
 
 

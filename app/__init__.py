@@ -9,7 +9,7 @@ from app.settings import Settings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from app.dialogue import Phrasebook
+    from app.dialogue.phrasebook import Phrasebook
     from services.base import Services
 
 __all__ = ["Settings", "create_app", "mount"]
@@ -24,13 +24,13 @@ def create_app(
     """The page and the API on one app. Without `services` those of the settings are used, without `phrasebook` our lines.
     `mounted`: by which names it is reached is another app's business. Raises ValueError for settings that cannot work (a knowledge
     folder that is missing or empty)."""
-    from app.imports import import_gradio
+    from app.bootstrap.gradio_import import import_gradio
 
     # Gradio and the models cost a second to import: whoever only wants the settings does not pay for it.
     import_gradio()
-    from app.compose import compose
-    from app.dialogue import Phrasebook
-    from app.outfit import outfit
+    from app.bootstrap.application import compose
+    from app.bootstrap.service_registry import outfit
+    from app.dialogue.phrasebook import Phrasebook
 
     settings = settings or Settings()
     return compose(settings, services or outfit(settings), phrasebook or Phrasebook(), mounted)

@@ -11,10 +11,10 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from app.events import Happening, State
-from app.machine import IllegalTransition, transition
+from app.conversation.state_machine import IllegalTransition, transition
+from app.protocol.messages import Happening, State
 from app.settings import Settings
-from app.store import Store, StoreError
+from app.store.store import Store, StoreError
 
 _HAPPENING: TypeAdapter[Happening] = TypeAdapter(Annotated[Happening, Field(discriminator="type")])
 

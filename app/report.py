@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.settings import Settings
-from app.store import Store, StoreError
+from app.store.store import Store, StoreError
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from app.redact import clean, hide
-from app.surroundings import PREFIX, DotEnv, EnvFile, Environment, cache_folder
+from app.core.environment import PREFIX, DotEnv, EnvFile, Environment, cache_folder
+from app.core.redaction import clean, hide
 
 SECRET_LENGTH = 32  # characters: 128 bits in hexadecimal digits
 

@@ -22,10 +22,14 @@ from typing import Any
 import httpx
 import pytest
 
-from app import abilities, clauses, endings, timers, wording
-from app.dialogue import Dialogue, Memory, Phrasebook
-from app.events import MAX_TEXT
-from app.tools import TOOLS
+from app.dialogue import clauses
+from app.dialogue.phrasebook import Dialogue, Memory, Phrasebook
+from app.protocol.messages import MAX_TEXT
+from app.tools import builtin as abilities
+from app.tools import timers
+from app.tools.registry import TOOLS
+from app.turn_taking import endpointing as endings
+from languages.en import wording
 from services.base import Exchange, Intent, Passage, Question, ServiceError, Word
 from services.embedding import plain
 from services.followup import offer, offered, readings, takes_offer

@@ -2,7 +2,7 @@
 Beside it stands Pipecat's rule on the same silences. Every figure is of speakers that the weights in use for it were not made from:
 they are fitted again for each speaker, and recordings that are for measuring only are in none.
 
-`--fit` makes the weights of `app/endings.json`, `--draw FILE` the picture of docs/turn-taking.md.
+`--fit` makes the weights of `app/turn_taking/endpointing.json`, `--draw FILE` the picture of docs/turn-taking.md.
 """
 
 import json
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from sklearn.metrics import log_loss, roc_auc_score
 
-from app.endings import LEAST_MS, TAKEN_MS, WEIGHTS, WORD_MS, Judge, Lengths, features, is_dictation, own_pace
-from app.wording import is_wordless
+from app.turn_taking.endpointing import LEAST_MS, TAKEN_MS, WEIGHTS, WORD_MS, Judge, Lengths, features, is_dictation, own_pace
+from languages.en.wording import is_wordless
 from tests.bench.report import judge, percentile, share
 from tests.bench.silences import Silence, silences
 

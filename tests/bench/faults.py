@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from app.replay import Rerun
-from app.store import Store
+from app.store.store import Store
 from tests.bench.report import judge, percentile
 from tests.bench.scripted import Listener, Witness
 from tests.bench.victim import SESSIONS

@@ -22,9 +22,9 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from app.settings import Settings
-from app.turns import Turns
-from app.understanding import better
-from app.wording import words_of
+from app.turn_taking.detector import Turns
+from app.turn_taking.recognition import better
+from languages.en.wording import words_of
 from services import embedded
 from services.base import VAD_WINDOW, Services, Transcript
 from services.stt import decoding, english, judge, local, network

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from app.events import Interrupt, PlaybackProgress, Text
-from app.journal import Journal
-from app.playout import FRAME_MS
-from app.records import SessionRecord, encode
-from app.session import Session
-from app.store import Store
+from app.conversation.session import Session
+from app.protocol.messages import Interrupt, PlaybackProgress, Text
+from app.reply.playout import FRAME_MS
+from app.sessions.recorder import Journal
+from app.store.records import SessionRecord, encode
+from app.store.store import Store
 from tests.unit.fakes import Caller, FakeLlm, fake_services
 
 PIECES = ("This is one. ", "Now comes two. ", "And then three.")  # 250 ms a word

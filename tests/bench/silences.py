@@ -13,12 +13,12 @@ import numpy as np
 from tqdm import tqdm
 
 import services.weights
-from app.clock import LoopClock
-from app.endings import LEAST_MS, Said, is_surely_whole
+from app.core.clock import LoopClock
 from app.settings import Settings
-from app.signals import Ask
-from app.turns import Turns
-from app.understanding import Understanding
+from app.turn_taking.detector import Turns
+from app.turn_taking.endpointing import LEAST_MS, Said, is_surely_whole
+from app.turn_taking.recognition import Understanding
+from app.turn_taking.signals import Ask
 from services import embedded
 from services.base import VAD_WINDOW, Services
 from tests.bench.clips import RATE, Audio, Clip, clips, quietest, room_tone

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from app.journal import Journal, memory_of, record_of
-from app.session import Session
+from app.conversation.session import Session
+from app.sessions.recorder import Journal, memory_of, record_of
 from app.settings import Settings
-from app.store import Store
+from app.store.store import Store
 from tests.bench.scripted import Listener
 
 SESSIONS = ("a", "b", "c", "d")

@@ -12,7 +12,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessi
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame
 
-from app.rtp import Packed
+from app.transport.rtp import Packed
 from tests.bench.client import Call, Message, RefusedError, post
 
 RATE = 48_000

@@ -6,7 +6,8 @@ import runpy
 import sys
 from dataclasses import replace
 
-from app import connection, outfit
+from app.bootstrap import service_registry as outfit
+from app.transport import connection
 from services.base import Intent, Services
 from tests.unit.fakes import FakeIntent, fake_services
 

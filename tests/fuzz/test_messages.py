@@ -14,10 +14,10 @@ import pytest
 from aiortc.rtp import RtpPacket
 from av import AudioFrame
 
-from app.events import CLIENT_MESSAGE, MAX_AUDIO_BYTES
-from app.redact import clean
-from app.rtp import QUEUE, AtOnce, length_s
-from app.wire import BadMessage, decode, parse, pcm
+from app.core.redaction import clean
+from app.protocol.codec import BadMessage, decode, parse, pcm
+from app.protocol.messages import CLIENT_MESSAGE, MAX_AUDIO_BYTES
+from app.transport.rtp import QUEUE, AtOnce, length_s
 from tests.fuzz import SEED, cases
 from tests.fuzz.messages import message, sound
 from tests.fuzz.mutations import broken
@@ -142,8 +142,8 @@ def test_a_conversation_bears_whatever_is_said_in_it(patient: bool, caplog: pyte
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(asyncio, "to_thread", at_once)  # virtual time does not wait for threads
         if patient:
-            patch.setattr("app.connection.MISTAKES", 10**9)
-            patch.setattr("app.connection.TEXTS_AT_ONCE", 10**9)
+            patch.setattr("app.transport.connection.MISTAKES", 10**9)
+            patch.setattr("app.transport.connection.TEXTS_AT_ONCE", 10**9)
         caplog.set_level(logging.WARNING)
         run(play())
     for word in ("Traceback", "is not allowed while", "never retrieved", "could not be handled"):

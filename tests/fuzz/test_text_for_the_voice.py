@@ -4,7 +4,7 @@ error, nothing is lost on the way, and it does not matter in which pieces it cam
 
 import random
 
-from app.clauses import LOOKED_AT, Cutter
+from app.dialogue.clauses import LOOKED_AT, Cutter
 from services.tts.cleaning import readable
 from services.tts.text import LONGEST, pieces, speakable
 from tests.fuzz import cases

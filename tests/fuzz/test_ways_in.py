@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from app.api import WEBRTC
-from app.events import MAX_MESSAGE_BYTES
-from app.imports import import_gradio
+from app.bootstrap.gradio_import import import_gradio
+from app.protocol.messages import MAX_MESSAGE_BYTES
+from app.web.routes import WEBRTC
 from tests.attack.clients import Peer, first
 from tests.fuzz import SEED, cases
 from tests.fuzz.conftest import Target

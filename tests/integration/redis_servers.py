@@ -12,8 +12,8 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from app.embedded import EmbeddedServer
 from app.settings import Settings
+from app.store.embedded_server import EmbeddedServer
 
 
 def settings(data_dir: Path, redis_url: str = "", **others: Any) -> Settings:

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.dialogue import Dialogue, Phrasebook
-from app.events import PlaybackDone, ServerMessage, Text
-from app.resample import Resampler
-from app.session import Session
+from app.conversation.session import Session
+from app.core.resampler import Resampler
+from app.dialogue.phrasebook import Dialogue, Phrasebook
+from app.protocol.messages import PlaybackDone, ServerMessage, Text
 from app.settings import Settings
 from services import embedded
 from services.base import HEARING_RATE, SPEAKING_RATE, Pcm, Services

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app import replay, report
-from app.store import Store
+from app.store.store import Store
 from tests.integration.redis_servers import Backend, backend
 
 STARTED: dict[str, Any] = {
@@ -33,7 +33,7 @@ async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 async def test_a_log_that_lost_its_beginning_is_run_again_from_there(
     server: Backend, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.keys.LOG_ENTRIES", 2)
+    monkeypatch.setattr("app.store.commands.LOG_ENTRIES", 2)
     async with Store(server.settings(tmp_path)) as store:
         for _ in range(5):
             store.log("long", STARTED)

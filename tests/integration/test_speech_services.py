@@ -10,10 +10,10 @@ import pytest
 import soxr
 from onnxruntime import RunOptions
 
-from app.overlap import OWN
 from app.settings import Settings
-from app.voices import speech_of
-from app.wording import is_backchannel
+from app.turn_taking.overlap import OWN
+from app.turn_taking.speaker_lock import speech_of
+from languages.en.wording import is_backchannel
 from services import embedded
 from services.barge_in.local import WhisperJudge
 from services.base import (

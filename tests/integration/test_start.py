@@ -177,7 +177,7 @@ def test_a_space_without_turn_starts_and_says_what_is_missing() -> None:
 @pytest.mark.parametrize(
     ("imports", "stubs", "drawing"),
     [
-        ("import_gradio(); import gradio", "app.imports", "nullcontext"),
+        ("import_gradio(); import gradio", "app.bootstrap.gradio_import", "nullcontext"),
         ("import gradio; import_gradio()", "gradio.component_meta", "MatplotlibBackendMananger"),
     ],
 )
@@ -185,7 +185,7 @@ def test_gradio_is_whole_and_what_it_need_not_do_is_left_out_unless_it_was_there
     imports: str, stubs: str, drawing: str
 ) -> None:
     code = (
-        f"from app.imports import import_gradio; {imports}; from gradio import component_meta as made; "
+        f"from app.bootstrap.gradio_import import import_gradio; {imports}; from gradio import component_meta as made; "
         "print(made.create_or_modify_pyi.__module__, gradio.utils.MatplotlibBackendMananger.__name__, "
         "gradio.Button('Talk').value, callable(gradio.Button.click))"
     )

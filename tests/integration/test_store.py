@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from app import keys
-from app.records import TURNS, Busy, Erased, PendingReply, SessionRecord, StoreError
-from app.store import Store
+from app.store import commands as keys
+from app.store.records import TURNS, Busy, Erased, PendingReply, SessionRecord, StoreError
+from app.store.store import Store
 from services.base import Exchange
 from tests.integration.redis_servers import Backend, DebianRedis, Proxy, backend, becomes, settings
 
@@ -418,7 +418,7 @@ async def test_a_silent_conversation_hears_that_it_goes_on_elsewhere(server: Bac
 
 
 async def test_erased_text_leaves_the_file_of_the_embedded_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.writer._REWRITE_EVERY_S", 0.5)
+    monkeypatch.setattr("app.store.writer._REWRITE_EVERY_S", 0.5)
 
     def on_disk(word: bytes) -> bool:
         files = [file for file in (tmp_path / "data" / "store").rglob("*") if file.is_file()]
@@ -577,7 +577,7 @@ async def test_a_key_that_holds_something_else_does_not_stop_the_others(server: 
 
 
 async def test_the_latency_stream_is_capped(server: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.outbox._LATENCY_KEPT", 100)
+    monkeypatch.setattr("app.store.outbox._LATENCY_KEPT", 100)
     async with Store(server.settings(tmp_path)) as store, server.admin() as admin:
         for turn in range(900):
             store.latency({"session": "s", "turn": turn, "spans": {}})

@@ -13,10 +13,10 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client import REGISTRY
 
-from app.events import Interrupt
-from app.journal import Journal
-from app.telemetry import Traces, traces
-from app.watchdog import BEAT_S, HELD_S, WORKING, Watchdog
+from app.core.telemetry import Traces, traces
+from app.core.watchdog import BEAT_S, HELD_S, WORKING, Watchdog
+from app.protocol.messages import Interrupt
+from app.sessions.recorder import Journal
 from tests.unit.fakes import Caller
 from tests.unit.virtual_time import run
 
@@ -112,7 +112,7 @@ def test_a_collector_that_is_away_costs_the_conversation_nothing(monkeypatch: py
 
 def test_without_an_exporter_its_packages_are_not_loaded() -> None:
     slow = ("opentelemetry.exporter", "opentelemetry.sdk.trace")  # the client of Redis loads the SDK's metrics
-    program = f"import sys, app.compose; sys.exit(any(name.startswith({slow}) for name in sys.modules))"
+    program = f"import sys, app.bootstrap.application; sys.exit(any(name.startswith({slow}) for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 

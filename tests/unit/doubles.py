@@ -9,16 +9,16 @@ import numpy as np
 from fastapi import WebSocketDisconnect
 from starlette.datastructures import Headers, QueryParams
 
-from app.clock import LoopClock
-from app.dialogue import Dialogue, Phrasebook
-from app.events import Error, ServerMessage
-from app.journal import memory_of
-from app.outbox import Lost
-from app.records import Erased, SessionRecord, StoreError
-from app.session import Session
-from app.sessions import Sessions
+from app.conversation.session import Session
+from app.core.clock import LoopClock
+from app.dialogue.phrasebook import Dialogue, Phrasebook
+from app.protocol.messages import Error, ServerMessage
+from app.sessions.recorder import memory_of
+from app.sessions.registry import Sessions
 from app.settings import Settings
-from app.writer import Status
+from app.store.outbox import Lost
+from app.store.records import Erased, SessionRecord, StoreError
+from app.store.writer import Status
 from services.base import ServiceError, Services
 from tests.unit.fakes import fake_services
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from app.clock import LoopClock
-from app.dialogue import Dialogue, Memory, Phrasebook
-from app.events import PlaybackDone, PlaybackStopped, ServerMessage, StateChanged
-from app.latency import Spans
-from app.playout import FRAME_MS, Frame
-from app.session import Session
+from app.conversation.session import Session
+from app.core.clock import LoopClock
+from app.core.latency import Spans
+from app.dialogue.phrasebook import Dialogue, Memory, Phrasebook
+from app.protocol.messages import PlaybackDone, PlaybackStopped, ServerMessage, StateChanged
+from app.reply.playout import FRAME_MS, Frame
 from app.settings import Settings
 from services.base import (
     HEARING_RATE,

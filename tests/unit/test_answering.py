@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from app.dialogue import Memory, Phrasebook
-from app.events import Interrupt, Text
-from app.tools import TOOLS, Desk, tool
+from app.dialogue.phrasebook import Memory, Phrasebook
+from app.protocol.messages import Interrupt, Text
+from app.tools.registry import TOOLS, Desk, tool
 from services.base import Exchange, Passage, Question, ServiceError, Services
 from services.llm.openai import prompt
 from tests.unit.fakes import Caller, Fake, FakeIntent, FakeLlm, FakeStt, FakeTts, fake_services

@@ -11,10 +11,10 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app import api
-from app.records import Busy, SessionRecord
-from app.tickets import Ticket
-from app.writer import Status
+from app.sessions.tokens import Ticket
+from app.store.records import Busy, SessionRecord
+from app.store.writer import Status
+from app.web import routes as api
 from services.base import Exchange
 from tests.unit.doubles import Desk, Peer
 from tests.unit.test_wire import JSON

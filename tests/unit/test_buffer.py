@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.buffer import Buffer
+from app.store.log_buffer import Buffer
 
 KINDS: dict[str, dict[str, Any]] = {
     "partial": {"kind": "transcript", "final": False},

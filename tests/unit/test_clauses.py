@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.clauses import LONGEST_CLAUSE, Cutter, first_clause
+from app.dialogue.clauses import LONGEST_CLAUSE, Cutter, first_clause
 
 
 def cut(text: str, size: int) -> list[str]:

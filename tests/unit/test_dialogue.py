@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from app import abilities  # noqa: F401 (registers the tools)
-from app.clauses import split_clauses
-from app.dialogue import BEGUN_AHEAD, PLAIN_LINES, SPOKEN_AHEAD, Dialogue, Memory, Phrasebook
-from app.tools import TOOLS
+from app.dialogue.clauses import split_clauses
+from app.dialogue.phrasebook import BEGUN_AHEAD, PLAIN_LINES, SPOKEN_AHEAD, Dialogue, Memory, Phrasebook
+from app.tools import builtin as abilities  # noqa: F401 (registers the tools)
+from app.tools.registry import TOOLS
 from services.base import Exchange, Intent
 from services.followup import offer
 from tests.unit.fakes import FakeTts

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from app.endings import Judge, Lengths, Said, judge, required_silence
-from app.wording import (
+from app.turn_taking.endpointing import Judge, Lengths, Said, judge, required_silence
+from languages.en.wording import (
     asks_briefly,
     asks_to_dictate,
     dictated,

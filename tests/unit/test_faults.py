@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from app import effects
-from app.events import Interrupt, Prompted, ServerMessage, Text
-from app.machine import Effect
+from app.conversation import effects
+from app.conversation.state_machine import Effect
+from app.protocol.messages import Interrupt, Prompted, ServerMessage, Text
 from services.base import Audio, Glimpse, ServiceError, Transcript
 from tests.unit.fakes import Caller
 from tests.unit.virtual_time import run

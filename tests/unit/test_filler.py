@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from app.dialogue import Phrasebook
+from app.dialogue.phrasebook import Phrasebook
 from tests.unit.fakes import Caller
 from tests.unit.virtual_time import run
 

@@ -6,7 +6,7 @@ import threading
 import httpx
 from fastapi import FastAPI
 
-from app.front import Front
+from app.bootstrap.startup import Front
 
 
 async def until_made(client: httpx.AsyncClient) -> None:

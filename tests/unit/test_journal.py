@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from app.events import PlaybackProgress, PlaybackStopped, Text
-from app.journal import Journal, memory_of, record_of
-from app.records import SessionRecord, encode, withhold
+from app.protocol.messages import PlaybackProgress, PlaybackStopped, Text
 from app.replay import Rerun, replay
+from app.sessions.recorder import Journal, memory_of, record_of
+from app.store.records import SessionRecord, encode, withhold
 from tests.unit.fakes import Caller
 from tests.unit.virtual_time import run
 

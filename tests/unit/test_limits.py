@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from app.events import Error
-from app.limits import (
+from app.core.limits import (
     EPISODE_S,
     WAITING,
     WAITING_OF_ONE,
@@ -19,6 +18,7 @@ from app.limits import (
     WaitingRoom,
     caller,
 )
+from app.protocol.messages import Error
 
 
 def test_an_allowance_is_a_burst_and_a_rate() -> None:

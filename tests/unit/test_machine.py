@@ -5,10 +5,10 @@ from typing import get_args
 
 import pytest
 
-from app import events
-from app.effects import EFFECTS
-from app.events import Happening, State
-from app.machine import TRANSITIONS, Effect, IllegalTransition, transition
+from app.conversation.effects import EFFECTS
+from app.conversation.state_machine import TRANSITIONS, Effect, IllegalTransition, transition
+from app.protocol import messages as events
+from app.protocol.messages import Happening, State
 
 SAMPLES: dict[str, Happening] = {
     "session_started": events.SessionStarted(greeting=True, resumed=False),

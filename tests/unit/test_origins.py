@@ -8,8 +8,8 @@ from fastapi import FastAPI, WebSocket
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from app.origins import LOOPBACK_NAMES, Doorkeeper, known_host, same_origin
 from app.settings import Settings
+from app.web.origins import LOOPBACK_NAMES, Doorkeeper, known_host, same_origin
 
 HERE = "here.example:7860"
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from app.clock import LoopClock
-from app.keys import TAKEN
-from app.outbox import DROPPED, Outbox
-from app.records import SessionRecord
+from app.core.clock import LoopClock
 from app.settings import Settings
+from app.store.commands import TAKEN
+from app.store.outbox import DROPPED, Outbox
+from app.store.records import SessionRecord
 
 
 class Server:

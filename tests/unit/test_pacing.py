@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from app.events import AudioEnd
-from app.pacing import Chunk, Pacer
-from app.playout import FRAME, IDLE_FRAME, Frame
+from app.protocol.messages import AudioEnd
+from app.reply.playout import FRAME, IDLE_FRAME, Frame
+from app.transport.pacer import Chunk, Pacer
 
 TOLERANCE = 1e-6
 

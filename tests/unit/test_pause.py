@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from app.events import TranscriptUpdate
-from app.understanding import better
+from app.protocol.messages import TranscriptUpdate
+from app.turn_taking.recognition import better
 from services.base import Transcript
 from tests.unit.fakes import Caller, FakeStt, FakeTurn
 from tests.unit.virtual_time import run

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.playback import Ledger, spread_words
+from app.reply.ledger import Ledger, spread_words
 from services.base import Word
 
 SCRIPT = [("One two three.", 900.0), ("Four five.", 600.0)]

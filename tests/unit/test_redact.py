@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from app.redact import clean, clean_logs, hide
+from app.core.redaction import clean, clean_logs, hide
 
 TOKEN = "0123456789abcdef" * 4
 

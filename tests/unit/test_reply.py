@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.clauses import ahead, split_clauses
+from app.dialogue.clauses import ahead, split_clauses
 from tests.unit.virtual_time import run
 
 

@@ -5,8 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from app import api, connection, effects, events, keys, limits, offers, records, store, timers
+from app.conversation import effects
+from app.core import limits
+from app.protocol import messages as events
 from app.settings import Settings
+from app.store import commands as keys
+from app.store import records, store
+from app.tools import timers
+from app.transport import connection, offers
+from app.web import routes as api
 
 PAGE = (Path(__file__).parents[2] / "docs" / "security.md").read_text("utf-8")
 DEFAULTS = Settings(_env_file=None)  # type: ignore[call-arg]

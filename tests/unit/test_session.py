@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from app.dialogue import Memory
-from app.events import Interrupt, PlaybackDone, SpeechOnset, Stop, Text, TurnEnded
+from app.dialogue.phrasebook import Memory
+from app.protocol.messages import Interrupt, PlaybackDone, SpeechOnset, Stop, Text, TurnEnded
 from services.base import ServiceError
 from tests.unit.fakes import Caller
 from tests.unit.virtual_time import run

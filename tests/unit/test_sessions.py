@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.events import Stop, Text
-from app.hearing import Hearing
-from app.journal import record_of
-from app.records import SessionRecord, StoreError
-from app.sessions import GRACE_S, Seat
-from app.tickets import Crowd, Forbidden, Full, NotReady, Ticket, Unknown
+from app.protocol.messages import Stop, Text
+from app.sessions.recorder import record_of
+from app.sessions.registry import GRACE_S, Seat
+from app.sessions.tokens import Crowd, Forbidden, Full, NotReady, Ticket, Unknown
+from app.store.records import SessionRecord, StoreError
+from app.turn_taking.pipeline import Hearing
 from services.base import Audio, Exchange, ServiceUnavailable
 from tests.unit.doubles import Desk, Peer
 from tests.unit.fakes import FakeVad, fake_services
@@ -272,7 +272,7 @@ async def test_a_failure_stays_in_its_conversation(desk: Desk) -> None:
 
     records: list[logging.LogRecord] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(logging.getLogger("app.sessions"), "handle", records.append)
+        patch.setattr(logging.getLogger("app.sessions.registry"), "handle", records.append)
         with patch.context() as broken:
             broken.setattr(Hearing, "run", listen)
             _, _, peer = await join(desk)

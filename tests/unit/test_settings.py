@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from app.core.environment import cache_folder, private_folder
 from app.settings import Settings, read_settings
-from app.surroundings import cache_folder, private_folder
 
 KEY = "sk-abcdefghijklmnop0123"
 SECRET = "0123456789abcdef" * 2

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from app.events import Text
+from app.protocol.messages import Text
 from tests.unit.fakes import Caller
 from tests.unit.virtual_time import run
 

@@ -7,11 +7,11 @@ import struct
 import numpy as np
 import pytest
 
-from app.events import PlaybackStop, StateChanged
-from app.playout import FRAME, Frame
-from app.session import Session
-from app.tickets import Ticket
-from app.wire import BadMessage, parse
+from app.conversation.session import Session
+from app.protocol.codec import BadMessage, parse
+from app.protocol.messages import PlaybackStop, StateChanged
+from app.reply.playout import FRAME, Frame
+from app.sessions.tokens import Ticket
 from tests.unit.connection import Client, scene
 from tests.unit.doubles import Desk, pcm
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.connection import MISTAKES
-from app.hearing import BACKLOG
-from app.socket import OUTBOX
-from app.timers import Timer
+from app.tools.timers import Timer
+from app.transport.connection import MISTAKES
+from app.transport.websocket import OUTBOX
+from app.turn_taking.pipeline import BACKLOG
 from tests.unit.connection import Client, scene
 from tests.unit.doubles import Desk, pcm
 from tests.unit.test_wire import JSON, MESSAGES
@@ -243,7 +243,7 @@ async def test_an_error_inside_is_not_shown_and_not_raised(desk: Desk) -> None:
     desk.made[0].receive = explode  # type: ignore[method-assign]
     with pytest.MonkeyPatch.context() as patch:
         logged: list[logging.LogRecord] = []
-        patch.setattr(logging.getLogger("app.connection"), "handle", logged.append)
+        patch.setattr(logging.getLogger("app.transport.connection"), "handle", logged.append)
         client.say({"type": "interrupt"})
         await asyncio.sleep(0.01)
     assert client.codes() == ["internal"] and "boom" not in str(client.of("error"))

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from app.events import Pong
-from app.limits import WaitingRoom
-from app.stream import MAX_QUEUED, Call, Line
+from app.core.limits import WaitingRoom
+from app.protocol.messages import Pong
+from app.transport.webrtc import MAX_QUEUED, Call, Line
 from tests.unit.doubles import Desk
 
 

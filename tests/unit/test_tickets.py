@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.sessions.tokens import Forbidden, Tickets, Unknown, signing_secret
 from app.settings import Settings
-from app.tickets import Forbidden, Tickets, Unknown, signing_secret
 from tests.unit.doubles import Wall
 
 ONE, TWO = ("0123456789abcdef" * 2, "fedcba9876543210" * 2)

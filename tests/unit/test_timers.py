@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from app.dialogue import Memory
-from app.journal import memory_of, record_of
-from app.timers import MOST, Timer, heard_length, said_length
+from app.dialogue.phrasebook import Memory
+from app.sessions.recorder import memory_of, record_of
+from app.tools.timers import MOST, Timer, heard_length, said_length
 from tests.unit.fakes import Caller, FakeIntent, FakeStt, fake_services
 from tests.unit.virtual_time import run
 

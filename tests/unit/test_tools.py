@@ -6,10 +6,10 @@ from typing import Annotated
 import pytest
 from pydantic import Field
 
-from app import abilities
-from app.dialogue import Dialogue, Memory, Phrasebook
+from app.dialogue.phrasebook import Dialogue, Memory, Phrasebook
 from app.settings import Settings
-from app.tools import TOOLS, Desk, Toolbox, ToolError, tool
+from app.tools import builtin as abilities
+from app.tools.registry import TOOLS, Desk, Toolbox, ToolError, tool
 from tests.unit.fakes import VirtualClock, fake_services
 from tests.unit.virtual_time import run
 

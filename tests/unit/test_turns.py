@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.endings import Said
 from app.settings import EAGERNESS, Eagerness, Settings
-from app.signals import Agent, Ask, Confirmed, Dismissed, Ended, Held, Onset, Signal, Unrecognised
-from app.turns import WINDOW_MS, Turns
-from app.wording import calls_the_agent, ends_openly, is_backchannel, is_wordless, trails_off
+from app.turn_taking.detector import WINDOW_MS, Turns
+from app.turn_taking.endpointing import Said
+from app.turn_taking.signals import Agent, Ask, Confirmed, Dismissed, Ended, Held, Onset, Signal, Unrecognised
+from languages.en.wording import calls_the_agent, ends_openly, is_backchannel, is_wordless, trails_off
 
 
 def policy(**settings: object) -> Turns:

@@ -5,9 +5,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from app import ui
-from app.events import AgentResponse, Latency, TranscriptUpdate
-from app.view import Turn, Viewer
+from app.protocol.messages import AgentResponse, Latency, TranscriptUpdate
+from app.web import page as ui
+from app.web.view_model import Turn, Viewer
 
 NASTY = '</p><script>alert("x")</script>&'
 

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from app.events import AgentResponse, Latency, TranscriptUpdate
-from app.view import MEASURED, TURNS, Newest, Viewer
+from app.protocol.messages import AgentResponse, Latency, TranscriptUpdate
+from app.web.view_model import MEASURED, TURNS, Newest, Viewer
 from services.base import Exchange
 from tests.unit.virtual_time import run
 

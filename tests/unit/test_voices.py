@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from app.voices import UsersVoice, speech_of
+from app.turn_taking.speaker_lock import UsersVoice, speech_of
 from services.base import HEARING_RATE, Audio, ServiceError, Voice
 from tests.unit.fakes import FakeSpeaker
 from tests.unit.virtual_time import run

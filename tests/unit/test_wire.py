@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.events import MAX_AUDIO_BYTES, MAX_MESSAGE_BYTES, MAX_TEXT, Interrupt, Start, Text
-from app.wire import BadMessage, decode, parse, pcm
+from app.protocol.codec import BadMessage, decode, parse, pcm
+from app.protocol.messages import MAX_AUDIO_BYTES, MAX_MESSAGE_BYTES, MAX_TEXT, Interrupt, Start, Text
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30)
 JSON = st.recursive(

@@ -7,9 +7,9 @@ import pytest
 from redis.exceptions import ConnectionError as Away
 from redis.exceptions import NoPermissionError
 
-from app.clock import LoopClock
+from app.core.clock import LoopClock
 from app.settings import Settings
-from app.writer import Status, Writer
+from app.store.writer import Status, Writer
 from tests.unit.virtual_time import run
 
 

@@ -9,17 +9,17 @@ from collections.abc import AsyncIterator, Callable
 import uvicorn
 from fastapi import APIRouter, FastAPI, Response
 
-from app.answering import Answer, Request
-from app.clock import LoopClock
-from app.dialogue import Dialogue, Memory, Phrasebook
-from app.outfit import outfit
+from app.bootstrap.service_registry import outfit
+from app.core.clock import LoopClock
+from app.dialogue.phrasebook import Dialogue, Memory, Phrasebook
+from app.reply.answer import Answer, Request
 from app.settings import Settings
-from app.tools import Desk, Toolbox
+from app.tools.registry import Desk, Toolbox
 from services.base import Exchange, Services
 
 
 class Brain:
-    """The answers of `app.answering` for one conversation."""
+    """The answers of `app.reply.answer` for one conversation."""
 
     def __init__(self, services: Services, phrasebook: Phrasebook, settings: Settings) -> None:
         dialogue = Dialogue(phrasebook, services.retrieval.topics())

@@ -19,7 +19,7 @@ from fastrtc.pause_detection.silero import SileroVADModel
 from fastrtc.utils import get_current_context
 from numpy.typing import NDArray
 
-from app.clauses import split_clauses
+from app.dialogue.clauses import split_clauses
 from app.settings import Settings
 from services.base import HEARING_RATE, SPEAKING_RATE, VAD_WINDOW
 from services.local import onnx_session

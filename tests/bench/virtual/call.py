@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from app.clock import LoopClock
-from app.dialogue import Dialogue, Memory, Phrasebook
-from app.events import ClientMessage, ServerMessage
-from app.latency import Spans
-from app.session import Session
+from app.conversation.session import Session
+from app.core.clock import LoopClock
+from app.core.latency import Spans
+from app.dialogue.phrasebook import Dialogue, Memory, Phrasebook
+from app.protocol.messages import ClientMessage, ServerMessage
 from app.settings import Settings
 from services import embedded
 from services.base import SPEAKING_RATE, Exchange, Services

@@ -1,0 +1,28 @@
+"""What is slow to import, made faster."""
+
+import os
+import sys
+from contextlib import nullcontext, suppress
+from importlib.util import find_spec, module_from_spec
+
+from app.core.environment import drop_unusable
+
+
+def import_gradio() -> None:
+    """Imports Gradio without matplotlib, and without the stubs that it writes for editors: for each of its components it parses the
+    source and renders a template, 1.5 s at every start. Where it has been imported already, or has changed, nothing is won and
+    nothing lost."""
+    spec = find_spec("gradio")
+    if "gradio" in sys.modules or spec is None or spec.loader is None:
+        return
+    dropped = drop_unusable()
+    sys.modules["gradio"] = package = module_from_spec(spec)  # its parts can be imported before it is executed
+    with suppress(ImportError):
+        from gradio import component_meta
+
+        component_meta.create_or_modify_pyi = lambda component_class, class_name, events: None
+    spec.loader.exec_module(package)
+    os.environ.update(dropped)  # this may be somebody else's process
+    # Around every call of a page it sets matplotlib's backend: the first one held the event loop for half a second, in the first
+    # seconds of a conversation. Nothing here draws that way.
+    package.utils.MatplotlibBackendMananger = nullcontext

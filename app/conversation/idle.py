@@ -1,0 +1,133 @@
+"""What the agent says by itself when nobody speaks: that a timer is due, and after a long silence a gentle prompt, then goodbye."""
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from app.core.clock import Clock
+from app.protocol.messages import (
+    BargeIn,
+    Disconnected,
+    Faulted,
+    Happening,
+    OnsetDismissed,
+    Prompted,
+    SessionStarted,
+    SpeechOnset,
+    State,
+    Text,
+    TurnEnded,
+    TurnReopened,
+    TurnUnrecognised,
+)
+from app.settings import Settings
+from app.tools.timers import Timer, said_length
+
+if TYPE_CHECKING:
+    from app.dialogue.phrasebook import Memory
+    from app.reply.speaker import Speaking
+
+STILL_THERE = "still_there"
+GOODBYE = "silence_goodbye"
+
+
+class Host(Protocol):
+    """What is needed of the session."""
+
+    state: State
+    clock: Clock
+    memory: "Memory"
+    speaking: "Speaking"
+
+    def happened(self, event: Happening) -> None: ...
+
+
+class Lull:
+    """Knows whether anybody speaks, and wakes once, later."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._talking = False  # the user is, or may be
+        self._handle: asyncio.TimerHandle | None = None
+
+    def follow(self, event: Happening) -> None:
+        """To be called after every event."""
+        if isinstance(event, SpeechOnset | BargeIn | TurnReopened):
+            self._talking = True
+        elif isinstance(event, OnsetDismissed | TurnEnded | TurnUnrecognised | Faulted | Text | Disconnected):
+            self._talking = False
+
+    def stop(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    @property
+    def _quiet(self) -> bool:
+        reply = self._host.speaking.reply
+        return self._host.state == "LISTENING" and not self._talking and (reply is None or reply.cancelled)
+
+    def _wake_in(self, seconds: float) -> None:
+        self._handle = asyncio.get_running_loop().call_later(seconds, self._wake)
+
+    def _wake(self) -> None:
+        raise NotImplementedError
+
+
+class Alarm(Lull):
+    """Has due timers announced one by one. A timer is done with when its announcement has begun to be heard: one that the user
+    talks over before that is announced later."""
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self._saying: Timer | None = None
+
+    def follow(self, event: Happening) -> None:
+        """A timer may have been set, or the agent may be free now."""
+        super().follow(event)
+        timers = self._host.memory.timers
+        if self._host.state == "SPEAKING" and self._saying in timers:
+            timers.remove(self._saying)
+        if self._host.state != "LISTENING":
+            self._saying = None
+        self._wake()
+
+    def _wake(self) -> None:
+        self.stop()
+        first = min(self._host.memory.timers, key=lambda timer: timer.due_ms, default=None)
+        if first is None:
+            return
+        wait_ms = first.due_ms - self._host.clock.epoch_ms()
+        if wait_ms > 0:
+            self._wake_in(wait_ms / 1000)
+        elif self._quiet:
+            self._saying = first
+            reminder = "reminder_due_of" if first.about.startswith(("that ", "about ")) else "reminder_due"
+            line = reminder if first.about else "timer_due_named" if first.name else "timer_due"
+            values = {"length": said_length(first.length_s), "about": first.about, "called": first.name}
+            self._host.happened(Prompted(line=line, values=values))
+
+
+class Silence(Lull):
+    """Counts in a conversation whose last turn was spoken: whoever types, or has set a timer, may take their time. Noise begins the
+    count anew; a turn takes back the prompt too."""
+
+    def __init__(self, host: Host, settings: Settings) -> None:
+        super().__init__(host)
+        self._settings = settings
+        self._spoken = False
+        self._prompted = False  # the prompt has been heard since the last turn
+
+    def follow(self, event: Happening) -> None:
+        super().follow(event)
+        if isinstance(event, TurnEnded | Text | SessionStarted | Disconnected):
+            self._spoken, self._prompted = isinstance(event, TurnEnded), False
+        reply = self._host.speaking.reply
+        if self._host.state == "SPEAKING" and reply is not None and reply.request.line == STILL_THERE:
+            self._prompted = True
+        self.stop()
+        wait_s = self._settings.silence_goodbye_s if self._prompted else self._settings.silence_prompt_s
+        if self._spoken and self._quiet and wait_s and not self._host.memory.timers:
+            self._wake_in(wait_s)
+
+    def _wake(self) -> None:
+        self._host.happened(Prompted(line=GOODBYE if self._prompted else STILL_THERE))

@@ -1,0 +1,71 @@
+"""What nobody may read in a log, on a terminal or in an error message: keys, tokens, passwords. One rule for the whole program."""
+
+import logging
+import re
+import traceback
+from typing import Any
+from urllib.parse import quote, unquote
+
+HIDDEN = "***"
+SHORTEST = 6  # characters: a shorter word is no secret, and hiding it would eat holes into what is told
+
+_known: set[str] = set()  # the secrets of the settings, as they are and as they look in a URL
+_NAMES = r"(?<![\w-])[\w-]*(?:token|secret|password|passwd|credential|api[_-]?key|access[_-]?key|signature)[\w-]*"
+_NAMED = re.compile(rf"{_NAMES}|(?<![\w-])[\w-]*key|auth|sig|pwd|pass|jwt", re.IGNORECASE)  # of a parameter of a URL
+_IN_QUERY = re.compile(r"(?<=[?&;])([^=&;\s\"'<>]{1,100})=([^&;\s\"'<>]+)")
+_PATTERNS = (
+    (re.compile(r"(?<=://)[^\s/?#\"'<>]*@"), f"{HIDDEN}@"),  # the account of a URL
+    (re.compile(r"\b((?:bearer|basic)\s+)(?=\S*\d)[^\s\"'`]{12,}", re.IGNORECASE), rf"\1{HIDDEN}"),
+    (re.compile(r"(authorization[\"']?\s*[:=]\s*[b\"']*\w+\s+)[^\s\"'`]{6,}", re.IGNORECASE), rf"\1{HIDDEN}"),
+    (re.compile(rf"([\"']{_NAMES}[\"']\s*:\s*[\"'])[^\"']+", re.IGNORECASE), rf"\1{HIDDEN}"),  # JSON, and Python's repr
+    (re.compile(rf"({_NAMES}=[\"']?)[^\s\"'&;,)]{{6,}}", re.IGNORECASE), rf"\1{HIDDEN}"),  # arguments
+    (re.compile(r"(\b(?:x-)?api[-_]key:\s+)\S{6,}", re.IGNORECASE), rf"\1{HIDDEN}"),  # a header
+    (re.compile(r"\b(sk|hf|gsk|xai|ghp|glpat)([-_])[\w-]{8,}"), rf"\1\2{HIDDEN}"),  # keys that say what they are
+    (re.compile(r"\b[0-9a-f]{64}\b"), HIDDEN),  # our own tokens (`app.sessions.tokens`)
+    (re.compile(r"(a=ice-pwd:)\S+"), rf"\1{HIDDEN}"),
+)
+# Control characters but tab and line end, marks that turn the direction of writing, halves of characters, and a byte order mark: a
+# terminal obeys them, and no file takes a half.
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+_record_before = logging.getLogRecordFactory()
+
+
+def hide(*secrets: str) -> None:
+    """From now on these never leave `clean`. Words shorter than SHORTEST are not taken."""
+    for secret in secrets:
+        if len(secret) >= SHORTEST:
+            _known.update({secret, quote(secret), quote(secret, safe="")})
+
+
+def clean(text: str) -> str:
+    """`text` without anything secret (what `hide` was told of, and whatever looks like a key, a token or a password), and with what
+    a terminal would obey written out: anybody can say it, and errors quote what was said."""
+    for secret in sorted(_known, key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    for pattern, instead in _PATTERNS:
+        text = pattern.sub(instead, text)
+    return _UNSEEN.sub(lambda match: ascii(match[0])[1:-1], _IN_QUERY.sub(_clean_pair, text))
+
+
+def _clean_pair(match: re.Match[str]) -> str:
+    return f"{match[1]}={HIDDEN}" if _NAMED.fullmatch(unquote(match[1])) else match[0]
+
+
+def clean_logs() -> None:
+    """From now on every record that is logged in this process, whoever logs it, is cleaned before any handler sees it."""
+    logging.setLogRecordFactory(_record)
+
+
+def _record(*args: Any, **kwargs: Any) -> logging.LogRecord:
+    record = _record_before(*args, **kwargs)
+    try:
+        message = record.getMessage()
+    except Exception:  # a wrong call: `logging` says so when it formats the record
+        return record
+    if (cleaned := clean(message)) != message:
+        record.msg, record.args = cleaned, None
+    if record.exc_info and record.exc_info[0] is not None:
+        error = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
+        if (cleaned := clean(error)) != error:
+            record.exc_text, record.exc_info = cleaned, None
+    return record

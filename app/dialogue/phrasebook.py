@@ -1,0 +1,212 @@
+"""What the agent says of its own: greeting, fillers, apologies, goodbye, and the turns that are about the conversation itself
+(repeat, go on, slower). Every line lives in `lines.yaml`."""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+import yaml
+
+from app.dialogue.clauses import first_clause
+from app.settings import Eagerness
+from app.tools.timers import Timer
+from languages.en.wording import names_in, words_of
+from services.base import Deed, Exchange, Intent, ServiceError, Speech, TextToSpeech, closing
+from services.followup import offered
+
+LINES = Path(__file__).with_name("lines.yaml")
+SPOKEN_AHEAD = (
+    "greeting",
+    "welcome_back",
+    "filler",
+    "filler_long",
+    "not_caught",
+    "apology_stt",
+    "apology_llm",
+    "apology_retrieval",
+    "apology_timeout",
+    "apology",
+)
+BEGUN_AHEAD = ("unknown",)  # lines whose first clause is spoken ahead: the rest is made while that is heard
+AT_ONCE = 2  # lines: the voice takes one core each
+PLAIN_LINES = {  # intents that one line answers
+    "greeting": "hello",
+    "goodbye": "goodbye",
+    "thanks": "thanks",
+    "small_talk": "small_talk",
+    "yes": "yes",
+    "acknowledgement": "acknowledged",
+    "no": "no",
+    "human": "human",
+    "stop": "stopped",
+    "help": "help",
+    "capabilities": "help",
+    "change_language": "language",
+    "change_voice": "voice",
+}
+TAKES_OFFERS = frozenset({"yes", "acknowledgement"})
+LATELY = 4  # exchanges whose names are expected to be heard again
+NAMES = 6  # of them: the recogniser's prompt is short
+WAITS = 5  # that are remembered: what is expected of the next one
+LONG_WAIT = 2.5  # times `filler_after_ms`: an expected wait for which a short filler would not do
+EARLY = 0.6  # of `filler_after_ms`: when a filler for so long a wait begins
+LATE_MS = 400.0  # past the expected wait that an answer is given where it is about to come
+SPEED_STEP = 1.15
+GAIN_STEP = 1.5
+OFFERED = 3  # topics
+
+
+class Phrasebook:
+    """The lines of one language, shared by all sessions, and the speech of those that must come at once or when the voice is
+    gone."""
+
+    def __init__(self, path: Path = LINES, language: str = "en") -> None:
+        """Raises ValueError when the file is not the expected YAML or lacks the language."""
+        try:
+            raw = yaml.safe_load(path.read_text(encoding="utf-8"))[language]
+        except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}: cannot read the lines of language {language!r}: {error}") from error
+        self.instructions: str = f"{raw.pop('persona')}\n\n{raw.pop('prompt')}"  # for a language model
+        self.lines: dict[str, list[str]] = {str(name): [str(line) for line in lines] for name, lines in raw.items()}
+        self._spoken: dict[str, list[Speech]] = {}
+        self._speaking = asyncio.Lock()
+
+    async def speak_ahead(self, tts: TextToSpeech, speed: float) -> None:
+        """Synthesises the lines of SPOKEN_AHEAD and the first clauses of BEGUN_AHEAD, AT_ONCE at a time, those that are not yet.
+        Raises ServiceError."""
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def say(line: str) -> None:
+            async with turns:
+                self._spoken[line] = [piece async for piece in tts.speak(line, speed=speed)]
+
+        whole = [line for name in SPOKEN_AHEAD for line in self.lines.get(name, ())]
+        begun = [first_clause(line) for name in BEGUN_AHEAD for line in self.lines.get(name, ())]
+        async with self._speaking:
+            await tts.warm()
+            await asyncio.gather(*(say(line) for line in whole + begun if line not in self._spoken))
+
+    def spoken(self, text: str) -> list[Speech] | None:
+        return self._spoken.get(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A turn about the conversation itself: what to say, and by what factor to change the pace and the volume."""
+
+    clauses: list[str]
+    speed: float = 1.0
+    gain: float = 1.0
+
+
+@dataclass(slots=True)
+class Memory:
+    """What the conversation remembers. `history` holds heard words only; `unheard` are the clauses that the last reply still
+    had to say."""
+
+    history: list[Exchange] = field(default_factory=list)
+    unheard: list[str] = field(default_factory=list)
+    speed: float = 1.0
+    gain: float = 1.0
+    turn: int = 0  # the last one's number
+    generation: int = 0  # the last reply's
+    timers: list[Timer] = field(default_factory=list)
+    asked: str = ""  # the tool that has asked for what it must know
+    request: str = ""  # the turn that it asked about
+    done: list[Deed] = field(default_factory=list)  # what tools have changed since the last exchange of `history`
+    eagerness: Eagerness | None = None  # of this conversation; None: that of the app
+    waits: deque[float] = field(default_factory=lambda: deque(maxlen=WAITS))  # ms from a turn's end to its answer's first sound
+
+    def adjust(self, act: Act) -> None:
+        self.speed = min(2.0, max(0.5, self.speed * act.speed))
+        self.gain = min(3.0, max(0.2, self.gain * act.gain))
+
+    def names(self) -> list[str]:
+        """Names that were said lately, the latest first: they are likely to be said again."""
+        texts = (text for exchange in reversed(self.history[-LATELY:]) for text in (exchange.user, exchange.heard))
+        return list(dict.fromkeys(name for text in texts for name in names_in(text)))[:NAMES]
+
+    def filler(self, after_ms: float) -> tuple[str, float]:
+        """Which filler to say, and how long (ms) after the turn's end: the median of the last waits tells what to expect."""
+        expected = median(self.waits) if self.waits else after_ms
+        if expected >= LONG_WAIT * after_ms:
+            return "filler_long", after_ms * EARLY
+        return "filler", max(after_ms, expected + LATE_MS) if expected > after_ms else after_ms
+
+    @property
+    def last_heard(self) -> str:
+        return next((exchange.heard for exchange in reversed(self.history) if exchange.heard), "")
+
+
+def _covers(wider: str, topic: str) -> bool:
+    """Whether every word of `topic` is in `wider`: "running Parley" beside "Parley" offers nothing more."""
+    return set(topic.lower().split()) <= set(wider.lower().split())
+
+
+class Dialogue:
+    """The agent's own words for one conversation."""
+
+    def __init__(self, phrasebook: Phrasebook, topics: Sequence[str], rng: random.Random | None = None) -> None:
+        self.phrasebook = phrasebook
+        self._topics = list(topics)
+        self._rng = rng or random.Random()
+        self._last: dict[str, str] = {}
+
+    def line(self, name: str, **values: str) -> str:
+        """A line by its name, never the same variant twice in a row. Unknown apologies fall back to the general one."""
+        lines = self.phrasebook.lines
+        variants = lines.get(name) or lines["apology" if name.startswith("apology") else name]
+        fresh = [variant for variant in variants if variant != self._last.get(name)] or variants
+        choice = self._last[name] = self._rng.choice(fresh)
+        return choice.format_map({"topics": self._offer(), **values}) if "{" in choice else choice
+
+    def _offer(self) -> str:
+        some: list[str] = []
+        for topic in self._rng.sample(self._topics, min(2 * OFFERED, len(self._topics))):
+            if len(some) < OFFERED and not any(_covers(topic, other) or _covers(other, topic) for other in some):
+                some.append(topic)
+        return ", ".join(some[:-1]) + " or " + some[-1] if len(some) > 1 else "".join(some)
+
+    def conduct(self, intent: Intent, text: str, memory: Memory) -> Act | None:
+        """What to do in a turn that is about the conversation itself; None: the turn asks for knowledge."""
+        said = set(words_of(text))
+        if intent.name in TAKES_OFFERS and offered(memory.last_heard):
+            return None
+        match intent.name:
+            case "repeat":
+                heard = memory.last_heard
+                return Act([self.line("repeat", text=heard) if heard else self.line("nothing_to_repeat")])
+            case "go_on":
+                if memory.unheard:
+                    return Act(list(memory.unheard))
+                return None if memory.history else Act([self.line("nothing_left")])
+            case "change_speed":
+                slower = bool(said & {"slow", "slower", "slowly"}) or said >= {"too", "fast"} or said >= {"too", "quickly"}
+                return Act([self.line("slower" if slower else "faster")], speed=1 / SPEED_STEP if slower else SPEED_STEP)
+            case "change_volume":
+                quieter = bool(said & {"quieter", "softer", "down", "lower"}) or said >= {"too", "loud"}
+                return Act([self.line("quieter" if quieter else "louder")], gain=1 / GAIN_STEP if quieter else GAIN_STEP)
+            case name if name in PLAIN_LINES:
+                return Act([self.line(PLAIN_LINES[name])])
+        return None
+
+    async def speak(self, clause: str, tts: TextToSpeech, speed: float) -> AsyncIterator[Speech]:
+        """Speech for a clause. A line spoken ahead is used only where the voice has failed or for the plain pace."""
+        ready = self.phrasebook.spoken(clause)
+        if ready and speed == 1.0:
+            for piece in ready:
+                yield piece
+            return
+        try:
+            async with closing(tts.speak(clause, speed=speed)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        except ServiceError:
+            if not ready:
+                raise
+            for piece in ready:
+                yield piece

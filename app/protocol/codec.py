@@ -1,0 +1,70 @@
+"""Reads what a client sends, over either transport: a typed message, or a `BadMessage` that names the field. Nothing else comes
+out of here, whatever goes in."""
+
+import base64
+import binascii
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from app.protocol.messages import CLIENT_MESSAGE, MAX_AUDIO_BYTES, MAX_MESSAGE_BYTES, MAX_TEXT, ClientMessage, Error
+from services.base import Pcm
+
+MAX_MARKS = MAX_TEXT + 100  # commas and brackets of one message: a text may consist of them, and an envelope has a few
+MAX_COMPLAINT = 300  # characters of an error message: bad input may be quoted in it
+
+
+class BadMessage(Exception):
+    """A message that cannot be used; `field` is the path of the field at fault, if one is."""
+
+    def __init__(self, code: str, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.field = field
+
+    def as_event(self) -> Error:
+        return Error(code=self.code, message=str(self), field=self.field)
+
+
+def complaint(error: ValidationError) -> tuple[list[str], str]:
+    """Where the first fault is (empty: the whole) and the words for it. Within a union, the path begins with the member's tag."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    path = [str(part) for part in first["loc"]]
+    if first["type"].startswith("union_tag"):
+        path.append("type")
+    return path, ": ".join(filter(None, (".".join(path), first["msg"])))[:MAX_COMPLAINT]
+
+
+def parse(text: str | bytes) -> ClientMessage:
+    """One JSON message of at most MAX_MESSAGE_BYTES. Raises BadMessage (too_large, bad_json, bad_message)."""
+    if len(text) > MAX_MESSAGE_BYTES:
+        raise BadMessage("too_large", f"a message has at most {MAX_MESSAGE_BYTES} bytes")
+    marks: tuple[Any, ...] = tuple(b"[{," if isinstance(text, bytes) else "[{,")
+    if (
+        sum(map(text.count, marks)) > MAX_MARKS
+    ):  # of a message full of lists the parser makes 100,000 objects, which takes 20 ms
+        raise BadMessage("bad_message", f"a message has at most {MAX_MARKS} commas and brackets")
+    try:
+        return CLIENT_MESSAGE.validate_json(text)
+    except ValidationError as error:
+        path, words = complaint(error)
+        broken = error.errors(include_url=False, include_input=False)[0]["type"] == "json_invalid"
+        raise BadMessage("bad_json" if broken else "bad_message", words, path[-1] if path else None) from None
+
+
+def decode(data: str) -> bytes:
+    """The bytes of an audio_chunk's base64. Raises BadMessage."""
+    try:
+        return base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadMessage("bad_audio", f"audio_chunk.data: not base64 ({error})", "data") from None
+
+
+def pcm(data: bytes) -> Pcm:
+    """PCM16 mono little-endian as samples. Raises BadMessage when there is half a sample or more than MAX_AUDIO_BYTES."""
+    if len(data) > MAX_AUDIO_BYTES:
+        raise BadMessage("too_large", f"audio_chunk.data: a chunk has at most {MAX_AUDIO_BYTES} bytes of audio", "data")
+    if len(data) % 2:
+        raise BadMessage("bad_audio", "audio_chunk.data: PCM16 has two bytes a sample, this has an odd number", "data")
+    return np.frombuffer(data, "<i2").astype(np.int16, copy=False)

@@ -1,0 +1,373 @@
+"""Every event, in and out, as typed messages. The wire IS this file: what a client may send (`ClientMessage`), what the
+server sends (`ServerMessage`), and what happens inside a conversation (`Happening`); `machine` takes the last two unions."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+
+from app.core.redaction import clean
+from app.settings import Eagerness
+
+State = Literal["IDLE", "LISTENING", "THINKING", "SPEAKING", "INTERRUPTED"]
+SampleRate = Literal[8000, 16000, 24000, 48000]
+Generation = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Milliseconds = Annotated[float, Field(ge=0, le=86_400_000, allow_inf_nan=False)]
+MAX_TEXT = 2000  # characters of a typed turn
+MAX_AUDIO_BYTES = 192_000  # of one chunk: 2 s at 48 kHz
+MAX_MESSAGE_BYTES = 262_144  # of one JSON message: a base64 chunk of that size and its envelope
+
+
+class Event(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+# --- client to server -------------------------------------------------------------------------------------------------
+
+
+class Start(Event):
+    """Known credentials always go on with their conversation. `resume` says that it was cut off: it goes on without a welcome.
+    `eagerness` holds for the conversation from now on; without it stays what it was."""
+
+    type: Literal["start"] = "start"
+    session_id: str | None = Field(default=None, max_length=128)
+    token: str | None = Field(default=None, max_length=256)
+    sample_rate: SampleRate = 48000
+    format: Literal["pcm16"] = "pcm16"
+    binary: bool = False
+    greeting: bool = True
+    resume: bool = False
+    eagerness: Eagerness | None = None
+
+
+class AudioChunk(Event):
+    """`data` is base64 PCM16 mono little-endian at the rate of `start`; `timestamp` is the client's clock in ms."""
+
+    type: Literal["audio_chunk"] = "audio_chunk"
+    data: str = Field(max_length=MAX_AUDIO_BYTES * 4 // 3 + 4)
+    timestamp: Milliseconds | None = None
+
+
+class Interrupt(Event):
+    type: Literal["interrupt", "audio_interrupt"] = "interrupt"
+
+
+class PlaybackProgress(Event):
+    """`played_ms` of this generation has left the listener's speaker."""
+
+    type: Literal["playback_progress"] = "playback_progress"
+    generation: Generation
+    played_ms: Milliseconds
+
+
+class PlaybackDone(Event):
+    type: Literal["playback_done"] = "playback_done"
+    generation: Generation
+    played_ms: Milliseconds
+    estimated: bool = False
+
+
+class PlaybackStopped(Event):
+    type: Literal["playback_stopped"] = "playback_stopped"
+    generation: Generation
+    played_ms: Milliseconds
+    estimated: bool = False
+
+
+class Text(Event):
+    type: Literal["text"] = "text"
+    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT)]
+
+
+class Ping(Event):
+    type: Literal["ping"] = "ping"
+
+
+class Stop(Event):
+    type: Literal["stop"] = "stop"
+
+
+ClientMessage = Annotated[
+    Start | AudioChunk | Interrupt | PlaybackProgress | PlaybackDone | PlaybackStopped | Text | Ping | Stop,
+    Field(discriminator="type"),
+]
+CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(ClientMessage)
+
+
+# --- server to client -------------------------------------------------------------------------------------------------
+
+
+class Limits(Event):
+    max_message_bytes: int = MAX_MESSAGE_BYTES
+    max_audio_bytes: int = MAX_AUDIO_BYTES
+    max_text: int = MAX_TEXT
+    idle_timeout_s: float
+    messages_per_second: int
+    sound_at_once_s: float  # of sound that comes ahead of time; what comes beyond is dropped
+
+
+class Ready(Event):
+    """`token` is sent only to a client that opened without one, so that it can resume."""
+
+    type: Literal["ready"] = "ready"
+    session_id: str
+    resumed: bool
+    sample_rate: SampleRate
+    limits: Limits
+    token: str | None = None
+
+
+class StateChanged(Event):
+    type: Literal["state"] = "state"
+    state: State
+    previous: State
+    reason: str
+    at_ms: float
+
+
+class TranscriptUpdate(Event):
+    """`understood` is false for a turn in which somebody spoke and no word was made out; its text is empty."""
+
+    type: Literal["transcript"] = "transcript"
+    text: str
+    final: bool
+    turn: int
+    revision: int
+    understood: bool = True
+
+
+class IntentFound(Event):
+    type: Literal["intent"] = "intent"
+    name: str
+    confidence: float
+    turn: int
+
+
+class Source(Event):
+    id: str
+    title: str
+    score: float
+
+
+class Sources(Event):
+    type: Literal["sources"] = "sources"
+    passages: list[Source]
+    turn: int
+
+
+class AgentResponse(Event):
+    type: Literal["agent_response"] = "agent_response"
+    text: str
+    final: bool
+    turn: int
+    generation: Generation
+
+
+class SpokenChunk(Event):
+    """`audio` is base64 PCM16 mono at `ready.sample_rate`; `ms` is its place in this generation."""
+
+    type: Literal["audio_chunk"] = "audio_chunk"
+    audio: str
+    generation: Generation
+    sequence: int
+    ms: float
+
+
+class Duck(Event):
+    type: Literal["duck"] = "duck"
+    generation: Generation
+    gain: float
+
+
+class Unduck(Event):
+    type: Literal["unduck"] = "unduck"
+    generation: Generation
+    gain: float = 1.0
+
+
+class PlaybackStart(Event):
+    """`rtp` is the RTP timestamp of the first sample of this generation (WebRTC only); `ms` the place in the generation."""
+
+    type: Literal["playback_start"] = "playback_start"
+    generation: Generation
+    rtp: int | None = None
+    ms: float = 0.0
+
+
+class AudioEnd(Event):
+    """No more audio follows in this generation; `rtp` is the timestamp after its last sample, `ms` its whole length."""
+
+    type: Literal["audio_end"] = "audio_end"
+    generation: Generation
+    rtp: int | None = None
+    ms: float
+
+
+class PlaybackStop(Event):
+    """Fall silent now and answer `playback_stopped` with what was played."""
+
+    type: Literal["playback_stop"] = "playback_stop"
+    generation: Generation
+
+
+class AgentHeard(Event):
+    type: Literal["agent_heard"] = "agent_heard"
+    text: str
+    turn: int
+    estimated: bool
+
+
+class Latency(Event):
+    """Milliseconds from the end of the user's speech (a reply) or the onset (an interruption), named as in `app.core.latency`."""
+
+    type: Literal["latency"] = "latency"
+    turn: int
+    spans: dict[str, float]
+
+
+class Error(Event):
+    """`field` names the field of the client's message that is at fault; after a fatal one the connection is closed."""
+
+    type: Literal["error"] = "error"
+    code: str
+    message: Annotated[str, AfterValidator(clean)]
+    fatal: bool = False
+    field: str | None = None
+
+
+class Pong(Event):
+    type: Literal["pong"] = "pong"
+
+
+ServerMessage = (
+    Ready
+    | StateChanged
+    | TranscriptUpdate
+    | IntentFound
+    | Sources
+    | AgentResponse
+    | SpokenChunk
+    | Duck
+    | Unduck
+    | PlaybackStart
+    | AudioEnd
+    | PlaybackStop
+    | AgentHeard
+    | Latency
+    | Error
+    | Pong
+)
+
+
+# --- inside the conversation ------------------------------------------------------------------------------------------
+
+
+class SessionStarted(Event):
+    type: Literal["session_started"] = "session_started"
+    greeting: bool
+    resumed: bool
+
+
+class SpeechOnset(Event):
+    """The user began to make a sound; `at_ms` is the first voiced sample, in ms of audio received."""
+
+    type: Literal["speech_onset"] = "speech_onset"
+    at_ms: float
+
+
+class OnsetHeld(Event):
+    """The sound over the agent goes on, and it is not yet clear what it is."""
+
+    type: Literal["onset_held"] = "onset_held"
+
+
+class OnsetDismissed(Event):
+    """What began as an onset does not concern the agent."""
+
+    type: Literal["onset_dismissed"] = "onset_dismissed"
+    kind: Literal["backchannel", "noise", "echo", "other_speech"]
+
+
+class BargeIn(Event):
+    """The onset is a real interruption of the agent."""
+
+    type: Literal["barge_in"] = "barge_in"
+    at_ms: float
+
+
+class TurnReopened(Event):
+    """The user goes on with the turn that the agent took as finished: the reply is withdrawn, the text is joined."""
+
+    type: Literal["turn_reopened"] = "turn_reopened"
+    at_ms: float
+
+
+class TurnEnded(Event):
+    type: Literal["turn_ended"] = "turn_ended"
+    turn: int
+    revision: int
+    text: str
+
+
+class TurnUnrecognised(Event):
+    """The user's turn is over, and its words could not be had: recognition failed or, `unclear`, made out none. `line` is what the
+    agent says to that, if anything."""
+
+    type: Literal["turn_unrecognised"] = "turn_unrecognised"
+    turn: int
+    unclear: bool = False
+    line: str = "apology_stt"
+
+
+class Faulted(Event):
+    """What had to be done for an event failed by a fault of ours: the turn under way is given up, the conversation goes on."""
+
+    type: Literal["faulted"] = "faulted"
+    event: str
+
+
+class Prompted(Event):
+    """The agent takes a turn of its own: `line` is a name in the dialogue (a silence prompt, a due timer), `values` fill it."""
+
+    type: Literal["prompted"] = "prompted"
+    line: str
+    values: dict[str, str] = Field(default_factory=dict)
+
+
+class FirstAudioReady(Event):
+    type: Literal["first_audio_ready"] = "first_audio_ready"
+    generation: Generation
+
+
+class ReplyEmpty(Event):
+    """The reply ended without a word to say."""
+
+    type: Literal["reply_empty"] = "reply_empty"
+    generation: Generation
+
+
+class Disconnected(Event):
+    type: Literal["disconnected"] = "disconnected"
+    reason: str
+
+
+Happening = (
+    SessionStarted
+    | SpeechOnset
+    | OnsetHeld
+    | OnsetDismissed
+    | BargeIn
+    | TurnReopened
+    | TurnEnded
+    | TurnUnrecognised
+    | Faulted
+    | Prompted
+    | FirstAudioReady
+    | ReplyEmpty
+    | Disconnected
+    | Interrupt
+    | PlaybackProgress
+    | PlaybackDone
+    | PlaybackStopped
+    | Text
+    | Stop
+)

@@ -1,0 +1,170 @@
+"""What a reply says: from the user's words to pieces of text. The conversation's own acts, tools, a language model where there is
+one, and the knowledge."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from app.dialogue.phrasebook import Act, Dialogue, Memory
+from app.protocol.messages import IntentFound, ServerMessage, Source, Sources
+from app.settings import Settings
+from app.tools.builtin import sought
+from app.tools.registry import Toolbox
+from services.base import Answerer, Passage, Question, ServiceError, Services, closing
+
+log = logging.getLogger(__name__)
+
+CONDUCTED = frozenset({"repeat", "change_speed", "change_volume", "stop", "goodbye", "spell"})  # a language model is not asked
+CITED = 0.35  # score of a passage below which it has nothing to do with the question (KNOWN of services/llm/local.py)
+ENDS = (".", "!", "?", "…")
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to reply to. `line` names a line of the dialogue where the agent speaks unasked, `values` are put into it; `text` is the
+    user's turn."""
+
+    turn: int
+    revision: int = 0
+    text: str = ""
+    line: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
+    typed: bool = False
+
+
+class Answer:
+    """The text of one reply. Until the turn has ended (`toolbox.committed`) nothing is done that cannot be taken back, and nothing
+    leaves the process unless the settings allow it."""
+
+    def __init__(
+        self,
+        request: Request,
+        services: Services,
+        dialogue: Dialogue,
+        memory: Memory,
+        toolbox: Toolbox,
+        settings: Settings,
+        say: Callable[[ServerMessage], None],
+        mark: Callable[[str], None],
+    ) -> None:
+        self.intent = ""
+        self.act: Act | None = None  # what the turn changes about the talking
+        self._request = request
+        self._services = services
+        self._dialogue = dialogue
+        self._memory = memory
+        self._toolbox = toolbox
+        self._settings = settings
+        self._say = say
+        self._mark = mark
+
+    def take_effect(self) -> None:
+        """The turn has ended: what it changes holds from now on."""
+        if self.act is not None:
+            self._memory.adjust(self.act)
+
+    async def settled(self, capability: str) -> None:
+        """Returns when `capability` may be used: a service outside this process not before the turn has ended."""
+        if capability in self._services.remote and not self._settings.speculate_remotely:
+            await self._toolbox.committed.wait()
+
+    async def pieces(self) -> AsyncIterator[str]:
+        """The text as it is made. Raises ServiceError."""
+        if self._request.line:
+            yield self._dialogue.line(self._request.line, **self._request.values)
+            return
+        text, history = self._request.text, list(self._memory.history)
+        query = sought(text)
+        intent, passages = await _both(
+            self._timed("intent", lambda: self._services.intent.classify(text)),
+            self._timed("retrieval", lambda: self._services.retrieval.search(query, history=history)),
+        )
+        self.intent = intent.name
+        self._say(IntentFound(name=intent.name, confidence=round(intent.confidence, 3), turn=self._request.turn))
+        answer = alone = self._alone(Question(query, intent, passages, history))
+        conducted = intent.name in CONDUCTED or (intent.name == "go_on" and self._memory.unheard)
+        if self._services.model is not None and not conducted:
+            cited = [passage for passage in passages if passage.score >= CITED]
+            instructions = self._dialogue.phrasebook.instructions
+            question = Question(text, intent, cited, history, instructions, self._toolbox.offers(), tuple(self._memory.done))
+            answer = self._with(self._services.model, question, alone)
+        async with closing(alone), closing(answer):
+            async for piece in answer:
+                yield piece
+
+    async def _timed(self, span: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        result = await work()
+        self._mark(span)
+        return result
+
+    def _cite(self, passages: Sequence[Passage]) -> None:
+        """The first words of an answer are there, and this is what it is made from."""
+        sources = [Source(id=p.id, title=p.title, score=round(p.score, 3)) for p in passages]
+        self._say(Sources(passages=sources, turn=self._request.turn))
+        self._mark("first_token")
+
+    async def _with(self, model: Answerer, question: Question, alone: AsyncIterator[str]) -> AsyncIterator[str]:
+        """The words of a language model; what can be said without it where it says nothing or breaks off."""
+        await self.settled("model")
+        said = ""
+        try:
+            async with closing(model.answer(question)) as pieces:
+                async for piece in pieces:
+                    if not said:
+                        self._cite(question.passages)
+                    said += piece
+                    yield piece
+        except ServiceError as error:
+            log.warning("the language model failed after %d characters: %s", len(said), error)
+        else:
+            if said.strip():
+                return
+            log.warning("the language model had nothing to say")
+        if not said.strip():
+            async for piece in alone:
+                yield piece
+            return
+        rest = [piece async for piece in self._services.llm.answer(question) if piece.strip() not in said]
+        # What was begun is ended as what it is, then the answer goes on with what has not been said.
+        yield " " if said.rstrip().endswith(ENDS) else "… "
+        yield self._dialogue.line("thread_lost" if rest else "apology_llm") + " "
+        for piece in rest:
+            yield piece
+
+    async def _alone(self, question: Question) -> AsyncIterator[str]:
+        """The conversation's own acts, a tool, or sentences of the knowledge."""
+        told = await self._toolbox.by_intent(question.intent.name, self._request.text)
+        if told is not None:
+            yield told
+            return
+        self.act = self._dialogue.conduct(question.intent, self._request.text, self._memory)
+        if self.act is not None:
+            if self._toolbox.committed.is_set():
+                self.take_effect()
+            for clause in self.act.clauses:
+                yield clause + " "
+            return
+        known = False
+        async for piece in self._services.llm.answer(question):
+            if not known:
+                self._cite(question.passages)
+            known = True
+            yield piece
+        if not known:
+            yield self._dialogue.line("nothing_left" if question.intent.name == "go_on" else "unknown")
+
+
+async def _both(first: Coroutine[Any, Any, T], second: Coroutine[Any, Any, U]) -> tuple[T, U]:
+    """Both results, worked on at once; when one fails the other is given up."""
+    one, two = asyncio.create_task(first), asyncio.create_task(second)
+    try:
+        await asyncio.gather(one, two)
+        return one.result(), two.result()
+    finally:
+        one.cancel()
+        two.cancel()

@@ -1,0 +1,238 @@
+"""One reply as a streaming pipeline: transcript -> (intent || retrieval) -> answer pieces -> clauses -> speech. Every stage is an
+async iterator with a bounded hand-over; cancelling the reply's task cancels them all. Until it is committed, a reply is a draft:
+it tells nobody anything."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+
+from app.core.clock import Clock
+from app.core.latency import Spans
+from app.core.telemetry import DROPPED, wasted
+from app.dialogue.clauses import ahead, split_clauses
+from app.dialogue.phrasebook import Dialogue, Memory
+from app.protocol.messages import AgentResponse, Error, ServerMessage
+from app.reply.answer import Answer, Request
+from app.settings import Settings
+from app.tools.registry import Desk, Toolbox
+from services.base import Pcm, ServiceError, Services, Word, closing
+
+log = logging.getLogger(__name__)
+
+PIECES_AHEAD = 32  # pieces of answer text made before they are needed
+CLAUSES_AHEAD = 2
+SOUNDS_AHEAD = 16  # pieces of speech waiting to be played
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """Speech to play: `clause` is set on the first piece of a clause. A filler gives way to the answer."""
+
+    samples: Pcm
+    clause: str | None
+    words: tuple[Word, ...] = ()
+    filler: bool = False
+
+
+class Reply:
+    """One generation. `run` fills `sounds`; the items end with None."""
+
+    def __init__(
+        self,
+        generation: int,
+        request: Request,
+        spans: Spans,
+        services: Services,
+        dialogue: Dialogue,
+        memory: Memory,
+        settings: Settings,
+        clock: Clock,
+        tell: Callable[[ServerMessage], None],
+        ready: Callable[["Reply"], None],
+    ) -> None:
+        self.generation = generation
+        self.request = request
+        self.spans = spans
+        self.sounds: asyncio.Queue[Sound | None] = asyncio.Queue(SOUNDS_AHEAD)
+        self.clauses: list[str] = []  # made so far
+        self.first_sound = asyncio.Event()  # audio is waiting, or it is known that none will come
+        self.answered = False  # there is a sound of the answer
+        self.empty = False
+        self.withdrawn = False  # its turn was reopened: it answers nothing any more
+        self._services = services
+        self._dialogue = dialogue
+        self._memory = memory
+        self._settings = settings
+        self._clock = clock
+        self._mark: Callable[[str], None] = lambda span: spans.mark(span, clock.ms())
+        self._tell = tell
+        self._ready = ready
+        self._committed = asyncio.Event()
+        self._committed_ms = 0.0
+        self._withheld: list[ServerMessage] = []
+        self._task: asyncio.Task[None] | None = None
+        toolbox = Toolbox(Desk(services, dialogue, memory, settings, clock), self._committed)
+        self.answer = Answer(request, services, dialogue, memory, toolbox, settings, self._say, self._mark)
+
+    @property
+    def committed(self) -> bool:
+        return self._committed.is_set()
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.clauses)
+
+    @property
+    def cancelled(self) -> bool:
+        return self._task is not None and (self._task.cancelled() or self._task.cancelling() > 0)
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    def commit(self) -> None:
+        """The turn has ended: what the draft withheld is told, in order, and from now on it speaks for itself."""
+        self._committed.set()
+        self._committed_ms = self._clock.ms()
+        if self.answered and self.request.text:
+            self._memory.waits.append(0.0)
+        self.answer.take_effect()
+        for message in self._withheld:
+            self._tell(message)
+        self._withheld.clear()
+        if self.first_sound.is_set():
+            self._ready(self)
+
+    def cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            if not self.committed:
+                DROPPED.inc()
+                self._task.add_done_callback(lambda task: wasted(self.spans))  # it may still be counting
+
+    def _say(self, message: ServerMessage) -> None:
+        if self.committed:
+            self._tell(message)
+        else:
+            self._withheld.append(message)
+
+    async def _run(self) -> None:
+        filler = asyncio.create_task(self._fill())
+        try:
+            try:
+                await self._pump(split_clauses(ahead(self.answer.pieces(), PIECES_AHEAD)))
+            except (ServiceError, TimeoutError) as error:
+                await self._apologise(error)
+            except (Exception, asyncio.CancelledError) as error:
+                if self.cancelled:
+                    raise
+                # A fault of ours must not leave the conversation waiting for ever.
+                log.exception("generation %d failed", self.generation)
+                await self._apologise(ServiceError("reply", repr(error)))
+            self._say(AgentResponse(text="", final=True, turn=self.request.turn, generation=self.generation))
+            await self.sounds.put(None)
+            if not self.first_sound.is_set():
+                self.empty = True
+                self._is_ready()
+        finally:
+            filler.cancel()
+
+    async def _pump(self, clauses: AsyncIterator[str]) -> None:
+        async with closing(self._speech(ahead(clauses, CLAUSES_AHEAD))) as sounds:
+            while True:
+                # The limit is on waiting for the next piece, not on the reply: a long answer may take its time to be spoken.
+                async with asyncio.timeout(self._settings.reply_timeout_s):
+                    sound = await anext(sounds, None)
+                if sound is None:
+                    return
+                self._has_answer()
+                await self.sounds.put(sound)
+                self._is_ready()
+
+    def _has_answer(self) -> None:
+        if not self.answered and self.committed and self.request.text:
+            self._memory.waits.append(self._clock.ms() - self._committed_ms)
+        self.answered = True
+
+    def _is_ready(self) -> None:
+        if self.first_sound.is_set():
+            return
+        self._mark("first_audio_ready")
+        self.first_sound.set()
+        if self.committed:
+            self._ready(self)
+
+    async def _fill(self) -> None:
+        """A filler, when the turn has ended and there is still nothing to hear after a while."""
+        if self.request.line:
+            return
+        await self._committed.wait()
+        name, after_ms = self._memory.filler(self._settings.filler_after_ms)
+        await asyncio.sleep(after_ms / 1000)
+        if self.clauses:  # the answer has words already: its sound is on the way, and a filler would come out of turn
+            return
+        try:
+            await self._speak_line(name, filler=True)
+        except Exception as error:
+            log.warning("no filler: %r", error, exc_info=not isinstance(error, ServiceError))
+
+    async def _apologise(self, error: Exception) -> None:
+        service = error.service if isinstance(error, ServiceError) else "timeout"
+        log.error("generation %d: %s", self.generation, error or "timed out")
+        self._say(Error(code=f"{service}_failed", message=f"The {service} service failed in this reply."))
+        try:
+            await self._speak_line(f"apology_{service}")
+        except Exception as again:
+            log.error("generation %d: the apology failed too: %r", self.generation, again)
+
+    async def _speak_line(self, name: str, filler: bool = False) -> None:
+        async with closing(self._speech(_once(self._dialogue.line(name)))) as sounds:
+            async for sound in sounds:
+                if filler and self.answered:
+                    return
+                await self.sounds.put(replace(sound, filler=filler))
+                self._is_ready()
+
+    # --- stages -------------------------------------------------------------------------------------------------------
+
+    async def _speech(self, clauses: AsyncIterator[str]) -> AsyncIterator[Sound]:
+        async with closing(clauses):
+            async for clause in clauses:
+                self._mark("first_clause")
+                self.clauses.append(clause)
+                self._say(AgentResponse(text=clause, final=False, turn=self.request.turn, generation=self.generation))
+                async with closing(self._sounds_of(clause)) as sounds:
+                    async for sound in sounds:
+                        yield sound
+
+    async def _sounds_of(self, clause: str) -> AsyncIterator[Sound]:
+        first: str | None = clause
+        speed = self._settings.speed * self._memory.speed
+        gain = self._memory.gain
+        if (act := self.answer.act) is not None and not self.committed:
+            speed, gain = speed * act.speed, gain * act.gain
+        await self.answer.settled("tts")
+        async with closing(self._dialogue.speak(clause, self._services.tts, speed)) as speeches:
+            while True:
+                with self.spans.working("tts", self._clock):
+                    speech = await anext(speeches, None)
+                if speech is None:
+                    return
+                yield Sound(_amplify(speech.samples, gain), first, tuple(speech.words))
+                first = None
+
+
+async def _once(item: T) -> AsyncIterator[T]:
+    yield item
+
+
+def _amplify(samples: Pcm, gain: float) -> Pcm:
+    if gain == 1.0:
+        return samples
+    louder: Pcm = np.clip(samples.astype(np.float32) * gain, -32768, 32767).astype(np.int16)
+    return louder

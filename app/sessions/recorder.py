@@ -1,0 +1,79 @@
+"""Between a conversation and the store: what is written down of it, and how it is remembered."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from app.conversation.session import Session
+from app.core.latency import Spans
+from app.core.telemetry import Traces, observe
+from app.dialogue.phrasebook import Memory
+from app.store.records import PendingReply, SessionRecord
+from app.store.store import Store
+from app.tools.timers import Timer
+from services.base import Exchange
+
+UNDER_WAY = ("THINKING", "SPEAKING", "INTERRUPTED")  # states with a reply that is not in the history yet
+
+
+class Journal:
+    """A session's journal (`app.conversation.session.Journal`) that writes to the store, and to the operators."""
+
+    def __init__(self, store: Store, traces: Traces | None = None) -> None:
+        self._store = store
+        self._traces = traces
+
+    def log(self, session_id: str, entry: Mapping[str, Any]) -> None:
+        """Every latency entry goes to the latency stream as well."""
+        self._store.log(session_id, entry)
+        if entry["kind"] == "latency":
+            self._store.latency({"session": session_id, "turn": entry["turn"], "spans": entry["spans"]})
+
+    def changed(self, session: Session) -> None:
+        self._store.save(record_of(session))
+
+    def measured(self, session: Session, turn: int, reply: Spans | None, stop: Spans | None) -> None:
+        to_epoch = session.clock.epoch_ms() - session.clock.ms()
+        for name, spans in (("turn", reply), ("interruption", stop)):
+            if spans is not None:
+                observe(spans)
+                if self._traces is not None:
+                    self._traces.export(name, spans, to_epoch, {"session.id": session.id, "turn": turn})
+
+
+def record_of(session: Session) -> SessionRecord:
+    """The session as it would be remembered if its connection ended now."""
+    memory, reply, ledger = session.memory, session.speaking.reply, session.speaking.ledger
+    profile = {
+        "speed": memory.speed,
+        "gain": memory.gain,
+        "eagerness": memory.eagerness,
+        "timers": [asdict(timer) for timer in memory.timers],
+    }
+    base = SessionRecord(
+        session_id=session.id,
+        state=session.state,
+        turn=memory.turn,
+        generation=memory.generation,
+        history=tuple(memory.history),
+        profile=profile,
+    )
+    if reply is None or ledger is None or session.state not in UNDER_WAY:
+        pending = PendingReply(turn=0, generation=0, clauses=tuple(memory.unheard)) if memory.unheard else None
+        return base.model_copy(update={"pending": pending})
+    turn, heard = reply.request.turn, ledger.heard_text()
+    pending = PendingReply(
+        turn=turn, generation=reply.generation, clauses=tuple(reply.clauses), first_unheard=ledger.heard_clauses()
+    )
+    under_way = (Exchange(reply.request.text, heard, tuple(memory.done)),) if heard or reply.request.text else ()
+    update = {"history": base.history + under_way, "pending": pending, "acked_ms": ledger.heard_ms}
+    return base.model_copy(update=update)
+
+
+def memory_of(record: SessionRecord) -> Memory:
+    """What a resumed conversation remembers. "Where was I?" goes on from the first clause that was not heard."""
+    unheard = record.pending.clauses[record.pending.first_unheard :] if record.pending else ()
+    counted = {"turn": record.turn, "generation": record.generation}
+    profile: dict[str, Any] = {**record.profile, **counted}
+    profile["timers"] = [Timer(**timer) for timer in profile.get("timers", ())]
+    return Memory(history=list(record.history), unheard=list(unheard), **profile)

@@ -1,0 +1,139 @@
+"""Who may join a conversation: ids that cannot be guessed, and tokens that prove themselves, so that nothing is kept for a session
+that nobody opens.
+
+Errors
+    Refused
+    +-- Forbidden   the token does not belong to the id
+    +-- Unknown     the session has expired or was erased
+    +-- Full        as many conversations as this process may have
+    +-- Crowd       as many as may come from one address
+    +-- NotReady    the models could not be started
+"""
+
+import hmac
+import logging
+import os
+import secrets
+from typing import NamedTuple
+
+from filelock import FileLock
+from prometheus_client import Counter
+
+from app.core.clock import Clock
+from app.protocol.messages import Error
+from app.settings import EAGERNESS, Eagerness, Settings
+
+log = logging.getLogger(__name__)
+
+SECRET_BYTES = 32
+ID_BYTES = 18
+
+REFUSED = Counter("parley_sessions_refused", "Clients that were not let in", ["code"])
+
+
+class Refused(Exception):
+    """A client may not have what it asks for; the message is fit for a person, `code` is for the wire, `status` for HTTP."""
+
+    code = "refused"
+    status = 403
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        REFUSED.labels(self.code).inc()
+
+    def as_event(self) -> Error:
+        return Error(code=self.code, message=str(self), fatal=True)
+
+
+class Forbidden(Refused):
+    code = "wrong_token"
+
+
+class Unknown(Refused):
+    code = "unknown_session"
+    status = 404
+
+
+class Full(Refused):
+    code = "full"
+    status = 503
+
+
+class Crowd(Refused):
+    code = "too_many"
+    status = 429
+
+
+class NotReady(Refused):
+    code = "not_ready"
+    status = 503
+
+
+class Ticket(NamedTuple):
+    """What a client needs to open a conversation; `expires_at` is in seconds since 1970 (UTC)."""
+
+    session_id: str
+    token: str
+    expires_at: float
+
+
+def signing_secret(settings: Settings) -> bytes:
+    """The key of all tokens: from the settings, or made once and kept in `data_dir/secret` for its owner's eyes only.
+
+    Where none can be kept, it is made for this process alone. Raises ValueError when that file holds no key, OSError when it cannot
+    be read.
+    """
+    if given := settings.secret.get_secret_value():
+        return given.encode()
+    path = settings.data_dir / "secret"
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        with FileLock(settings.data_dir / "secret.lock"):  # of two processes on a new folder one makes the key
+            if not path.exists():
+                new = path.with_suffix(".new")
+                with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                    file.write(secrets.token_hex(SECRET_BYTES).encode())
+                new.replace(path)
+    except OSError as error:
+        if not path.exists():
+            log.warning("%s cannot be used (%s): tokens end with this process", settings.data_dir, error.strerror)
+            return secrets.token_bytes(SECRET_BYTES)
+    key = path.read_bytes().strip()
+    if len(key) < SECRET_BYTES:
+        raise ValueError(f"{path} holds no signing key: delete it to have a new one made")
+    return key
+
+
+def eagerness_of(session_id: str) -> Eagerness | None:
+    """What its ticket was issued with."""
+    wanted = session_id.rpartition(".")[2]
+    return next((one for one in EAGERNESS if one == wanted), None)
+
+
+class Tickets:
+    """Issues ids and tokens, and knows them again without keeping them."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        """Raises as `signing_secret` does."""
+        self._secret = signing_secret(settings)
+        self._ttl_s = settings.session_ttl_s
+        self._clock = clock
+
+    def issue(self, eagerness: Eagerness | None = None) -> Ticket:
+        """What is wanted of the conversation stands in its id, as nothing is kept of it yet: `eagerness_of` reads it."""
+        issued = int(self._clock.epoch_ms() / 1000)
+        session_id = f"{issued:x}-{secrets.token_urlsafe(ID_BYTES)}{f'.{eagerness}' if eagerness else ''}"
+        return Ticket(session_id, self._sign(session_id), issued + self._ttl_s)
+
+    def check(self, session_id: str, token: str) -> None:
+        """Raises Forbidden unless the token was made for this id."""
+        if not hmac.compare_digest(self._sign(session_id).encode(), token.encode("utf-8", "replace")):
+            raise Forbidden("the token does not belong to this session")
+
+    def check_age(self, session_id: str) -> None:
+        """For a session of which nothing is known: raises Unknown unless its id was issued within the time to live."""
+        if int(session_id.partition("-")[0], 16) + self._ttl_s <= self._clock.epoch_ms() / 1000:
+            raise Unknown("this session has expired")
+
+    def _sign(self, session_id: str) -> str:
+        return hmac.new(self._secret, session_id.encode("utf-8", "replace"), "sha256").hexdigest()

@@ -1,0 +1,277 @@
+"""What lies in Redis, and the only commands that touch it.
+
+`session:{id}` is a session's record as JSON, `logs:session:{id}` its log as a stream whose ids are the sequence numbers, and
+`metrics:latency` a capped stream. Two processes may hold the same session for a moment (the user came back on another one).
+Scripts on the server fence them off: a key remembers the epoch and owner (a process) of its last writer, and whoever has a
+lower epoch, or the same under another name, has lost the session. Whoever takes a session, by a claim or by its first write,
+takes the epoch above all that is stored. The scripts also make a repeated write harmless: the log skips entry numbers that it
+has, the session older revisions. Each script touches one key, as a cluster demands.
+
+A session that was erased leaves a tombstone under both of its keys for a while: it belongs to nobody, so whoever still has the
+session in memory can not write it back. A log is bounded: of a longer one the oldest entries are dropped, and the sequence
+number of its first entry says how many those were.
+"""
+
+import asyncio
+import contextlib
+import json
+import re
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, NamedTuple, cast
+
+from pydantic import ValidationError
+from redis.exceptions import RedisClusterException, RedisError, ResponseError
+
+from app.store.client import Client
+from app.store.log_buffer import Entry
+from app.store.records import Erased, SessionRecord, StoreError, encode
+from services.base import Exchange
+
+LATENCY_KEY = "metrics:latency"
+UNREACHABLE = (RedisError, RedisClusterException, OSError, StoreError)
+_PAGE = 200  # stream entries read at once
+_CLAIMS = 5  # attempts when others claim the same session
+_HEAD = re.compile(rb'{"version":\d+,"epoch":(\d+),"owner":"([^"]*)"')
+_HEAD_BYTES = 255
+LOG_BYTES = 2_000_000  # of one session's log: an hour and a half of talk takes so much
+LOG_ENTRIES = 10_000  # the same in entries; a turn has some twenty
+TAKEN, GONE = -1, -2  # answers of the scripts: the session belongs to somebody else, or to nobody any more
+NOBODY = "erased"  # the owner of a tombstone; processes have names of 32 letters
+_LAST_EPOCH = 10**15  # a tombstone's: above all others, and exact as a number of Lua
+
+# Answers that repeating can not change: somebody else uses the key for something of their own.
+_HOPELESS = ("WRONGTYPE", "The ID specified in XADD")
+
+# ARGV: epoch, owner, seconds to live, most entries, most bytes, then number and text of each entry. Answers how many old entries
+# were dropped, or TAKEN or GONE. `size` counts the bytes of the log up to and with an entry.
+_APPEND = """
+local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+local seq, epoch, owner, number, size = 0, 0, '', 0, 0
+if last then
+  seq = tonumber(string.match(last[1], '^%d+'))
+  epoch, owner, number = tonumber(last[2][2]) or 0, last[2][4], tonumber(last[2][6]) or 0
+  size = tonumber(last[2][10]) or 0
+end
+if owner == 'erased' then return -2 end
+local mine = tonumber(ARGV[1])
+if epoch > mine or (epoch == mine and owner ~= ARGV[2]) then return -1 end
+if owner ~= ARGV[2] then number = 0 end
+for i = 6, #ARGV, 2 do
+  if tonumber(ARGV[i]) > number then
+    seq = seq + 1
+    size = size + #ARGV[i + 1]
+    redis.call('XADD', KEYS[1], string.format('%d-0', seq), 'epoch', ARGV[1], 'owner', ARGV[2], 'number', ARGV[i],
+      'entry', ARGV[i + 1], 'size', string.format('%d', size))
+  end
+end
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+local dropped = redis.call('XTRIM', KEYS[1], 'MAXLEN', ARGV[4])
+repeat
+  local page, fat = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 100), 0
+  for _, entry in ipairs(page) do
+    if size - (tonumber(entry[2][10]) or 0) < tonumber(ARGV[5]) then break end
+    fat = fat + 1
+  end
+  if fat > 0 then
+    dropped = dropped + redis.call('XTRIM', KEYS[1], 'MAXLEN', redis.call('XLEN', KEYS[1]) - fat)
+  end
+until fat < #page or fat == 0
+return dropped
+"""
+
+# ARGV: the record, epoch, owner, revision, seconds to live. Answers 1, or TAKEN or GONE.
+_SAVE = """
+local epoch, owner, revision = string.match(redis.call('GETRANGE', KEYS[1], 0, 255),
+  '^{"version":%d+,"epoch":(%d+),"owner":"([^"]*)","revision":(%d+)')
+local mine = tonumber(ARGV[2])
+if epoch then
+  if owner == 'erased' then return -2 end
+  epoch, revision = tonumber(epoch), tonumber(revision)
+  if epoch > mine or (epoch == mine and owner ~= ARGV[3]) then return -1 end
+  if epoch == mine and revision >= tonumber(ARGV[4]) then return 1 end
+end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[5])
+return 1
+"""
+
+# ARGV: the text that was read, the text to put in its place, seconds to live.
+_SWAP = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+return 1
+"""
+
+# A full server refuses SET and XADD, but lets a script go on that has begun with DEL. ARGV: the tombstone, seconds to live.
+_BURY_RECORD = """
+redis.call('DEL', KEYS[1])
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+"""
+
+# ARGV: epoch, owner, seconds to live.
+_BURY_LOG = """
+redis.call('DEL', KEYS[1])
+redis.call('XADD', KEYS[1], '1-0', 'epoch', ARGV[1], 'owner', ARGV[2])
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+"""
+
+
+@dataclass(slots=True)
+class Held:
+    """What this process knows of a session that it writes. Epoch 0: to be found out when the server is reached. `lost`:
+    somebody else owns the session now, or it is erased. `past`: what was said before, where the conversation began without
+    knowing it; None: to be found out. `cut`: its record has grown too large and is not kept whole."""
+
+    epoch: int = 0
+    record: SessionRecord | None = None
+    lost: bool = False
+    past: tuple[Exchange, ...] | None = ()
+    cut: bool = False
+
+
+class Room(NamedTuple):
+    """Of the server's memory: the share (0..1) that is taken, 0 where it has no limit; how many keys it has evicted since it
+    started; and what it does when it is full."""
+
+    full: float
+    evicted: int
+    policy: str
+
+    @property
+    def evicts(self) -> bool:
+        return self.policy not in ("", "noeviction")
+
+
+def session_key(session_id: str) -> str:
+    return f"session:{session_id}"
+
+
+def log_key(session_id: str) -> str:
+    return f"logs:session:{session_id}"
+
+
+@contextlib.contextmanager
+def reaching() -> Iterator[None]:
+    """Whatever keeps the server away becomes a StoreError."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except UNREACHABLE as error:
+        raise StoreError(f"the store is away: {error}") from error
+
+
+def is_hopeless(answer: Exception) -> bool:
+    return isinstance(answer, ResponseError) and str(answer).startswith(_HOPELESS)
+
+
+def append(pipe: Any, session_id: str, owner: str, epoch: int, entries: Iterable[Entry], ttl_s: int) -> None:
+    """Queue log entries. The answer is how many older ones were dropped for them, or TAKEN or GONE."""
+    words = chain.from_iterable((entry.number, entry.text()) for entry in entries)
+    pipe.eval(_APPEND, 1, log_key(session_id), epoch, owner, ttl_s, LOG_ENTRIES, LOG_BYTES, *words)
+
+
+def put(pipe: Any, record: SessionRecord, owner: str, epoch: int, ttl_s: int) -> None:
+    """Queue a record. The answer is 1, or TAKEN or GONE."""
+    text = encode(record.model_dump() | {"epoch": epoch, "owner": owner})
+    pipe.eval(_SAVE, 1, session_key(record.session_id), text, epoch, owner, record.revision, ttl_s)
+
+
+def look(pipe: Any, session_id: str) -> None:
+    """Queue a look at who has a session: see `has`."""
+    pipe.getrange(session_key(session_id), 0, _HEAD_BYTES)
+
+
+def has(head: bytes, owner: str, epoch: int) -> int:
+    """What the answer to `look` means for `owner`: 1 (or nothing is stored), TAKEN or GONE."""
+    found = _HEAD.match(head)
+    if found is None:
+        return 1
+    if found[2].decode() == NOBODY:
+        return GONE
+    stored = int(found[1])
+    return TAKEN if stored > epoch or (stored == epoch and found[2].decode() != owner) else 1
+
+
+async def highest_epoch(client: Client, session_id: str) -> int:
+    """Of all that is stored of this session; 0 when nothing is, or when the keys hold something else. Raises Erased."""
+    try:
+        head = _HEAD.match(cast(bytes, await client.getrange(session_key(session_id), 0, _HEAD_BYTES)))
+        last = cast(list[tuple[bytes, dict[bytes, bytes]]], await client.xrevrange(log_key(session_id), count=1))
+    except ResponseError as error:
+        if is_hopeless(error):
+            return 0
+        raise
+    highest = max(int(head[1]) if head else 0, int(last[0][1].get(b"epoch", 0)) if last else 0)
+    if highest >= _LAST_EPOCH:
+        raise Erased(session_id)
+    return highest
+
+
+async def take(client: Client, session_id: str, owner: str, now: float, ttl_s: int) -> Held:
+    """Make `owner` the one who writes this session; its record, if there is one, comes with it. `now`: ms since 1970 (UTC).
+    Raises Erased."""
+    key = session_key(session_id)
+    for _ in range(_CLAIMS):
+        raw = await client.get(key)
+        epoch = await highest_epoch(client, session_id) + 1
+        if raw is None:
+            return Held(epoch)
+        stamps = {"epoch": epoch, "owner": owner, "revision": 0, "updated_ms": now}
+        claimed = SessionRecord.model_validate(_parse(session_id, raw).model_dump() | stamps)
+        if await client.eval(_SWAP, 1, key, raw, encode(claimed.model_dump()), ttl_s):
+            return Held(epoch, claimed)
+    raise StoreError(f"session {session_id} is claimed by too many at once")
+
+
+async def load(client: Client, session_id: str) -> SessionRecord | None:
+    """Raises Erased."""
+    raw = await client.get(session_key(session_id))
+    record = None if raw is None else _parse(session_id, raw)
+    if record is not None and record.owner == NOBODY:
+        raise Erased(session_id)
+    return record
+
+
+async def read(client: Client, key: str, start: str) -> AsyncIterator[tuple[int, dict[str, Any]]]:
+    """The entries of a stream from the id `start` on, each with the first part of its id."""
+    while True:
+        with reaching():
+            page = cast(list[tuple[bytes, dict[bytes, bytes]]], await client.xrange(key, min=start, count=_PAGE))
+        for stream_id, fields in page:
+            if b"entry" in fields:  # a tombstone has none
+                yield int(stream_id.split(b"-")[0]), json.loads(fields[b"entry"])
+        if len(page) < _PAGE:
+            return
+        start = f"({page[-1][0].decode()}"
+        await asyncio.sleep(0)  # whoever waits for the connection gets it first
+
+
+async def erase(client: Client, session_id: str, ttl_s: int) -> None:
+    """Put tombstones in the place of all that is stored, for `ttl_s`. The record is last: while it is there, whoever failed
+    half-way can erase again."""
+    stone = SessionRecord(session_id=session_id, epoch=_LAST_EPOCH, owner=NOBODY)
+    await client.eval(_BURY_LOG, 1, log_key(session_id), _LAST_EPOCH, NOBODY, ttl_s)
+    await client.eval(_BURY_RECORD, 1, session_key(session_id), encode(stone.model_dump()), ttl_s)
+
+
+async def room(client: Client) -> Room:
+    """How full the server is; of a cluster, its fullest node. Nothing is known where INFO is not allowed."""
+    try:
+        info = await client.info()
+    except ResponseError:
+        return Room(0.0, 0, "")
+    nodes = [node for node in info.values() if isinstance(node, dict) and "used_memory" in node] or [info]
+    counted = [node["used_memory"] - node.get("mem_not_counted_for_evict", 0) for node in nodes]
+    limits = [node.get("maxmemory", 0) for node in nodes]
+    full = max(used / limit if limit else 0.0 for used, limit in zip(counted, limits, strict=True))
+    policy = next((node.get("maxmemory_policy", "") for node in nodes if node.get("maxmemory", 0)), "")
+    return Room(full, sum(node.get("evicted_keys", 0) for node in nodes), policy)
+
+
+def _parse(session_id: str, raw: bytes | str) -> SessionRecord:
+    try:
+        return SessionRecord.model_validate_json(raw)
+    except ValidationError as error:
+        raise StoreError(f"session {session_id} was written by another version and can not be read: {error}") from error

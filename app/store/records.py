@@ -1,0 +1,96 @@
+"""What is kept of a conversation: the session's state, and the envelope of its log. Knows no Redis."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.protocol.messages import State
+from services.base import Exchange
+
+RECORD_BYTES = 256_000  # of one session's record
+TURNS = 50  # exchanges in it
+
+
+class StoreError(Exception):
+    """The store can not do this now; the message says why in words fit for a person."""
+
+
+class Erased(Exception):
+    """The session was erased: nobody may go on with it. Its argument is the session's id."""
+
+
+class Busy(StoreError):
+    """So many read at once that this one has to come again."""
+
+
+class PendingReply(BaseModel):
+    """A reply that was cut off: its clauses in order; those before `first_unheard` were heard whole."""
+
+    model_config = ConfigDict(frozen=True)
+
+    turn: int
+    generation: int
+    clauses: tuple[str, ...]
+    first_unheard: int = Field(default=0, ge=0)
+
+
+class SessionRecord(BaseModel):
+    """Everything that a resumed conversation needs.
+
+    `epoch`, `owner` and `revision` fence writers off from each other and are set by the store alone: a claim raises the
+    epoch, a save the revision. They come first because the store's script reads them from the head of the JSON text.
+    The rest is as it would be if the connection ended now: `history` and `pending` count a reply under way by what of it was
+    heard. `turn` and `generation` are the last numbers given; `acked_ms` of that generation were acknowledged by the listener;
+    `updated_ms` is in ms since 1970 (UTC).
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    version: Literal[1] = 1
+    epoch: int = 0
+    owner: str = Field(default="", pattern=r"^[\w.:-]*$")
+    revision: int = 0
+    session_id: str
+    state: State = "IDLE"
+    turn: int = 0
+    generation: int = 0
+    history: tuple[Exchange, ...] = ()
+    profile: dict[str, Any] = Field(default_factory=dict)
+    acked_ms: float = 0.0
+    pending: PendingReply | None = None
+    updated_ms: float = 0.0
+
+
+def bounded(record: SessionRecord) -> SessionRecord:
+    """A copy with its last TURNS exchanges, or as many of them as RECORD_BYTES have room for. What is left of one whose
+    other parts alone are too large are its numbers."""
+    kept, room = 0, RECORD_BYTES - len(encode(record.model_copy(update={"history": ()}).model_dump()))
+    if room < 0:
+        return record.model_copy(update={"history": (), "profile": {}, "pending": None})
+    for exchange in reversed(record.history[-TURNS:]):
+        room -= len(encode(asdict(exchange))) + 1
+        if room < 0:
+            break
+        kept += 1
+    return record.model_copy(update={"history": record.history[len(record.history) - kept :]})
+
+
+def encode(value: Mapping[str, Any]) -> bytes:
+    """Compact JSON. Never fails: what is no JSON becomes its text, and half a surrogate pair becomes "?"."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str).encode("utf-8", "replace")
+
+
+# Names and states, never words of a person or of an answer.
+_PLAIN = frozenset({"kind", "type", "state", "next", "previous", "reason", "code", "name", "line"})
+
+
+def withhold(entry: Any, key: str = "kind") -> Any:
+    """A log entry without texts: numbers, times, states and names stay, every other string becomes "withheld"."""
+    if isinstance(entry, Mapping):
+        return {name: withhold(value, name) for name, value in entry.items()}
+    if isinstance(entry, list | tuple):
+        return [withhold(value, key) for value in entry]
+    return "withheld" if isinstance(entry, str) and key not in _PLAIN else entry

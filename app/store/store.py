@@ -1,0 +1,165 @@
+"""What outlives a process: session state, audit log and latency figures in Redis, or in an embedded server.
+
+A conversation only ever hands over (`save`, `log`, `latency`); nothing here makes it wait or tells it what to do, but the
+news that another process has taken the session, or erased it.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from typing import Any, Self
+
+from app.core.clock import LoopClock
+from app.settings import Settings
+from app.store import commands as keys
+from app.store.client import Client, connect
+from app.store.commands import UNREACHABLE, Held, reaching
+from app.store.embedded_server import EmbeddedServer
+from app.store.outbox import Lost
+from app.store.records import Busy, Erased, PendingReply, SessionRecord, StoreError, withhold
+from app.store.writer import Status, Writer
+
+__all__ = ["Busy", "Erased", "PendingReply", "SessionRecord", "Status", "Store", "StoreError"]
+
+CAPACITY = 20_000  # log entries that wait for Redis: some 10 MB, over an hour of eight conversations
+_CLOSE_S = 3.0  # how long the last writes may take
+_CLAIM_S = 1.0  # how long a conversation may wait for its past
+_AGAIN_S = 0.1  # between attempts to claim
+_ERASED_S = 86_400  # a process that was cut off for longer, with an erased session in memory, would bring it back
+_READERS, _READERS_EACH = 16, 2  # that read logs at once: of all sessions, and of one
+
+
+class Store:
+    """One for each process, open inside `async with`. Opening it succeeds although Redis is away, and closing it writes what
+    waits for at most 3 s. Raises ValueError for a Redis URL that can not be one; every other trouble shows in `status`."""
+
+    def __init__(self, settings: Settings, capacity: int = CAPACITY) -> None:
+        self._texts = settings.log_transcripts
+        self._ttl_s = settings.session_ttl_s
+        self._clock = LoopClock()
+        self._server = None if settings.redis_url else EmbeddedServer(settings.data_dir / "store")
+        url = self._server.url if self._server else settings.redis_url
+        self._client: Client = connect(url)
+        self._reader: Client = connect(url)  # whoever reads does not keep the writer waiting
+        self._reading: Counter[str] = Counter()
+        self._writer = Writer(self._client, self._server.ensure if self._server else None, settings, capacity, self._clock)
+        self._outbox = self._writer.outbox
+
+    async def __aenter__(self) -> Self:
+        await self._writer.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._writer.stop(_CLOSE_S)
+        await self._client.aclose()
+        await self._reader.aclose()
+        if self._server is not None:
+            await self._server.stop()
+
+    @property
+    def status(self) -> Status:
+        return self._writer.status
+
+    def on_lost(self, tell: Callable[[str, Lost], None]) -> None:
+        """Call `tell(session_id, how)` when another process has taken a session that this one wrote, or has erased it: its
+        connection must end. Known within some 2 s."""
+        self._outbox.on_lost = tell
+
+    def save(self, record: SessionRecord) -> None:
+        """Keep this as the session's state. Of several in a row the last one wins."""
+        self._outbox.save(record)
+
+    def log(self, session_id: str, entry: Mapping[str, Any]) -> None:
+        """Append to the session's log. `entry` has a "kind"; "at_ms" (ms since 1970, UTC) is added where it lacks."""
+        stamped = {"at_ms": self._clock.epoch_ms(), **entry}
+        self._outbox.log(session_id, stamped if self._texts else withhold(stamped))
+
+    def latency(self, entry: Mapping[str, Any]) -> None:
+        """Append a turn's figures, e.g. {"session": id, "turn": 3, "spans": {"stt_final": 210.5}}, spans in ms."""
+        self._outbox.latency({"at_ms": self._clock.epoch_ms(), **entry})
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Wait until all that was handed over is written; False when that takes longer."""
+        return await self._writer.drain(timeout_s)
+
+    async def load(self, session_id: str) -> SessionRecord | None:
+        """The session's state, None when there is none. Raises Erased, and StoreError when Redis is away and memory does not
+        know it."""
+        remembered = self._outbox.remembered(session_id)
+        if remembered is not None:
+            return remembered
+        with reaching():
+            return await keys.load(self._reader, session_id)
+
+    async def claim(self, session_id: str) -> SessionRecord | None:
+        """Take the session over to go on with it; whoever had it loses it. None when nothing of it is stored. Raises Erased.
+
+        While Redis is away, what this process remembers of the session is given. When that is nothing, StoreError after 1 s:
+        the session may start without its past all the same: when Redis returns it is taken over, and its past put before
+        what was said since.
+        """
+        try:
+            async with asyncio.timeout(_CLAIM_S), self._writer.guard:
+                held = self._outbox.held[session_id] = await self._take(session_id)
+                return held.record
+        except UNREACHABLE as error:
+            remembered = self._outbox.remembered(session_id)
+            self._outbox.held[session_id] = Held(past=None if remembered is None else ())
+            if remembered is None:
+                reason = str(error) or f"no answer within {_CLAIM_S:g} s"
+                raise StoreError(f"the past of session {session_id} can not be had: {reason}") from error
+        self._outbox.save(remembered)
+        return self._outbox.remembered(session_id)
+
+    async def _take(self, session_id: str) -> Held:
+        while True:
+            try:
+                await self._writer.flush()
+                return await keys.take(self._client, session_id, self._outbox.process, self._clock.epoch_ms(), self._ttl_s)
+            except StoreError:
+                raise
+            except UNREACHABLE:
+                if self._outbox.remembered(session_id) is not None:
+                    raise
+                await asyncio.sleep(_AGAIN_S)
+
+    async def read_log(self, session_id: str) -> AsyncGenerator[dict[str, Any], None]:
+        """The session's log in order: {"seq", "at_ms", "kind", ...}. The first entry of one that was too long to be kept whole
+        is {"kind": "dropped", "count"}. Raises Busy when too many read, StoreError when Redis is away."""
+        with self._place(session_id):
+            first = True
+            async for seq, entry in keys.read(self._reader, keys.log_key(session_id), "-"):
+                if first and seq > 1:
+                    yield {"seq": seq - 1, "at_ms": entry["at_ms"], "kind": "dropped", "count": seq - 1}
+                first = False
+                yield {"seq": seq} | entry
+
+    @contextlib.contextmanager
+    def _place(self, session_id: str) -> Iterator[None]:
+        """One of the places of those that read logs."""
+        if self._reading.total() >= _READERS or self._reading[session_id] >= _READERS_EACH:
+            raise Busy("too many read this log, or others, at once")
+        self._reading[session_id] += 1
+        try:
+            yield
+        finally:
+            self._reading -= Counter([session_id])
+
+    async def read_latency(self, since_ms: float) -> AsyncIterator[dict[str, Any]]:
+        """Latency entries from `since_ms` (ms since 1970, UTC) on, each once though it was written twice. Raises StoreError."""
+        seen: set[tuple[Any, Any, Any]] = set()
+        async for _, entry in keys.read(self._reader, keys.LATENCY_KEY, str(int(since_ms))):
+            key = entry.get("session"), entry.get("turn"), entry["at_ms"]
+            if key not in seen:
+                seen.add(key)
+                yield entry
+
+    async def erase(self, session_id: str) -> None:
+        """Erase the session's state and log, for every process. End its conversation here first. Raises StoreError when Redis
+        is away."""
+        async with self._writer.guard:
+            self._outbox.forget(session_id, "erased")
+            with reaching():
+                await keys.erase(self._client, session_id, max(self._ttl_s, _ERASED_S))
+            self._writer.erased()

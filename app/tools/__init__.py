@@ -1,0 +1,1 @@
+"""Functions that the agent runs while it answers."""

@@ -1,0 +1,189 @@
+"""Tools: functions that the agent runs while it answers. A language model is offered them with a schema of their arguments; without
+one they are reached by the intent of what was said."""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from app.core.clock import Clock
+from app.dialogue.phrasebook import Dialogue, Memory
+from app.settings import Settings
+from services.base import Deed, Services, Tool
+
+log = logging.getLogger(__name__)
+
+LONGEST = 500  # characters of what came of a tool that are remembered
+
+Listen = Callable[[str], dict[str, Any] | None]
+Take = Callable[[str, Memory], dict[str, Any] | Awaitable[dict[str, Any] | None] | None]
+
+
+class Asks(str):
+    """What a tool returns to ask for what it must know: the user's next turn may be the answer."""
+
+
+class ToolError(Exception):
+    """A tool could not do its work; the message says why, to a language model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a tool has to work with: the one conversation that it is used in."""
+
+    services: Services
+    dialogue: Dialogue
+    memory: Memory
+    settings: Settings
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """`listen` gets the arguments out of spoken text (None: they are missing, and the line `ask` asks for them), `take` out of an
+    answer to the tool's own question (None: it is no answer to it). A tool that `acts` changes something: it is not run for a turn
+    that may not be over."""
+
+    name: str
+    description: str
+    arguments: type[BaseModel]
+    run: Callable[..., Awaitable[str]]
+    intent: str
+    listen: Listen
+    take: Take
+    ask: str
+    acts: bool
+
+
+TOOLS: dict[str, Registered] = {}
+
+Function = Callable[..., Awaitable[str]]
+
+
+def tool(
+    intent: str = "", listen: Listen = lambda text: {}, take: Take | None = None, ask: str = "", acts: bool = False
+) -> Callable[[Function], Function]:
+    """Registers `async def name(desk: Desk, ...) -> str` under its name. Its docstring is the description, its other parameters
+    are the arguments as pydantic takes them, and what it returns is told to a language model, or spoken as it is."""
+
+    def register(function: Function) -> Function:
+        hints = get_type_hints(function, include_extras=True)
+        _, *parameters = inspect.signature(function).parameters.values()
+        fields: dict[str, Any] = {
+            p.name: (hints[p.name], ... if p.default is inspect.Parameter.empty else p.default) for p in parameters
+        }
+        name = function.__name__
+        arguments = create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
+        taken = take or (lambda text, memory: listen(text))
+        TOOLS[name] = Registered(name, inspect.getdoc(function) or "", arguments, function, intent, listen, taken, ask, acts)
+        return function
+
+    return register
+
+
+def _for_intent(intent: str) -> list[Registered]:
+    return [registered for registered in TOOLS.values() if intent and registered.intent == intent]
+
+
+class Toolbox:
+    """The tools as one reply uses them; `committed` is set when the turn that it answers is over."""
+
+    def __init__(self, desk: Desk, committed: asyncio.Event) -> None:
+        self._desk = desk
+        self.committed = committed
+        self._told: dict[str, str] = {}  # what the tools that act have said in this reply, by their name
+
+    def offers(self) -> list[Tool]:
+        """What a language model may use."""
+        return [Tool(t.name, t.description, t.arguments.model_json_schema(), partial(self._call, t)) for t in TOOLS.values()]
+
+    async def by_intent(self, intent: str, text: str) -> str | None:
+        """What the tool for `intent` has to say to `text`, or the question for what it still must know; None: there is no such
+        tool."""
+        memory = self._desk.memory
+        asked, request = TOOLS.get(memory.asked), memory.request
+        # Of several tools for one intent it is the first that hears what it must know.
+        found, arguments = await self._answered(asked, request, text)
+        if found is None and (wanted := _for_intent(intent)):
+            found = next((t for t in wanted if t.listen(text) is not None), None) or next(
+                filter(lambda t: t.ask, wanted), wanted[0]
+            )
+            arguments = found.listen(text)
+        if found is None and asked is None:
+            return None
+        await self.committed.wait() if asked is not None or (found is not None and found.acts) else None
+        memory.asked = ""
+        if found is None:
+            return None
+        if found.name in self._told:  # a language model has called it, and then had nothing to say
+            return self._told[found.name]
+        if arguments is None:
+            memory.asked, memory.request = found.name, text
+            return self._desk.dialogue.line(found.ask)
+        try:
+            said = await self._run(found, found.arguments(**arguments))
+        except (ToolError, ValidationError) as error:
+            log.warning("tool %s could not do it: %s", found.name, type(error).__name__)  # its words quote the user
+            return self._desk.dialogue.line("apology_tool")
+        if isinstance(said, Asks):
+            await self.committed.wait()
+            memory.asked, memory.request = found.name, text
+        return said
+
+    async def _answered(
+        self, asked: Registered | None, request: str, text: str
+    ) -> tuple[Registered | None, dict[str, Any] | None]:
+        """The tool that `text` answers, where one has asked, and its arguments. What the answer leaves open is taken from what was
+        said before: "a pasta timer" keeps its name."""
+        for found in _for_intent(asked.intent) if asked is not None else ():
+            taken = found.take(text, self._desk.memory)
+            arguments = await taken if isinstance(taken, Awaitable) else taken
+            if arguments is not None:
+                before = found.listen(f"{request} {text}") or {}
+                return found, {name: value or before.get(name, value) for name, value in arguments.items()}
+        return None, None
+
+    async def _call(self, found: Registered, arguments: str) -> str:
+        """For a language model: JSON in, and a word on what went wrong instead of an exception."""
+        try:
+            return await self._run(found, found.arguments.model_validate_json(arguments))
+        except ValidationError as error:
+            faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+            log.warning("tool %s was called wrongly: %s", found.name, faults)
+            return f"Wrong arguments: {faults}"
+        except ToolError as error:
+            log.warning("tool %s could not do it: %s", found.name, type(error).__name__)  # its words quote the user
+            return f"It failed: {error}"
+
+    async def _run(self, found: Registered, arguments: BaseModel) -> str:
+        if not found.acts:
+            return await self._result(found, arguments)
+        await self.committed.wait()
+        said = "It was broken off, and may have been done or not."
+        try:
+            said = await self._result(found, arguments)
+        except ToolError as error:
+            said = f"It failed: {error}"
+            raise
+        finally:  # whoever is told of it, or nobody: it is remembered
+            self._desk.memory.done.append(Deed(found.name, arguments.model_dump_json(exclude_unset=True), said[:LONGEST]))
+        self._told[found.name] = said
+        return said
+
+    async def _result(self, found: Registered, arguments: BaseModel) -> str:
+        values: Mapping[str, Any] = {name: getattr(arguments, name) for name in type(arguments).model_fields}
+        try:
+            async with asyncio.timeout(self._desk.settings.tool_timeout_s):
+                return await found.run(self._desk, **values)
+        except TimeoutError as error:
+            raise ToolError("it took too long") from error
+        except ToolError:
+            raise
+        except Exception as error:  # a tool is anybody's code: the conversation goes on without it
+            log.exception("tool %s failed", found.name)
+            raise ToolError(f"{type(error).__name__}: {error}") from error

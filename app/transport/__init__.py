@@ -1,0 +1,1 @@
+"""How a client is connected: WebRTC, WebSocket, and what both share."""

@@ -1,0 +1,224 @@
+"""How connections are served: a client that opens one and does not ask, or does not read, cannot keep it, and there are never more
+of them than the system can bear."""
+
+import asyncio
+import logging
+import sys
+
+import h11
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+
+from app.core.limits import Allowance, OncePerEpisode
+from app.settings import Settings
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 100  # connections that may wait in the kernel; as many are accepted in one go, before the first of them is looked at
+SPARE = 128  # descriptors that are not for clients' connections: files, the store, the sockets of WebRTC
+MOST = 10_000  # connections where the system sets no limit
+LINGER = 1 << 18  # bytes of a body that are still taken after the answer, for a client that reads only then
+STALLED_S = 30.0  # a client that takes nothing of an answer for so long is given up
+READ = 2048  # bytes that are taken from a client in one go: 7 ms of work where they are frames of a few bytes each
+LINES = 100  # in so many bytes: a body in pieces of less than 16 bytes is nobody's who wants an answer
+# Frames that bring no message: pings, and pieces of one. A client's library sends one now and then.
+FRAMES_PER_SECOND, FRAMES_AT_ONCE = 100.0, 1000.0
+CLOSING_S = 2.0  # for a client to answer that a WebSocket is being closed
+
+
+class Config(uvicorn.Config):
+    """uvicorn's, and the limits of `Connection`."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        """Raises ValueError for more connections than this process may open."""
+        self.request_timeout_s = settings.request_timeout_s
+        self.max_connections = _most(settings.max_connections)
+        self.waiting: dict[Connection, None] = {}  # on which no request is being answered, the longest wait first
+        super().__init__(
+            app,
+            http=Connection,
+            ws=Socket,
+            log_config=None,
+            log_level=max(logging.WARNING, logging.getLevelName(settings.log_level)),
+            access_log=False,
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=3,
+            ws_max_size=1 << 20,
+            ws_per_message_deflate=False,  # a thousand bytes would unpack to a million; sound does not shrink anyway
+        )
+        for name in ("uvicorn.error", "asyncio", __name__):
+            logging.getLogger(name).addFilter(OncePerEpisode())
+
+
+def _most(wished: int) -> int:
+    if sys.platform == "win32":
+        return wished or MOST
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY:
+        return wished or MOST
+    if wished > max(1, limit - SPARE):
+        raise ValueError(f"max_connections: this process may open {limit} files, and needs {SPARE} of them for other things")
+    return wished or min(MOST, max(1, limit // 2))
+
+
+class Connection(H11Protocol):
+    """One client. It has `request_timeout_s` from the connection, or from the end of an answer, to the end of the next request's
+    head. When there are too many, the one that has waited longest without a request makes room: somebody who asks at once is served
+    however many others only wait."""
+
+    config: Config
+    _unread = 0  # bytes that came after the answer
+    _deadline: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        setattr(transport, "max_size", READ)  # noqa: B010 (asyncio's own 256 KiB have no other name)
+        self._watch()
+        if len(self.connections) > self.config.max_connections:
+            log.warning("%d connections are open: those that wait longest are closed", self.config.max_connections)
+            oldest = next(iter(self.config.waiting), self)
+            oldest._rest()  # its end is told later: until then others must not choose it again
+            oldest.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._rest()
+        self.resume_writing()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if data.count(b"\r\n") > LINES:
+            self.transport.abort()
+            return
+        super().data_received(data)
+        self._watch()
+        self._unread = self._unread + len(data) if self.conn.our_state is h11.DONE else 0
+        if self._unread > LINGER:
+            self.transport.abort()
+
+    def send_400_response(self, msg: str) -> None:
+        """What comes is not HTTP. A request whose body it was to be may be answered meanwhile: then nothing more can be said, and
+        whoever answers it is told that the client has gone."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """What is no ASCII in the heads that ask for a WebSocket cannot be right, and the library for them would trip over it."""
+        asks = [
+            value for name, value in event.headers if name in (b"connection", b"upgrade") or name.startswith(b"sec-websocket-")
+        ]
+        if all(value.isascii() for value in asks):
+            super().handle_websocket_upgrade(event)
+        else:
+            self.send_400_response("Invalid HTTP request received.")
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._watch()
+
+    def _watch(self) -> None:
+        """Counts time while the client owes us something: a head, or the rest of a body that nobody reads any more."""
+        answering = self.cycle is not None and not self.cycle.response_complete
+        if answering or self.transport.is_closing() or self.transport.get_protocol() is not self:
+            self._rest()
+            if self.transport.is_closing():  # with what the client has not taken yet
+                self.loop.call_later(STALLED_S, self.transport.abort)
+        elif self._deadline is None:
+            self.config.waiting[self] = None
+            self._deadline = self.loop.call_later(self.config.request_timeout_s, self.transport.abort)
+
+    def _rest(self) -> None:
+        self.config.waiting.pop(self, None)
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled = self.loop.call_later(STALLED_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+        super().resume_writing()
+
+
+class Socket(WebSocketsSansIOProtocol):
+    """One client that has asked for a WebSocket. uvicorn's own reads whatever comes in one go, answers pings whether or not the
+    answers are taken, keeps a client for ever whose handshake it cannot read, and logs a traceback for a text that is none."""
+
+    _stalled: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.close_timeout = CLOSING_S
+        self._frames = Allowance(FRAMES_PER_SECOND, FRAMES_AT_ONCE, at=self.loop.time())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._go_on()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self.handshake_initiated:  # all of its head is here, for it was read as HTTP before
+            self.transport.abort()
+
+    def handle_ping(self) -> None:
+        if self._counts() and self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()  # the answer, for somebody who does not take any
+
+    def handle_pong(self, event: Frame) -> None:
+        if self._counts():
+            super().handle_pong(event)
+
+    def handle_cont(self, event: Frame) -> None:
+        if self._counts():
+            super().handle_cont(event)
+
+    def send_receive_event_to_app(self) -> None:
+        self.frames = [b"".join(self.frames)]
+        try:
+            if self.curr_msg_data_type == "text":
+                self.frames[0].decode()
+        except UnicodeDecodeError:
+            self.frames = []
+            self.conn.send_close(1007)
+            self.handle_parser_exception()
+            return
+        super().send_receive_event_to_app()
+
+    def _counts(self) -> bool:
+        """One more frame that brings no message. False when they are too many, and the connection is being ended."""
+        if not self._frames.take(self.loop.time()):
+            self.transport.abort()
+        return not self.transport.is_closing()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled = self.loop.call_later(STALLED_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._go_on()
+        super().resume_writing()
+
+    def _go_on(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        super().on_task_complete(task)
+        self.loop.call_later(STALLED_S, self.transport.abort)  # with what the client has not taken yet

@@ -1,0 +1,1 @@
+"""From frames of audio to whose turn it is: voice activity, endpointing, barge-in, recognition."""

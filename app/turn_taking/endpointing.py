@@ -1,0 +1,155 @@
+"""The end of a turn: after how long a silence it is over, by what was said, how it sounded and what had been asked.
+
+One judgement for every kind of turn. A logistic regression gives the probability p that a silence is the end, and a log-logistic
+distribution S(t) how many pauses last so long: P(end | silence t) = p / (p + (1 - p) S(t)) grows with the silence. The turn is
+over where waiting on costs more than it spares: at the t with the least p t + (1 - p) c S(t), where c is what a pause that is
+taken for the end costs, in ms of waiting. `eagerness` chooses c. The weights are data (`endpointing.json`), made by
+`python -m tests.bench endings --fit`; docs/turn-taking.md has the curves.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import exp, log
+from pathlib import Path
+from typing import NamedTuple
+
+from app.settings import Eagerness
+from languages.en.wording import (
+    asks_briefly,
+    asks_to_dictate,
+    dictated,
+    ends_openly,
+    is_closing,
+    is_question,
+    is_request,
+    is_whole_question,
+    is_wish,
+    is_wordless,
+    length,
+    says_please,
+    trails_off,
+)
+from services.base import UNTOLD
+
+WEIGHTS = Path(__file__).with_name("endpointing.json")
+LEAST_MS = 192.0  # no turn ends sooner: shorter silences are those within words and phrases
+SILENCES_MS = [LEAST_MS + 32.0 * window for window in range(51)]  # that may be required, to 1.8 s
+TAKEN_MS: Mapping[Eagerness, float] = {"low": 5000.0, "medium": 2000.0, "high": 800.0}
+WORD_MS = 384.0  # what has no words yet may be the beginning of one
+WHOLE = 0.93  # a question's `closed` above which its melody need not be asked for: of 46 ends of questions a quarter have less
+OWN = 1.5  # pauses of a speaker that count as much as everybody's
+SPOKEN_OUT = 15  # words of a wish with all its details; a request that takes no details is judged as one of so many
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is known of a turn at the first silent window after it. `complete` is the end-of-turn model's probability (0..1),
+    `closed` the recogniser's that the sentence ends there; `understood`: the text is an order or a question that is whole as it
+    stands; `asked`: what the agent said last."""
+
+    text: str
+    complete: float = 0.0
+    closed: float = UNTOLD
+    understood: bool = False
+    asked: str = ""
+
+
+def is_surely_whole(text: str, closed: float) -> bool:
+    """A question that is over by its words, so that its melody need not be asked for. `closed`: as for `Said`."""
+    return closed >= WHOLE and is_whole_question(text)
+
+
+class Judge(NamedTuple):
+    """The weights, by name of a feature, and the lengths of pauses: "dictated" and "other" ones."""
+
+    weights: Mapping[str, float]
+    pauses: Mapping[str, "Lengths"]
+
+    @classmethod
+    def read(cls, path: Path = WEIGHTS) -> "Judge":
+        stored = json.loads(path.read_text("utf-8"))
+        return cls(stored["weights"], {name: Lengths(**lengths) for name, lengths in stored["pauses"].items()})
+
+    def probability(self, said: Said) -> float:
+        """That a silence of LEAST_MS after this is the end of the turn (0..1)."""
+        return 1 / (1 + exp(-sum(self.weights.get(name, 0.0) * value for name, value in features(said).items())))
+
+    def silence(self, said: Said, taken_ms: float, pauses: Sequence[float]) -> float:
+        """The silence (ms) with the least cost, if a pause that is taken for the end costs as much as `taken_ms` of waiting."""
+        ended, lengths = self.probability(said), self.pauses["dictated" if is_dictation(said) else "other"]
+        pace = own_pace(pauses, lengths.log_ms)
+        return min(SILENCES_MS, key=lambda ms: ended * ms + (1 - ended) * taken_ms * lengths.share(ms, pace))
+
+
+class Lengths(NamedTuple):
+    """A log-logistic distribution of pauses: the logarithm of its median (ms), the spread of that logarithm, and how much of a
+    speaker's own pace counts."""
+
+    log_ms: float
+    spread: float
+    own: float
+
+    def share(self, silence_ms: float, pace: float) -> float:
+        """Of the pauses of LEAST_MS and more those (0..1) that last `silence_ms` and more."""
+        usual = self.log_ms + self.own * pace
+        return (1 + exp((log(LEAST_MS) - usual) / self.spread)) / (1 + exp((log(silence_ms) - usual) / self.spread))
+
+
+judge = cache(Judge.read)
+
+
+def required_silence(said: Said, eagerness: Eagerness = "medium", pauses: Sequence[float] = ()) -> float:
+    """Silence (ms) that ends a turn. `pauses`: the speaker's own so far in this conversation, in ms."""
+    if is_wordless(said.text):
+        return WORD_MS
+    return LEAST_MS if said.understood else judge().silence(said, TAKEN_MS[eagerness], pauses)
+
+
+def own_pace(pauses: Sequence[float], usual: float) -> float:
+    """By how much (in logarithms) a speaker's pauses are longer than `usual`, as far as is known from so few."""
+    deviations = [log(ms) - usual for ms in pauses if ms >= LEAST_MS]
+    return sum(deviations) / (len(deviations) + OWN)
+
+
+def is_dictation(said: Said) -> bool:
+    """Digits or letters are given one by one or in groups, or the agent has asked for such."""
+    return dictated(said.text, said.asked).under_way or asks_to_dictate(said.asked)
+
+
+def features(said: Said) -> Mapping[str, float]:
+    """By name, what the probability is made from: melody and sentence end in log odds, weighted for questions, requests, dictation
+    and all else on their own."""
+    text = said.text.rstrip()
+    melody, closed = log_odds(said.complete) / 3, log_odds(said.closed) / 3
+    if is_dictation(said):
+        given = dictated(text, said.asked)
+        return {
+            "dictation": 1.0,
+            "dictation_melody": melody,
+            "dictation_closed": closed,
+            "dictation_whole": float(given.whole),
+            "dictation_signs": 0.0 if given.whole else log(1 + given.signs),
+        }
+    found = {
+        "other": 1.0,
+        "melody": melody,
+        "closed": closed,
+        "trails_off": float(trails_off(text)),
+        "comma": float(text.endswith(",")),
+        "unfinished": float(ends_openly(text)),
+        "closing": float(is_closing(text)),
+        "asked": float(asks_briefly(said.asked)),
+    }
+    kind = "question" if is_question(text) and not is_wish(text) else "request" if is_request(text) else ""
+    if kind:
+        # The more was said, the likelier: somebody who wishes for a thing goes on with its details. After "please" nobody does.
+        spoken_out = kind == "request" and (says_please(text) or not is_wish(text))
+        words = log(1 + (SPOKEN_OUT if spoken_out else length(text)))
+        found |= {kind: 1.0, f"{kind}_melody": melody, f"{kind}_closed": closed, f"{kind}_words": words - log(1 + SPOKEN_OUT)}
+    return found
+
+
+def log_odds(probability: float) -> float:
+    return log((probability + 0.01) / (1.01 - probability))

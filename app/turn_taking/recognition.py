@@ -1,0 +1,119 @@
+"""What the services make of a stretch of audio, and what is assumed where one fails: the conversation goes on without it."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from app.core.clock import Clock
+from app.core.latency import Spans
+from app.core.telemetry import wasted
+from languages.en.wording import words_of
+from services.base import Audio, Glimpse, ServiceError, Services, ServiceUnavailable, Transcript
+
+log = logging.getLogger(__name__)
+
+# Intents that are whole in a few words: nothing has to follow them.
+ORDERS = frozenset(
+    "stop repeat go_on greeting goodbye thanks help yes no change_speed change_volume change_voice change_language time date "
+    "cancel_timer list_timers human".split()
+)
+ORDER_CONFIDENCE = 0.85
+CLOSER_LIMIT_S, LOST_LIMIT_S = 0.8, 4.0  # for a closer look at a turn, and at one of which there is no word yet
+
+
+class Understanding:
+    """Of one conversation. `vocabulary` gives words to expect."""
+
+    def __init__(self, services: Services, clock: Clock, vocabulary: Callable[[], str]) -> None:
+        self._services = services
+        self._clock = clock
+        self._vocabulary = vocabulary
+        self._read = (0.0, "")  # where the turn begins that was read last, and its text
+
+    def guess(self, turn_ms: float) -> str:
+        """What is known of the text of the turn that began at `turn_ms`: its last caption."""
+        return self._read[1] if self._read[0] == turn_ms else ""
+
+    async def caption(self, audio: Audio, turn_ms: float) -> str:
+        """The text so far, "" where it cannot be had now."""
+        try:
+            return (await self._transcribe(audio, turn_ms, final=False)).text
+        except ServiceUnavailable:
+            return ""  # skipped under load: the next one comes soon
+        except Exception as error:
+            _failed("no caption: %s", error)
+            return ""
+
+    async def final(self, audio: Audio, turn_ms: float, spans: Spans) -> Transcript:
+        """The text of what may be all of the turn. Counts what is cancelled as wasted. Raises what the recogniser raises."""
+        try:
+            with spans.working("stt", self._clock):
+                transcript = await self._transcribe(audio, turn_ms, final=True)
+        except asyncio.CancelledError:
+            wasted(spans)
+            raise
+        spans.mark("stt_final", self._clock.ms())
+        return transcript
+
+    async def closer(self, audio: Audio, turn_ms: float, first: Transcript) -> Transcript:
+        """What a closer look makes of the turn that `first` was made of; `first` where that is no better, or cannot be had in time.
+        A service over the network has one way to look, and is paid for it."""
+        if "stt" in self._services.remote:
+            return first
+        try:
+            async with asyncio.timeout(CLOSER_LIMIT_S if first.text else LOST_LIMIT_S):
+                second = await self._transcribe(audio, turn_ms, final=True, thorough=True)
+        except Exception as error:
+            _failed("no closer look at a turn: %s", error)
+            return first
+        return better(first, second)
+
+    async def _transcribe(self, audio: Audio, turn_ms: float, final: bool, thorough: bool = False) -> Transcript:
+        guess, prompt = self.guess(turn_ms), self._vocabulary() if final else ""
+        transcript = await self._services.stt.transcribe(audio, final=final, prompt=prompt, guess=guess, thorough=thorough)
+        self._read = (turn_ms, transcript.text or guess)
+        return transcript
+
+    async def completeness(self, audio: Audio) -> float:
+        """The end-of-turn probability (0..1); 0 where it cannot be had, so that the limits decide."""
+        try:
+            return await self._services.turn.complete(audio)
+        except Exception as error:
+            _failed("no end-of-turn verdict, the limits decide: %s", error)
+            return 0.0
+
+    async def is_order(self, text: str) -> bool:
+        """It is an order that is whole as it stands."""
+        try:
+            intent = await self._services.intent.classify(text)
+        except Exception as error:
+            _failed("whether this is an order is not known: %s", error)
+            return False
+        return intent.name in ORDERS and intent.confidence >= ORDER_CONFIDENCE
+
+    async def glimpse(self, audio: Audio) -> Glimpse | None:
+        """What the beginning of a burst is; None where its words must decide."""
+        try:
+            return await self._services.barge_in.glimpse(audio)
+        except Exception as error:
+            _failed("the words of the burst must decide: %s", error)
+            return None
+
+    async def words(self, audio: Audio) -> str:
+        """The words of a burst, "" where they cannot be had."""
+        try:
+            return await self._services.barge_in.words(audio)
+        except Exception as error:
+            _failed("a burst could not be identified: %s", error)
+            return ""
+
+
+def better(first: Transcript, second: Transcript) -> Transcript:
+    """Of two looks at a turn the one to go by: the closer one, where it has words, and other ones. Which of the two is surer of
+    itself says less: gone by that, 12 short answers had half of their characters wrong, and not a quarter."""
+    return second if words_of(second.text) and words_of(second.text) != words_of(first.text) else first
+
+
+def _failed(message: str, error: Exception) -> None:
+    """A service that is away or late is expected; whatever else it raises is a fault of ours, and shown whole."""
+    log.warning(message, error, exc_info=not isinstance(error, ServiceError | TimeoutError))

@@ -1,0 +1,1 @@
+"""HTTP: the API, the page, and what of Gradio can be reached."""
