@@ -1,8 +1,8 @@
 """Parley for a project that has a package of its own called `app`, `languages` or `services`:
 `from parley import create_app, mount, Settings`.
 
-Our packages are then loaded as `parley.app`, `parley.languages` and `parley.services`, beside the project's. Inside them, and nowhere
-else, an import of one of these names means ours.
+Our packages are then loaded as `parley.app`, `parley.languages` and `parley.services`, beside the project's. Inside them, and
+nowhere else, an import of one of these names means ours.
 """
 
 import builtins

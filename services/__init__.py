@@ -15,18 +15,18 @@ def embedded(weights: Path, cache: Path, knowledge: Path | None = None, workers:
     """All services on this machine. `weights` is the folder of the model files, `cache` keeps what is computed from texts, and
     `knowledge` is the folder to answer from (None: the built-in one). The models run on `workers` (None: on new ones). Raises
     ValueError when that folder cannot be used."""
-    from services.barge_in.local import WhisperJudge
-    from services.echo.local import EchoCancellation
+    from services.barge_in.whisper_encoder import WhisperJudge
+    from services.echo.aec3 import EchoCancellation
     from services.embedding import Embedder
-    from services.intent.local import LocalIntent
-    from services.llm.local import GroundedAnswerer
-    from services.retrieval.local import LocalRetriever
+    from services.intent.classifier import LocalIntent
+    from services.llm.extractive import GroundedAnswerer
+    from services.retrieval.folder import LocalRetriever
     from services.retrieval.readers import READERS, found_in
     from services.speaker.ge2e import VoiceEncoder
-    from services.stt.local import WhisperStt
-    from services.tts.local import HibariTts
-    from services.turn.local import SmartTurn
-    from services.vad.local import SileroVad
+    from services.stt.whisper import WhisperStt
+    from services.tts.hibari import HibariTts
+    from services.turn.smart_turn import SmartTurn
+    from services.vad.silero import SileroVad
     from services.workers import Workers
 
     if knowledge is not None and not found_in(knowledge)[0]:
@@ -60,10 +60,10 @@ def connected(
     """`services` with HTTP services before the embedded ones, which take over where those fail. `llm` may also be a GGUF file that
     is run here. `voice` is one of `tts`, and `rate` that of its raw PCM in Hz; `captions` says that `stt` is asked for captions
     too. Raises ValueError when the file or what it needs is missing."""
+    from services.fallback import SparedStt, SparedTts
     from services.llm.openai import OpenAiAnswerer
-    from services.spare import SparedStt, SparedTts
-    from services.stt.local import WhisperStt
     from services.stt.openai import OpenAiStt
+    from services.stt.whisper import WhisperStt
     from services.tts.openai import OpenAiTts
 
     health = services.health

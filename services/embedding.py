@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from services.local import LocalService, onnx_session
+from services.onnx_model import LocalService, onnx_session
+from services.quantisation import in_whole_numbers
 from services.weights import fetch
-from services.whole_numbers import in_whole_numbers
 from services.workers import Priority, Workers
 
 if TYPE_CHECKING:

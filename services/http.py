@@ -21,9 +21,9 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, sto
 
 from services.base import ServiceError, ServiceTimeout, ServiceUnavailable
 from services.health import Health
-from services.models import suited
-from services.reading import Reading
-from services.refusals import Refused, Rejected, complaint, objection
+from services.http_body import Reading
+from services.http_errors import Refused, Rejected, complaint, objection
+from services.model_names import suited
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from services.base import Answerer, Passage, Question, ServiceError, Services, c
 log = logging.getLogger(__name__)
 
 CONDUCTED = frozenset({"repeat", "change_speed", "change_volume", "stop", "goodbye", "spell"})  # a language model is not asked
-CITED = 0.35  # score of a passage below which it has nothing to do with the question (KNOWN of services/llm/local.py)
+CITED = 0.35  # score of a passage below which it has nothing to do with the question (KNOWN of services/llm/extractive.py)
 ENDS = (".", "!", "?", "…")
 
 T = TypeVar("T")

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from services.base import Passage
 from services.embedding import Reading, Vectors
+from services.retrieval.answerability import Asked, Judge, Narrow, features, spoken, stem
 from services.retrieval.documents import Section
-from services.retrieval.evidence import Asked, Judge, Narrow, features, spoken, stem
 
 # How the score is made: 0.4 x similarity of the whole section + 0.6 x that of its best sentence or question + 0.2 x the share of
 # the query's words (weighed by idf squared) that stand in the section. Measured against the alternatives by

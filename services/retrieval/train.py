@@ -14,11 +14,11 @@ import numpy as np
 import yaml
 
 from services.embedding import Embedder, Reading, Vectors
-from services.llm.local import HOLDS, KNOWN
+from services.llm.extractive import HOLDS, KNOWN
+from services.retrieval.answerability import MODEL, WIDTH, Judge, content
 from services.retrieval.documents import Section, sentences
-from services.retrieval.evidence import MODEL, WIDTH, Judge, content
+from services.retrieval.folder import DEFAULT_FOLDER
 from services.retrieval.index import Embedded, Index, build, texts_of
-from services.retrieval.local import DEFAULT_FOLDER
 from services.retrieval.readers import read_folder
 from services.workers import Workers
 

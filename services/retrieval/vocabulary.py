@@ -4,8 +4,8 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
+from services.retrieval.answerability import stem
 from services.retrieval.documents import Document
-from services.retrieval.evidence import stem
 
 IN_TITLE = 3  # occurrences that one in a heading is worth: it is what people ask for
 NAMED = 3  # occurrences that being a name is worth: names are misheard most

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.base import HEARING_RATE, Audio, ServiceError, Voice
-from services.local import LocalService, onnx_session, require_sound
 from services.mel import power_mel
+from services.onnx_model import LocalService, onnx_session, require_sound
 from services.speaker.checkpoint import read_tensors
 from services.weights import fetch
 from services.workers import Priority

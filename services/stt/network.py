@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from services import weights, whole_numbers
+from services import quantisation as whole_numbers
+from services import weights
 from services.cache import made
-from services.local import onnx_session
-from services.stt.english import KEPT
-from services.whole_numbers import STEP, product, product_by_row, whole_columns
+from services.onnx_model import onnx_session
+from services.quantisation import STEP, product, product_by_row, whole_columns
+from services.stt.vocabulary_subset import KEPT
 
 if TYPE_CHECKING:
     from onnx import NodeProto, TensorProto, ValueInfoProto

@@ -11,10 +11,10 @@ import numpy as np
 from services.base import HEARING_RATE, Audio, ServiceError, Transcript, closing
 from services.health import Health
 from services.http import Fields, Peer, Remote
+from services.http_body import Reading, text_in
 from services.llm.parts import choices, part_of
-from services.local import require_sound
-from services.reading import Reading, text_in
-from services.stt.local import SILENCE
+from services.onnx_model import require_sound
+from services.stt.whisper import SILENCE
 
 MODEL = "gpt-4o-mini-transcribe"  # of OpenAI, where none is set
 LANGUAGE = "en"

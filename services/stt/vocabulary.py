@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from services.stt.english import KEPT, tokens_of
+from services.stt.vocabulary_subset import KEPT, tokens_of
 
 BYTES = 256  # the first tokens: with them anything can be spelled
 

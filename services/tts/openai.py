@@ -10,9 +10,9 @@ import soxr
 from services.base import SPEAKING_RATE, Audio, ServiceError, Speech, closing
 from services.health import Health
 from services.http import Fields, Peer, Remote
-from services.reading import Reading
+from services.http_body import Reading
+from services.tts.audio_formats import Shape, Track
 from services.tts.cleaning import readable
-from services.tts.sound import Shape, Track
 
 MODEL = "gpt-4o-mini-tts"  # of OpenAI, where none is set
 VOICE_RATE = 24_000  # Hz, of "pcm" (OpenAI's API reference, createSpeech), unless the settings or the answer name another

@@ -33,11 +33,11 @@ from languages.en import wording
 from services.base import Exchange, Intent, Passage, Question, ServiceError, Word
 from services.embedding import plain
 from services.followup import offer, offered, readings, takes_offer
-from services.intent.local import words
-from services.llm.local import GroundedAnswerer
-from services.reading import LONGEST_FIELD, LONGEST_TEXT, SLICE, Reading, text_in
+from services.http_body import LONGEST_FIELD, LONGEST_TEXT, SLICE, Reading, text_in
+from services.intent.classifier import words
+from services.llm.extractive import GroundedAnswerer
+from services.retrieval.answerability import stem
 from services.retrieval.documents import sentences, slug
-from services.retrieval.evidence import stem
 from services.retrieval.index import stems
 from services.tts.cleaning import readable
 from services.tts.text import LONGEST, align, pieces, speakable

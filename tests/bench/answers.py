@@ -15,9 +15,9 @@ from typing import Any
 from app.settings import Settings
 from services.base import Intent, Passage, Question
 from services.embedding import Embedder
-from services.intent.local import LocalIntent
-from services.llm.local import GroundedAnswerer
-from services.retrieval.local import LocalRetriever
+from services.intent.classifier import LocalIntent
+from services.llm.extractive import GroundedAnswerer
+from services.retrieval.folder import LocalRetriever
 from services.workers import Workers
 from tests.bench.client import dial
 from tests.bench.intents import rows, score_intents

@@ -15,7 +15,7 @@ from services import embedded
 from services.base import SpeechToText
 from services.embedding import Embedder
 from services.retrieval.documents import Line, compose
-from services.retrieval.local import VOCABULARY
+from services.retrieval.folder import VOCABULARY
 from services.retrieval.vocabulary import vocabulary
 from services.workers import Workers
 from tests.bench.clips import RATE, Audio, clips

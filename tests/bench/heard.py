@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.settings import Settings
 from services.base import SPEAKING_RATE
-from services.tts.local import HibariTts
+from services.tts.hibari import HibariTts
 from services.workers import Workers
 from tests.bench.client import Call, dial
 from tests.bench.clips import LEAST, RATE, Audio, clips

@@ -9,7 +9,7 @@ import yaml
 
 from app.settings import Settings
 from services.embedding import Embedder
-from services.intent.local import OUT_OF_SCOPE, LocalIntent
+from services.intent.classifier import OUT_OF_SCOPE, LocalIntent
 from services.workers import Workers
 from tests.bench.report import share
 

@@ -17,9 +17,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from app.settings import Settings
-from services.barge_in.local import HISS, WEIGHTS, WINDOW_S
-from services.stt.judge import impression
-from services.stt.local import Whisper, WhisperStt, listen
+from services.barge_in.whisper_encoder import HISS, WEIGHTS, WINDOW_S
+from services.stt.speech_judge import impression
+from services.stt.whisper import Whisper, WhisperStt, listen
 from services.workers import Workers
 from tests.bench.clips import RATE, Audio, Clip, clips
 from tests.bench.opus import coded

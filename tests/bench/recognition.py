@@ -27,8 +27,11 @@ from app.turn_taking.recognition import better
 from languages.en.wording import words_of
 from services import embedded
 from services.base import VAD_WINDOW, Services, Transcript
-from services.stt import decoding, english, judge, local, network
-from services.stt.local import QUICK, THOROUGH, Look, Reading, Whisper, WhisperStt, believed, read, split_at_quiet
+from services.stt import decoding, network
+from services.stt import speech_judge as judge
+from services.stt import vocabulary_subset as english
+from services.stt import whisper as local
+from services.stt.whisper import QUICK, THOROUGH, Look, Reading, Whisper, WhisperStt, believed, read, split_at_quiet
 from tests.bench.clips import RATE, Audio, Clip, clips, room_tone
 from tests.bench.report import judge as report
 from tests.bench.report import percentile, share

@@ -12,10 +12,10 @@ import numpy as np
 
 from app.settings import Settings
 from services.embedding import DIMENSIONS, Embedder
+from services.retrieval.answerability import WIDTH, Judge
 from services.retrieval.documents import Section
-from services.retrieval.evidence import WIDTH, Judge
+from services.retrieval.folder import LocalRetriever
 from services.retrieval.index import Embedded, build, texts_of
-from services.retrieval.local import LocalRetriever
 from services.workers import Workers
 from tests.bench.report import judge, percentile
 

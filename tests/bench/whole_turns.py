@@ -16,9 +16,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from app.settings import Settings
-from services.stt.guards import NOISE
-from services.stt.judge import WHOLE_TURNS, impression
-from services.stt.local import QUICK, Whisper, WhisperStt, listen
+from services.stt.hallucination import NOISE
+from services.stt.speech_judge import WHOLE_TURNS, impression
+from services.stt.whisper import QUICK, Whisper, WhisperStt, listen
 from services.workers import Workers
 from tests.bench.clips import RATE, Audio, Clip, clips
 from tests.bench.opus import coded

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from services.base import HEARING_RATE, ServiceError, ServiceTimeout, ServiceUnavailable, Tool, closing
+from services.fallback import SparedStt, SparedTts
 from services.health import Health
 from services.http import FAILURES, Remote
+from services.http_body import LONGEST_TEXT
 from services.llm.openai import MODEL, OpenAiAnswerer
-from services.reading import LONGEST_TEXT
-from services.spare import SparedStt, SparedTts
 from services.stt.openai import OpenAiStt
 from services.tts.openai import OpenAiTts
 from tests.bench.server import free_port

@@ -6,7 +6,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from app.settings import Settings
-from services.stt.english import English, english, spelling_of, tokens_of
+from services.stt.vocabulary_subset import English, english, spelling_of, tokens_of
 
 WHOLE = Settings().weights_dir / "whisper-base"
 

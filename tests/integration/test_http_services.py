@@ -26,10 +26,10 @@ from services.base import (
     Tool,
     closing,
 )
+from services.fallback import SparedStt, SparedTts, unspoken
 from services.health import Health
 from services.http import ATTEMPTS, FAILURES, Remote
 from services.llm.openai import OpenAiAnswerer
-from services.spare import SparedStt, SparedTts, unspoken
 from services.stt.openai import OpenAiStt
 from services.tts.openai import OpenAiTts
 from tests.bench.server import free_port

@@ -13,15 +13,15 @@ from tokenizers import Tokenizer
 from app.settings import Settings
 from services.base import Exchange, Intent, Question, ServiceUnavailable
 from services.embedding import MODEL, Embedder, plain
-from services.intent.local import EXAMPLES, LocalIntent, read_examples
-from services.llm.local import GroundedAnswerer
-from services.local import onnx_session
+from services.intent.classifier import EXAMPLES, LocalIntent, read_examples
+from services.llm.extractive import GroundedAnswerer
+from services.onnx_model import onnx_session
+from services.quantisation import in_whole_numbers
+from services.retrieval.answerability import Judge
 from services.retrieval.documents import Section
-from services.retrieval.evidence import Judge
-from services.retrieval.local import DEFAULT_FOLDER, LocalRetriever
+from services.retrieval.folder import DEFAULT_FOLDER, LocalRetriever
 from services.retrieval.readers import read_folder
 from services.weights import fetch
-from services.whole_numbers import in_whole_numbers
 from services.workers import Workers
 from tests.bench.intents import rows
 from tests.bench.knowledge import QUESTIONS
@@ -183,9 +183,9 @@ async def test_what_was_kept_for_another_judge_is_embedded_again(
     (folder / "pool.md").write_text(POOL)
     judge = Judge.load()
     other = replace(judge, projection=judge.projection[:, ::-1].copy())
-    monkeypatch.setattr("services.retrieval.local.Judge.load", lambda: other)
+    monkeypatch.setattr("services.retrieval.folder.Judge.load", lambda: other)
     await (await reading(thinking, folder, tmp_path / "cache")).close()
-    monkeypatch.setattr("services.retrieval.local.Judge.load", lambda: judge)
+    monkeypatch.setattr("services.retrieval.folder.Judge.load", lambda: judge)
     retriever = await reading(thinking, folder, tmp_path / "cache")
     assert "six pounds" in await say(retriever, "How much is a ticket for the pool?")
     await retriever.close()

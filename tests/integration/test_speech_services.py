@@ -15,7 +15,7 @@ from app.turn_taking.overlap import OWN
 from app.turn_taking.speaker_lock import speech_of
 from languages.en.wording import is_backchannel
 from services import embedded
-from services.barge_in.local import WhisperJudge
+from services.barge_in.whisper_encoder import WhisperJudge
 from services.base import (
     HEARING_RATE,
     SPEAKING_RATE,
@@ -29,12 +29,12 @@ from services.base import (
     Transcript,
     VoiceDetector,
 )
-from services.spare import SparedStt
-from services.stt.local import WhisperStt, listen
+from services.fallback import SparedStt
 from services.stt.network import Network
-from services.tts.local import HibariTts
-from services.vad import local as vad
-from services.vad.local import SileroDetector
+from services.stt.whisper import WhisperStt, listen
+from services.tts.hibari import HibariTts
+from services.vad import silero as vad
+from services.vad.silero import SileroDetector
 from services.workers import Workers
 from tests.bench.clips import HERE, Clip, clips
 from tests.bench.wer import plain

@@ -9,7 +9,7 @@ import pytest_asyncio
 from jiwer import wer
 
 from app import Settings
-from services.stt.local import WhisperStt
+from services.stt.whisper import WhisperStt
 from services.workers import Workers
 from tests.bench.client import Call, dial
 from tests.bench.clips import HERE, RATE, clips

@@ -1,7 +1,7 @@
 """Which sentences are spoken."""
 
 from services.base import Exchange, Intent, Passage, Question
-from services.llm.local import HOLDS, KNOWN, GroundedAnswerer, stretch
+from services.llm.extractive import HOLDS, KNOWN, GroundedAnswerer, stretch
 from services.retrieval.documents import Row
 
 ASKED = Intent("question", 0.9)

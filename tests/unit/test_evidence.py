@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from services.retrieval.answerability import WIDTH, Asked, Judge, features, stem
 from services.retrieval.documents import Section
-from services.retrieval.evidence import WIDTH, Asked, Judge, features, stem
 
 TOWER = Section("a#tower", "Tower", "Tower", ("The tower is 112 metres high.", "Ilse Branck painted it."))
 SIMILARITY = np.array([0.5, 0.4], np.float32)

@@ -5,8 +5,8 @@ import pytest
 
 from services.base import Passage
 from services.embedding import DIMENSIONS, Reading, Vectors
+from services.retrieval.answerability import WIDTH, Judge
 from services.retrieval.documents import Document, Section
-from services.retrieval.evidence import WIDTH, Judge
 from services.retrieval.index import CANDIDATES, PART_WEIGHT, WORDS_WEIGHT, Embedded, Index, build, stems, texts_of
 from services.retrieval.vocabulary import vocabulary
 

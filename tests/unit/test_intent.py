@@ -9,7 +9,7 @@ import pytest
 from services import cache
 from services.base import ServiceUnavailable
 from services.embedding import plain
-from services.intent.local import EXAMPLES, Model, read_examples, words
+from services.intent.classifier import EXAMPLES, Model, read_examples, words
 
 MODEL = Model(
     np.array(["question", "stop"]),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from services.models import suited
+from services.model_names import suited
 
 
 def listed(*names: str) -> dict[str, Any]:

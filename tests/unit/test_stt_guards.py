@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from services.base import HEARING_RATE
-from services.stt.guards import NOISE, believable, is_invented, loop_start, said
-from services.stt.local import split_at_quiet
+from services.stt.hallucination import NOISE, believable, is_invented, loop_start, said
+from services.stt.whisper import split_at_quiet
 
 FIRST = 1000  # id of the timestamp 0.00 in these tests; a word is a letter, its id the letter's code
 

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from app.dialogue.clauses import split_clauses
 from app.settings import Settings
 from services.base import HEARING_RATE, SPEAKING_RATE, VAD_WINDOW
-from services.local import onnx_session
-from services.vad.local import CONTEXT, STATE
+from services.onnx_model import onnx_session
+from services.vad.silero import CONTEXT, STATE
 from services.weights import fetch
 from tests.bench.peers.common import Brain, Peer, main
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from app.settings import Settings
 from services.base import VAD_WINDOW
-from services.stt.local import FILES
+from services.stt.whisper import FILES
 from services.weights import fetch_all
 from tests.bench.clips import RATE, Audio, Clip
 from tests.bench.report import percentile, share

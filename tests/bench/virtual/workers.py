@@ -15,7 +15,7 @@ from tests.bench.virtual.costs import Costs, key, size
 
 P = ParamSpec("P")
 T = TypeVar("T")
-STOPPED = "stt."  # calls that end as soon as nobody waits for them any more: see services/stt/local.py
+STOPPED = "stt."  # calls that end as soon as nobody waits for them any more: see services/stt/whisper.py
 DONE_MS = 1e-6
 
 

@@ -18,7 +18,7 @@ from services.base import (
     Transcript,
     closing,
 )
-from services.stt.guards import believable
+from services.stt.hallucination import believable
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ the weights and prints these figures). Whether the words are an acknowledgement 
 from pathlib import Path
 
 from services.base import HEARING_RATE, Audio, Glimpse, ServiceError, ServiceUnavailable
-from services.local import require_sound
-from services.stt.judge import Judge, impression
-from services.stt.local import Whisper, WhisperStt, first_words, listen
+from services.onnx_model import require_sound
+from services.stt.speech_judge import Judge, impression
+from services.stt.whisper import Whisper, WhisperStt, first_words, listen
 from services.workers import Priority, Workers
 
 WEIGHTS = Path(__file__).parent / "weights.json"

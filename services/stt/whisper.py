@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.base import HEARING_RATE, Audio, ServiceError, Transcript
-from services.local import LocalService, require_sound
 from services.mel import log_mel
+from services.onnx_model import LocalService, require_sound
 from services.stt.decoding import Decoded, Tokens, decode
-from services.stt.english import english
-from services.stt.guards import NOISE, PLAIN_NOISE, TICK_S, is_doubtful, is_invented, loop_start, said, sounds
-from services.stt.judge import WHOLE_TURNS, Judge, impression
+from services.stt.hallucination import NOISE, PLAIN_NOISE, TICK_S, is_doubtful, is_invented, loop_start, said, sounds
 from services.stt.network import Cache, Decoder, Network, encode, network
+from services.stt.speech_judge import WHOLE_TURNS, Judge, impression
+from services.stt.vocabulary_subset import english
 from services.weights import fetch_all
 from services.workers import CORES, Priority
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from services.base import HEARING_RATE, Audio, ServiceError
-from services.local import LocalService, onnx_session, require_sound
 from services.mel import log_mel
+from services.onnx_model import LocalService, onnx_session, require_sound
 from services.weights import fetch
 from services.workers import CORES, Priority
 

@@ -14,8 +14,8 @@ from services.base import Exchange, Passage, ServiceError, ServiceUnavailable
 from services.cache import load, save
 from services.embedding import VECTORS, Embedder, Reading
 from services.followup import readings
+from services.retrieval.answerability import Judge
 from services.retrieval.documents import Document, inside
-from services.retrieval.evidence import Judge
 from services.retrieval.index import Embedded, Index, build, texts_of
 from services.retrieval.readers import Shelf, read_folder, readable
 from services.retrieval.vocabulary import vocabulary

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from services.base import HEARING_RATE, Pcm
-from services.local import LocalService
+from services.onnx_model import LocalService
 from services.workers import Priority
 
 if TYPE_CHECKING:

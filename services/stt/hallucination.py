@@ -1,7 +1,7 @@
 """What to believe of Whisper's output: it invents words on silence and noise, and it may say its text again after the end.
 
 What it thinks of itself is no guide: with an accent or a telephone it doubts what is right, and of noise it may be sure. What its
-encoder sees tells them apart: see `services.stt.judge`.
+encoder sees tells them apart: see `services.stt.speech_judge`.
 """
 
 from collections.abc import Callable, Sequence

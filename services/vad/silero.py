@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from services.base import VAD_WINDOW, Audio, ServiceError
-from services.local import LocalService, onnx_session, require_sound
+from services.onnx_model import LocalService, onnx_session, require_sound
 from services.weights import fetch
 from services.workers import Priority
 

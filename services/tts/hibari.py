@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from services.base import SPEAKING_RATE, Audio, Pcm, Speech, Word
-from services.local import LocalService, onnx_session
+from services.onnx_model import LocalService, onnx_session
 from services.tts.text import align, pieces, speakable
 from services.weights import fetch
 from services.workers import Priority

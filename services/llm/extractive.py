@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from services.base import Exchange, Passage, Question
 from services.embedding import plain
 from services.followup import asks_for_more, offer, takes_offer
-from services.intent.local import OUT_OF_SCOPE
+from services.intent.classifier import OUT_OF_SCOPE
 from services.retrieval.documents import Row, inside, sentences
 
 # Scores of services/retrieval/index.py, set on spoken questions (`python -m tests.bench knowledge`).
