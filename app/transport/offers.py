@@ -69,12 +69,19 @@ def _transport_faults(media: MediaDescription) -> Iterator[str]:
         yield "lacks a=ice-ufrag (4 characters or more) or a=ice-pwd (22 or more)"
     if len(media.ice_candidates) > MAX_CANDIDATES:
         yield f"has more than {MAX_CANDIDATES} candidates"
+    if not all(map(_is_reachable, media.ice_candidates)):
+        yield "a=candidate has no address of the network"
 
 
 def _is_fingerprint(algorithm: str, value: str) -> bool:
     return algorithm in HASHES and bool(
         re.fullmatch(rf"(?:[0-9A-Fa-f]{{2}}:){{{HASHES[algorithm] - 1}}}[0-9A-Fa-f]{{2}}", value)
     )
+
+
+def _is_reachable(candidate: RTCIceCandidate) -> bool:
+    """What sockets take for an address without looking its name up: of one with a scope ("fe80::1%name") the scope is a name."""
+    return 0 <= candidate.port < 65536 and "%" not in candidate.ip
 
 
 def _audio_faults(media: MediaDescription) -> Iterator[str]:
@@ -119,8 +126,8 @@ def candidate_of(said: dict[str, Any]) -> RTCIceCandidate | None:
         mid, line = said.get("sdpMid"), said.get("sdpMLineIndex")
         if mid is None and line is None:
             raise ValueError("neither sdpMid nor sdpMLineIndex")
-        if not 0 <= candidate.port < 65536:
-            raise ValueError("no such port")
+        if not _is_reachable(candidate):
+            raise ValueError("no address of the network")
         candidate.sdpMid, candidate.sdpMLineIndex = mid, line
     except Exception as error:  # as of offers
         raise BadOffer(f"this ICE candidate cannot be used ({error})"[:300]) from error

@@ -1,5 +1,5 @@
-"""What only aiortc's private fields tell: the RTP clock of outgoing audio and the wait of what arrives. The one module that
-touches them; each look is guarded, so that another version of aiortc costs precision, not the call."""
+"""What only aiortc's private fields tell: the RTP clock of outgoing audio and the wait of what arrives. This module and `datagrams`
+alone touch them; each look is guarded, so that another version of aiortc costs precision, not the call."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -125,7 +125,7 @@ def forgive(pc: RTCPeerConnection, counts: Callable[[], bool]) -> None:
     called when the remote description is set."""
     if connect := getattr(pc, CONNECT, None):
         setattr(pc, CONNECT, _connecting(connect))
-    for part, names in [(pc.sctp, ("_handle_data",)), *((each, PACKETS) for each in _transports(pc, "dtls"))]:
+    for part, names in [(pc.sctp, ("_handle_data",)), *((each, PACKETS) for each in transports(pc, "dtls"))]:
         for name in names:
             if handle := getattr(part, name, None):
                 setattr(part, name, _forgiving(handle, counts))
@@ -172,11 +172,12 @@ async def shut(pc: RTCPeerConnection) -> None:
         return
     log.warning("a connection could not be closed as a whole")
     transceivers: list[Any] = list(pc.getTransceivers())
-    for part in [*transceivers, *filter(None, [pc.sctp]), *_transports(pc, "dtls"), *_transports(pc, "ice")]:
+    for part in [*transceivers, *filter(None, [pc.sctp]), *transports(pc, "dtls"), *transports(pc, "ice")]:
         await _ended(part.stop())
 
 
-def _transports(pc: RTCPeerConnection, kind: str) -> list[Any]:
+def transports(pc: RTCPeerConnection, kind: str) -> list[Any]:
+    """Those of `kind`: "dtls" or "ice"."""
     return list(getattr(pc, f"_RTCPeerConnection__{kind}Transports", ()))
 
 

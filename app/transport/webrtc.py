@@ -20,6 +20,7 @@ from app.sessions.registry import Seat, Sessions
 from app.sessions.tokens import Crowd, Full, Refused
 from app.settings import Settings
 from app.transport.connection import Connection
+from app.transport.datagrams import guard
 from app.transport.fastrtc_handler import Handler
 from app.transport.offers import MAX_CANDIDATES, BadOffer, candidate_of, check_offer
 from app.transport.rtp import forgive, hear_at_once, overgrown, shut
@@ -211,6 +212,7 @@ class Call(Connection):
         forgive(pc, self._packet)
         hear_at_once(pc, self.admit)
         await pc.setLocalDescription(await pc.createAnswer())
+        guard(pc)
         return {"sdp": pc.localDescription.sdp, "type": pc.localDescription.type}
 
     async def add(self, said: dict[str, Any]) -> None:

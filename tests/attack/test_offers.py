@@ -59,6 +59,10 @@ BAD = [
     (r"a=rtpmap:(\d+) opus/48000/2", r"a=rtpmap:\1 opus/48000/2\r\na=rtpmap:\1 PCMA/8000"),
     (r"a=candidate:.*", "a=candidate:1"),
     (r"a=candidate:.*", "a=candidate:1 1 udp 1 192.0.2.1 port typ host"),
+    *(
+        (r"(a=mid:0)", rf"\1\r\na=candidate:1 1 udp 1 {address} typ host")
+        for address in ("192.0.2.1 65536", "192.0.2.1 -1", "fe80::1%name 9", "fe80::1%\x01 9")
+    ),
     (r"(a=mid:0)", "\\1\r\n" + "\r\n".join(["a=candidate:1 1 udp 1 192.0.2.1 9 typ host"] * 100)),
     (r"c=IN IP4 0.0.0.0", "c=IN IP6 nowhere x"),
     (r"(m=application[\s\S]*)", r"\1m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:2\r\n"),

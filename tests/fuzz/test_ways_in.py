@@ -204,7 +204,7 @@ async def test_bytes_that_are_hardly_http(target: Target) -> None:
             for _ in range(rng.choice((1, 1, 2, 4))):
                 data = broken(rng, data)
         reader, writer = await asyncio.open_connection(there.hostname, there.port)
-        with suppress(ConnectionError):
+        with suppress(OSError):  # the server may have hung up before all is sent
             writer.write(data)
             writer.write_eof()
             async with asyncio.timeout(20):
@@ -233,6 +233,7 @@ async def test_what_is_gradios(target: Target) -> None:
         path = re.sub(
             r"\{[^}]*\}", quote(rng.choice(FILLINGS), safe=rng.choice(("", "/"))).replace("\\", ""), rng.choice(known)
         )
+        path = path[:10_000]  # whoever is still writing a head that is too long to be read may miss the answer
         method, name = rng.choice(METHODS), rng.choice(("a", "b-2", "é"))
         offered = {"type": "offer", "sdp": offer(rng, wholes), "webrtc_id": name}
         body: Any = rng.choice((

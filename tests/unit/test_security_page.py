@@ -12,7 +12,7 @@ from app.settings import Settings
 from app.store import commands as keys
 from app.store import records, store
 from app.tools import timers
-from app.transport import connection, offers
+from app.transport import connection, datagrams, offers
 from app.web import routes as api
 
 PAGE = (Path(__file__).parents[2] / "docs" / "security.md").read_text("utf-8")
@@ -45,6 +45,8 @@ def test_the_defaults_are_those_of_the_page(name: str) -> None:
         ("connections that have not started", (limits.WAITING, limits.WAITING_OF_ONE)),
         ("body of a request", (api.MAX_BODY // 1024, int(api.BODY_TIMEOUT_S))),
         ("session description", (offers.MAX_SDP // 1024, offers.MAX_CANDIDATES)),
+        ("datagrams for its sockets", (datagrams.LEARNED, datagrams.LARGEST // 1024, datagrams.UNREAD)),
+        ("STUN messages", (int(datagrams.CHECKS_PER_SECOND), int(datagrams.STRANGERS_PER_SECOND))),
         ("bad messages", (connection.MISTAKES,)),
         ("sound: 2 s", (int(connection.SOUND_RATE), int(connection.FLOOD_S), int(connection.SOUND_AT_ONCE_S))),
         ("one JSON message", (events.MAX_MESSAGE_BYTES // 1024, events.MAX_TEXT)),
