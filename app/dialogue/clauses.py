@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 from itertools import chain
 from typing import TypeVar
 
+from languages.sentences import MARK, ends
 from services.base import closing
-from services.sentences import MARK, ends
 
 FIRST_CLAUSE_WORDS = 3  # the first clause may end at a comma once it has so many words
 LONGEST_FIRST = 8  # words; a longer first clause is cut where a phrase begins: 16 words are 90 ms in the making, 7 are 45

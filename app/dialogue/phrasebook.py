@@ -14,11 +14,12 @@ import yaml
 from app.dialogue.clauses import first_clause
 from app.settings import Eagerness
 from app.tools.timers import Timer
+from languages.en import FOLDER
 from languages.en.wording import names_in, words_of
 from services.base import Deed, Exchange, Intent, ServiceError, Speech, TextToSpeech, closing
 from services.followup import offered
 
-LINES = Path(__file__).with_name("lines.yaml")
+LINES = FOLDER / "lines.yaml"
 SPOKEN_AHEAD = (
     "greeting",
     "welcome_back",

@@ -13,7 +13,6 @@ from pydantic import Field
 
 from app.dialogue.phrasebook import Memory
 from app.tools.registry import Asks, Desk, ToolError, tool
-from app.tools.time_zones import answered_place, heard_place, zones_of
 from app.tools.timers import (
     LONGEST_ABOUT,
     LONGEST_S,
@@ -30,6 +29,7 @@ from app.tools.timers import (
     said_length,
 )
 from languages.en.dates import heard_day, heard_time
+from languages.en.places import answered_place, heard_place, zones_of
 from languages.en.spelling import heard_word, letters, named_word
 
 PASSAGES = 3

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from app.settings import Eagerness
+from languages.en import FOLDER
 from languages.en.wording import (
     asks_briefly,
     asks_to_dictate,
@@ -33,7 +34,7 @@ from languages.en.wording import (
 )
 from services.base import UNTOLD
 
-WEIGHTS = Path(__file__).with_name("endpointing.json")
+WEIGHTS = FOLDER / "endpointing.json"
 LEAST_MS = 192.0  # no turn ends sooner: shorter silences are those within words and phrases
 SILENCES_MS = [LEAST_MS + 32.0 * window for window in range(51)]  # that may be required, to 1.8 s
 TAKEN_MS: Mapping[Eagerness, float] = {"low": 5000.0, "medium": 2000.0, "high": 800.0}

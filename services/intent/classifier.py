@@ -10,6 +10,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from languages.en import FOLDER
 from services.base import Intent, ServiceUnavailable
 from services.cache import load, save
 from services.embedding import VECTORS, Embedder, Vectors, plain
@@ -17,7 +18,7 @@ from services.workers import Priority, Workers
 
 OUT_OF_SCOPE = "out_of_scope"
 QUESTION = "question"
-EXAMPLES = Path(__file__).with_name("intents.yaml")
+EXAMPLES = FOLDER / "intents.yaml"
 INVERSE_REGULARISATION = 10.0  # scikit-learn's C
 # Mean of the class probability and of the cosine to the nearest example; below it an utterance is out of scope. On CLINC-150
 # (12 intents x 20 examples, 60 out-of-scope utterances) it gives accuracy 0.98 with out-of-scope recall 0.95.

@@ -1,4 +1,4 @@
-"""Which of Whisper's tokens are English: `python -m services.stt.vocabulary` writes `english.npy`."""
+"""Which of Whisper's tokens are English: `python -m services.stt.vocabulary` writes its list."""
 
 import argparse
 import json

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from languages.en import FOLDER
+
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-KEPT = Path(__file__).with_name("english.npy")  # one bit a token: it stays
+KEPT = FOLDER / "whisper_tokens.npy"  # one bit a token: it stays
 FIRST_MERGE = "Ġ t"  # missing in the published tokenizer.json: without it " the" is not the token the model was trained on
 
 

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from languages.en.speech import speakable
 from services.base import SPEAKING_RATE, Audio, Pcm, Speech, Word
 from services.onnx_model import LocalService, onnx_session
-from services.tts.text import align, pieces, speakable
+from services.tts.cleaning import cleaned
+from services.tts.pieces import align, pieces
 from services.weights import fetch
 from services.workers import Priority
 
@@ -74,7 +76,7 @@ class HibariTts(LocalService[_Voice]):
 
 
 def _speak(voice: _Voice, words: Sequence[str], speed: float) -> Speech:
-    spoken = _phonemes(voice, speakable(" ".join(words)))
+    spoken = _phonemes(voice, speakable(cleaned(" ".join(words))))
     parts, said, at = [np.zeros(0, np.float32)], list[Word](), 0.0
     for run in _runs(spoken):
         audio, spans = _synthesise(voice, run, speed)

@@ -30,6 +30,7 @@ from app.tools import timers
 from app.tools.registry import TOOLS
 from app.turn_taking import endpointing as endings
 from languages.en import wording
+from languages.en.speech import speakable
 from services.base import Exchange, Intent, Passage, Question, ServiceError, Word
 from services.embedding import plain
 from services.followup import offer, offered, readings, takes_offer
@@ -39,8 +40,8 @@ from services.llm.extractive import GroundedAnswerer
 from services.retrieval.answerability import stem
 from services.retrieval.documents import sentences, slug
 from services.retrieval.index import stems
-from services.tts.cleaning import readable
-from services.tts.text import LONGEST, align, pieces, speakable
+from services.tts.cleaning import cleaned, readable
+from services.tts.pieces import LONGEST, align, pieces
 
 ROOT = Path(__file__).parents[2]
 LONG = 4000  # characters for an expression
@@ -179,7 +180,7 @@ CALLS: dict[str, Callable[[str], object]] = {
     "clauses": lambda text: clauses.first_clause(text),
     "clauses, a letter at a time": _cut_up,
     "pieces": pieces,
-    "speakable": speakable,
+    "speakable": lambda text: speakable(cleaned(text)),
     "readable": readable,
     "align": lambda text: align(text.split()[:LONGEST], [Word(word, 0, 1) for word in text.split()[::-1]]),
     "sentences": sentences,

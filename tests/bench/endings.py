@@ -2,7 +2,7 @@
 Beside it stands Pipecat's rule on the same silences. Every figure is of speakers that the weights in use for it were not made from:
 they are fitted again for each speaker, and recordings that are for measuring only are in none.
 
-`--fit` makes the weights of `app/turn_taking/endpointing.json`, `--draw FILE` the picture of docs/turn-taking.md.
+`--fit` makes the weights of `languages/en/endpointing.json`, `--draw FILE` the picture of docs/turn-taking.md.
 """
 
 import json

@@ -5,8 +5,9 @@ error, nothing is lost on the way, and it does not matter in which pieces it cam
 import random
 
 from app.dialogue.clauses import LOOKED_AT, Cutter
-from services.tts.cleaning import readable
-from services.tts.text import LONGEST, pieces, speakable
+from languages.en.speech import speakable
+from services.tts.cleaning import cleaned, readable
+from services.tts.pieces import LONGEST, pieces
 from tests.fuzz import cases
 
 CASES = cases(600)
@@ -53,7 +54,7 @@ def test_any_text_is_cut_and_made_ready() -> None:
             parts = pieces(clause)
             assert [word for words in parts for word in words] == clause.split(), (case, clause)
             assert all(len(words) <= LONGEST for words in parts)
-            ready = speakable(clause)
+            ready = speakable(cleaned(clause))
             assert ready == " ".join(ready.split()), (case, clause)
             assert not set(ready) & set("`*{}[]\\🙂"), (case, clause, ready)
             assert readable(clause) == " ".join(readable(clause).split()), (case, clause)

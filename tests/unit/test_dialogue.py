@@ -13,11 +13,12 @@ from app.dialogue.clauses import split_clauses
 from app.dialogue.phrasebook import BEGUN_AHEAD, PLAIN_LINES, SPOKEN_AHEAD, Dialogue, Memory, Phrasebook
 from app.tools import builtin as abilities  # noqa: F401 (registers the tools)
 from app.tools.registry import TOOLS
+from languages.en import FOLDER
 from services.base import Exchange, Intent
 from services.followup import offer
 from tests.unit.fakes import FakeTts
 
-INTENTS = Path(__file__).parents[2] / "services" / "intent" / "intents.yaml"
+INTENTS = FOLDER / "intents.yaml"
 
 
 def dialogue() -> Dialogue:

@@ -5,8 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.tools.time_zones import zones_of
 from languages.en.dates import heard_day, heard_time
+from languages.en.places import zones_of
 
 NOW = datetime(2026, 11, 30, 14, 0, tzinfo=ZoneInfo("Europe/Berlin"))  # a Monday
 

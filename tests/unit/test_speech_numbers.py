@@ -3,7 +3,8 @@
 import pytest
 from hibari.g2p.normalize import normalize
 
-from services.tts.text import speakable
+from languages.en.speech import speakable
+from services.tts.cleaning import cleaned
 
 
 @pytest.mark.parametrize(
@@ -212,7 +213,7 @@ from services.tts.text import speakable
     ],
 )
 def test_figures_are_made_ready_for_the_ear(written: str, said: str) -> None:
-    assert speakable(written) == said
+    assert speakable(cleaned(written)) == said
 
 
 @pytest.mark.parametrize(
@@ -233,7 +234,7 @@ def test_figures_are_made_ready_for_the_ear(written: str, said: str) -> None:
     ],
 )
 def test_the_voice_reads_the_rest(written: str, read: str) -> None:
-    assert normalize(speakable(written)) == read
+    assert normalize(speakable(cleaned(written))) == read
 
 
 @pytest.mark.parametrize(
@@ -322,4 +323,4 @@ def test_the_voice_reads_the_rest(written: str, read: str) -> None:
     ],
 )
 def test_the_same_kinds_in_other_spellings(written: str, said: str) -> None:
-    assert speakable(written) == said
+    assert speakable(cleaned(written)) == said

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from languages.en.speech import speakable
 from services.base import Word
-from services.tts.cleaning import readable
-from services.tts.text import LONGEST, align, pieces, speakable
+from services.tts.cleaning import cleaned, readable
+from services.tts.pieces import LONGEST, align, pieces
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ from services.tts.text import LONGEST, align, pieces, speakable
     ],
 )
 def test_text_is_made_ready_for_the_ear(written: str, said: str) -> None:
-    assert speakable(written) == said
+    assert speakable(cleaned(written)) == said
 
 
 @pytest.mark.parametrize(
@@ -67,12 +68,12 @@ def test_every_voice_is_given_words_and_no_markup(written: str, read: str) -> No
 
 @pytest.mark.parametrize("text", ["", "  \n", "...", "!?", "…", "🙂👍", "**", "---", "`", "()", "你好", "<br/>"])
 def test_what_has_no_letter_or_digit_is_not_said(text: str) -> None:
-    assert speakable(text) == ""
+    assert speakable(cleaned(text)) == ""
 
 
 @given(st.text(max_size=300))
 def test_any_text_is_survived(text: str) -> None:
-    said = speakable(text)
+    said = speakable(cleaned(text))
     assert said == " ".join(said.split())
     assert not set(said) & set("`*{}[]\\")
 

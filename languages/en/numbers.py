@@ -7,8 +7,8 @@ Each rule takes a text in one spelling (NFKC, see `unfolded`) to words and plain
 
 import re
 
-from services.tts.codes import CODES
-from services.tts.money import MONEY, Rule
+from languages.en.codes import CODES
+from languages.en.money import MONEY, Rule
 
 _SQUARED = {
     "m": "meters",

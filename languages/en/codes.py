@@ -3,7 +3,7 @@
 import re
 from datetime import date
 
-from services.tts.money import Rule
+from languages.en.money import Rule
 
 MOST_DIGITS = 9  # a longer number is read digit by digit, unless it is a round one
 MOST_AT_ONCE = 4  # digits of a code that are said in one go
