@@ -12,8 +12,6 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-import uvicorn
-
 from app.core.environment import drop_unusable
 from app.core.redaction import clean, clean_logs
 from app.settings import Settings, read_settings
@@ -37,7 +35,7 @@ def main() -> int:
         from app.bootstrap.service_registry import outfit
         from app.bootstrap.startup import Front
         from app.dialogue.phrasebook import Phrasebook
-        from app.transport.http_server import Config
+        from app.transport.http_server import Config, Server
 
         services, phrasebook = outfit(settings), Phrasebook()
     except (OSError, ValueError, ServiceError) as error:
@@ -61,7 +59,7 @@ def main() -> int:
 
     warming = [service.warm for service in services.all().values()]
     front = Front(make, [*warming, lambda: phrasebook.speak_ahead(services.tts, settings.speed)], failed)
-    server = uvicorn.Server(Config(front, settings))
+    server = Server(Config(front, settings), front.drain, front.hasten)
     server.run([listener])
     for error in errors:
         print(f"parley: {clean(str(error))}", file=sys.stderr)

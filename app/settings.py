@@ -113,6 +113,9 @@ class Settings(BaseSettings):
     secret: Annotated[SecretStr, AfterValidator(_strong)] = Field(
         default=SecretStr(""), description="key that signs session tokens; empty: one is made and kept in data_dir"
     )
+    drain_s: Annotated[float, Field(ge=0)] = Field(
+        default=30.0, description="a server that is told to end lets what is being said be heard for at most so long"
+    )
     max_sessions: Annotated[int, Field(ge=1)] = Field(default=8, description="conversations at once; more are refused")
     cors_origins: Annotated[str, AfterValidator(_origins)] = Field(
         default="", description="other origins whose pages may use the API, separated by commas; * for all; empty: only our own"

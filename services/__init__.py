@@ -45,6 +45,7 @@ def embedded(weights: Path, cache: Path, knowledge: Path | None = None, workers:
         retrieval=LocalRetriever(embedder, workers, cache, knowledge),
         llm=GroundedAnswerer(),
         tts=HibariTts(weights, workers),
+        waited_s=workers.waited_s,
     )
 
 

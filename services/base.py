@@ -263,7 +263,7 @@ class TextToSpeech(Service, Protocol):
 class Services:
     """Everything a conversation talks to; made once at start and shared by all sessions. `model` is a language model, where one is
     configured; `llm` answers without one, and where it fails. `remote` names the capabilities that leave this process: nothing
-    that the user may still take back is given to them."""
+    that the user may still take back is given to them. `waited_s` says for how long work for the embedded models has waited."""
 
     echo: EchoCancellation
     vad: VoiceActivity
@@ -278,8 +278,9 @@ class Services:
     model: Answerer | None = None
     remote: frozenset[str] = frozenset()
     health: Health = field(default_factory=Health)
+    waited_s: Callable[[], float] = lambda: 0.0
 
     def all(self) -> dict[str, Service]:
         """The services by name, in the order of this class."""
-        services = {name: getattr(self, name) for name in self.__slots__ if name not in ("remote", "health")}
+        services = {name: getattr(self, name) for name in self.__slots__ if name not in ("remote", "health", "waited_s")}
         return {name: service for name, service in services.items() if service is not None}

@@ -11,6 +11,7 @@ import itertools
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from enum import IntEnum
@@ -62,6 +63,10 @@ class Workers:
         lane = self._voice if priority is Priority.VAD else self._main
         return lane.submit(priority, lambda: fn(*args, **kwargs))
 
+    def waited_s(self) -> float:
+        """For how long the job that has waited longest has waited by now, of those that somebody's turn depends on; 0 for none."""
+        return max(self._voice.waited_s(), self._main.waited_s())
+
     async def close(self) -> None:
         """Ends the threads once their running and waiting work is done."""
         await asyncio.gather(asyncio.to_thread(self._voice.close), asyncio.to_thread(self._main.close))
@@ -72,6 +77,7 @@ class _Lane:
 
     def __init__(self, name: str, threads: int, niceness: int) -> None:
         self._busy = 0  # jobs waiting or running
+        self._waiting: dict[int, tuple[float, Future[Any]]] = {}  # by age: since when (s), and what comes of it
         self._lock = threading.Lock()
         self._ages = itertools.count()
         self._queue: PriorityQueue[tuple[int, int, Callable[[], Any] | None]] = PriorityQueue()
@@ -85,8 +91,16 @@ class _Lane:
             if priority is Priority.PARTIAL and self._busy:
                 raise ServiceUnavailable("workers", "busy: a partial is skipped")
             self._busy += 1
-        self._queue.put((priority, next(self._ages), lambda: self._carry_out(future, fn)))
+            age = next(self._ages)
+            if priority < Priority.CLOSER:
+                self._waiting[age] = time.monotonic(), future
+        self._queue.put((priority, age, lambda: self._carry_out(age, future, fn)))
         return future
+
+    def waited_s(self) -> float:
+        with self._lock:
+            since = min((since for since, future in self._waiting.values() if not future.cancelled()), default=None)
+        return 0.0 if since is None else time.monotonic() - since
 
     def close(self) -> None:
         for _ in self._threads:
@@ -94,7 +108,9 @@ class _Lane:
         for thread in self._threads:
             thread.join()
 
-    def _carry_out(self, future: "Future[T]", fn: Callable[[], T]) -> None:
+    def _carry_out(self, age: int, future: "Future[T]", fn: Callable[[], T]) -> None:
+        with self._lock:
+            self._waiting.pop(age, None)
         alive = future.set_running_or_notify_cancel()
         try:
             result = fn() if alive else None

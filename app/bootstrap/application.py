@@ -15,6 +15,7 @@ from app.core.telemetry import traces
 from app.core.watchdog import Watchdog
 from app.dialogue.phrasebook import Dialogue, Phrasebook
 from app.protocol.messages import Error
+from app.sessions.drain import Drain
 from app.sessions.recorder import Journal, memory_of
 from app.sessions.registry import Sessions
 from app.settings import Settings
@@ -59,7 +60,8 @@ def compose(settings: Settings, services: Services, phrasebook: Phrasebook, moun
             session.tell(degraded if reason else Error(code=f"{service}_restored", message=f"the {name} works again"))
 
     services.health.listener = tell
-    sessions = Sessions(settings, make, store, ready=readiness.wait)
+    sessions = Sessions(settings, make, store, ready=readiness.wait, waited_s=services.waited_s)
+    drain = Drain(sessions, settings.drain_s)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -67,9 +69,12 @@ def compose(settings: Settings, services: Services, phrasebook: Phrasebook, moun
             warming = asyncio.create_task(readiness.warm(lambda: phrasebook.speak_ahead(services.tts, settings.speed)))
             watchdog = Watchdog()
             watchdog.start()
+            sessions.load.start()
             try:
                 yield
             finally:
+                await drain()
+                sessions.load.stop()
                 watchdog.stop()
                 warming.cancel()
                 waiting.close()
@@ -81,6 +86,7 @@ def compose(settings: Settings, services: Services, phrasebook: Phrasebook, moun
 
     # FastAPI's own pages of documentation load scripts from elsewhere.
     app = FastAPI(title="Parley", docs_url=None, redoc_url=None, lifespan=lifespan)
+    app.state.drain = drain
     waiting = WaitingRoom(settings.max_sessions)
     line = Line(sessions, settings, waiting)
     views = Views(line.has_page)

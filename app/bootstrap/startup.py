@@ -46,6 +46,16 @@ class Front:
         else:
             await self._answer(scope["path"])(scope, receive, send)
 
+    async def drain(self) -> None:
+        """Returns when the last conversation has gone: see `app.sessions.drain`. The app answers requests until then."""
+        if self._app is not None:
+            await self._app.state.drain()
+
+    def hasten(self) -> None:
+        """Nothing is waited for any more."""
+        if self._app is not None:
+            self._app.state.drain.hasten()
+
     def _answer(self, path: str) -> Response:
         if path == "/":
             return HTMLResponse(PAGE, headers=NO_STORE)

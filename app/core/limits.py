@@ -12,7 +12,7 @@ from typing import Protocol
 from prometheus_client import Gauge
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.protocol.messages import Error
+from app.protocol.messages import Error, Farewell, ShuttingDown
 
 EPISODE_S = 60.0  # what happens again within this is the same episode
 WAITING = 4  # connections that have not started, for each conversation that may be had
@@ -157,7 +157,7 @@ def network(address: str) -> str | None:
 class Waits(Protocol):
     address: str
 
-    def close(self, error: Error | None = None) -> None: ...
+    def close(self, last: Farewell | None = None) -> None: ...
 
 
 class WaitingRoom:
@@ -191,4 +191,4 @@ class WaitingRoom:
 
     def close(self) -> None:
         for waiting in list(self._waiting):
-            waiting.close(Error(code="shutting_down", message="the server is going down", fatal=True))
+            waiting.close(ShuttingDown())

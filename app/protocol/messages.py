@@ -234,9 +234,21 @@ class Error(Event):
     field: str | None = None
 
 
+class ShuttingDown(Event):
+    """The last message of a server that is going down; the connection is closed after it. The conversation goes on when it is
+    opened again in `after_ms`: at the base address `url`, or where none is told at the address that was used first."""
+
+    type: Literal["shutting_down"] = "shutting_down"
+    message: str = "the server is going down: go on elsewhere"
+    url: str | None = None
+    after_ms: float = 0.0
+
+
 class Pong(Event):
     type: Literal["pong"] = "pong"
 
+
+Farewell = Error | ShuttingDown  # what a connection may end with
 
 ServerMessage = (
     Ready
@@ -254,6 +266,7 @@ ServerMessage = (
     | AgentHeard
     | Latency
     | Error
+    | ShuttingDown
     | Pong
 )
 

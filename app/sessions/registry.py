@@ -14,13 +14,14 @@ from prometheus_client import Counter, Gauge
 from app.conversation.session import Session
 from app.core.clock import Clock, LoopClock
 from app.core.limits import quiet_logger
-from app.protocol.messages import Error, ServerMessage
-from app.sessions.tokens import Crowd, Full, NotReady, Refused, Ticket, Tickets, Unknown, eagerness_of
+from app.protocol.messages import Error, Farewell, ServerMessage, ShuttingDown
+from app.sessions.load import Load
+from app.sessions.tokens import Crowd, Full, Leaving, NotReady, Refused, Ticket, Tickets, Unknown, eagerness_of
 from app.settings import Eagerness, Settings
 from app.store.outbox import Lost
 from app.store.records import Erased, SessionRecord, StoreError
 from app.store.store import Store
-from services.base import ServiceError
+from services.base import HEARING_RATE, VAD_WINDOW, ServiceError
 
 __all__ = ["Peer", "Refused", "Seat", "Sessions"]
 
@@ -28,9 +29,13 @@ log = quiet_logger(__name__)
 
 ERASED = "this session was erased"
 LOST = {"taken_over": ("taken_over", "this conversation goes on in another process"), "erased": ("deleted", ERASED)}
+WINDOW_S = VAD_WINDOW / HEARING_RATE  # that voice detection takes at once
 GRACE_S = 60.0  # a conversation without a connection stays in memory for so long
 
+WRITTEN_S = 1.0  # for what a conversation was last to reach the store, before its client goes on elsewhere
+
 LIVE = Gauge("parley_sessions", "Conversations in memory")
+CAPACITY = Gauge("parley_capacity", "Conversations that this process may have at once; 0 when it is going down")
 OPENED = Counter("parley_sessions_opened", "Conversations joined by a client", ["resumed"])
 
 
@@ -46,8 +51,8 @@ class Peer(Protocol):
 
     def send(self, message: ServerMessage) -> None: ...
 
-    def close(self, error: Error | None = None) -> None:
-        """Ends the connection, with `error` as its last message if there is one."""
+    def close(self, last: Farewell | None = None) -> None:
+        """Ends the connection, with `last` as its last message if there is one."""
         ...
 
 
@@ -67,14 +72,14 @@ class Seat:
             self.session.attach(self.peer.send)
             self.session.start(greeting, self.resumed)
 
-    def leave(self, reason: str, error: Error | None = None) -> None:
+    def leave(self, reason: str, last: Farewell | None = None) -> None:
         """Parts the conversation from its connection, which is closed."""
         peer, self.peer = self.peer, None
         if self.grace is not None:
             self.grace.cancel()
         self.session.disconnect(reason)
         if peer is not None:
-            peer.close(error)
+            peer.close(last)
 
 
 @contextlib.contextmanager
@@ -93,9 +98,13 @@ class Sessions:
         store: Store,
         ready: Callable[[], Awaitable[None]],
         clock: Clock | None = None,
+        waited_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         """`make` builds a session from its id and, when it is resumed, its record; `ready` returns when one can begin, or raises
-        ServiceError when none ever will. Raises as `signing_secret` does."""
+        ServiceError when none ever will; `waited_s` says for how long work for the models has waited. Raises as `signing_secret`
+        does."""
+        self.draining = False  # this process is going down: nobody is let in any more
+        self.load = Load(lambda: max([waited_s(), *(seat.session.hearing.behind * WINDOW_S for seat in self._seats.values())]))
         self._tickets = Tickets(settings, clock or LoopClock())
         self._max = settings.max_sessions
         self._max_per_address = settings.max_per_address
@@ -107,10 +116,12 @@ class Sessions:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._opening: list[str] = []  # the addresses of those that are being let in
         store.on_lost(self._lost)
+        CAPACITY.set_function(lambda: 0 if self.draining else self._max)
 
     def create(self, eagerness: Eagerness | None = None) -> Ticket:
-        """A new id with its token, for a conversation of this `eagerness`. Raises Full when nobody could open it now."""
+        """A new id with its token, for a conversation of this `eagerness`. Raises Full or Leaving when nobody could open it now."""
         self._check_room()
+        self._check_load()
         return self._tickets.issue(eagerness)
 
     def authorize(self, session_id: str, token: str) -> None:
@@ -118,20 +129,32 @@ class Sessions:
         self._tickets.check(session_id, token)
 
     async def admit(self, session_id: str, address: str = "") -> None:
-        """Whether an authorized session could be opened now from `address`. Raises Unknown, Full or Crowd."""
+        """Whether an authorized session could be opened now from `address`. Raises Unknown, Full, Leaving or Crowd."""
+        self._check_leaving()
         if session_id in self._seats:
             return
         self._check_crowd(address)
         self._check_room()
         try:
-            await self.look(session_id)
+            if await self._known(session_id) is None:
+                self._check_load()
         except StoreError as error:
             log.warning("session %s is let in unseen: %s", session_id, error)
 
     def _peers(self) -> list[Peer]:
         return [seat.peer for seat in self._seats.values() if seat.peer is not None]
 
+    def _check_leaving(self) -> None:
+        if self.draining:
+            raise Leaving("this server is going down; please try again in a moment")
+
+    def _check_load(self) -> None:
+        """For a conversation that is new: one that lost its process is taken wherever there is a place."""
+        if self.load.overloaded:
+            raise Full("the models are behind with the conversations that there are; please try again in a moment")
+
     def _check_room(self) -> None:
+        self._check_leaving()
         peers = self._peers()
         if len(self._opening) + len(peers) >= self._max and not any(peer.spare for peer in peers):
             raise Full(f"all {self._max} conversations are taken; please try again in a moment")
@@ -158,8 +181,9 @@ class Sessions:
 
     async def open(self, session_id: str, token: str, peer: Peer) -> Seat:
         """Gives the conversation to `peer`, which then calls `Seat.begin`; makes, resumes or loads it as needed. Whoever had it
-        is told `taken_over` and closed. Raises Forbidden, Unknown, Full, Crowd or NotReady."""
+        is told `taken_over` and closed. Raises Forbidden, Unknown, Full, Leaving, Crowd or NotReady."""
         self.authorize(session_id, token)
+        self._check_leaving()
         async with self._lock(session_id):
             seat = self._seats.get(session_id)
             if seat is None:
@@ -196,6 +220,7 @@ class Sessions:
                 record = await self._store.claim(session_id)
             if record is None:
                 self._tickets.check_age(session_id)
+                self._check_load()
         except StoreError as error:
             log.warning("session %s starts without its past: %s", session_id, error)
             record = None
@@ -220,12 +245,12 @@ class Sessions:
         finally:
             self._drop(seat, error)
 
-    def _drop(self, seat: Seat, error: Error | None = None) -> None:
+    def _drop(self, seat: Seat, last: Farewell | None = None) -> None:
         """The conversation leaves memory."""
         if self._seats.get(seat.session.id) is seat:
             del self._seats[seat.session.id]
             LIVE.set(len(self._seats))
-        seat.leave("closed", error)
+        seat.leave("closed", last)
         task = self._tasks[seat]
         if task is not asyncio.current_task():
             task.cancel()
@@ -243,10 +268,23 @@ class Sessions:
             code, message = LOST[how]
             self._drop(seat, Error(code=code, message=message, fatal=True))
 
+    def seats(self) -> list[Seat]:
+        return list(self._seats.values())
+
+    async def part(self, seats: list[Seat], last: Farewell) -> None:
+        """These conversations are over here. Their clients are told so with `last` once what is to be remembered has been written:
+        whoever goes on with them finds all of it."""
+        for seat in seats:
+            seat.session.disconnect("shutting_down")
+        await self._store.drain(WRITTEN_S)
+        for seat in seats:
+            if self._seats.get(seat.session.id) is seat:
+                self._drop(seat, last)
+
     async def close(self) -> None:
         """Ends every conversation; their state is left to the store."""
-        for seat in list(self._seats.values()):
-            self._drop(seat, Error(code="shutting_down", message="the server is going down", fatal=True))
+        for seat in self.seats():
+            self._drop(seat, ShuttingDown())
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     # --- looking ------------------------------------------------------------------------------------------------------

@@ -5,7 +5,8 @@ Errors
     Refused
     +-- Forbidden   the token does not belong to the id
     +-- Unknown     the session has expired or was erased
-    +-- Full        as many conversations as this process may have
+    +-- Full        as many conversations as this process may have, or as its models can keep up with
+    +-- Leaving     this process is going down
     +-- Crowd       as many as may come from one address
     +-- NotReady    the models could not be started
 """
@@ -56,6 +57,11 @@ class Unknown(Refused):
 
 class Full(Refused):
     code = "full"
+    status = 503
+
+
+class Leaving(Refused):
+    code = "shutting_down"
     status = 503
 
 

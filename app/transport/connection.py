@@ -12,6 +12,7 @@ from app.protocol.messages import (
     AudioChunk,
     ClientMessage,
     Error,
+    Farewell,
     Limits,
     Ping,
     PlaybackDone,
@@ -77,8 +78,8 @@ class Connection(ABC):
         """Sends `message`, or queues it. Neither waits nor raises."""
 
     @abstractmethod
-    def end(self, error: Error | None) -> None:
-        """Sends `error`, hangs up within a few seconds whatever the client does, and calls `gone`. Called once at most."""
+    def end(self, last: Farewell | None) -> None:
+        """Sends `last`, hangs up within a few seconds whatever the client does, and calls `gone`. Called once at most."""
 
     @abstractmethod
     def begin(self, seat: Seat, start: Start, ready: Ready) -> None:
@@ -144,11 +145,11 @@ class Connection(ABC):
             ready = ready.model_copy(update={"token": made.token})
         self.begin(seat, start, ready)
 
-    def close(self, error: Error | None = None) -> None:
-        """Ends the connection, with `error` as its last message. Returns at once; only the first call counts."""
+    def close(self, last: Farewell | None = None) -> None:
+        """Ends the connection, with `last` as its last message. Returns at once; only the first call counts."""
         if not self.closing:
             self._leave()
-            self.end(error)
+            self.end(last)
 
     def gone(self) -> None:
         """The wire is gone: nothing of the connection is left behind. May be called again."""

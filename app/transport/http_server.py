@@ -3,7 +3,10 @@ of them than the system can bear."""
 
 import asyncio
 import logging
+import socket
 import sys
+from collections.abc import Awaitable, Callable
+from types import FrameType
 
 import h11
 import uvicorn
@@ -51,6 +54,41 @@ class Config(uvicorn.Config):
         )
         for name in ("uvicorn.error", "asyncio", __name__):
             logging.getLogger(name).addFilter(OncePerEpisode())
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, but what is being said is heard before connections are closed. A second signal ends that wait."""
+
+    def __init__(self, config: Config, drain: Callable[[], Awaitable[None]], hasten: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._drain = drain
+        self._hasten = hasten
+        self._signals = 0
+        self._draining: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._signals += 1
+        if self._signals > 2 or not self.started or self._loop is None:
+            super().handle_exit(sig, frame)
+        elif self._signals == 2:
+            self.config.timeout_graceful_shutdown = 0
+            self._loop.call_soon_threadsafe(self._hasten)
+        else:
+            self._loop.call_soon_threadsafe(self._begin, sig)
+
+    def _begin(self, sig: int) -> None:
+        self._draining = asyncio.create_task(self._end(sig))
+
+    async def _end(self, sig: int) -> None:
+        try:
+            await self._drain()
+        finally:
+            super().handle_exit(sig, None)
 
 
 def _most(wished: int) -> int:

@@ -15,7 +15,7 @@ from prometheus_client import Gauge
 
 from app.core.limits import Allowance, Budgets, WaitingRoom, caller, quiet_logger
 from app.protocol.codec import BadMessage
-from app.protocol.messages import AudioChunk, AudioEnd, Error, PlaybackStart, Ready, ServerMessage, Start
+from app.protocol.messages import AudioChunk, AudioEnd, Error, Farewell, PlaybackStart, Ready, ServerMessage, Start
 from app.sessions.registry import Seat, Sessions
 from app.sessions.tokens import Crowd, Full, Refused
 from app.settings import Settings
@@ -306,9 +306,9 @@ class Call(Connection):
         with suppress(ValueError):  # longer than the client takes
             self.channel.send(message.model_dump_json(exclude_none=True))
 
-    def end(self, error: Error | None) -> None:
-        if error is not None:
-            self.send(error)
+    def end(self, last: Farewell | None) -> None:
+        if last is not None:
+            self.send(last)
         self._finish(LAST_WORDS_S if self.channel is not None else 0.0)
 
     def lost(self) -> None:

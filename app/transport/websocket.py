@@ -18,6 +18,7 @@ from app.protocol.messages import (
     AudioEnd,
     Duck,
     Error,
+    Farewell,
     PlaybackStop,
     Ready,
     ServerMessage,
@@ -156,10 +157,10 @@ class Link(Connection):
                 self._pacer.stop(message.generation)
         self._put(message)
 
-    def end(self, error: Error | None) -> None:
-        if error is not None:
-            self._code = CLOSE_CODES.get(error.code, 1008)
-            self._outbox.put(error)
+    def end(self, last: Farewell | None) -> None:
+        if last is not None:
+            self._code = CLOSE_CODES.get(last.code if isinstance(last, Error) else last.type, 1008)
+            self._outbox.put(last)
         self._outbox.put(None)
         asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, self._hang_up)
 

@@ -172,7 +172,7 @@ def router(sessions: Sessions, rtc: Rtc, store: Store, readiness: Readiness, set
     routes = APIRouter(route_class=Route)
     _session_routes(routes, sessions, settings, store)
     _webrtc_routes(routes, sessions, rtc)
-    _health_routes(routes, store, readiness)
+    _health_routes(routes, store, readiness, sessions)
     return routes
 
 
@@ -237,7 +237,7 @@ def _webrtc_routes(routes: APIRouter, sessions: Sessions, rtc: Rtc) -> None:
             raise ApiError(400, "bad_request", str(error), "sdp" if isinstance(message, Offer) else "candidate") from None
 
 
-def _health_routes(routes: APIRouter, store: Store, readiness: Readiness) -> None:
+def _health_routes(routes: APIRouter, store: Store, readiness: Readiness, sessions: Sessions) -> None:
     @routes.api_route("/healthz", methods=["GET", "HEAD"])
     async def alive() -> dict[str, str]:
         return {"status": "ok"}
@@ -245,6 +245,7 @@ def _health_routes(routes: APIRouter, store: Store, readiness: Readiness) -> Non
     @routes.api_route("/readyz", methods=["GET", "HEAD"])
     async def ready() -> Response:
         status = "ready" if readiness.ready else "failed" if readiness.failed else "loading"
+        status = "draining" if sessions.draining else status
         stored = store.status
         body: dict[str, Any] = {
             "status": status,
@@ -256,7 +257,7 @@ def _health_routes(routes: APIRouter, store: Store, readiness: Readiness) -> Non
             body["degraded"] = sorted(readiness.degraded)
         figures = {"store_full": round(stored.full, 2), "store_evicted": stored.evicted, "store_dropped": stored.dropped}
         body |= {name: figure for name, figure in figures.items() if figure}
-        return JSONResponse(body, 200 if readiness.ready else 503, NO_STORE)
+        return JSONResponse(body, 200 if status == "ready" else 503, NO_STORE)
 
     @routes.api_route("/metrics", methods=["GET", "HEAD"])
     async def metrics() -> Response:

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers, QueryParams
 from app.conversation.session import Session
 from app.core.clock import LoopClock
 from app.dialogue.phrasebook import Dialogue, Phrasebook
-from app.protocol.messages import Error, ServerMessage
+from app.protocol.messages import Error, Farewell, ServerMessage
 from app.sessions.recorder import memory_of
 from app.sessions.registry import Sessions
 from app.settings import Settings
@@ -55,6 +55,10 @@ class MemoryStore:
     async def claim(self, session_id: str) -> SessionRecord | None:
         self.claims += 1
         return await self.load(session_id)
+
+    async def drain(self, timeout_s: float) -> bool:
+        await asyncio.sleep(self.delay_s)
+        return not self.away
 
     async def erase(self, session_id: str) -> None:
         await self._call()
@@ -107,15 +111,19 @@ class Peer:
     def __init__(self) -> None:
         self.messages: list[ServerMessage] = []
         self.closed = False
-        self.error: Error | None = None
+        self.last: Farewell | None = None
         self.address = ""
         self.spare = False
 
     def send(self, message: ServerMessage) -> None:
         self.messages.append(message)
 
-    def close(self, error: Error | None = None) -> None:
-        self.closed, self.error = True, error
+    @property
+    def error(self) -> Error | None:
+        return self.last if isinstance(self.last, Error) else None
+
+    def close(self, last: Farewell | None = None) -> None:
+        self.closed, self.last = True, last
 
 
 class FakeWebSocket:

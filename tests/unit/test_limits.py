@@ -18,7 +18,7 @@ from app.core.limits import (
     WaitingRoom,
     caller,
 )
-from app.protocol.messages import Error
+from app.protocol.messages import Error, Farewell, ShuttingDown
 
 
 def test_an_allowance_is_a_burst_and_a_rate() -> None:
@@ -71,10 +71,14 @@ def test_a_warning_is_logged_once_an_episode_and_then_with_how_often_it_was_not(
 class Waiting:
     def __init__(self, address: str = "") -> None:
         self.address = address
-        self.error: Error | None = None
+        self.last: Farewell | None = None
 
-    def close(self, error: Error | None = None) -> None:
-        self.error = error
+    @property
+    def error(self) -> Error | None:
+        return self.last if isinstance(self.last, Error) else None
+
+    def close(self, last: Farewell | None = None) -> None:
+        self.last = last
 
 
 def test_the_oldest_of_whoever_has_most_gives_way() -> None:
@@ -104,7 +108,7 @@ def test_when_the_server_goes_all_are_told() -> None:
     room, one = WaitingRoom(2), Waiting()
     room.enter(one)
     room.close()
-    assert one.error is not None and one.error.code == "shutting_down"
+    assert one.last == ShuttingDown()
 
 
 # --- who calls --------------------------------------------------------------------------------------------------------

@@ -375,4 +375,4 @@ async def test_looking_shows_state_and_history(desk: Desk) -> None:
 async def test_closing_tells_everybody(desk: Desk) -> None:
     peers = [(await join(desk))[2] for _ in range(3)]
     await desk.sessions.close()
-    assert [peer.error.code for peer in peers if peer.error] == ["shutting_down"] * 3
+    assert [peer.last.type for peer in peers if peer.last] == ["shutting_down"] * 3

@@ -1,0 +1,52 @@
+"""Whether the models keep up with the conversations of this process."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from prometheus_client import Gauge
+
+LOOK_S = 0.1  # how often it is looked whether they are behind
+WINDOW_S = 20.0  # what the load is a share of
+BEHIND_S = 0.25  # work that has waited for longer is late: a turn's end is felt as slow from a quarter of a second on
+CLOSE, OPEN_AGAIN = 0.4, 0.1  # loads at which a process stops taking new conversations, and at which it takes them again
+
+LOAD = Gauge(
+    "parley_load",
+    f"Share (0..1) of the last {WINDOW_S:g} s in which the models were behind: work for them, or sound to be listened to, had "
+    f"waited for more than {BEHIND_S:g} s",
+)
+
+
+class Load:
+    """Looks every LOOK_S how far the models are behind. `overloaded` changes late in both directions, so that a process at the edge
+    does not open and close with every turn."""
+
+    def __init__(self, behind_s: Callable[[], float]) -> None:
+        """`behind_s`: for how many seconds the work that has waited longest has waited by now."""
+        self._behind_s = behind_s
+        self._looks: deque[bool] = deque(maxlen=round(WINDOW_S / LOOK_S))
+        self._timer: asyncio.TimerHandle | None = None
+        self.overloaded = False
+
+    @property
+    def share(self) -> float:
+        """0..1. What lies before the first look counts as time in which the models kept up."""
+        return sum(self._looks) / (WINDOW_S / LOOK_S)
+
+    def start(self) -> None:
+        """Looks from now on until `stop`."""
+        LOAD.set_function(lambda: self.share)
+        self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._tick)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _tick(self) -> None:
+        self.look()
+        self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._tick)
+
+    def look(self) -> None:
+        self._looks.append(self._behind_s() > BEHIND_S)
+        self.overloaded = self.share > (OPEN_AGAIN if self.overloaded else CLOSE)
