@@ -97,11 +97,44 @@ def _mixed(match: re.Match[str]) -> str:
     return " ".join(map(_said, parts))
 
 
+def _signs(match: re.Match[str]) -> str:
+    """A code in hexadecimal digits: each sign, in the groups in which it is written, or in fours."""
+    groups = re.split(r"[:.-]", match[0]) if re.search(r"[:.-]", match[0]) else [match[0]]
+    cut = [group[at : at + 4] for group in groups for at in range(0, len(group), 4)]
+    return ", ".join(" ".join(group.upper()) for group in cut)
+
+
+def _hash(match: re.Match[str]) -> str:
+    """Small hexadecimal digits in which letters and figures change at least twice: "facade1" and "1e10" are none."""
+    parts = re.findall(r"\d+|[a-f]+", match[0])
+    return _signs(match) if len(parts) > 2 and not re.fullmatch(r"\d+e\d+", match[0]) else match[0]
+
+
+def _internet(match: re.Match[str]) -> str:
+    """An address of IPv6, which must be written down with its colons."""
+    return " ".join("colon" if sign == ":" else sign.upper() for sign in match[0])
+
+
+_HEX = r"[\da-fA-F]"
 _GROUPS = re.compile(r"[\d .\-]+")
 _DIAL = r"(?<![\w.,$£€#/-])"
 CODES: list[Rule] = [
     (re.compile(pattern), said)
     for pattern, said in (
+        # UUIDs, hardware addresses, addresses of IPv6, and hashes
+        (rf"(?<![\w-]){_HEX}{{8}}(?:-{_HEX}{{4}}){{3}}-{_HEX}{{12}}(?![\w-])", _signs),
+        (
+            rf"(?<![\w:-]){_HEX}{{2}}([:-])(?:{_HEX}{{2}}\1){{4}}(?:{_HEX}{{2}}\1{_HEX}{{2}}\1)?{_HEX}{{2}}(?![\w:-]\w|\w)",
+            _signs,
+        ),
+        (rf"(?<![\w.]){_HEX}{{4}}\.{_HEX}{{4}}\.{_HEX}{{4}}(?!\w|\.\w)", _signs),
+        (
+            rf"(?<![\w:.])(?=[a-fA-F:]{{0,39}}\d)(?:(?:{_HEX}{{1,4}}:){{7}}{_HEX}{{1,4}}|"
+            rf"(?=[\da-fA-F:]{{2,39}}(?!\w))(?:{_HEX}{{1,4}}(?::{_HEX}{{1,4}}){{0,6}})?::(?:{_HEX}{{1,4}}(?::{_HEX}{{1,4}}){{0,6}})?)"
+            r"(?!\w|:\w)",
+            _internet,
+        ),
+        (r"(?<![\w.-])[\da-f]{7,128}(?![\w-]|\.\w)", _hash),
         # Groups of four, and postcodes
         (r"(?<![\w-])[A-Z]{2}\d\d(?: [A-Z\d]{4}){2,7}(?: [A-Z\d]{1,4})?(?![\w-])", _account),
         (r"(?<![\w-])[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}(?![\w-])", _account),

@@ -148,10 +148,49 @@ def _range_behind(match: re.Match[str]) -> str:
     return _range(None, sign if sign in _CURRENCIES else sign.upper(), first, low, second, high)
 
 
+def _fractional(match: re.Match[str]) -> str:
+    """ "$3 1/2 million" is "3 1/2 million dollars", and the fraction is said later on."""
+    article, sign, number, many, per, thing = match.groups()
+    unit = _plural(_CURRENCIES[sign][0], bool(article and thing))
+    size = f" {_LARGE.get(many, many)}" if many else ""
+    if not re.search(r"[ -]", number):
+        number, size = ("half" if number == "1/2" else f"{number} of"), f" a{size}"
+    return f"{article or ''}{number.replace('-', ' ')}{size} {unit}{f' per {_PERIODS.get(per, per)}' if per else ''}"
+
+
+def _notes(match: re.Match[str]) -> str:
+    """ "$20s" are notes of that value; "in the $20s" is a range of prices, and "$100s of" are hundreds."""
+    within, sign, number, of = match.groups()
+    unit = _CURRENCIES[sign][0]
+    if within:
+        return f"{within.replace('-', ' ')}{number} {unit} range"
+    if of and (tens := _TENS.get(number.replace(",", ""))):
+        return f"{tens} of {_plural(unit, False)}{' of' if of.endswith('of') else ''}"
+    return f"{number} {unit} {'bills' if unit.endswith('dollar') else 'notes'}{of or ''}"
+
+
+_TENS = {"10": "tens", "100": "hundreds", "1000": "thousands", "10000": "tens of thousands", "100000": "hundreds of thousands"}
 _BEHIND = rf"({_SIGN}|(?i:USD|EUR|GBP|CHF)\b|(?:zł|kr)(?!\w))"
 MONEY: list[Rule] = [
     (re.compile(pattern), said)
     for pattern, said in (
+        # About so much, notes, and halves
+        (
+            rf"\b([Aa])n? ({_SIGN}[\d.,]{{1,12}}(?: [mb]illion)?)-?ish(?= [a-z])",
+            lambda m: f"{'R' if m[1] == 'A' else 'r'}oughly a {m[2]}",
+        ),
+        (r"(?i:(\d(?:[kmb%]|\s?(?:thousand|million|billion|€|£|\$))?)\s?-?ish\b)", r"\1 or so"),
+        (rf"({_SIGN})\s?(\d{{1,9}})-(something|odd|some)\b", lambda m: f"{m[2]}-{m[3]} {_plural(_CURRENCIES[m[1]][0], False)}"),
+        (
+            rf"(\bin the (?:(?:low|mid|middle|high|upper)[ -])?)?({_SIGN})\s?(\d{{1,3}}(?:,\d{{3}}){{1,3}}|\d{{1,9}})['’]?s\b"
+            r"( of dollars| of\b)?",
+            _notes,
+        ),
+        (
+            rf"(\b[Aa]n? )?({_SIGN})\s?(\d{{1,6}}[ -]\d{{1,2}}/\d{{1,2}}|\d{{1,2}}/\d{{1,2}}(?= ?[mb]illion))(?![\w/.]{{0,9}}\d)"
+            rf"{_MANY}{_PER}(?=( (?!(?:an?|and|or|per|is|was|to|for|each)\b)[A-Za-z])?)",
+            _fractional,
+        ),
         (
             rf"(\b[Aa]n? )?({_SIGN})\s?{_AMOUNT}{_MANY}{_TO}(?:{_SIGN})?\s?{_AMOUNT}{_MANY}(?![\d])",
             lambda m: _range(*m.groups()),

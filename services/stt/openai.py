@@ -24,6 +24,9 @@ _BESIDE = re.compile(
     r"^\s*(?:WEBVTT|\d{1,6}(?=\s*\n\s*\d\d:))\s*$|^\s*(?:\d\d:)?\d\d:\d\d[.,]\d{3} --> .*$",
     re.MULTILINE,
 )
+# Where the text of an answer stands, by the first of these that is there: OpenAI's own, what others call it (whisper.cpp writes a
+# list of pieces there), and the pieces of an answer that has nothing else.
+_TEXTS = ("text", "transcription", "transcript", "segments")
 
 
 class OpenAiStt:
@@ -91,8 +94,11 @@ def _added(event: dict[str, Any], kind: str) -> str | None:
         return "".join(part_of(choice, False).text for choice in choices(event))
     if kind == "transcript.text.delta":
         return text_in("stt", event.get("delta"))
-    if kind.startswith("transcript.") or "text" not in event:
+    name = next((name for name in _TEXTS if name in event), None)
+    if kind.startswith("transcript.") or name is None:
         return None
-    if not isinstance(event["text"], str):
-        raise ServiceError("stt", f"answers {event['text']!r:.80} where text is expected")
-    return " " + text_in("stt", event["text"])
+    parts = event[name] if isinstance(event[name], list) and name != "text" else [event[name]]
+    texts = [part.get("text", part.get("transcript")) if isinstance(part, dict) else part for part in parts]
+    if not all(isinstance(text, str) for text in texts):
+        raise ServiceError("stt", f"answers {event[name]!r:.80} where text is expected")
+    return "".join(" " + text_in("stt", text) for text in texts)
