@@ -51,7 +51,7 @@ class Rerun:
         expected = entry.get("next", "no transition")
         try:
             event = _HAPPENING.validate_python(entry["event"])
-            self.state, _ = transition(logged, event)
+            self.state, _ = transition(logged, event, entry.get("fact"))
             outcome: str = self.state
         except IllegalTransition:
             self.state = logged

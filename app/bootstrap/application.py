@@ -9,14 +9,17 @@ from fastapi import FastAPI
 
 from app.bootstrap.readiness import Readiness
 from app.conversation.session import Session
+from app.core.clock import LoopClock
 from app.core.limits import Callers, WaitingRoom
 from app.core.redaction import clean_logs
 from app.core.telemetry import traces
 from app.core.watchdog import Watchdog
+from app.dialogue.context import AgentContext
+from app.dialogue.memory import Memory
 from app.dialogue.phrasebook import Dialogue, Phrasebook
 from app.protocol.messages import Error
 from app.sessions.drain import Drain
-from app.sessions.recorder import Journal, memory_of
+from app.sessions.recorder import StoreRecorder, memory_of
 from app.sessions.registry import Sessions
 from app.settings import Settings
 from app.store.records import SessionRecord
@@ -42,24 +45,25 @@ def compose(settings: Settings, services: Services, phrasebook: Phrasebook, moun
     clean_logs()
     store = Store(settings)
     exporter = traces()
-    journal = Journal(store, exporter)
+    recorder = StoreRecorder(store, exporter)
     readiness = Readiness(services)
     live: WeakSet[Session] = WeakSet()
 
     def make(session_id: str, record: SessionRecord | None) -> Session:
         dialogue = Dialogue(phrasebook, services.retrieval.topics())
-        memory = memory_of(record) if record is not None else None
-        session = Session(session_id, services, settings, dialogue, memory, journal)
+        memory = memory_of(record) if record is not None else Memory()
+        agent = AgentContext(services, dialogue, memory, settings, LoopClock())
+        session = Session(session_id, agent, recorder)
         live.add(session)
         return session
 
-    def tell(service: str, reason: str) -> None:
+    def announce(service: str, reason: str) -> None:
         name, instead = SERVICES[service]
         degraded = Error(code=f"{service}_degraded", message=f"the {name} does not answer: {instead}")
         for session in live:
-            session.tell(degraded if reason else Error(code=f"{service}_restored", message=f"the {name} works again"))
+            session.context.send(degraded if reason else Error(code=f"{service}_restored", message=f"the {name} works again"))
 
-    services.health.listener = tell
+    services.health.listener = announce
     sessions = Sessions(settings, make, store, ready=readiness.wait, waited_s=services.waited_s)
     drain = Drain(sessions, settings.drain_s)
 

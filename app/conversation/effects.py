@@ -1,11 +1,11 @@
-"""What the session does for each effect of `machine`. Each takes the session and the event that caused it."""
+"""What is done for each effect of the state machine. Each takes the conversation and the event that caused it."""
 
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
+from app.conversation.context import ConversationContext
 from app.conversation.idle import GOODBYE
 from app.conversation.state_machine import Effect
 from app.core.latency import Spans
@@ -14,6 +14,7 @@ from app.protocol.messages import (
     AgentHeard,
     Error,
     Faulted,
+    FirstAudioReady,
     Happening,
     Latency,
     PlaybackDone,
@@ -31,9 +32,6 @@ from app.protocol.messages import (
 from app.reply.answer import Request
 from services.base import Exchange
 
-if TYPE_CHECKING:
-    from app.conversation.session import Session
-
 log = logging.getLogger(__name__)
 
 HISTORY = 50  # exchanges remembered
@@ -42,167 +40,174 @@ WAITING = 8  # typed turns that wait for silence at once
 MINOR = frozenset({Effect.DUCK, Effect.HOLD, Effect.UNDUCK, Effect.NOTE_PROGRESS})
 
 
-def greet(session: "Session", event: Happening) -> None:
+def greet(context: ConversationContext, event: Happening) -> None:
     if isinstance(event, SessionStarted) and event.greeting:
-        _prompt(session, "welcome_back" if event.resumed else "greeting")
+        _prompt(context, "welcome_back" if event.resumed else "greeting")
 
 
-def prompt(session: "Session", event: Happening) -> None:
+def prompt(context: ConversationContext, event: Happening) -> None:
     if isinstance(event, Prompted):
-        _prompt(session, event.line, event.values)
+        _prompt(context, event.line, event.values)
 
 
-def apologise(session: "Session", event: Happening) -> None:
+def apologise(context: ConversationContext, event: Happening) -> None:
     """A turn was lost: the user is told, and may say it again."""
     if isinstance(event, Faulted):
-        session.tell(Error(code="internal", message="An unexpected error: this turn was lost."))
-        _prompt(session, "apology_fault")
+        context.send(Error(code="internal", message="An unexpected error: this turn was lost."))
+        _prompt(context, "apology_fault")
     elif isinstance(event, TurnUnrecognised):
         if event.unclear:
-            session.tell(TranscriptUpdate(text="", final=True, turn=event.turn, revision=0, understood=False))
+            context.send(TranscriptUpdate(text="", final=True, turn=event.turn, revision=0, understood=False))
         else:
-            session.tell(Error(code="stt_failed", message="What you said could not be recognised: this turn was lost."))
+            context.send(Error(code="stt_failed", message="What you said could not be recognised: this turn was lost."))
         if event.line:
-            _prompt(session, event.line)
+            _prompt(context, event.line)
 
 
-def _prompt(session: "Session", line: str, values: Mapping[str, str] = MappingProxyType({})) -> None:
-    session.speaking.commit(Request(turn=0, line=line, values=values), Spans(zero=session.clock.ms()))
+def _prompt(context: ConversationContext, line: str, values: Mapping[str, str] = MappingProxyType({})) -> None:
+    context.speaker.commit(Request(turn=0, line=line, values=values), Spans(zero=context.clock.ms()))
 
 
-def start_reply(session: "Session", event: Happening) -> None:
+def start_reply(context: ConversationContext, event: Happening) -> None:
     if isinstance(event, TurnEnded):
-        text, turn, revision = session.joined(event.text), event.turn, event.revision
-        spans = session.spans.get((turn, revision)) or Spans(zero=session.clock.ms())
+        text, turn, revision = context.joined(event.text), event.turn, event.revision
+        spans = context.spans.get((turn, revision)) or Spans(zero=context.clock.ms())
     elif isinstance(event, Text):
-        text, turn, revision = session.joined(event.text), session.hearing.typed_turn(), 0
-        spans = Spans(zero=session.clock.ms())
+        text, turn, revision = context.joined(event.text), context.hearing.typed_turn(), 0
+        spans = Spans(zero=context.clock.ms())
     else:
         raise TypeError(f"{event.type} starts no reply")
-    _answer(session, Request(turn, revision, text, typed=isinstance(event, Text)), spans)
+    _answer(context, Request(turn, revision, text, typed=isinstance(event, Text)), spans)
 
 
-def _answer(session: "Session", request: Request, spans: Spans) -> None:
-    session.prefix = ""
-    session.memory.turn = request.turn
-    session.tell(TranscriptUpdate(text=request.text, final=True, turn=request.turn, revision=request.revision))
-    session.speaking.commit(request, spans)
+def _answer(context: ConversationContext, request: Request, spans: Spans) -> None:
+    context.prefix = ""
+    context.memory.turn = request.turn
+    context.send(TranscriptUpdate(text=request.text, final=True, turn=request.turn, revision=request.revision))
+    context.speaker.commit(request, spans)
 
 
-def duck(session: "Session", event: Happening) -> None:
-    ago = session.hearing.ago(event.at_ms) if isinstance(event, SpeechOnset) else 0.0
-    session.onset = Spans(zero=session.clock.ms() - ago)
-    session.speaking.duck()
-    session.onset.mark("duck", session.clock.ms())
+def duck(context: ConversationContext, event: Happening) -> None:
+    ago = context.hearing.ago(event.at_ms) if isinstance(event, SpeechOnset) else 0.0
+    context.onset = Spans(zero=context.clock.ms() - ago)
+    context.speaker.duck()
+    context.onset.mark("duck", context.clock.ms())
 
 
-def hold(session: "Session", event: Happening) -> None:
-    session.speaking.hold()
+def hold(context: ConversationContext, event: Happening) -> None:
+    context.speaker.hold()
 
 
-def unduck(session: "Session", event: Happening) -> None:
-    session.onset = None
-    session.speaking.unduck()
+def unduck(context: ConversationContext, event: Happening) -> None:
+    context.onset = None
+    context.speaker.unduck()
 
 
-def stop_playback(session: "Session", event: Happening) -> None:
-    now = session.clock.ms()
-    session.onset = session.onset or Spans(zero=now)
-    session.onset.mark("confirmed", now)
-    session.speaking.stop()
-    session.onset.mark("flushed", session.clock.ms())
+def stop_playback(context: ConversationContext, event: Happening) -> None:
+    now = context.clock.ms()
+    context.onset = context.onset or Spans(zero=now)
+    context.onset.mark("confirmed", now)
+    context.speaker.stop()
+    context.onset.mark("flushed", context.clock.ms())
 
 
-def reopen(session: "Session", event: Happening) -> None:
+def reopen(context: ConversationContext, event: Happening) -> None:
     """The audio of a spoken turn is still on the tape and is transcribed again; a typed turn's text is kept here."""
-    reply = session.speaking.reply
+    reply = context.speaker.reply
     if reply is None:
         return
     reply.withdrawn = True
     if reply.request.typed:
-        session.prefix = reply.request.text
+        context.prefix = reply.request.text
 
 
-def keep_text(session: "Session", event: Happening) -> None:
+def keep_text(context: ConversationContext, event: Happening) -> None:
     if not isinstance(event, Text):
         return
-    if len(session.pending) == WAITING:
-        session.tell(Error(code="busy", message=f"{WAITING} texts wait for an answer: this one is dropped.", field="text"))
+    if len(context.pending) == WAITING:
+        context.send(Error(code="busy", message=f"{WAITING} texts wait for an answer: this one is dropped.", field="text"))
         return
-    session.pending.append(event)
+    context.pending.append(event)
 
 
-def join_text(session: "Session", event: Happening) -> None:
+def join_text(context: ConversationContext, event: Happening) -> None:
     """What is typed before the answer begins goes on with the turn that waits for it: both are answered together. Where that makes
     a turn too long, the earlier one is written down without an answer."""
-    reply = session.speaking.reply
+    reply = context.speaker.reply
     if reply is None or not isinstance(event, Text):
-        return start_reply(session, event)
+        return start_reply(context, event)
     asked = reply.request
-    session.speaking.withdraw()
+    context.speaker.withdraw()
     if len(asked.text) + len(event.text) >= MAX_TEXT:
-        record(session, event)
-        return start_reply(session, event)
-    text, turn = f"{asked.text} {event.text}".strip(), session.hearing.typed_turn(continues=bool(asked.turn))
-    return _answer(session, Request(turn, asked.revision + 1, text, typed=True), Spans(zero=session.clock.ms()))
+        record(context, event)
+        return start_reply(context, event)
+    text, turn = f"{asked.text} {event.text}".strip(), context.hearing.typed_turn(continues=bool(asked.turn))
+    return _answer(context, Request(turn, asked.revision + 1, text, typed=True), Spans(zero=context.clock.ms()))
 
 
-def note_progress(session: "Session", event: Happening) -> None:
+def note_progress(context: ConversationContext, event: Happening) -> None:
     if isinstance(event, PlaybackProgress | PlaybackDone | PlaybackStopped):
-        session.speaking.note(event)
-        if isinstance(event, PlaybackStopped) and session.onset is not None:
-            session.onset.mark("silent", session.clock.ms())
+        context.speaker.note(event)
+        if isinstance(event, PlaybackStopped) and context.onset is not None:
+            context.onset.mark("silent", context.clock.ms())
 
 
-def record(session: "Session", event: Happening) -> None:
+def record(context: ConversationContext, event: Happening) -> None:
     """The turn is over: the history gets what was heard of it."""
-    reply, ledger = session.speaking.reply, session.speaking.ledger
+    reply, ledger = context.speaker.reply, context.speaker.ledger
     if reply is None or ledger is None:
         return
     acknowledged = isinstance(event, PlaybackDone | PlaybackStopped)
     if ledger.sent_ms and not acknowledged:
-        ledger.estimate(session.clock.ms(), 0.0)
+        ledger.estimate(context.clock.ms(), 0.0)
     heard, turn = ledger.heard_text(), reply.request.turn
     unheard = reply.clauses[ledger.heard_clauses() :]
     if unheard or not reply.request.line:  # a prompt that was heard takes nothing away from the reply before it
-        session.memory.unheard = unheard
+        context.memory.unheard = unheard
     if not reply.withdrawn and (heard or reply.request.text):
-        done, session.memory.done = tuple(session.memory.done), []
-        session.memory.history = [*session.memory.history[-HISTORY + 1 :], Exchange(reply.request.text, heard, done)]
+        done, context.memory.done = tuple(context.memory.done), []
+        context.memory.history = [*context.memory.history[-HISTORY + 1 :], Exchange(reply.request.text, heard, done)]
     if ledger.sent_ms:
-        session.tell(AgentHeard(text=heard, turn=turn, estimated=ledger.estimated))
-    spans = reply.spans.marks | (session.onset.marks if session.onset is not None else {})
-    session.tell(Latency(turn=turn, spans=spans))
-    stop = session.onset if session.onset is not None and "confirmed" in session.onset.marks else None
-    session.measured(turn, reply.spans if reply.request.text else None, stop)
-    session.onset = None
-    session.speaking.forget()
+        context.send(AgentHeard(text=heard, turn=turn, estimated=ledger.estimated))
+    spans = reply.spans.marks | (context.onset.marks if context.onset is not None else {})
+    context.send(Latency(turn=turn, spans=spans))
+    stop = context.onset if context.onset is not None and "confirmed" in context.onset.marks else None
+    context.measured(turn, reply.spans if reply.request.text else None, stop)
+    context.onset = None
+    context.speaker.forget()
     farewell = reply.answer.intent == "goodbye" or reply.request.line == GOODBYE
     if farewell and isinstance(event, PlaybackDone):
-        asyncio.get_running_loop().call_soon(session.receive, Stop())
+        asyncio.get_running_loop().call_soon(context.dispatch, Stop())
 
 
-def end(session: "Session", event: Happening) -> None:
+def end(context: ConversationContext, event: Happening) -> None:
     """Stopped on purpose there is nothing to resume; a lost listener may come back."""
     if isinstance(event, Stop):
-        session.ended.set()
+        context.ended.set()
 
 
-def withdraw(session: "Session", event: Happening) -> None:
-    session.speaking.withdraw()
+def withdraw(context: ConversationContext, event: Happening) -> None:
+    context.speaker.withdraw()
 
 
-def release(session: "Session", event: Happening) -> None:
-    session.speaking.release()
+def release(context: ConversationContext, event: Happening) -> None:
+    context.speaker.release()
 
 
-EFFECTS: dict[Effect, Callable[["Session", Happening], None]] = {
+def release_waiting(context: ConversationContext, event: Happening) -> None:
+    """Nobody speaks after all: the reply that waited for that is let out."""
+    if context.speaker.reply is not None:
+        context.dispatch(FirstAudioReady(generation=context.speaker.reply.generation))
+
+
+EFFECTS: dict[Effect, Callable[[ConversationContext, Happening], None]] = {
     Effect.GREET: greet,
     Effect.MARK_TURN: withdraw,
     Effect.START_REPLY: start_reply,
     Effect.PROMPT: prompt,
     Effect.APOLOGISE: apologise,
     Effect.RELEASE: release,
+    Effect.RELEASE_WAITING: release_waiting,
     Effect.DUCK: duck,
     Effect.HOLD: hold,
     Effect.UNDUCK: unduck,

@@ -1,9 +1,9 @@
 """What the agent says by itself when nobody speaks: that a timer is due, and after a long silence a gentle prompt, then goodbye."""
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
 
-from app.core.clock import Clock
+from app.conversation.context import ConversationContext
+from app.dialogue.memory import Timer
 from app.protocol.messages import (
     BargeIn,
     Disconnected,
@@ -13,39 +13,22 @@ from app.protocol.messages import (
     Prompted,
     SessionStarted,
     SpeechOnset,
-    State,
     Text,
     TurnEnded,
     TurnReopened,
     TurnUnrecognised,
 )
-from app.settings import Settings
-from app.tools.timers import Timer, said_length
-
-if TYPE_CHECKING:
-    from app.dialogue.phrasebook import Memory
-    from app.reply.speaker import Speaking
+from app.tools.timers import said_length
 
 STILL_THERE = "still_there"
 GOODBYE = "silence_goodbye"
 
 
-class Host(Protocol):
-    """What is needed of the session."""
-
-    state: State
-    clock: Clock
-    memory: "Memory"
-    speaking: "Speaking"
-
-    def happened(self, event: Happening) -> None: ...
-
-
-class Lull:
+class IdleWatcher:
     """Knows whether anybody speaks, and wakes once, later."""
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
+    def __init__(self, context: ConversationContext) -> None:
+        self._context = context
         self._talking = False  # the user is, or may be
         self._handle: asyncio.TimerHandle | None = None
 
@@ -63,8 +46,8 @@ class Lull:
 
     @property
     def _quiet(self) -> bool:
-        reply = self._host.speaking.reply
-        return self._host.state == "LISTENING" and not self._talking and (reply is None or reply.cancelled)
+        reply = self._context.speaker.reply
+        return self._context.state == "LISTENING" and not self._talking and (reply is None or reply.cancelled)
 
     def _wake_in(self, seconds: float) -> None:
         self._handle = asyncio.get_running_loop().call_later(seconds, self._wake)
@@ -73,30 +56,30 @@ class Lull:
         raise NotImplementedError
 
 
-class Alarm(Lull):
+class TimerAnnouncer(IdleWatcher):
     """Has due timers announced one by one. A timer is done with when its announcement has begun to be heard: one that the user
     talks over before that is announced later."""
 
-    def __init__(self, host: Host) -> None:
-        super().__init__(host)
+    def __init__(self, context: ConversationContext) -> None:
+        super().__init__(context)
         self._saying: Timer | None = None
 
     def follow(self, event: Happening) -> None:
         """A timer may have been set, or the agent may be free now."""
         super().follow(event)
-        timers = self._host.memory.timers
-        if self._host.state == "SPEAKING" and self._saying in timers:
+        timers = self._context.memory.timers
+        if self._context.state == "SPEAKING" and self._saying in timers:
             timers.remove(self._saying)
-        if self._host.state != "LISTENING":
+        if self._context.state != "LISTENING":
             self._saying = None
         self._wake()
 
     def _wake(self) -> None:
         self.stop()
-        first = min(self._host.memory.timers, key=lambda timer: timer.due_ms, default=None)
+        first = min(self._context.memory.timers, key=lambda timer: timer.due_ms, default=None)
         if first is None:
             return
-        wait_ms = first.due_ms - self._host.clock.epoch_ms()
+        wait_ms = first.due_ms - self._context.clock.epoch_ms()
         if wait_ms > 0:
             self._wake_in(wait_ms / 1000)
         elif self._quiet:
@@ -104,16 +87,16 @@ class Alarm(Lull):
             reminder = "reminder_due_of" if first.about.startswith(("that ", "about ")) else "reminder_due"
             line = reminder if first.about else "timer_due_named" if first.name else "timer_due"
             values = {"length": said_length(first.length_s), "about": first.about, "called": first.name}
-            self._host.happened(Prompted(line=line, values=values))
+            self._context.dispatch(Prompted(line=line, values=values))
 
 
-class Silence(Lull):
+class InactivityPrompt(IdleWatcher):
     """Counts in a conversation whose last turn was spoken: whoever types, or has set a timer, may take their time. Noise begins the
     count anew; a turn takes back the prompt too."""
 
-    def __init__(self, host: Host, settings: Settings) -> None:
-        super().__init__(host)
-        self._settings = settings
+    def __init__(self, context: ConversationContext) -> None:
+        super().__init__(context)
+        self._settings = context.settings
         self._spoken = False
         self._prompted = False  # the prompt has been heard since the last turn
 
@@ -121,13 +104,13 @@ class Silence(Lull):
         super().follow(event)
         if isinstance(event, TurnEnded | Text | SessionStarted | Disconnected):
             self._spoken, self._prompted = isinstance(event, TurnEnded), False
-        reply = self._host.speaking.reply
-        if self._host.state == "SPEAKING" and reply is not None and reply.request.line == STILL_THERE:
+        reply = self._context.speaker.reply
+        if self._context.state == "SPEAKING" and reply is not None and reply.request.line == STILL_THERE:
             self._prompted = True
         self.stop()
         wait_s = self._settings.silence_goodbye_s if self._prompted else self._settings.silence_prompt_s
-        if self._spoken and self._quiet and wait_s and not self._host.memory.timers:
+        if self._spoken and self._quiet and wait_s and not self._context.memory.timers:
             self._wake_in(wait_s)
 
     def _wake(self) -> None:
-        self._host.happened(Prompted(line=GOODBYE if self._prompted else STILL_THERE))
+        self._context.dispatch(Prompted(line=GOODBYE if self._prompted else STILL_THERE))

@@ -1,6 +1,12 @@
-"""The conversation's states as data: (state, event) -> (next state, effects). Pure; `Session` carries the effects out."""
+"""The conversation's states as data: (state, event) -> (next state, effects). Pure; `Session` carries the effects out.
 
+Two events mean something else while somebody may be speaking or a reply waits: GUARDS has their rows, each with the fact on which
+it is taken.
+"""
+
+from collections.abc import Callable
 from enum import StrEnum
+from typing import Literal
 
 from app.protocol.messages import Happening, State
 
@@ -12,6 +18,7 @@ class Effect(StrEnum):
     PROMPT = "prompt"  # prepare a line of the agent's own
     APOLOGISE = "apologise"  # the same, for a turn that was lost
     RELEASE = "release"  # let the prepared audio out
+    RELEASE_WAITING = "release_waiting"  # the same, for a reply that waited until it was clear what a sound was
     DUCK = "duck"
     HOLD = "hold"  # a breath's pause in the audio
     UNDUCK = "unduck"
@@ -35,6 +42,7 @@ class IllegalTransition(Exception):
 
 
 Row = tuple[State, tuple[Effect, ...]]
+Fact = Literal["user_may_be_speaking", "reply_waits"]
 
 # A late acknowledgement may meet any state after its reply ended: it is noted, and changes nothing.
 _LATE: dict[str, tuple[Effect, ...]] = {
@@ -121,13 +129,30 @@ TRANSITIONS: dict[tuple[State, str], Row] = {
 }
 
 
-def transition(state: State, event: Happening) -> Row:
-    """The next state and the effects to carry out, in order.
+GUARDS: dict[tuple[State, str], tuple[Fact, Row]] = {
+    ("LISTENING", "first_audio_ready"): ("user_may_be_speaking", ("LISTENING", ())),
+    ("THINKING", "first_audio_ready"): ("user_may_be_speaking", ("THINKING", ())),
+    ("LISTENING", "onset_dismissed"): ("reply_waits", ("LISTENING", (Effect.RELEASE_WAITING,))),
+    ("THINKING", "onset_dismissed"): ("reply_waits", ("THINKING", (Effect.RELEASE_WAITING,))),
+}
+
+
+def guard(state: State, event: Happening, holds: Callable[[Fact], bool]) -> Fact | None:
+    """The fact on which this event's row depends, where it `holds` now."""
+    fact, _ = GUARDS.get((state, event.type), (None, None))
+    return fact if fact is not None and holds(fact) else None
+
+
+def transition(state: State, event: Happening, fact: Fact | None = None) -> Row:
+    """The next state and the effects to carry out, in order. `fact` is what `guard` has found.
 
     Raises IllegalTransition when the table has no row: an error in a test; logged, audited and ignored in production.
     """
     name = "interrupt" if event.type == "audio_interrupt" else event.type
     row = TRANSITIONS.get((state, name))
+    if fact is not None:
+        wanted, guarded = GUARDS.get((state, name), (None, None))
+        row = guarded if fact == wanted else None
     if row is None:
         raise IllegalTransition(state, name)
     return row

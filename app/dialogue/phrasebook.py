@@ -3,20 +3,16 @@
 
 import asyncio
 import random
-from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 
 import yaml
 
 from app.dialogue.clauses import first_clause
-from app.settings import Eagerness
-from app.tools.timers import Timer
+from app.dialogue.memory import Act, Memory
 from languages.en import FOLDER
-from languages.en.wording import names_in, words_of
-from services.base import Deed, Exchange, Intent, ServiceError, Speech, TextToSpeech, closing
+from languages.en.wording import words_of
+from services.base import Intent, ServiceError, Speech, TextToSpeech, closing
 from services.followup import offered
 
 LINES = FOLDER / "lines.yaml"
@@ -50,12 +46,6 @@ PLAIN_LINES = {  # intents that one line answers
     "change_voice": "voice",
 }
 TAKES_OFFERS = frozenset({"yes", "acknowledgement"})
-LATELY = 4  # exchanges whose names are expected to be heard again
-NAMES = 6  # of them: the recogniser's prompt is short
-WAITS = 5  # that are remembered: what is expected of the next one
-LONG_WAIT = 2.5  # times `filler_after_ms`: an expected wait for which a short filler would not do
-EARLY = 0.6  # of `filler_after_ms`: when a filler for so long a wait begins
-LATE_MS = 400.0  # past the expected wait that an answer is given where it is about to come
 SPEED_STEP = 1.15
 GAIN_STEP = 1.5
 OFFERED = 3  # topics
@@ -95,54 +85,6 @@ class Phrasebook:
         return self._spoken.get(text)
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
-    """A turn about the conversation itself: what to say, and by what factor to change the pace and the volume."""
-
-    clauses: list[str]
-    speed: float = 1.0
-    gain: float = 1.0
-
-
-@dataclass(slots=True)
-class Memory:
-    """What the conversation remembers. `history` holds heard words only; `unheard` are the clauses that the last reply still
-    had to say."""
-
-    history: list[Exchange] = field(default_factory=list)
-    unheard: list[str] = field(default_factory=list)
-    speed: float = 1.0
-    gain: float = 1.0
-    turn: int = 0  # the last one's number
-    generation: int = 0  # the last reply's
-    timers: list[Timer] = field(default_factory=list)
-    asked: str = ""  # the tool that has asked for what it must know
-    request: str = ""  # the turn that it asked about
-    done: list[Deed] = field(default_factory=list)  # what tools have changed since the last exchange of `history`
-    eagerness: Eagerness | None = None  # of this conversation; None: that of the app
-    waits: deque[float] = field(default_factory=lambda: deque(maxlen=WAITS))  # ms from a turn's end to its answer's first sound
-
-    def adjust(self, act: Act) -> None:
-        self.speed = min(2.0, max(0.5, self.speed * act.speed))
-        self.gain = min(3.0, max(0.2, self.gain * act.gain))
-
-    def names(self) -> list[str]:
-        """Names that were said lately, the latest first: they are likely to be said again."""
-        texts = (text for exchange in reversed(self.history[-LATELY:]) for text in (exchange.user, exchange.heard))
-        return list(dict.fromkeys(name for text in texts for name in names_in(text)))[:NAMES]
-
-    def filler(self, after_ms: float) -> tuple[str, float]:
-        """Which filler to say, and how long (ms) after the turn's end: the median of the last waits tells what to expect."""
-        expected = median(self.waits) if self.waits else after_ms
-        if expected >= LONG_WAIT * after_ms:
-            return "filler_long", after_ms * EARLY
-        return "filler", max(after_ms, expected + LATE_MS) if expected > after_ms else after_ms
-
-    @property
-    def last_heard(self) -> str:
-        return next((exchange.heard for exchange in reversed(self.history) if exchange.heard), "")
-
-
 def _covers(wider: str, topic: str) -> bool:
     """Whether every word of `topic` is in `wider`: "running Parley" beside "Parley" offers nothing more."""
     return set(topic.lower().split()) <= set(wider.lower().split())
@@ -172,7 +114,7 @@ class Dialogue:
                 some.append(topic)
         return ", ".join(some[:-1]) + " or " + some[-1] if len(some) > 1 else "".join(some)
 
-    def conduct(self, intent: Intent, text: str, memory: Memory) -> Act | None:
+    def meta_intent(self, intent: Intent, text: str, memory: Memory) -> Act | None:
         """What to do in a turn that is about the conversation itself; None: the turn asks for knowledge."""
         said = set(words_of(text))
         if intent.name in TAKES_OFFERS and offered(memory.last_heard):

@@ -7,16 +7,18 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from app.dialogue.phrasebook import Act, Dialogue, Memory
+from app.dialogue.context import AgentContext
+from app.dialogue.memory import Act
 from app.protocol.messages import IntentFound, ServerMessage, Source, Sources
-from app.settings import Settings
 from app.tools.builtin import sought
 from app.tools.registry import Toolbox
-from services.base import Answerer, Passage, Question, ServiceError, Services, closing
+from services.base import Answerer, Passage, Question, ServiceError, closing
 
 log = logging.getLogger(__name__)
 
-CONDUCTED = frozenset({"repeat", "change_speed", "change_volume", "stop", "goodbye", "spell"})  # a language model is not asked
+META_INTENTS = frozenset(
+    {"repeat", "change_speed", "change_volume", "stop", "goodbye", "spell"}
+)  # a language model is not asked
 CITED = 0.35  # score of a passage below which it has nothing to do with the question (KNOWN of services/llm/extractive.py)
 ENDS = (".", "!", "?", "…")
 
@@ -44,23 +46,20 @@ class Answer:
     def __init__(
         self,
         request: Request,
-        services: Services,
-        dialogue: Dialogue,
-        memory: Memory,
+        context: AgentContext,
         toolbox: Toolbox,
-        settings: Settings,
-        say: Callable[[ServerMessage], None],
+        emit: Callable[[ServerMessage], None],
         mark: Callable[[str], None],
     ) -> None:
         self.intent = ""
         self.act: Act | None = None  # what the turn changes about the talking
         self._request = request
-        self._services = services
-        self._dialogue = dialogue
-        self._memory = memory
+        self._services = context.services
+        self._dialogue = context.dialogue
+        self._memory = context.memory
         self._toolbox = toolbox
-        self._settings = settings
-        self._say = say
+        self._settings = context.settings
+        self._emit = emit
         self._mark = mark
 
     def take_effect(self) -> None:
@@ -85,15 +84,15 @@ class Answer:
             self._timed("retrieval", lambda: self._services.retrieval.search(query, history=history)),
         )
         self.intent = intent.name
-        self._say(IntentFound(name=intent.name, confidence=round(intent.confidence, 3), turn=self._request.turn))
-        answer = alone = self._alone(Question(query, intent, passages, history))
-        conducted = intent.name in CONDUCTED or (intent.name == "go_on" and self._memory.unheard)
-        if self._services.model is not None and not conducted:
+        self._emit(IntentFound(name=intent.name, confidence=round(intent.confidence, 3), turn=self._request.turn))
+        answer = offline = self._answer_offline(Question(query, intent, passages, history))
+        is_meta = intent.name in META_INTENTS or (intent.name == "go_on" and self._memory.unheard)
+        if self._services.model is not None and not is_meta:
             cited = [passage for passage in passages if passage.score >= CITED]
             instructions = self._dialogue.phrasebook.instructions
             question = Question(text, intent, cited, history, instructions, self._toolbox.offers(), tuple(self._memory.done))
-            answer = self._with(self._services.model, question, alone)
-        async with closing(alone), closing(answer):
+            answer = self._answer_with_llm(self._services.model, question, offline)
+        async with closing(offline), closing(answer):
             async for piece in answer:
                 yield piece
 
@@ -105,10 +104,10 @@ class Answer:
     def _cite(self, passages: Sequence[Passage]) -> None:
         """The first words of an answer are there, and this is what it is made from."""
         sources = [Source(id=p.id, title=p.title, score=round(p.score, 3)) for p in passages]
-        self._say(Sources(passages=sources, turn=self._request.turn))
+        self._emit(Sources(passages=sources, turn=self._request.turn))
         self._mark("first_token")
 
-    async def _with(self, model: Answerer, question: Question, alone: AsyncIterator[str]) -> AsyncIterator[str]:
+    async def _answer_with_llm(self, model: Answerer, question: Question, offline: AsyncIterator[str]) -> AsyncIterator[str]:
         """The words of a language model; what can be said without it where it says nothing or breaks off."""
         await self.settled("model")
         said = ""
@@ -126,7 +125,7 @@ class Answer:
                 return
             log.warning("the language model had nothing to say")
         if not said.strip():
-            async for piece in alone:
+            async for piece in offline:
                 yield piece
             return
         rest = [piece async for piece in self._services.llm.answer(question) if piece.strip() not in said]
@@ -136,13 +135,13 @@ class Answer:
         for piece in rest:
             yield piece
 
-    async def _alone(self, question: Question) -> AsyncIterator[str]:
+    async def _answer_offline(self, question: Question) -> AsyncIterator[str]:
         """The conversation's own acts, a tool, or sentences of the knowledge."""
         told = await self._toolbox.by_intent(question.intent.name, self._request.text)
         if told is not None:
             yield told
             return
-        self.act = self._dialogue.conduct(question.intent, self._request.text, self._memory)
+        self.act = self._dialogue.meta_intent(question.intent, self._request.text, self._memory)
         if self.act is not None:
             if self._toolbox.committed.is_set():
                 self.take_effect()

@@ -10,16 +10,14 @@ from typing import TypeVar
 
 import numpy as np
 
-from app.core.clock import Clock
 from app.core.latency import Spans
 from app.core.telemetry import DROPPED, wasted
 from app.dialogue.clauses import ahead, split_clauses
-from app.dialogue.phrasebook import Dialogue, Memory
+from app.dialogue.context import AgentContext
 from app.protocol.messages import AgentResponse, Error, ServerMessage
 from app.reply.answer import Answer, Request
-from app.settings import Settings
-from app.tools.registry import Desk, Toolbox
-from services.base import Pcm, ServiceError, Services, Word, closing
+from app.tools.registry import Toolbox
+from services.base import Pcm, ServiceError, Word, closing
 
 log = logging.getLogger(__name__)
 
@@ -48,12 +46,8 @@ class Reply:
         generation: int,
         request: Request,
         spans: Spans,
-        services: Services,
-        dialogue: Dialogue,
-        memory: Memory,
-        settings: Settings,
-        clock: Clock,
-        tell: Callable[[ServerMessage], None],
+        context: AgentContext,
+        send: Callable[[ServerMessage], None],
         ready: Callable[["Reply"], None],
     ) -> None:
         self.generation = generation
@@ -65,20 +59,19 @@ class Reply:
         self.answered = False  # there is a sound of the answer
         self.empty = False
         self.withdrawn = False  # its turn was reopened: it answers nothing any more
-        self._services = services
-        self._dialogue = dialogue
-        self._memory = memory
-        self._settings = settings
-        self._clock = clock
-        self._mark: Callable[[str], None] = lambda span: spans.mark(span, clock.ms())
-        self._tell = tell
+        self._services = context.services
+        self._dialogue = context.dialogue
+        self._memory = context.memory
+        self._settings = context.settings
+        self._clock = context.clock
+        self._mark: Callable[[str], None] = lambda span: spans.mark(span, context.clock.ms())
+        self._send = send
         self._ready = ready
         self._committed = asyncio.Event()
         self._committed_ms = 0.0
         self._withheld: list[ServerMessage] = []
         self._task: asyncio.Task[None] | None = None
-        toolbox = Toolbox(Desk(services, dialogue, memory, settings, clock), self._committed)
-        self.answer = Answer(request, services, dialogue, memory, toolbox, settings, self._say, self._mark)
+        self.answer = Answer(request, context, Toolbox(context, self._committed), self._emit, self._mark)
 
     @property
     def committed(self) -> bool:
@@ -103,7 +96,7 @@ class Reply:
             self._memory.waits.append(0.0)
         self.answer.take_effect()
         for message in self._withheld:
-            self._tell(message)
+            self._send(message)
         self._withheld.clear()
         if self.first_sound.is_set():
             self._ready(self)
@@ -115,9 +108,9 @@ class Reply:
                 DROPPED.inc()
                 self._task.add_done_callback(lambda task: wasted(self.spans))  # it may still be counting
 
-    def _say(self, message: ServerMessage) -> None:
+    def _emit(self, message: ServerMessage) -> None:
         if self.committed:
-            self._tell(message)
+            self._send(message)
         else:
             self._withheld.append(message)
 
@@ -134,7 +127,7 @@ class Reply:
                 # A fault of ours must not leave the conversation waiting for ever.
                 log.exception("generation %d failed", self.generation)
                 await self._apologise(ServiceError("reply", repr(error)))
-            self._say(AgentResponse(text="", final=True, turn=self.request.turn, generation=self.generation))
+            self._emit(AgentResponse(text="", final=True, turn=self.request.turn, generation=self.generation))
             await self.sounds.put(None)
             if not self.first_sound.is_set():
                 self.empty = True
@@ -184,7 +177,7 @@ class Reply:
     async def _apologise(self, error: Exception) -> None:
         service = error.service if isinstance(error, ServiceError) else "timeout"
         log.error("generation %d: %s", self.generation, error or "timed out")
-        self._say(Error(code=f"{service}_failed", message=f"The {service} service failed in this reply."))
+        self._emit(Error(code=f"{service}_failed", message=f"The {service} service failed in this reply."))
         try:
             await self._speak_line(f"apology_{service}")
         except Exception as again:
@@ -205,7 +198,7 @@ class Reply:
             async for clause in clauses:
                 self._mark("first_clause")
                 self.clauses.append(clause)
-                self._say(AgentResponse(text=clause, final=False, turn=self.request.turn, generation=self.generation))
+                self._emit(AgentResponse(text=clause, final=False, turn=self.request.turn, generation=self.generation))
                 async with closing(self._sounds_of(clause)) as sounds:
                     async for sound in sounds:
                         yield sound

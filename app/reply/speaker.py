@@ -4,10 +4,9 @@ and the ledger of what was heard. A generation number marks everything; what car
 import asyncio
 from collections.abc import Callable
 
-from app.core.clock import Clock
 from app.core.latency import Spans
 from app.core.telemetry import PREPARED
-from app.dialogue.phrasebook import Dialogue, Memory
+from app.dialogue.context import AgentContext
 from app.protocol.messages import (
     AudioEnd,
     Duck,
@@ -26,30 +25,22 @@ from app.reply.answer import Request
 from app.reply.generation import Reply
 from app.reply.ledger import Ledger
 from app.reply.playout import IDLE_FRAME, Frame, Playout
-from app.settings import Settings
-from services.base import Services
 
 PATH_DELAY_MS = 120.0  # from a frame's sending to the ear, where the listener says nothing: network and jitter buffer
 
 
-class Speaking:
+class Speaker:
     def __init__(
         self,
-        services: Services,
-        settings: Settings,
-        clock: Clock,
-        dialogue: Dialogue,
-        memory: Memory,
-        tell: Callable[[ServerMessage], None],
-        happened: Callable[[Happening], None],
+        context: AgentContext,
+        send: Callable[[ServerMessage], None],
+        dispatch: Callable[[Happening], None],
     ) -> None:
-        self._services = services
-        self._settings = settings
-        self._clock = clock
-        self._dialogue = dialogue
-        self._memory = memory
-        self._tell = tell
-        self._happened = happened
+        self._context = context
+        self._settings = context.settings
+        self._clock = context.clock
+        self._send = send
+        self._dispatch = dispatch
         self._draft: Reply | None = None
         self._released = False
         self._playout: Playout | None = None  # of the reply
@@ -84,26 +75,16 @@ class Speaking:
         self.reply.commit()
 
     def _new(self, request: Request, spans: Spans) -> Reply:
-        self._memory.generation += 1
-        reply = Reply(
-            self._memory.generation,
-            request,
-            spans,
-            self._services,
-            self._dialogue,
-            self._memory,
-            self._settings,
-            self._clock,
-            self._tell,
-            self._on_ready,
-        )
+        memory = self._context.memory
+        memory.generation += 1
+        reply = Reply(memory.generation, request, spans, self._context, self._send, self._on_ready)
         reply.start()
         return reply
 
     def _on_ready(self, reply: Reply) -> None:
         if reply is self.reply:
             event = ReplyEmpty if reply.empty else FirstAudioReady
-            self._happened(event(generation=reply.generation))
+            self._dispatch(event(generation=reply.generation))
 
     def withdraw(self) -> None:
         """Gives up draft and reply; what was not released is never heard."""
@@ -138,7 +119,7 @@ class Speaking:
     def duck(self) -> None:
         if self.reply is not None:
             self._ducked = True
-            self._tell(Duck(generation=self.reply.generation, gain=self._settings.duck_gain))
+            self._send(Duck(generation=self.reply.generation, gain=self._settings.duck_gain))
 
     def hold(self) -> None:
         """A breath's pause in the reply, until somebody decides: nothing of it is lost."""
@@ -150,7 +131,7 @@ class Speaking:
             self._playout.go_on()
         if self.reply is not None and self._ducked:
             self._ducked = False
-            self._tell(Unduck(generation=self.reply.generation))
+            self._send(Unduck(generation=self.reply.generation))
 
     def stop(self) -> None:
         """Silence now: nothing of this generation leaves any more; the listener is asked what was played."""
@@ -161,7 +142,7 @@ class Speaking:
         self._quiet()
         if self.ledger is not None:
             self.ledger.estimate(self._clock.ms(), PATH_DELAY_MS)
-        self._tell(PlaybackStop(generation=self.reply.generation))
+        self._send(PlaybackStop(generation=self.reply.generation))
         self._timer = asyncio.get_running_loop().call_later(self._settings.stop_ack_ms / 1000, self._estimate, PlaybackStopped)
 
     def _estimate(self, kind: type[PlaybackStopped] | type[PlaybackDone]) -> None:
@@ -170,7 +151,7 @@ class Speaking:
             return
         if kind is PlaybackDone:
             self.ledger.estimate(self._clock.ms(), PATH_DELAY_MS)
-        self._happened(kind(generation=self.ledger.generation, played_ms=self.ledger.heard_ms, estimated=True))
+        self._dispatch(kind(generation=self.ledger.generation, played_ms=self.ledger.heard_ms, estimated=True))
 
     def note(self, event: PlaybackProgress | PlaybackDone | PlaybackStopped) -> None:
         """The listener says what was played."""
@@ -191,11 +172,11 @@ class Speaking:
             return IDLE_FRAME
         if not frame.sequence:
             self.reply.spans.mark("first_audio_sent", self._clock.ms())
-            self._tell(PlaybackStart(generation=frame.generation))
+            self._send(PlaybackStart(generation=frame.generation))
         return frame
 
     def _finish(self, ledger: Ledger) -> None:
         ledger.finish()
-        self._tell(AudioEnd(generation=ledger.generation, ms=ledger.sent_ms))
+        self._send(AudioEnd(generation=ledger.generation, ms=ledger.sent_ms))
         delay = (PATH_DELAY_MS + self._settings.done_ack_ms) / 1000
         self._timer = asyncio.get_running_loop().call_later(delay, self._estimate, PlaybackDone)

@@ -4,20 +4,19 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from app.conversation.session import Session
+from app.conversation.context import ConversationContext
 from app.core.latency import Spans
 from app.core.telemetry import Traces, observe
-from app.dialogue.phrasebook import Memory
+from app.dialogue.memory import Memory, Timer
 from app.store.records import PendingReply, SessionRecord
 from app.store.store import Store
-from app.tools.timers import Timer
 from services.base import Exchange
 
 UNDER_WAY = ("THINKING", "SPEAKING", "INTERRUPTED")  # states with a reply that is not in the history yet
 
 
-class Journal:
-    """A session's journal (`app.conversation.session.Journal`) that writes to the store, and to the operators."""
+class StoreRecorder:
+    """A `Recorder` (app/conversation/context.py) that writes to the store, and to the operators."""
 
     def __init__(self, store: Store, traces: Traces | None = None) -> None:
         self._store = store
@@ -29,21 +28,21 @@ class Journal:
         if entry["kind"] == "latency":
             self._store.latency({"session": session_id, "turn": entry["turn"], "spans": entry["spans"]})
 
-    def changed(self, session: Session) -> None:
-        self._store.save(record_of(session))
+    def changed(self, context: ConversationContext) -> None:
+        self._store.save(record_of(context))
 
-    def measured(self, session: Session, turn: int, reply: Spans | None, stop: Spans | None) -> None:
-        to_epoch = session.clock.epoch_ms() - session.clock.ms()
+    def measured(self, context: ConversationContext, turn: int, reply: Spans | None, stop: Spans | None) -> None:
+        to_epoch = context.clock.epoch_ms() - context.clock.ms()
         for name, spans in (("turn", reply), ("interruption", stop)):
             if spans is not None:
                 observe(spans)
                 if self._traces is not None:
-                    self._traces.export(name, spans, to_epoch, {"session.id": session.id, "turn": turn})
+                    self._traces.export(name, spans, to_epoch, {"session.id": context.id, "turn": turn})
 
 
-def record_of(session: Session) -> SessionRecord:
+def record_of(context: ConversationContext) -> SessionRecord:
     """The session as it would be remembered if its connection ended now."""
-    memory, reply, ledger = session.memory, session.speaking.reply, session.speaking.ledger
+    memory, reply, ledger = context.memory, context.speaker.reply, context.speaker.ledger
     profile = {
         "speed": memory.speed,
         "gain": memory.gain,
@@ -51,14 +50,14 @@ def record_of(session: Session) -> SessionRecord:
         "timers": [asdict(timer) for timer in memory.timers],
     }
     base = SessionRecord(
-        session_id=session.id,
-        state=session.state,
+        session_id=context.id,
+        state=context.state,
         turn=memory.turn,
         generation=memory.generation,
         history=tuple(memory.history),
         profile=profile,
     )
-    if reply is None or ledger is None or session.state not in UNDER_WAY:
+    if reply is None or ledger is None or context.state not in UNDER_WAY:
         pending = PendingReply(turn=0, generation=0, clauses=tuple(memory.unheard)) if memory.unheard else None
         return base.model_copy(update={"pending": pending})
     turn, heard = reply.request.turn, ledger.heard_text()

@@ -11,13 +11,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field
 
-from app.dialogue.phrasebook import Memory
-from app.tools.registry import Asks, Desk, ToolError, tool
+from app.dialogue.context import AgentContext
+from app.dialogue.memory import Memory, Timer
+from app.tools.registry import Asks, ToolError, tool
 from app.tools.timers import (
     LONGEST_ABOUT,
     LONGEST_S,
     MOST,
-    Timer,
     called,
     chosen,
     heard_about,
@@ -52,12 +52,12 @@ def sought(text: str) -> str:
     return match[1] if match else text
 
 
-def _now(desk: Desk, zone: str = "") -> datetime:
+def _now(context: AgentContext, zone: str = "") -> datetime:
     try:
-        where = ZoneInfo(zone or desk.settings.time_zone) if zone or desk.settings.time_zone else None
+        where = ZoneInfo(zone or context.settings.time_zone) if zone or context.settings.time_zone else None
     except (ValueError, OSError, ZoneInfoNotFoundError) as error:
         raise ToolError(f"{zone} is no time zone such as Europe/Berlin") from error
-    return datetime.fromtimestamp(desk.clock.epoch_ms() / 1000).astimezone(where)
+    return datetime.fromtimestamp(context.clock.epoch_ms() / 1000).astimezone(where)
 
 
 def _clock_heard(text: str) -> dict[str, Any]:
@@ -75,17 +75,17 @@ def _date_heard(text: str) -> dict[str, Any]:
     return {"place": heard_place(text), "day": text[:LONGEST_ABOUT] if named else ""}
 
 
-async def _there(desk: Desk, zone: str, place: str) -> tuple[datetime | None, str]:
+async def _there(context: AgentContext, zone: str, place: str) -> tuple[datetime | None, str]:
     """The time now, of a place where one is named; None and a word on it where that cannot be told."""
     if not place:
-        return _now(desk, zone), ""
+        return _now(context, zone), ""
     zones = await asyncio.to_thread(zones_of, place)
-    times = {_now(desk, one).utcoffset(): _now(desk, one) for one in zones if one}
+    times = {_now(context, one).utcoffset(): _now(context, one) for one in zones if one}
     if len(times) == 1 and len(zones) == len(list(filter(None, zones))):
         return next(iter(times.values())), ""
     if zones:
-        return None, Asks(desk.dialogue.line("place_several", place=place))
-    return None, desk.dialogue.line("place_unknown", place=place)
+        return None, Asks(context.dialogue.line("place_several", place=place))
+    return None, context.dialogue.line("place_unknown", place=place)
 
 
 Zone = Annotated[str, Field(description="IANA name such as Europe/Berlin; empty for the user's own")]
@@ -96,7 +96,7 @@ Place = Annotated[
 
 @tool(intent="time", listen=_clock_heard, take=_clock_answered)
 async def current_time(
-    desk: Desk,
+    context: AgentContext,
     zone: Zone = "",
     place: Place = "",
     seconds: Annotated[float, Field(ge=-31_622_400, le=31_622_400, description="another moment: so long from now")] = 0,
@@ -104,35 +104,35 @@ async def current_time(
     """The time of day, now."""
     apart = re.split(r",? and ", place)
     if len(apart) == 2 and all([await asyncio.to_thread(zones_of, one) for one in apart]):  # noqa: RUF100
-        first, second = [await current_time(desk, place=one, seconds=seconds) for one in apart]
+        first, second = [await current_time(context, place=one, seconds=seconds) for one in apart]
         return f"{first} {second}"
-    now, problem = await _there(desk, zone, place)
+    now, problem = await _there(context, zone, place)
     if now is None:
         return problem
     then = f"{now + timedelta(seconds=seconds):%-I:%M %p}"
     if seconds:
-        return desk.dialogue.line("time_then_in" if place else "time_then", time=then, place=place)
-    return desk.dialogue.line("time_in" if place else "time", time=then, place=place)
+        return context.dialogue.line("time_then_in" if place else "time_then", time=then, place=place)
+    return context.dialogue.line("time_in" if place else "time", time=then, place=place)
 
 
 @tool(intent="date", listen=_date_heard)
 async def current_date(
-    desk: Desk,
+    context: AgentContext,
     zone: Zone = "",
     place: Place = "",
     day: Annotated[str, Field(max_length=LONGEST_ABOUT, description="another day, as the user named it: 'next Friday'")] = "",
 ) -> str:
     """Today's weekday and date, or those of another day."""
-    now, problem = await _there(desk, zone, place)
+    now, problem = await _there(context, zone, place)
     if now is None:
         return problem
     today = now.date()
     then = heard_day(day, today) if day else today
     if then is None:
-        return desk.dialogue.line("day_unknown")
+        return context.dialogue.line("day_unknown")
     days = (then - today).days
     far = f", in {days} days" if days > 1 else ""
-    return desk.dialogue.line("date" if not days else "date_then", date=f"{then:%A, %B %-d, %Y}{far}")
+    return context.dialogue.line("date" if not days else "date_then", date=f"{then:%A, %B %-d, %Y}{far}")
 
 
 def _timer_heard(text: str) -> dict[str, Any] | None:
@@ -173,11 +173,11 @@ def _alarm_answered(text: str, memory: Memory) -> dict[str, Any] | None:
     return told
 
 
-def _set(desk: Desk, seconds: float, about: str, name: str, line: str, **values: str) -> str:
-    if len(desk.memory.timers) >= MOST:
-        return desk.dialogue.line("timer_full", count=str(MOST))
-    desk.memory.timers.append(Timer(desk.clock.epoch_ms() + seconds * 1000, seconds, about, name))
-    return desk.dialogue.line(line, **values)
+def _set(context: AgentContext, seconds: float, about: str, name: str, line: str, **values: str) -> str:
+    if len(context.memory.timers) >= MOST:
+        return context.dialogue.line("timer_full", count=str(MOST))
+    context.memory.timers.append(Timer(context.clock.epoch_ms() + seconds * 1000, seconds, about, name))
+    return context.dialogue.line(line, **values)
 
 
 About = Annotated[str, Field(max_length=LONGEST_ABOUT, description="what it is for, if the user said so: 'take out the bread'")]
@@ -198,64 +198,64 @@ def _more_answered(text: str, memory: Memory) -> dict[str, Any] | None:
 
 
 @tool(intent="set_timer", listen=_more_heard, take=_more_answered, acts=True)
-async def extend_timer(desk: Desk, seconds: Annotated[float, Field(ge=1, le=LONGEST_S)], which: Which = "") -> str:
+async def extend_timer(context: AgentContext, seconds: Annotated[float, Field(ge=1, le=LONGEST_S)], which: Which = "") -> str:
     """Gives a running timer more time."""
-    timers, some = desk.memory.timers, meant(desk.memory.timers, which)
+    timers, some = context.memory.timers, meant(context.memory.timers, which)
     if not some:
-        return desk.dialogue.line("timer_no_such" if timers else "timer_none", running=called(timers))
+        return context.dialogue.line("timer_no_such" if timers else "timer_none", running=called(timers))
     if len(some) > 1 and not of_all(which):
-        return Asks(desk.dialogue.line("timer_which_longer", running=called(some)))
+        return Asks(context.dialogue.line("timer_which_longer", running=called(some)))
     timers[:] = [
         replace(t, due_ms=t.due_ms + seconds * 1000, length_s=t.length_s + seconds) if t in some else t for t in timers
     ]
-    return desk.dialogue.line("timer_extended", length=said_length(seconds))
+    return context.dialogue.line("timer_extended", length=said_length(seconds))
 
 
 @tool(intent="set_timer", listen=_timers_heard, acts=True)
 async def set_timers(
-    desk: Desk,
+    context: AgentContext,
     seconds: Annotated[list[Annotated[float, Field(ge=1, le=LONGEST_S)]], Field(min_length=1, max_length=MOST)],
     names: Annotated[Sequence[Name], Field(description="what the user calls each")] = (),
 ) -> str:
     """Sets several timers at once."""
-    if len(desk.memory.timers) + len(seconds) > MOST:
-        return desk.dialogue.line("timer_full", count=str(len(desk.memory.timers)))
+    if len(context.memory.timers) + len(seconds) > MOST:
+        return context.dialogue.line("timer_full", count=str(len(context.memory.timers)))
     for length, name in zip_longest(seconds, names[: len(seconds)], fillvalue=""):
-        _set(desk, float(length), "", name, "timer_set", length="")
-    return desk.dialogue.line("timers_set", lengths=_listed([said_length(length) for length in seconds]))
+        _set(context, float(length), "", name, "timer_set", length="")
+    return context.dialogue.line("timers_set", lengths=_listed([said_length(length) for length in seconds]))
 
 
 @tool(intent="set_timer", listen=_timer_heard, ask="timer_how_long", acts=True)
 async def set_timer(
-    desk: Desk,
+    context: AgentContext,
     seconds: Annotated[float, Field(ge=1, le=LONGEST_S, description="length, at most a day")],
     about: About = "",
     name: Name = "",
 ) -> str:
     """Sets a timer, or a reminder. You will speak up when it is over."""
-    return _set(desk, seconds, about, name, "timer_set", length=said_length(seconds))
+    return _set(context, seconds, about, name, "timer_set", length=said_length(seconds))
 
 
 @tool(intent="set_timer", listen=_alarm_heard, take=_alarm_answered, ask="timer_how_long", acts=True)
 async def set_alarm(
-    desk: Desk,
+    context: AgentContext,
     at: Annotated[str, Field(max_length=LONGEST_ABOUT, description="the user's time of day: '17:30', 'tomorrow at 7:15 am'")],
     about: About = "",
     name: Name = "",
 ) -> str:
     """Sets an alarm, or a reminder, for a time of day. You will speak up then."""
-    now = _now(desk)
+    now = _now(context)
     if _EVERY.search(at):
-        return desk.dialogue.line("timer_once")
+        return context.dialogue.line("timer_once")
     due, day = heard_time(at, now), heard_day(at, now.date())
     if due is None and day is not None:
-        return desk.dialogue.line("timer_too_long")
+        return context.dialogue.line("timer_too_long")
     seconds = (due - now).total_seconds() if due else heard_length(at)
     if seconds is None:
         raise ToolError(f"{at} is no time of day such as 17:30")
     if not 0 < seconds <= LONGEST_S or due is None:
-        return desk.dialogue.line("timer_too_long")
-    return _set(desk, seconds, about, name, "alarm_set", time=f"{due:%-I:%M %p}")
+        return context.dialogue.line("timer_too_long")
+    return _set(context, seconds, about, name, "alarm_set", time=f"{due:%-I:%M %p}")
 
 
 def _which_heard(text: str) -> dict[str, Any]:
@@ -269,33 +269,33 @@ def _which_answered(text: str, memory: Memory) -> dict[str, Any] | None:
 
 @tool(intent="cancel_timer", listen=_which_heard, take=_which_answered, acts=True)
 async def cancel_timers(
-    desk: Desk,
+    context: AgentContext,
     seconds: Annotated[float | None, Field(description="only the timer of this length")] = None,
     which: Which = "",
 ) -> str:
     """Cancels running timers."""
-    timers = desk.memory.timers
+    timers = context.memory.timers
     some = [timer for timer in meant(timers, which) if seconds is None or timer.length_s == seconds]
     if not some:
-        return desk.dialogue.line("timer_no_such" if timers else "timer_none", running=called(timers))
+        return context.dialogue.line("timer_no_such" if timers else "timer_none", running=called(timers))
     if len(some) > 1 and not of_all(which) and heard_length(which) is None and seconds is None:
-        return Asks(desk.dialogue.line("timer_which", running=called(some)))
+        return Asks(context.dialogue.line("timer_which", running=called(some)))
     timers[:] = [timer for timer in timers if timer not in some]
-    return desk.dialogue.line("timer_cancelled")
+    return context.dialogue.line("timer_cancelled")
 
 
 @tool(intent="list_timers", listen=_which_heard)
-async def list_timers(desk: Desk, which: Which = "") -> str:
+async def list_timers(context: AgentContext, which: Which = "") -> str:
     """How long the running timers still take."""
-    now, timers = desk.clock.epoch_ms(), sorted(desk.memory.timers, key=lambda timer: timer.due_ms)
+    now, timers = context.clock.epoch_ms(), sorted(context.memory.timers, key=lambda timer: timer.due_ms)
     some = meant(timers, which)
     if not some:
-        return desk.dialogue.line("timer_no_such" if timers else "timer_none", running=called(timers))
+        return context.dialogue.line("timer_no_such" if timers else "timer_none", running=called(timers))
     left = [
         said_length(max(0.0, timer.due_ms - now) / 1000) + (f" for {timer.name}" if timer.name and len(some) > 1 else "")
         for timer in some
     ]
-    return desk.dialogue.line("timer_left", left=", then ".join(left))
+    return context.dialogue.line("timer_left", left=", then ".join(left))
 
 
 @tool(
@@ -304,15 +304,15 @@ async def list_timers(desk: Desk, which: Which = "") -> str:
     take=lambda text, memory: {"word": word} if (word := named_word(text)) else None,
     ask="spell_what",
 )
-async def spell_word(desk: Desk, word: Annotated[str, Field(min_length=1, max_length=LONGEST_ABOUT)]) -> str:
+async def spell_word(context: AgentContext, word: Annotated[str, Field(min_length=1, max_length=LONGEST_ABOUT)]) -> str:
     """How a word is spelled, letter by letter."""
-    return desk.dialogue.line("spelled", word=word, letters=letters(word))
+    return context.dialogue.line("spelled", word=word, letters=letters(word))
 
 
 @tool()
 async def search_knowledge(
-    desk: Desk, query: Annotated[str, Field(min_length=1, description="a question or a few words")]
+    context: AgentContext, query: Annotated[str, Field(min_length=1, description="a question or a few words")]
 ) -> str:
     """Searches the knowledge base for more than the passages that came with the question."""
-    passages = await desk.services.retrieval.search(query, PASSAGES)
+    passages = await context.services.retrieval.search(query, PASSAGES)
     return "\n".join(f"{passage.title}: {passage.text}" for passage in passages)

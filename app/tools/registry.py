@@ -11,10 +11,9 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from app.core.clock import Clock
-from app.dialogue.phrasebook import Dialogue, Memory
-from app.settings import Settings
-from services.base import Deed, Services, Tool
+from app.dialogue.context import AgentContext
+from app.dialogue.memory import Memory
+from services.base import Deed, Tool
 
 log = logging.getLogger(__name__)
 
@@ -33,18 +32,7 @@ class ToolError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """What a tool has to work with: the one conversation that it is used in."""
-
-    services: Services
-    dialogue: Dialogue
-    memory: Memory
-    settings: Settings
-    clock: Clock
-
-
-@dataclass(frozen=True, slots=True)
-class Registered:
+class ToolSpec:
     """`listen` gets the arguments out of spoken text (None: they are missing, and the line `ask` asks for them), `take` out of an
     answer to the tool's own question (None: it is no answer to it). A tool that `acts` changes something: it is not run for a turn
     that may not be over."""
@@ -60,7 +48,7 @@ class Registered:
     acts: bool
 
 
-TOOLS: dict[str, Registered] = {}
+TOOLS: dict[str, ToolSpec] = {}
 
 Function = Callable[..., Awaitable[str]]
 
@@ -68,8 +56,8 @@ Function = Callable[..., Awaitable[str]]
 def tool(
     intent: str = "", listen: Listen = lambda text: {}, take: Take | None = None, ask: str = "", acts: bool = False
 ) -> Callable[[Function], Function]:
-    """Registers `async def name(desk: Desk, ...) -> str` under its name. Its docstring is the description, its other parameters
-    are the arguments as pydantic takes them, and what it returns is told to a language model, or spoken as it is."""
+    """Registers `async def name(context: AgentContext, ...) -> str` under its name. Its docstring is the description, its other
+    parameters are the arguments as pydantic takes them, and what it returns is told to a language model, or spoken as it is."""
 
     def register(function: Function) -> Function:
         hints = get_type_hints(function, include_extras=True)
@@ -80,21 +68,21 @@ def tool(
         name = function.__name__
         arguments = create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
         taken = take or (lambda text, memory: listen(text))
-        TOOLS[name] = Registered(name, inspect.getdoc(function) or "", arguments, function, intent, listen, taken, ask, acts)
+        TOOLS[name] = ToolSpec(name, inspect.getdoc(function) or "", arguments, function, intent, listen, taken, ask, acts)
         return function
 
     return register
 
 
-def _for_intent(intent: str) -> list[Registered]:
+def _for_intent(intent: str) -> list[ToolSpec]:
     return [registered for registered in TOOLS.values() if intent and registered.intent == intent]
 
 
 class Toolbox:
     """The tools as one reply uses them; `committed` is set when the turn that it answers is over."""
 
-    def __init__(self, desk: Desk, committed: asyncio.Event) -> None:
-        self._desk = desk
+    def __init__(self, context: AgentContext, committed: asyncio.Event) -> None:
+        self._context = context
         self.committed = committed
         self._told: dict[str, str] = {}  # what the tools that act have said in this reply, by their name
 
@@ -105,7 +93,7 @@ class Toolbox:
     async def by_intent(self, intent: str, text: str) -> str | None:
         """What the tool for `intent` has to say to `text`, or the question for what it still must know; None: there is no such
         tool."""
-        memory = self._desk.memory
+        memory = self._context.memory
         asked, request = TOOLS.get(memory.asked), memory.request
         # Of several tools for one intent it is the first that hears what it must know.
         found, arguments = await self._answered(asked, request, text)
@@ -124,31 +112,29 @@ class Toolbox:
             return self._told[found.name]
         if arguments is None:
             memory.asked, memory.request = found.name, text
-            return self._desk.dialogue.line(found.ask)
+            return self._context.dialogue.line(found.ask)
         try:
             said = await self._run(found, found.arguments(**arguments))
         except (ToolError, ValidationError) as error:
             log.warning("tool %s could not do it: %s", found.name, type(error).__name__)  # its words quote the user
-            return self._desk.dialogue.line("apology_tool")
+            return self._context.dialogue.line("apology_tool")
         if isinstance(said, Asks):
             await self.committed.wait()
             memory.asked, memory.request = found.name, text
         return said
 
-    async def _answered(
-        self, asked: Registered | None, request: str, text: str
-    ) -> tuple[Registered | None, dict[str, Any] | None]:
+    async def _answered(self, asked: ToolSpec | None, request: str, text: str) -> tuple[ToolSpec | None, dict[str, Any] | None]:
         """The tool that `text` answers, where one has asked, and its arguments. What the answer leaves open is taken from what was
         said before: "a pasta timer" keeps its name."""
         for found in _for_intent(asked.intent) if asked is not None else ():
-            taken = found.take(text, self._desk.memory)
+            taken = found.take(text, self._context.memory)
             arguments = await taken if isinstance(taken, Awaitable) else taken
             if arguments is not None:
                 before = found.listen(f"{request} {text}") or {}
                 return found, {name: value or before.get(name, value) for name, value in arguments.items()}
         return None, None
 
-    async def _call(self, found: Registered, arguments: str) -> str:
+    async def _call(self, found: ToolSpec, arguments: str) -> str:
         """For a language model: JSON in, and a word on what went wrong instead of an exception."""
         try:
             return await self._run(found, found.arguments.model_validate_json(arguments))
@@ -160,7 +146,7 @@ class Toolbox:
             log.warning("tool %s could not do it: %s", found.name, type(error).__name__)  # its words quote the user
             return f"It failed: {error}"
 
-    async def _run(self, found: Registered, arguments: BaseModel) -> str:
+    async def _run(self, found: ToolSpec, arguments: BaseModel) -> str:
         if not found.acts:
             return await self._result(found, arguments)
         await self.committed.wait()
@@ -171,15 +157,15 @@ class Toolbox:
             said = f"It failed: {error}"
             raise
         finally:  # whoever is told of it, or nobody: it is remembered
-            self._desk.memory.done.append(Deed(found.name, arguments.model_dump_json(exclude_unset=True), said[:LONGEST]))
+            self._context.memory.done.append(Deed(found.name, arguments.model_dump_json(exclude_unset=True), said[:LONGEST]))
         self._told[found.name] = said
         return said
 
-    async def _result(self, found: Registered, arguments: BaseModel) -> str:
+    async def _result(self, found: ToolSpec, arguments: BaseModel) -> str:
         values: Mapping[str, Any] = {name: getattr(arguments, name) for name in type(arguments).model_fields}
         try:
-            async with asyncio.timeout(self._desk.settings.tool_timeout_s):
-                return await found.run(self._desk, **values)
+            async with asyncio.timeout(self._context.settings.tool_timeout_s):
+                return await found.run(self._context, **values)
         except TimeoutError as error:
             raise ToolError("it took too long") from error
         except ToolError:

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from app.dialogue.memory import Timer
 from languages.en.dates import figures
 
 LONGEST_S = 86_400.0
@@ -106,22 +106,6 @@ _PLACES = {
     -1: {"last", "latest", "longer", "longest", "later", "latter"},
 }
 _LONGEST_CHOICE = 10  # words of an answer to "Which one?"
-
-
-@dataclass(frozen=True, slots=True)
-class Timer:
-    """`due_ms` is wall-clock time, ms since 1970 (UTC), so that a resumed conversation still knows it. `about` is something to do
-    ("check the oven"), `name` what the timer is called ("pasta")."""
-
-    due_ms: float
-    length_s: float
-    about: str = ""
-    name: str = ""
-
-    @property
-    def called(self) -> str:
-        """What the user may call it."""
-        return self.name or self.about or said_length(self.length_s)
 
 
 def heard_length(text: str) -> float | None:
@@ -246,4 +230,5 @@ def of_all(which: str) -> bool:
 
 
 def called(timers: Sequence[Timer]) -> str:
-    return " and ".join(f"the one for {timer.called}" for timer in sorted(timers, key=lambda timer: timer.due_ms))
+    ordered = sorted(timers, key=lambda timer: timer.due_ms)
+    return " and ".join(f"the one for {timer.name or timer.about or said_length(timer.length_s)}" for timer in ordered)

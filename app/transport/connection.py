@@ -198,7 +198,7 @@ class Connection(ABC):
         if isinstance(message, Text):
             self._active_at = self.now()
         elif isinstance(message, PlaybackProgress | PlaybackDone | PlaybackStopped) and self.seat is not None:
-            ledger = self.seat.session.speaking.ledger
+            ledger = self.seat.session.speaker.ledger
             if session_state in ("SPEAKING", "INTERRUPTED") and ledger and ledger.generation == message.generation:
                 self._active_at = self.now()
 
@@ -280,4 +280,4 @@ class Connection(ABC):
     def _dropped(self, words: str) -> None:
         if self._dropping.begins(self.now()) and self.seat is not None:
             log.warning("session %s: %s", self.seat.session.id, words)
-            self.seat.session.tell(Error(code="sound_dropped", message=words))
+            self.seat.session.context.send(Error(code="sound_dropped", message=words))

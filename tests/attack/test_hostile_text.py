@@ -23,7 +23,8 @@ import httpx
 import pytest
 
 from app.dialogue import clauses
-from app.dialogue.phrasebook import Dialogue, Memory, Phrasebook
+from app.dialogue.memory import Memory
+from app.dialogue.phrasebook import Dialogue, Phrasebook
 from app.protocol.messages import MAX_TEXT
 from app.tools import builtin as abilities
 from app.tools import timers
@@ -175,7 +176,7 @@ CALLS: dict[str, Callable[[str], object]] = {
     "features of an end": lambda text: endings.features(endings.Said(text, asked=text)),
     "is_backchannel": wording.is_backchannel,
     "names": lambda text: Memory(history=[Exchange(text, text)] * TURNS).names(),
-    "spell": lambda text: DIALOGUE.conduct(Intent("spell", 1.0), text, Memory()),
+    "spell": lambda text: DIALOGUE.meta_intent(Intent("spell", 1.0), text, Memory()),
     "is_echo": lambda text: wording.is_echo(text, text[1:] + text),
     "clauses": lambda text: clauses.first_clause(text),
     "clauses, a letter at a time": _cut_up,

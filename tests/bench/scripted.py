@@ -9,7 +9,7 @@ from typing import Any
 from app.conversation.session import Session
 from app.protocol.messages import Interrupt, PlaybackProgress, Text
 from app.reply.playout import FRAME_MS
-from app.sessions.recorder import Journal
+from app.sessions.recorder import StoreRecorder
 from app.store.records import SessionRecord, encode
 from app.store.store import Store
 from tests.unit.fakes import Caller, FakeLlm, fake_services
@@ -19,7 +19,7 @@ ACK_EVERY_S = 0.1
 
 
 @dataclass
-class Witness(Journal):
+class Witness(StoreRecorder):
     """A journal that remembers what it was given."""
 
     store: Store
@@ -41,10 +41,10 @@ class Witness(Journal):
 class Listener(Caller):
     """A caller who acknowledges playback all the time, as the page does."""
 
-    def __init__(self, session_id: str, journal: Journal) -> None:
+    def __init__(self, session_id: str, journal: StoreRecorder) -> None:
         super().__init__(replace(fake_services(), llm=FakeLlm(pieces=PIECES)))
         self.session.id = session_id
-        self.session.journal = journal
+        self.session.context.recorder = journal
 
     async def __aenter__(self) -> "Listener":
         await super().__aenter__()
@@ -54,7 +54,7 @@ class Listener(Caller):
     async def _acknowledge(self) -> None:
         while True:
             await asyncio.sleep(ACK_EVERY_S)
-            ledger = self.session.speaking.ledger
+            ledger = self.session.speaker.ledger
             if self.session.state == "SPEAKING" and ledger is not None:
                 played = self.played(ledger.generation)
                 self.session.receive(PlaybackProgress(generation=ledger.generation, played_ms=played))

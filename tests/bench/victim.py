@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from app.conversation.session import Session
-from app.sessions.recorder import Journal, memory_of, record_of
+from app.sessions.recorder import StoreRecorder, memory_of, record_of
 from app.settings import Settings
 from app.store.store import Store
 from tests.bench.scripted import Listener
@@ -23,14 +23,14 @@ def tell(event: str, session_id: str, **facts: Any) -> None:
 
 class Victim(Listener):
     def acknowledged(self, session: Session) -> None:
-        record = record_of(session)
+        record = record_of(session.context)
         if record.history:
             tell("heard", session.id, user=record.history[-1].user, heard=record.history[-1].heard)
 
 
 async def live(session_id: str, store: Store) -> None:
     record = await store.claim(session_id)
-    caller = Victim(session_id, Journal(store))
+    caller = Victim(session_id, StoreRecorder(store))
     memory = caller.session.memory
     if record is not None:
         past = memory_of(record)

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from app.conversation.session import Session
+from app.core.clock import LoopClock
 from app.core.resampler import Resampler
+from app.dialogue.context import AgentContext
+from app.dialogue.memory import Memory
 from app.dialogue.phrasebook import Dialogue, Phrasebook
 from app.protocol.messages import PlaybackDone, ServerMessage, Text
 from app.settings import Settings
@@ -39,7 +42,8 @@ class Room:
     """A listener with a microphone: `microphone` makes the next frame from what the speaker plays."""
 
     def __init__(self, services: Services, settings: Settings) -> None:
-        self.session = Session("room", services, settings, Dialogue(Phrasebook(), services.retrieval.topics()))
+        dialogue = Dialogue(Phrasebook(), services.retrieval.topics())
+        self.session = Session("room", AgentContext(services, dialogue, Memory(), settings, LoopClock()))
         self.session.attach(self.on_message)
         self.messages: list[ServerMessage] = []
 

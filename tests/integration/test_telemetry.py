@@ -16,7 +16,7 @@ from prometheus_client import REGISTRY
 from app.core.telemetry import Traces, traces
 from app.core.watchdog import BEAT_S, HELD_S, WORKING, Watchdog
 from app.protocol.messages import Interrupt
-from app.sessions.recorder import Journal
+from app.sessions.recorder import StoreRecorder
 from tests.unit.fakes import Caller
 from tests.unit.virtual_time import run
 
@@ -65,7 +65,7 @@ def converse(exporter: Traces | None) -> list[Any]:
 
     async def scene() -> list[Any]:
         async with Caller() as caller:
-            caller.session.journal = Journal(Quiet(), exporter)  # type: ignore[arg-type]
+            caller.session.context.recorder = StoreRecorder(Quiet(), exporter)  # type: ignore[arg-type]
             await caller.say(1.0)
             await caller.until("SPEAKING")
             await caller.until("LISTENING")

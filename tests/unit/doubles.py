@@ -11,6 +11,8 @@ from starlette.datastructures import Headers, QueryParams
 
 from app.conversation.session import Session
 from app.core.clock import LoopClock
+from app.dialogue.context import AgentContext
+from app.dialogue.memory import Memory
 from app.dialogue.phrasebook import Dialogue, Phrasebook
 from app.protocol.messages import Error, Farewell, ServerMessage
 from app.sessions.recorder import memory_of
@@ -96,8 +98,8 @@ class Desk:
 
     def make(self, session_id: str, record: SessionRecord | None) -> Session:
         dialogue = Dialogue(Phrasebook(), self.services.retrieval.topics())
-        memory = memory_of(record) if record is not None else None
-        self.made.append(Session(session_id, self.services, self.settings, dialogue, memory))
+        memory = memory_of(record) if record is not None else Memory()
+        self.made.append(Session(session_id, AgentContext(self.services, dialogue, memory, self.settings, LoopClock())))
         return self.made[-1]
 
     async def ready(self) -> None:

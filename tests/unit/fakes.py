@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from app.conversation.context import ConversationContext
 from app.conversation.session import Session
 from app.core.clock import LoopClock
 from app.core.latency import Spans
-from app.dialogue.phrasebook import Dialogue, Memory, Phrasebook
+from app.dialogue.context import AgentContext
+from app.dialogue.memory import Memory
+from app.dialogue.phrasebook import Dialogue, Phrasebook
 from app.protocol.messages import PlaybackDone, PlaybackStopped, ServerMessage, StateChanged
 from app.reply.playout import FRAME_MS, Frame
 from app.settings import Settings
@@ -219,15 +222,15 @@ def fake_services() -> Services:
 
 
 @dataclass
-class Journal:
+class Recorder:
     entries: list[Mapping[str, Any]] = field(default_factory=list)
 
     def log(self, session_id: str, entry: Mapping[str, Any]) -> None:
         self.entries.append(entry)
 
-    def changed(self, session: Session) -> None: ...
+    def changed(self, context: ConversationContext) -> None: ...
 
-    def measured(self, session: Session, turn: int, reply: Spans | None, stop: Spans | None) -> None: ...
+    def measured(self, context: ConversationContext, turn: int, reply: Spans | None, stop: Spans | None) -> None: ...
 
 
 class VirtualClock(LoopClock):
@@ -245,10 +248,11 @@ class Caller:
     ) -> None:
         self.services = services or fake_services()
         self.settings = Settings(**{"greeting": False, "_env_file": None, **settings})  # type: ignore[arg-type]
-        self.journal = Journal()
+        self.recorder = Recorder()
         dialogue = Dialogue(Phrasebook(), self.services.retrieval.topics())
         self.clock = VirtualClock()
-        self.session = Session("test", self.services, self.settings, dialogue, memory, self.journal, self.clock)
+        agent = AgentContext(self.services, dialogue, memory or Memory(), self.settings, self.clock)
+        self.session = Session("test", agent, self.recorder)
         self.session.attach(self.on_message)
         self.messages: list[tuple[float, ServerMessage]] = []
         self.frames: list[tuple[float, Frame]] = []
@@ -268,7 +272,7 @@ class Caller:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        assert self.session.faults == self.faults, "something failed in the conversation: see its log"
+        assert self.session.context.faults == self.faults, "something failed in the conversation: see its log"
 
     async def _line(self) -> None:
         """20 ms of sound each way, 50 times a second."""

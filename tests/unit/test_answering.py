@@ -6,9 +6,11 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from app.dialogue.phrasebook import Memory, Phrasebook
+from app.dialogue.context import AgentContext
+from app.dialogue.memory import Memory
+from app.dialogue.phrasebook import Phrasebook
 from app.protocol.messages import Interrupt, Text
-from app.tools.registry import TOOLS, Desk, tool
+from app.tools.registry import TOOLS, tool
 from services.base import Exchange, Passage, Question, ServiceError, Services
 from services.llm.openai import prompt
 from tests.unit.fakes import Caller, Fake, FakeIntent, FakeLlm, FakeStt, FakeTts, fake_services
@@ -144,7 +146,7 @@ class Using(FakeModel):
 
 def test_a_filler_is_heard_while_a_slow_tool_runs() -> None:
     @tool()
-    async def slow_oracle(desk: Desk) -> str:
+    async def slow_oracle(context: AgentContext) -> str:
         """Knows after a while."""
         await asyncio.sleep(3)
         return "It is done."
@@ -291,7 +293,7 @@ def test_a_tool_is_not_used_twice_where_the_model_fails_behind_it() -> None:
 
 def test_a_tool_that_is_broken_off_is_remembered_as_that() -> None:
     @tool(acts=True)
-    async def order_pizza(desk: Desk) -> str:
+    async def order_pizza(context: AgentContext) -> str:
         """Takes its time."""
         await asyncio.sleep(3)
         return "It is ordered."

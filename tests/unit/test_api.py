@@ -109,10 +109,10 @@ async def test_a_session_is_as_eager_as_it_was_asked_to_be(site: Site) -> None:
     body = response.json()
     assert response.status_code == 201
     seat = await site.sessions.open(body["session_id"], body["token"], Peer())
-    assert seat.session.eagerness() == "low"
+    assert seat.session.context.eagerness() == "low"
     plain = await site.http.post("/sessions", json={})
     seat = await site.sessions.open(plain.json()["session_id"], plain.json()["token"], Peer())
-    assert seat.session.eagerness() == site.settings.eagerness
+    assert seat.session.context.eagerness() == site.settings.eagerness
     refusal(await site.http.post("/sessions", json={"eagerness": "eager"}), 400, "bad_request", "eagerness")
     refusal(await site.http.post("/sessions", json={"eagernes": "low"}), 400, "bad_request", "eagernes")
     refusal(await site.http.post("/sessions", content=b"{"), 400, "bad_request")

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from app.dialogue.clauses import split_clauses
-from app.dialogue.phrasebook import BEGUN_AHEAD, PLAIN_LINES, SPOKEN_AHEAD, Dialogue, Memory, Phrasebook
+from app.dialogue.memory import Memory
+from app.dialogue.phrasebook import BEGUN_AHEAD, PLAIN_LINES, SPOKEN_AHEAD, Dialogue, Phrasebook
 from app.tools import builtin as abilities  # noqa: F401 (registers the tools)
 from app.tools.registry import TOOLS
 from languages.en import FOLDER
@@ -26,7 +27,7 @@ def dialogue() -> Dialogue:
 
 
 def act(name: str, text: str = "", memory: Memory | None = None) -> tuple[str, float, float] | None:
-    done = dialogue().conduct(Intent(name, 0.9), text, memory or Memory())
+    done = dialogue().meta_intent(Intent(name, 0.9), text, memory or Memory())
     return None if done is None else (" ".join(done.clauses), done.speed, done.gain)
 
 
@@ -154,7 +155,7 @@ def test_the_filler_goes_by_the_last_waits(waits: list[float], expected: tuple[s
 
 
 def test_the_pace_stays_within_what_the_voice_can_do() -> None:
-    memory, faster = Memory(), dialogue().conduct(Intent("change_speed", 1), "faster", Memory())
+    memory, faster = Memory(), dialogue().meta_intent(Intent("change_speed", 1), "faster", Memory())
     assert faster is not None
     for _ in range(20):
         memory.adjust(faster)

@@ -55,7 +55,7 @@ def test_an_effect_that_fails_costs_at_most_its_turn(effect: Effect, monkeypatch
     async def scene() -> None:
         async with Caller(greeting=True) as caller:
             await asyncio.sleep(6)
-            caller.session.happened(Prompted(line="still_there"))
+            caller.session.dispatch(Prompted(line="still_there"))
             await asyncio.sleep(3)
             await caller.say(1.0, then=1.0)
             await caller.say(0.4, then=0.5)  # over the agent
@@ -64,7 +64,7 @@ def test_an_effect_that_fails_costs_at_most_its_turn(effect: Effect, monkeypatch
             await asyncio.sleep(1)
             caller.session.receive(Interrupt())
             await asyncio.sleep(5)
-            caller.faults = set(caller.session.faults)
+            caller.faults = set(caller.session.context.faults)
             await _answered(caller)
 
     run(scene())
@@ -74,10 +74,10 @@ def test_an_effect_that_fails_costs_at_most_its_turn(effect: Effect, monkeypatch
 def test_a_log_that_raises_costs_nothing(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene() -> Caller:
         async with Caller() as caller:
-            monkeypatch.setattr(caller.journal, part, _fails)
+            monkeypatch.setattr(caller.recorder, part, _fails)
             await _answered(caller)
             await _answered(caller, "and then")
-            caller.faults = set(caller.session.faults)
+            caller.faults = set(caller.session.context.faults)
             return caller
 
     assert run(scene()).faults
@@ -93,7 +93,7 @@ def test_a_listener_that_cannot_be_told_costs_nothing() -> None:
 
             caller.session.attach(send)
             await _answered(caller)
-            caller.faults = set(caller.session.faults)
+            caller.faults = set(caller.session.context.faults)
             return caller
 
     assert run(scene()).faults == {"a message to the listener"}
@@ -106,7 +106,7 @@ def test_the_user_is_told_of_a_turn_that_was_lost(monkeypatch: pytest.MonkeyPatc
         async with Caller() as caller:
             await caller.say(1.0)
             await caller.until("SPEAKING")  # the apology
-            caller.faults = set(caller.session.faults)
+            caller.faults = set(caller.session.context.faults)
             return caller
 
     caller = run(scene())
@@ -220,7 +220,7 @@ def test_no_apology_in_mid_turn() -> None:
     caller = run(scene())
     assert caller.states() == ["LISTENING", "THINKING", "SPEAKING", "LISTENING"]
     assert [exchange.user for exchange in caller.session.memory.history] == ["how does it work"]
-    assert not [entry for entry in caller.journal.entries if entry["kind"] == "illegal"]
+    assert not [entry for entry in caller.recorder.entries if entry["kind"] == "illegal"]
 
 
 def test_a_recogniser_that_never_answers_ends_in_an_apology() -> None:
@@ -255,7 +255,7 @@ def test_a_glimpse_that_comes_after_the_reply_has_ended_changes_nothing() -> Non
             return caller
 
     caller = run(scene())
-    assert not [entry for entry in caller.journal.entries if entry["kind"] == "illegal"]
+    assert not [entry for entry in caller.recorder.entries if entry["kind"] == "illegal"]
 
 
 # --- typed turns ----------------------------------------------------------------------------------------------------------
@@ -323,7 +323,7 @@ def test_a_prompt_that_is_ready_in_mid_turn_waits_and_the_turn_is_answered() -> 
         async with Caller() as caller:
             caller.speaking = True
             await asyncio.sleep(0.5)
-            caller.session.happened(Prompted(line="still_there"))
+            caller.session.dispatch(Prompted(line="still_there"))
             await asyncio.sleep(1.0)
             caller.speaking = False
             await caller.until("SPEAKING")

@@ -8,7 +8,7 @@ import pytest
 
 from app.protocol.messages import PlaybackProgress, PlaybackStopped, Text
 from app.replay import Rerun, replay
-from app.sessions.recorder import Journal, memory_of, record_of
+from app.sessions.recorder import StoreRecorder, memory_of, record_of
 from app.store.records import SessionRecord, encode, withhold
 from tests.unit.fakes import Caller
 from tests.unit.virtual_time import run
@@ -35,13 +35,13 @@ class Kept:
 
 def kept_caller(**settings: object) -> tuple[Caller, Kept]:
     caller, kept = Caller(**settings), Kept()  # type: ignore[arg-type]
-    caller.session.journal = Journal(kept)  # type: ignore[arg-type]
+    caller.session.context.recorder = StoreRecorder(kept)  # type: ignore[arg-type]
     return caller, kept
 
 
 async def until_sent(caller: Caller, ms: float) -> None:
     for _ in range(10_000):
-        if caller.session.speaking.audible_ms >= ms:
+        if caller.session.speaker.audible_ms >= ms:
             return
         await asyncio.sleep(0.01)
     pytest.fail(f"{ms} ms were never sent")
@@ -87,12 +87,10 @@ def test_the_record_before_an_end_and_after_it_remember_the_same(state: str) -> 
             if state == "INTERRUPTED":
                 caller.session.receive(Text(text="and another thing"))
             if state != "THINKING":
-                generation = record_of(caller.session).generation
-                caller.session.receive(
-                    PlaybackProgress(generation=generation, played_ms=caller.session.speaking.ledger.sent_ms)
-                )  # type: ignore[union-attr]
+                generation = record_of(caller.session.context).generation
+                caller.session.receive(PlaybackProgress(generation=generation, played_ms=caller.session.speaker.ledger.sent_ms))  # type: ignore[union-attr]
             assert caller.session.state == state
-            killed = record_of(caller.session)
+            killed = record_of(caller.session.context)
             caller.session.disconnect("gone")
             return killed, kept.records[-1]
 

@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 
 from app.conversation.effects import EFFECTS
-from app.conversation.state_machine import TRANSITIONS, Effect, IllegalTransition, transition
+from app.conversation.state_machine import GUARDS, TRANSITIONS, Effect, IllegalTransition, guard, transition
 from app.protocol import messages as events
 from app.protocol.messages import Happening, State
 
@@ -78,7 +78,23 @@ def test_every_event_of_the_union_is_in_the_table_and_every_effect_is_carried_ou
     assert {kind.model_fields["type"].default for kind in get_args(Happening)} == set(SAMPLES)
     assert {event for _, event in TRANSITIONS} == set(SAMPLES)
     assert set(EFFECTS) == set(Effect)
-    assert {effect for _, effects in TRANSITIONS.values() for effect in effects} == set(Effect)
+    rows = [*TRANSITIONS.values(), *(row for _, row in GUARDS.values())]
+    assert {effect for _, effects in rows for effect in effects} == set(Effect)
+
+
+@pytest.mark.parametrize(("state", "event"), GUARDS)
+def test_a_guarded_event_has_a_row_of_its_own_where_its_fact_holds(state: State, event: str) -> None:
+    fact, row = GUARDS[state, event]
+    assert guard(state, SAMPLES[event], lambda asked: asked == fact) == fact
+    assert guard(state, SAMPLES[event], lambda asked: False) is None
+    assert transition(state, SAMPLES[event], fact) == row != transition(state, SAMPLES[event])
+    assert row[0] == state  # the event itself waits
+
+
+def test_a_fact_that_no_guard_asks_for_is_an_error() -> None:
+    with pytest.raises(IllegalTransition):
+        transition("THINKING", SAMPLES["first_audio_ready"], "reply_waits")
+    assert guard("SPEAKING", SAMPLES["onset_dismissed"], lambda asked: True) is None
 
 
 def test_the_alias_of_interrupt_is_the_same_event() -> None:

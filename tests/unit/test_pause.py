@@ -144,7 +144,7 @@ def test_a_turn_without_a_word_is_looked_at_again() -> None:
 
 
 def lines(caller: Caller) -> list[str]:
-    events = [entry["event"] for entry in caller.journal.entries if entry["kind"] == "event"]
+    events = [entry["event"] for entry in caller.recorder.entries if entry["kind"] == "event"]
     return [event["line"] for event in events if event["type"] == "turn_unrecognised"]
 
 

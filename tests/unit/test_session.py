@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.dialogue.phrasebook import Memory
+from app.dialogue.memory import Memory
 from app.protocol.messages import Interrupt, PlaybackDone, SpeechOnset, Stop, Text, TurnEnded
 from services.base import ServiceError
 from tests.unit.fakes import Caller
@@ -27,7 +27,7 @@ def test_a_spoken_turn_is_answered_and_recorded() -> None:
     assert len(caller.audible()) * 20 == pytest.approx(17 * 250, abs=20)
     [latency] = caller.of("latency")
     assert {"stt_final", "first_audio_ready", "first_audio_heard"} <= set(latency.spans)
-    assert not [entry for entry in caller.journal.entries if entry["kind"] == "illegal"]
+    assert not [entry for entry in caller.recorder.entries if entry["kind"] == "illegal"]
 
 
 def test_the_reply_is_prepared_before_the_turn_has_ended() -> None:
@@ -154,7 +154,7 @@ def test_a_breath_held_for_a_sound_loses_nothing_and_counts_for_no_word() -> Non
             caller.services.stt.text = ""  # type: ignore[attr-defined]
             await caller.say(sound_s)
             await asyncio.sleep(1.6)
-            ledger = caller.session.speaking.ledger
+            ledger = caller.session.speaker.ledger
             assert ledger is not None
             last = ledger.clauses[-1].words[-1]
             await caller.until("LISTENING")
@@ -276,7 +276,7 @@ def test_a_filler_covers_a_late_answer() -> None:
 
     caller = run(scene())
     spoken = caller.services.tts.spoken  # type: ignore[attr-defined]
-    fillers = caller.session.speaking._dialogue.phrasebook.lines["filler"]
+    fillers = caller.session.speaker._context.dialogue.phrasebook.lines["filler"]
     assert spoken[0] in fillers
     assert spoken[1:] == ["The first sentence is here.", "The second one follows now.", "And this is the third of them."]
 
@@ -441,11 +441,11 @@ def test_what_comes_after_the_end_changes_nothing() -> None:
                 Interrupt(),
                 Stop(),
             ):
-                caller.session.happened(late)
+                caller.session.dispatch(late)
             await asyncio.sleep(5)
             return caller
 
     caller = run(scene())
     assert caller.session.state == "IDLE"
     assert not caller.of("agent_response")
-    assert not [entry for entry in caller.journal.entries if entry["kind"] == "illegal"]
+    assert not [entry for entry in caller.recorder.entries if entry["kind"] == "illegal"]

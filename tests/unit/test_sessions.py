@@ -60,15 +60,15 @@ async def test_eagerness_is_kept_with_the_conversation(desk: Desk) -> None:
     ticket, peer = desk.sessions.create("low"), Peer()
     seat = await desk.sessions.open(ticket.session_id, ticket.token, peer)
     seat.begin(greeting=False)
-    assert seat.session.eagerness() == "low"
+    assert seat.session.context.eagerness() == "low"
     seat.begin(greeting=False, eagerness="medium")
-    desk.store.records[ticket.session_id] = record_of(seat.session)
+    desk.store.records[ticket.session_id] = record_of(seat.session.context)
     seat.leave("away")
     desk.sessions._drop(seat)
     _, again, _ = await join(desk, ticket)
-    assert (again is not seat, again.session.eagerness()) == (True, "medium")
+    assert (again is not seat, again.session.context.eagerness()) == (True, "medium")
     _, plain, _ = await join(desk)
-    assert plain.session.eagerness() == "high"
+    assert plain.session.context.eagerness() == "high"
 
 
 @scene()

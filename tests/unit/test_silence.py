@@ -11,7 +11,7 @@ LIMITS = {"silence_prompt_s": 10.0, "silence_goodbye_s": 20.0}
 
 def lines(caller: Caller) -> list[str]:
     """The names of what the agent said unasked."""
-    events = [entry["event"] for entry in caller.journal.entries if entry["kind"] == "event"]
+    events = [entry["event"] for entry in caller.recorder.entries if entry["kind"] == "event"]
     return [event["line"] for event in events if event["type"] == "prompted"]
 
 

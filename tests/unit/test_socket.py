@@ -36,7 +36,7 @@ async def test_without_credentials_a_session_is_made(desk: Desk) -> None:
 @scene()
 async def test_start_says_how_eager_the_agent_is_to_answer(desk: Desk) -> None:
     await Client(desk).start(eagerness="high")
-    assert desk.made[0].eagerness() == "high"
+    assert desk.made[0].context.eagerness() == "high"
     with pytest.raises(BadMessage, match="eagerness"):
         parse('{"type": "start", "eagerness": "eager"}')
 
@@ -241,11 +241,11 @@ async def test_a_late_frame_of_a_stopped_reply_is_dropped(desk: Desk) -> None:
         patch.setattr(Session, "speak", lambda session: next(late))
         client = Client(desk)
         await client.start()
-    desk.made[0].tell(StateChanged(state="SPEAKING", previous="LISTENING", reason="first_audio_ready", at_ms=0.0))
+    desk.made[0].context.send(StateChanged(state="SPEAKING", previous="LISTENING", reason="first_audio_ready", at_ms=0.0))
     await asyncio.sleep(1)
     sent = len(client.audio())
     assert sent > 40
-    desk.made[0].tell(PlaybackStop(generation=1))
+    desk.made[0].context.send(PlaybackStop(generation=1))
     await asyncio.sleep(1)
     assert len(client.audio()) == sent
 

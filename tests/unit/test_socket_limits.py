@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.tools.timers import Timer
+from app.dialogue.memory import Timer
 from app.transport.connection import MISTAKES
 from app.transport.websocket import OUTBOX
 from app.turn_taking.pipeline import BACKLOG

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from app.dialogue.phrasebook import Memory
+from app.dialogue.memory import Memory, Timer
 from app.sessions.recorder import memory_of, record_of
-from app.tools.timers import MOST, Timer, heard_length, said_length
+from app.tools.timers import MOST, heard_length, said_length
 from tests.unit.fakes import Caller, FakeIntent, FakeStt, fake_services
 from tests.unit.virtual_time import run
 
@@ -163,7 +163,7 @@ def test_timers_survive_with_the_session() -> None:
     async def scene() -> None:
         async with asking("set a timer for one minute", "set_timer") as caller:
             await caller.say(1.0, 3.0)
-            memory = memory_of(record_of(caller.session))
+            memory = memory_of(record_of(caller.session.context))
             assert memory.timers == caller.session.memory.timers
             assert len(memory.timers) == 1
         async with Caller(fake_services(), memory=memory) as later:

@@ -6,10 +6,12 @@ from typing import Annotated
 import pytest
 from pydantic import Field
 
-from app.dialogue.phrasebook import Dialogue, Memory, Phrasebook
+from app.dialogue.context import AgentContext
+from app.dialogue.memory import Memory
+from app.dialogue.phrasebook import Dialogue, Phrasebook
 from app.settings import Settings
 from app.tools import builtin as abilities
-from app.tools.registry import TOOLS, Desk, Toolbox, ToolError, tool
+from app.tools.registry import TOOLS, Toolbox, ToolError, tool
 from tests.unit.fakes import VirtualClock, fake_services
 from tests.unit.virtual_time import run
 
@@ -25,7 +27,7 @@ def toolbox(committed: bool = True, memory: Memory | None = None, clock: Virtual
     over = asyncio.Event()
     if committed:
         over.set()
-    return Toolbox(Desk(services, dialogue, memory or Memory(), settings, clock or VirtualClock()), over)
+    return Toolbox(AgentContext(services, dialogue, memory or Memory(), settings, clock or VirtualClock()), over)
 
 
 def call(name: str, arguments: str, memory: Memory | None = None) -> str:
@@ -48,7 +50,7 @@ def test_arguments_become_a_schema() -> None:
     assert schema["properties"]["seconds"]["type"] == "number"
     assert schema["properties"]["seconds"]["maximum"] == 86_400
     assert schema["required"] == ["seconds"]
-    assert "desk" not in schema["properties"]
+    assert "context" not in schema["properties"]
     assert TOOLS["set_timer"].description.startswith("Sets a timer")
 
 
@@ -84,7 +86,7 @@ def test_a_timer_has_a_name_by_which_it_is_cancelled_and_asked_for() -> None:
     said("set_timer", "set a pasta timer for ten minutes", memory)
     said("set_timer", "set a timer for five minutes for the eggs", memory)
     said("set_timer", "remind me in an hour to check the oven", memory)
-    assert [timer.called for timer in memory.timers] == ["pasta", "eggs", "check the oven"]
+    assert [timer.name or timer.about for timer in memory.timers] == ["pasta", "eggs", "check the oven"]
     assert said("list_timers", "how long is left on the pasta timer", memory) == "It's 10 minutes from now."
     assert said("list_timers", "which timers are running", memory) == (
         "It's 5 minutes for eggs, then 10 minutes for pasta, then 1 hour from now."
@@ -161,18 +163,18 @@ def test_a_tool_that_hangs_or_breaks_does_not_stop_the_conversation(
     own_tools: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     @tool(intent="hang")
-    async def hang(desk: Desk) -> str:
+    async def hang(context: AgentContext) -> str:
         """Takes for ever."""
         await asyncio.sleep(1000)
         return ""
 
     @tool(intent="broken")
-    async def broken(desk: Desk, much: Annotated[int, Field(ge=1)] = 1) -> str:
+    async def broken(context: AgentContext, much: Annotated[int, Field(ge=1)] = 1) -> str:
         """Divides."""
         return str(much / 0)
 
     @tool(intent="refuses")
-    async def refuses(desk: Desk) -> str:
+    async def refuses(context: AgentContext) -> str:
         """Will not."""
         raise ToolError("not today")
 

@@ -11,10 +11,12 @@ from fastapi import APIRouter, FastAPI, Response
 
 from app.bootstrap.service_registry import outfit
 from app.core.clock import LoopClock
-from app.dialogue.phrasebook import Dialogue, Memory, Phrasebook
+from app.dialogue.context import AgentContext
+from app.dialogue.memory import Memory
+from app.dialogue.phrasebook import Dialogue, Phrasebook
 from app.reply.answer import Answer, Request
 from app.settings import Settings
-from app.tools.registry import Desk, Toolbox
+from app.tools.registry import Toolbox
 from services.base import Exchange, Services
 
 
@@ -23,22 +25,19 @@ class Brain:
 
     def __init__(self, services: Services, phrasebook: Phrasebook, settings: Settings) -> None:
         dialogue = Dialogue(phrasebook, services.retrieval.topics())
-        self._desk = Desk(services, dialogue, Memory(), settings, LoopClock())
+        self._context = AgentContext(services, dialogue, Memory(), settings, LoopClock())
         self._over = asyncio.Event()  # a peer asks when the turn has ended
         self._over.set()
 
     async def answer(self, text: str) -> AsyncIterator[str]:
         """The reply to a turn, piece by piece as it is made. What is said counts as heard."""
-        desk, memory, said = self._desk, self._desk.memory, ""
+        context, memory, said = self._context, self._context.memory, ""
         memory.turn += 1
         answer = Answer(
             Request(memory.turn, text=text),
-            desk.services,
-            desk.dialogue,
-            memory,
-            Toolbox(desk, self._over),
-            desk.settings,
-            say=lambda message: None,
+            context,
+            Toolbox(context, self._over),
+            emit=lambda message: None,
             mark=lambda span: None,
         )
         async for piece in answer.pieces():

@@ -9,10 +9,13 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from app.conversation.context import ConversationContext
 from app.conversation.session import Session
 from app.core.clock import LoopClock
 from app.core.latency import Spans
-from app.dialogue.phrasebook import Dialogue, Memory, Phrasebook
+from app.dialogue.context import AgentContext
+from app.dialogue.memory import Memory
+from app.dialogue.phrasebook import Dialogue, Phrasebook
 from app.protocol.messages import ClientMessage, ServerMessage
 from app.settings import Settings
 from services import embedded
@@ -42,9 +45,9 @@ class Notes:
         if entry["kind"] == "event":
             self.events.append((asyncio.get_running_loop().time(), entry["event"]["type"]))
 
-    def changed(self, session: Session) -> None: ...
+    def changed(self, context: ConversationContext) -> None: ...
 
-    def measured(self, session: Session, turn: int, reply: Spans | None, stop: Spans | None) -> None: ...
+    def measured(self, context: ConversationContext, turn: int, reply: Spans | None, stop: Spans | None) -> None: ...
 
 
 class VirtualCall(Call):
@@ -99,7 +102,7 @@ class Stage:
         dialogue = Dialogue(self.phrasebook, self.services.retrieval.topics(), random.Random(name))
         memory = Memory(history=[Exchange("", asked)] if asked else [])
         notes = Notes()
-        session = Session(name, self.services, self.settings, dialogue, memory, notes, VirtualClock())
+        session = Session(name, AgentContext(self.services, dialogue, memory, self.settings, VirtualClock()), notes)
         call = VirtualCall(session)
         try:
             await call.quiet(0.5)

@@ -1,0 +1,123 @@
+"""What one conversation consists of while it lasts: its state, its ears and its mouth, the turn under way, and where messages and
+log entries go. Effects and idle watchers work with it; `Session` feeds it with events."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from app.conversation.state_machine import Fact
+from app.core.latency import Spans
+from app.dialogue.context import AgentContext
+from app.protocol.messages import Happening, ServerMessage, State, Text
+from app.reply.speaker import Speaker
+from app.settings import Eagerness
+from app.turn_taking.pipeline import Hearing, Listener
+
+log = logging.getLogger(__name__)
+
+LOGGED = frozenset({"transcript", "intent", "sources", "agent_response", "agent_heard", "error", "latency"})
+
+
+class Recorder(Protocol):
+    """Where a conversation is written down. None of it waits."""
+
+    def log(self, session_id: str, entry: Mapping[str, Any]) -> None:
+        """Appends `entry` to the audit log."""
+        ...
+
+    def changed(self, context: "ConversationContext") -> None:
+        """An event was carried out: what is remembered of the conversation may be another than before."""
+        ...
+
+    def measured(self, context: "ConversationContext", turn: int, reply: Spans | None, stop: Spans | None) -> None:
+        """A turn is over: the times of its reply, and of the interruption that ended it."""
+        ...
+
+
+class ConversationContext:
+    """`dispatch` takes an event of this conversation (`Session.dispatch`)."""
+
+    def __init__(
+        self,
+        session_id: str,
+        agent: AgentContext,
+        recorder: Recorder | None,
+        dispatch: Callable[[Happening], None],
+        listener: Callable[["ConversationContext"], Listener],
+    ) -> None:
+        self.id = session_id
+        self.agent = agent
+        self.clock = agent.clock
+        self.memory = agent.memory
+        self.settings = agent.settings
+        self.recorder = recorder
+        self.dispatch = dispatch
+        self.state: State = "IDLE"
+        self.ended = asyncio.Event()  # said goodbye or was stopped: there is nothing to resume
+        self.faults: set[str] = set()  # what has failed so far: a fault that repeats is told whole once
+        self.pending: deque[Text] = deque()  # typed turns that wait for silence
+        self.prefix = ""  # text of a turn that was reopened, where its audio is not kept
+        self.spans: dict[tuple[int, int], Spans] = {}  # of the turn that may have ended, by turn and revision
+        self.onset: Spans | None = None  # of an interruption under way
+        self.deliver: Callable[[ServerMessage], None] = lambda message: None  # to the listener, who may be gone
+        self.hearing = Hearing(
+            agent.services, agent.settings, self.clock, listener(self), self.expected_words, self.memory.turn
+        )
+        self.speaker = Speaker(agent, self.send, dispatch)
+
+    @contextmanager
+    def contained(self, what: str) -> Iterator[None]:
+        """Keeps a fault in `what` from whatever comes after it."""
+        try:
+            yield
+        except Exception as error:
+            log.error("session %s: %s failed: %r", self.id, what, error, exc_info=what not in self.faults)
+            self.faults.add(what)
+
+    def send(self, message: ServerMessage) -> None:
+        """Sends `message` to the listener, and writes down what belongs to the log."""
+        with self.contained("a message to the listener"):
+            self.deliver(message)
+        if message.type in LOGGED:
+            self.audit({"kind": message.type, **message.model_dump(exclude={"type"})})
+
+    def audit(self, entry: Mapping[str, Any]) -> None:
+        """Writes `entry` into the audit log."""
+        if self.recorder is not None:
+            with self.contained("the log"):
+                self.recorder.log(self.id, entry)
+
+    def measured(self, turn: int, reply: Spans | None, stop: Spans | None) -> None:
+        """Hands on the times of a turn that is over."""
+        if self.recorder is not None:
+            with self.contained("the figures"):
+                self.recorder.measured(self, turn, reply, stop)
+
+    def changed(self) -> None:
+        """An event was carried out: the record of the conversation is renewed."""
+        if self.recorder is not None:
+            with self.contained("the record"):
+                self.recorder.changed(self)
+
+    def joined(self, text: str) -> str:
+        """`text` after that of the turn which it goes on with, if there is one."""
+        return f"{self.prefix} {text}".strip()
+
+    def eagerness(self) -> Eagerness:
+        """How soon a turn is taken for whole: as this conversation was asked to, or as all are."""
+        return self.memory.eagerness or self.settings.eagerness
+
+    def expected_words(self) -> str:
+        """Words to listen for: names of this conversation, then those of the knowledge."""
+        return ", ".join(filter(None, [*self.memory.names(), self.agent.services.retrieval.vocabulary()]))
+
+    def holds(self, fact: Fact) -> bool:
+        """Whether a fact that the state machine asks for is so now. The user may be speaking where a turn is under way, or a sound
+        that may become one; a reply waits where it has sound and was not let out."""
+        if fact == "user_may_be_speaking":
+            return self.hearing.undecided if self.state == "THINKING" else self.hearing.taking_turn
+        reply = self.speaker.reply
+        return reply is not None and reply.committed and reply.first_sound.is_set() and not reply.cancelled

@@ -1,0 +1,63 @@
+"""What turn taking asks a conversation for, and tells it."""
+
+from typing import TYPE_CHECKING
+
+from app.core.latency import Spans
+from app.protocol.messages import Error, Happening, TranscriptUpdate
+from app.reply.answer import Request
+from app.settings import Eagerness
+from app.turn_taking.signals import Agent
+
+if TYPE_CHECKING:
+    from app.conversation.context import ConversationContext
+
+
+class TurnListener:
+    """A `Listener` (app/turn_taking/pipeline.py) for one conversation."""
+
+    def __init__(self, context: "ConversationContext") -> None:
+        self._context = context
+
+    def happened(self, event: Happening) -> None:
+        """What the user does."""
+        self._context.dispatch(event)
+
+    def agent(self) -> tuple[Agent, float]:
+        """What the agent is doing, and for how many ms it has been audible in this reply."""
+        state = self._context.state
+        if state == "SPEAKING":
+            return "speaking", self._context.speaker.audible_ms
+        return ("thinking" if state == "THINKING" else "silent"), 0.0
+
+    def saying(self) -> str:
+        """The text of the reply that is being spoken."""
+        reply = self._context.speaker.reply
+        return reply.text if self._context.state == "SPEAKING" and reply else ""
+
+    def failed(self, service: str) -> None:
+        """A service without which nothing can be heard has begun to fail."""
+        message = f"The {service} service failed: the agent may not hear you."
+        self._context.send(Error(code=f"{service}_failed", message=message))
+
+    def asked(self) -> str:
+        """What the agent said last, as far as it was heard."""
+        return self._context.memory.last_heard
+
+    def eagerness(self) -> Eagerness:
+        """How soon a turn is taken for whole in this conversation."""
+        return self._context.eagerness()
+
+    def caption(self, text: str, final: bool, turn: int, revision: int) -> None:
+        """The words of the turn so far."""
+        update = TranscriptUpdate(text=self._context.joined(text), final=final, turn=turn, revision=revision)
+        self._context.send(update)
+
+    def prepare(self, turn: int, revision: int, text: str, spans: Spans) -> None:
+        """The turn may have ended with `text`: a reply to it is drafted."""
+        self._context.spans = {(turn, revision): spans}
+        if self._context.state == "LISTENING":
+            self._context.speaker.draft(Request(turn, revision, self._context.joined(text)), spans)
+
+    def drop(self) -> None:
+        """The user goes on: what was prepared is void."""
+        self._context.speaker.drop_draft()

@@ -1,0 +1,20 @@
+"""What every part of one conversation works with, as one object: it is handed on whole, to tools too."""
+
+from dataclasses import dataclass
+
+from app.core.clock import Clock
+from app.dialogue.memory import Memory
+from app.dialogue.phrasebook import Dialogue
+from app.settings import Settings
+from services.base import Services
+
+
+@dataclass(frozen=True, slots=True)
+class AgentContext:
+    """The services, the agent's own lines, what this conversation remembers, the settings and the clock."""
+
+    services: Services
+    dialogue: Dialogue
+    memory: Memory
+    settings: Settings
+    clock: Clock

@@ -1,0 +1,75 @@
+"""What a conversation remembers."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from statistics import median
+
+from app.settings import Eagerness
+from languages.en.wording import names_in
+from services.base import Deed, Exchange
+
+LATELY = 4  # exchanges whose names are expected to be heard again
+NAMES = 6  # of them: the recogniser's prompt is short
+WAITS = 5  # that are remembered: what is expected of the next one
+LONG_WAIT = 2.5  # times `filler_after_ms`: an expected wait for which a short filler would not do
+EARLY = 0.6  # of `filler_after_ms`: when a filler for so long a wait begins
+LATE_MS = 400.0  # past the expected wait that an answer is given where it is about to come
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """`due_ms` is wall-clock time, ms since 1970 (UTC), so that a resumed conversation still knows it. `about` is something to do
+    ("check the oven"), `name` what the timer is called ("pasta")."""
+
+    due_ms: float
+    length_s: float
+    about: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A turn about the conversation itself: what to say, and by what factor to change the pace and the volume."""
+
+    clauses: list[str]
+    speed: float = 1.0
+    gain: float = 1.0
+
+
+@dataclass(slots=True)
+class Memory:
+    """What the conversation remembers. `history` holds heard words only; `unheard` are the clauses that the last reply still
+    had to say."""
+
+    history: list[Exchange] = field(default_factory=list)
+    unheard: list[str] = field(default_factory=list)
+    speed: float = 1.0
+    gain: float = 1.0
+    turn: int = 0  # the last one's number
+    generation: int = 0  # the last reply's
+    timers: list[Timer] = field(default_factory=list)
+    asked: str = ""  # the tool that has asked for what it must know
+    request: str = ""  # the turn that it asked about
+    done: list[Deed] = field(default_factory=list)  # what tools have changed since the last exchange of `history`
+    eagerness: Eagerness | None = None  # of this conversation; None: that of the app
+    waits: deque[float] = field(default_factory=lambda: deque(maxlen=WAITS))  # ms from a turn's end to its answer's first sound
+
+    def adjust(self, act: Act) -> None:
+        self.speed = min(2.0, max(0.5, self.speed * act.speed))
+        self.gain = min(3.0, max(0.2, self.gain * act.gain))
+
+    def names(self) -> list[str]:
+        """Names that were said lately, the latest first: they are likely to be said again."""
+        texts = (text for exchange in reversed(self.history[-LATELY:]) for text in (exchange.user, exchange.heard))
+        return list(dict.fromkeys(name for text in texts for name in names_in(text)))[:NAMES]
+
+    def filler(self, after_ms: float) -> tuple[str, float]:
+        """Which filler to say, and how long (ms) after the turn's end: the median of the last waits tells what to expect."""
+        expected = median(self.waits) if self.waits else after_ms
+        if expected >= LONG_WAIT * after_ms:
+            return "filler_long", after_ms * EARLY
+        return "filler", max(after_ms, expected + LATE_MS) if expected > after_ms else after_ms
+
+    @property
+    def last_heard(self) -> str:
+        return next((exchange.heard for exchange in reversed(self.history) if exchange.heard), "")
