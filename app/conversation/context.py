@@ -12,6 +12,7 @@ from app.conversation.state_machine import Fact
 from app.core.latency import Spans
 from app.dialogue.context import AgentContext
 from app.protocol.messages import Happening, ServerMessage, State, Text
+from app.reply.player import Player
 from app.reply.speaker import Speaker
 from app.settings import Eagerness
 from app.turn_taking.pipeline import Hearing, Listener
@@ -66,7 +67,8 @@ class ConversationContext:
         self.hearing = Hearing(
             agent.services, agent.settings, self.clock, listener(self), self.expected_words, self.memory.turn
         )
-        self.speaker = Speaker(agent, self.send, dispatch)
+        self.player = Player(agent.settings, self.clock, self.send, dispatch)
+        self.speaker = Speaker(agent, self.player, self.send, dispatch)
 
     @contextmanager
     def contained(self, what: str) -> Iterator[None]:
@@ -119,5 +121,5 @@ class ConversationContext:
         that may become one; a reply waits where it has sound and was not let out."""
         if fact == "user_may_be_speaking":
             return self.hearing.undecided if self.state == "THINKING" else self.hearing.taking_turn
-        reply = self.speaker.reply
+        reply = self.player.reply
         return reply is not None and reply.committed and reply.first_sound.is_set() and not reply.cancelled

@@ -90,17 +90,17 @@ def _answer(context: ConversationContext, request: Request, spans: Spans) -> Non
 def duck(context: ConversationContext, event: Happening) -> None:
     ago = context.hearing.ago(event.at_ms) if isinstance(event, SpeechOnset) else 0.0
     context.onset = Spans(zero=context.clock.ms() - ago)
-    context.speaker.duck()
+    context.player.duck()
     context.onset.mark("duck", context.clock.ms())
 
 
 def hold(context: ConversationContext, event: Happening) -> None:
-    context.speaker.hold()
+    context.player.hold()
 
 
 def unduck(context: ConversationContext, event: Happening) -> None:
     context.onset = None
-    context.speaker.unduck()
+    context.player.unduck()
 
 
 def stop_playback(context: ConversationContext, event: Happening) -> None:
@@ -113,7 +113,7 @@ def stop_playback(context: ConversationContext, event: Happening) -> None:
 
 def reopen(context: ConversationContext, event: Happening) -> None:
     """The audio of a spoken turn is still on the tape and is transcribed again; a typed turn's text is kept here."""
-    reply = context.speaker.reply
+    reply = context.player.reply
     if reply is None:
         return
     reply.withdrawn = True
@@ -133,7 +133,7 @@ def keep_text(context: ConversationContext, event: Happening) -> None:
 def join_text(context: ConversationContext, event: Happening) -> None:
     """What is typed before the answer begins goes on with the turn that waits for it: both are answered together. Where that makes
     a turn too long, the earlier one is written down without an answer."""
-    reply = context.speaker.reply
+    reply = context.player.reply
     if reply is None or not isinstance(event, Text):
         return start_reply(context, event)
     asked = reply.request
@@ -147,14 +147,14 @@ def join_text(context: ConversationContext, event: Happening) -> None:
 
 def note_progress(context: ConversationContext, event: Happening) -> None:
     if isinstance(event, PlaybackProgress | PlaybackDone | PlaybackStopped):
-        context.speaker.note(event)
+        context.player.note(event)
         if isinstance(event, PlaybackStopped) and context.onset is not None:
             context.onset.mark("silent", context.clock.ms())
 
 
 def record(context: ConversationContext, event: Happening) -> None:
     """The turn is over: the history gets what was heard of it."""
-    reply, ledger = context.speaker.reply, context.speaker.ledger
+    reply, ledger = context.player.reply, context.player.ledger
     if reply is None or ledger is None:
         return
     acknowledged = isinstance(event, PlaybackDone | PlaybackStopped)
@@ -191,13 +191,13 @@ def withdraw(context: ConversationContext, event: Happening) -> None:
 
 
 def release(context: ConversationContext, event: Happening) -> None:
-    context.speaker.release()
+    context.player.release()
 
 
 def release_waiting(context: ConversationContext, event: Happening) -> None:
     """Nobody speaks after all: the reply that waited for that is let out."""
-    if context.speaker.reply is not None:
-        context.dispatch(FirstAudioReady(generation=context.speaker.reply.generation))
+    if context.player.reply is not None:
+        context.dispatch(FirstAudioReady(generation=context.player.reply.generation))
 
 
 EFFECTS: dict[Effect, Callable[[ConversationContext, Happening], None]] = {

@@ -46,7 +46,7 @@ class IdleWatcher:
 
     @property
     def _quiet(self) -> bool:
-        reply = self._context.speaker.reply
+        reply = self._context.player.reply
         return self._context.state == "LISTENING" and not self._talking and (reply is None or reply.cancelled)
 
     def _wake_in(self, seconds: float) -> None:
@@ -104,7 +104,7 @@ class InactivityPrompt(IdleWatcher):
         super().follow(event)
         if isinstance(event, TurnEnded | Text | SessionStarted | Disconnected):
             self._spoken, self._prompted = isinstance(event, TurnEnded), False
-        reply = self._context.speaker.reply
+        reply = self._context.player.reply
         if self._context.state == "SPEAKING" and reply is not None and reply.request.line == STILL_THERE:
             self._prompted = True
         self.stop()

@@ -50,7 +50,7 @@ class Session:
         self.clock = agent.clock
         self.settings = agent.settings
         self.hearing = self.context.hearing
-        self.speaker = self.context.speaker
+        self.player = self.context.player
         self.ended = self.context.ended
         self._began = self.clock.ms()
         self._events: deque[Happening] = deque()  # the first is being carried out
@@ -90,7 +90,7 @@ class Session:
 
     def speak(self) -> Frame:
         """The next 20 ms of audio, silence where there is nothing to say; to be called once per 20 ms played."""
-        frame = self.speaker.frame()
+        frame = self.player.frame()
         if frame.generation:
             self.hearing.played(frame.samples)
         return frame
@@ -99,9 +99,9 @@ class Session:
         """A control message of the client. Those about a reply that is over are dropped."""
         if isinstance(message, Start | AudioChunk | Ping):
             raise TypeError(f"{message.type} belongs to the transport")
-        ledger = self.speaker.ledger
+        ledger = self.player.ledger
         if isinstance(message, PlaybackProgress | PlaybackDone | PlaybackStopped):
-            if ledger is None or self.speaker.reply is None or message.generation != ledger.generation:
+            if ledger is None or self.player.reply is None or message.generation != ledger.generation:
                 return
             if isinstance(message, PlaybackDone) and not ledger.ended:
                 message = PlaybackProgress(generation=message.generation, played_ms=message.played_ms)
@@ -121,7 +121,7 @@ class Session:
             ears.cancel()
             over.cancel()
             self.disconnect("closed")
-            self.speaker.forget()
+            self.context.speaker.forget()
             self._timers.stop()
             self._inactivity.stop()
 

@@ -26,12 +26,12 @@ class TurnListener:
         """What the agent is doing, and for how many ms it has been audible in this reply."""
         state = self._context.state
         if state == "SPEAKING":
-            return "speaking", self._context.speaker.audible_ms
+            return "speaking", self._context.player.audible_ms
         return ("thinking" if state == "THINKING" else "silent"), 0.0
 
     def saying(self) -> str:
         """The text of the reply that is being spoken."""
-        reply = self._context.speaker.reply
+        reply = self._context.player.reply
         return reply.text if self._context.state == "SPEAKING" and reply else ""
 
     def failed(self, service: str) -> None:

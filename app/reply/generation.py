@@ -5,10 +5,8 @@ it tells nobody anything."""
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
-
-import numpy as np
 
 from app.core.latency import Spans
 from app.core.telemetry import DROPPED, wasted
@@ -16,8 +14,9 @@ from app.dialogue.clauses import ahead, split_clauses
 from app.dialogue.context import AgentContext
 from app.protocol.messages import AgentResponse, Error, ServerMessage
 from app.reply.answer import Answer, Request
+from app.reply.voice import Sound, Voice
 from app.tools.registry import Toolbox
-from services.base import Pcm, ServiceError, Word, closing
+from services.base import ServiceError, closing
 
 log = logging.getLogger(__name__)
 
@@ -26,16 +25,6 @@ CLAUSES_AHEAD = 2
 SOUNDS_AHEAD = 16  # pieces of speech waiting to be played
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Sound:
-    """Speech to play: `clause` is set on the first piece of a clause. A filler gives way to the answer."""
-
-    samples: Pcm
-    clause: str | None
-    words: tuple[Word, ...] = ()
-    filler: bool = False
 
 
 class Reply:
@@ -59,7 +48,6 @@ class Reply:
         self.answered = False  # there is a sound of the answer
         self.empty = False
         self.withdrawn = False  # its turn was reopened: it answers nothing any more
-        self._services = context.services
         self._dialogue = context.dialogue
         self._memory = context.memory
         self._settings = context.settings
@@ -72,6 +60,7 @@ class Reply:
         self._withheld: list[ServerMessage] = []
         self._task: asyncio.Task[None] | None = None
         self.answer = Answer(request, context, Toolbox(context, self._committed), self._emit, self._mark)
+        self._voice = Voice(context, self.answer, spans, self._committed, self._begin)
 
     @property
     def committed(self) -> bool:
@@ -114,6 +103,11 @@ class Reply:
         else:
             self._withheld.append(message)
 
+    def _begin(self, clause: str) -> None:
+        self._mark("first_clause")
+        self.clauses.append(clause)
+        self._emit(AgentResponse(text=clause, final=False, turn=self.request.turn, generation=self.generation))
+
     async def _run(self) -> None:
         filler = asyncio.create_task(self._fill())
         try:
@@ -136,7 +130,7 @@ class Reply:
             filler.cancel()
 
     async def _pump(self, clauses: AsyncIterator[str]) -> None:
-        async with closing(self._speech(ahead(clauses, CLAUSES_AHEAD))) as sounds:
+        async with closing(self._voice.speak(ahead(clauses, CLAUSES_AHEAD))) as sounds:
             while True:
                 # The limit is on waiting for the next piece, not on the reply: a long answer may take its time to be spoken.
                 async with asyncio.timeout(self._settings.reply_timeout_s):
@@ -184,48 +178,13 @@ class Reply:
             log.error("generation %d: the apology failed too: %r", self.generation, again)
 
     async def _speak_line(self, name: str, filler: bool = False) -> None:
-        async with closing(self._speech(_once(self._dialogue.line(name)))) as sounds:
+        async with closing(self._voice.speak(_once(self._dialogue.line(name)))) as sounds:
             async for sound in sounds:
                 if filler and self.answered:
                     return
                 await self.sounds.put(replace(sound, filler=filler))
                 self._is_ready()
 
-    # --- stages -------------------------------------------------------------------------------------------------------
-
-    async def _speech(self, clauses: AsyncIterator[str]) -> AsyncIterator[Sound]:
-        async with closing(clauses):
-            async for clause in clauses:
-                self._mark("first_clause")
-                self.clauses.append(clause)
-                self._emit(AgentResponse(text=clause, final=False, turn=self.request.turn, generation=self.generation))
-                async with closing(self._sounds_of(clause)) as sounds:
-                    async for sound in sounds:
-                        yield sound
-
-    async def _sounds_of(self, clause: str) -> AsyncIterator[Sound]:
-        first: str | None = clause
-        speed = self._settings.speed * self._memory.speed
-        gain = self._memory.gain
-        if (act := self.answer.act) is not None and not self.committed:
-            speed, gain = speed * act.speed, gain * act.gain
-        await self.answer.settled("tts")
-        async with closing(self._dialogue.speak(clause, self._services.tts, speed)) as speeches:
-            while True:
-                with self.spans.working("tts", self._clock):
-                    speech = await anext(speeches, None)
-                if speech is None:
-                    return
-                yield Sound(_amplify(speech.samples, gain), first, tuple(speech.words))
-                first = None
-
 
 async def _once(item: T) -> AsyncIterator[T]:
     yield item
-
-
-def _amplify(samples: Pcm, gain: float) -> Pcm:
-    if gain == 1.0:
-        return samples
-    louder: Pcm = np.clip(samples.astype(np.float32) * gain, -32768, 32767).astype(np.int16)
-    return louder

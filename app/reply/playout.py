@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.reply.generation import Reply, Sound
+from app.reply.generation import Reply
 from app.reply.ledger import Ledger
+from app.reply.voice import Sound
 from services.base import SPEAKING_RATE, Pcm
 
 FRAME_MS = 20.0

@@ -42,7 +42,7 @@ class StoreRecorder:
 
 def record_of(context: ConversationContext) -> SessionRecord:
     """The session as it would be remembered if its connection ended now."""
-    memory, reply, ledger = context.memory, context.speaker.reply, context.speaker.ledger
+    memory, reply, ledger = context.memory, context.player.reply, context.player.ledger
     profile = {
         "speed": memory.speed,
         "gain": memory.gain,

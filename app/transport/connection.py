@@ -198,7 +198,7 @@ class Connection(ABC):
         if isinstance(message, Text):
             self._active_at = self.now()
         elif isinstance(message, PlaybackProgress | PlaybackDone | PlaybackStopped) and self.seat is not None:
-            ledger = self.seat.session.speaker.ledger
+            ledger = self.seat.session.player.ledger
             if session_state in ("SPEAKING", "INTERRUPTED") and ledger and ledger.generation == message.generation:
                 self._active_at = self.now()
 

@@ -54,7 +54,7 @@ class Listener(Caller):
     async def _acknowledge(self) -> None:
         while True:
             await asyncio.sleep(ACK_EVERY_S)
-            ledger = self.session.speaker.ledger
+            ledger = self.session.player.ledger
             if self.session.state == "SPEAKING" and ledger is not None:
                 played = self.played(ledger.generation)
                 self.session.receive(PlaybackProgress(generation=ledger.generation, played_ms=played))

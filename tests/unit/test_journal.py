@@ -41,7 +41,7 @@ def kept_caller(**settings: object) -> tuple[Caller, Kept]:
 
 async def until_sent(caller: Caller, ms: float) -> None:
     for _ in range(10_000):
-        if caller.session.speaker.audible_ms >= ms:
+        if caller.session.player.audible_ms >= ms:
             return
         await asyncio.sleep(0.01)
     pytest.fail(f"{ms} ms were never sent")
@@ -88,7 +88,7 @@ def test_the_record_before_an_end_and_after_it_remember_the_same(state: str) -> 
                 caller.session.receive(Text(text="and another thing"))
             if state != "THINKING":
                 generation = record_of(caller.session.context).generation
-                caller.session.receive(PlaybackProgress(generation=generation, played_ms=caller.session.speaker.ledger.sent_ms))  # type: ignore[union-attr]
+                caller.session.receive(PlaybackProgress(generation=generation, played_ms=caller.session.player.ledger.sent_ms))  # type: ignore[union-attr]
             assert caller.session.state == state
             killed = record_of(caller.session.context)
             caller.session.disconnect("gone")

@@ -154,7 +154,7 @@ def test_a_breath_held_for_a_sound_loses_nothing_and_counts_for_no_word() -> Non
             caller.services.stt.text = ""  # type: ignore[attr-defined]
             await caller.say(sound_s)
             await asyncio.sleep(1.6)
-            ledger = caller.session.speaker.ledger
+            ledger = caller.session.player.ledger
             assert ledger is not None
             last = ledger.clauses[-1].words[-1]
             await caller.until("LISTENING")
@@ -276,7 +276,7 @@ def test_a_filler_covers_a_late_answer() -> None:
 
     caller = run(scene())
     spoken = caller.services.tts.spoken  # type: ignore[attr-defined]
-    fillers = caller.session.speaker._context.dialogue.phrasebook.lines["filler"]
+    fillers = caller.session.context.agent.dialogue.phrasebook.lines["filler"]
     assert spoken[0] in fillers
     assert spoken[1:] == ["The first sentence is here.", "The second one follows now.", "And this is the third of them."]
 
