@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
@@ -46,6 +47,22 @@ def _hosts(value: str) -> str:
         if not re.fullmatch(r"\*|(\*\.)?[\w.-]+|\[?[0-9a-f:.]+\]?", name):
             raise ValueError(f"{name!r} is no name of a server such as parley.example.org")
     return ",".join(given)
+
+
+def _node(value: str) -> str:
+    """Where this very server is reached. Raises ValueError for what is no such address."""
+    if value and not re.fullmatch(r"https?://[^\s/?#;,'\"\\]+(/[^\s?#;,'\"\\]*)?", value):
+        raise ValueError(f"{value!r} is no address such as https://node-1.example.org")
+    return value.rstrip("/")
+
+
+def _ip(value: str) -> str:
+    if not value:
+        return ""
+    try:
+        return str(ip_address(value))
+    except ValueError:
+        raise ValueError(f"{value!r} is no address such as 203.0.113.7") from None
 
 
 def _listed(text: str) -> list[str]:
@@ -150,6 +167,16 @@ class Settings(BaseSettings):
     )
     messages_per_second: Annotated[int, Field(ge=1)] = Field(
         default=200, description="above this a client is disconnected as a flood"
+    )
+
+    # One of several
+    node_url: Annotated[str, AfterValidator(_node)] = Field(
+        default="",
+        description="where this very server is reached, when several have one address, e.g. https://node-1.example.org: clients "
+        "are told to stay with it; the page does where cors_origins has the common address",
+    )
+    node_address: Annotated[str, AfterValidator(_ip)] = Field(
+        default="", description="IP address by which WebRTC reaches this machine, when it has another itself (behind NAT)"
     )
 
     # Network path of WebRTC

@@ -18,7 +18,8 @@ from app.dialogue.context import AgentContext
 from app.dialogue.memory import Memory
 from app.dialogue.phrasebook import Dialogue, Phrasebook
 from app.protocol.messages import Error
-from app.sessions.drain import Drain
+from app.sessions.drain import Drain, nowhere
+from app.sessions.nodes import Nodes
 from app.sessions.recorder import StoreRecorder, memory_of
 from app.sessions.registry import Sessions
 from app.settings import Settings
@@ -65,7 +66,8 @@ def compose(settings: Settings, services: Services, phrasebook: Phrasebook, moun
 
     services.health.listener = announce
     sessions = Sessions(settings, make, store, ready=readiness.wait, waited_s=services.waited_s)
-    drain = Drain(sessions, settings.drain_s)
+    nodes = Nodes(store, settings, sessions.tickets, lambda: sessions.open_to_all)
+    drain = Drain(sessions, settings.drain_s, nodes.elsewhere if settings.redis_url else nowhere)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -74,11 +76,14 @@ def compose(settings: Settings, services: Services, phrasebook: Phrasebook, moun
             watchdog = Watchdog()
             watchdog.start()
             sessions.load.start()
+            meeting = asyncio.create_task(nodes.run()) if settings.redis_url else None
             try:
                 yield
             finally:
                 await drain()
                 sessions.load.stop()
+                if meeting is not None:
+                    meeting.cancel()
                 watchdog.stop()
                 warming.cancel()
                 waiting.close()

@@ -128,6 +128,12 @@ class Sessions:
         """Raises Forbidden unless the token was made for this id."""
         self._tickets.check(session_id, token)
 
+    def expect(self, session_id: str) -> None:
+        """Whether somebody may connect for this session, whose token was not seen yet. Raises Full or Leaving."""
+        self._check_leaving()
+        if session_id and session_id not in self._seats:
+            self._check_room()
+
     async def admit(self, session_id: str, address: str = "") -> None:
         """Whether an authorized session could be opened now from `address`. Raises Unknown, Full, Leaving or Crowd."""
         self._check_leaving()
@@ -216,11 +222,12 @@ class Sessions:
         self._opening.append(address)
         try:
             await self._ready()
+            if self.load.overloaded and await self._known(session_id) is None:
+                self._check_load()
             with erased_is_unknown():
-                record = await self._store.claim(session_id)
+                record = await self._store.claim(session_id, begins=self._tickets.is_young(session_id))
             if record is None:
                 self._tickets.check_age(session_id)
-                self._check_load()
         except StoreError as error:
             log.warning("session %s starts without its past: %s", session_id, error)
             record = None
@@ -228,7 +235,8 @@ class Sessions:
             raise NotReady(f"conversations cannot begin: {error}") from error
         finally:
             self._opening.remove(address)
-        seat = self._seats[session_id] = Seat(self._make(session_id, record), resumed=record is not None)
+        said = record is not None and bool(record.history or record.generation)
+        seat = self._seats[session_id] = Seat(self._make(session_id, record), resumed=said)
         seat.session.memory.eagerness = seat.session.memory.eagerness or eagerness_of(session_id)
         task = self._tasks[seat] = asyncio.create_task(self._run(seat), name=f"session {session_id}")
         task.add_done_callback(lambda _: self._gone(seat))
@@ -267,6 +275,15 @@ class Sessions:
         if seat := self._seats.get(session_id):
             code, message = LOST[how]
             self._drop(seat, Error(code=code, message=message, fatal=True))
+
+    @property
+    def tickets(self) -> Tickets:
+        return self._tickets
+
+    @property
+    def open_to_all(self) -> bool:
+        """Whether a new conversation would be taken now."""
+        return not self.draining and not self.load.overloaded and len(self._opening) + len(self._peers()) < self._max
 
     def seats(self) -> list[Seat]:
         return list(self._seats.values())

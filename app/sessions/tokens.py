@@ -4,6 +4,7 @@ that nobody opens.
 Errors
     Refused
     +-- Forbidden   the token does not belong to the id
+    |   +-- Foreign it was signed with another secret
     +-- Unknown     the session has expired or was erased
     +-- Full        as many conversations as this process may have, or as its models can keep up with
     +-- Leaving     this process is going down
@@ -14,6 +15,7 @@ Errors
 import hmac
 import logging
 import os
+import re
 import secrets
 from typing import NamedTuple
 
@@ -28,15 +30,18 @@ log = logging.getLogger(__name__)
 
 SECRET_BYTES = 32
 ID_BYTES = 18
+KEY_DIGITS = 16
 
 REFUSED = Counter("parley_sessions_refused", "Clients that were not let in", ["code"])
 
 
 class Refused(Exception):
-    """A client may not have what it asks for; the message is fit for a person, `code` is for the wire, `status` for HTTP."""
+    """A client may not have what it asks for; the message is fit for a person, `code` is for the wire, `status` for HTTP. Where
+    trying again may help, `retry_after_s` says when; 0: it will not."""
 
     code = "refused"
     status = 403
+    retry_after_s = 0
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -50,6 +55,10 @@ class Forbidden(Refused):
     code = "wrong_token"
 
 
+class Foreign(Forbidden):
+    code = "other_secret"
+
+
 class Unknown(Refused):
     code = "unknown_session"
     status = 404
@@ -58,21 +67,25 @@ class Unknown(Refused):
 class Full(Refused):
     code = "full"
     status = 503
+    retry_after_s = 10
 
 
 class Leaving(Refused):
     code = "shutting_down"
     status = 503
+    retry_after_s = 1
 
 
 class Crowd(Refused):
     code = "too_many"
     status = 429
+    retry_after_s = 10
 
 
 class NotReady(Refused):
     code = "not_ready"
     status = 503
+    retry_after_s = 10
 
 
 class Ticket(NamedTuple):
@@ -122,6 +135,7 @@ class Tickets:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         """Raises as `signing_secret` does."""
         self._secret = signing_secret(settings)
+        self.key = self._mac("which key is this?")[:KEY_DIGITS]  # tells it from others and tells nothing of it
         self._ttl_s = settings.session_ttl_s
         self._clock = clock
 
@@ -132,14 +146,29 @@ class Tickets:
         return Ticket(session_id, self._sign(session_id), issued + self._ttl_s)
 
     def check(self, session_id: str, token: str) -> None:
-        """Raises Forbidden unless the token was made for this id."""
-        if not hmac.compare_digest(self._sign(session_id).encode(), token.encode("utf-8", "replace")):
-            raise Forbidden("the token does not belong to this session")
+        """Raises Forbidden unless the token was made for this id, and Foreign where it was by the rules, but elsewhere."""
+        if hmac.compare_digest(self._sign(session_id).encode(), token.encode("utf-8", "replace")):
+            return
+        key, dot, _ = token.partition(".")
+        if dot and re.fullmatch(rf"[0-9a-f]{{{KEY_DIGITS}}}", key) and key != self.key:
+            raise Foreign("the token was signed with another secret: all servers of one address need the same")
+        raise Forbidden("the token does not belong to this session")
+
+    def seal(self, url: str) -> str:
+        """What only those with the secret can write beside an address."""
+        return self._mac(f"address {url}")
+
+    def is_young(self, session_id: str) -> bool:
+        """Its id was issued within the time to live."""
+        return int(session_id.partition("-")[0], 16) + self._ttl_s > self._clock.epoch_ms() / 1000
 
     def check_age(self, session_id: str) -> None:
-        """For a session of which nothing is known: raises Unknown unless its id was issued within the time to live."""
-        if int(session_id.partition("-")[0], 16) + self._ttl_s <= self._clock.epoch_ms() / 1000:
+        """For a session of which nothing is known: raises Unknown unless it is young."""
+        if not self.is_young(session_id):
             raise Unknown("this session has expired")
 
     def _sign(self, session_id: str) -> str:
-        return hmac.new(self._secret, session_id.encode("utf-8", "replace"), "sha256").hexdigest()
+        return f"{self.key}.{self._mac(session_id)}"
+
+    def _mac(self, text: str) -> str:
+        return hmac.new(self._secret, text.encode("utf-8", "replace"), "sha256").hexdigest()

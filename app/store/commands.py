@@ -30,6 +30,7 @@ from app.store.records import Erased, SessionRecord, StoreError, encode
 from services.base import Exchange
 
 LATENCY_KEY = "metrics:latency"
+NODES_KEY = "parley:nodes"
 UNREACHABLE = (RedisError, RedisClusterException, OSError, StoreError)
 _PAGE = 200  # stream entries read at once
 _CLAIMS = 5  # attempts when others claim the same session
@@ -96,11 +97,29 @@ redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[5])
 return 1
 """
 
-# ARGV: the text that was read, the text to put in its place, seconds to live.
+# ARGV: the text that was read ("": there was none), the text to put in its place, seconds to live.
 _SWAP = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
 return 1
+"""
+
+# By the server's clock, for those of the others may differ. ARGV: name, what it says, how many others to give, seconds after which
+# one that says nothing is gone.
+_MEET = """
+local now, others = tonumber(redis.call('TIME')[1]), {}
+redis.call('HSET', KEYS[1], ARGV[1], now .. ' ' .. ARGV[2])
+redis.call('EXPIRE', KEYS[1], ARGV[4])
+local some = redis.call('HRANDFIELD', KEYS[1], ARGV[3], 'WITHVALUES')
+for i = 1, #some, 2 do
+  local at, says = string.match(some[i + 1], '^(%d+) (.*)$')
+  if now - tonumber(at) > tonumber(ARGV[4]) then
+    redis.call('HDEL', KEYS[1], some[i])
+  elseif some[i] ~= ARGV[1] then
+    others[#others + 1] = says
+  end
+end
+return others
 """
 
 # A full server refuses SET and XADD, but lets a script go on that has begun with DEL. ARGV: the tombstone, seconds to live.
@@ -209,19 +228,21 @@ async def highest_epoch(client: Client, session_id: str) -> int:
     return highest
 
 
-async def take(client: Client, session_id: str, owner: str, now: float, ttl_s: int) -> Held:
-    """Make `owner` the one who writes this session; its record, if there is one, comes with it. `now`: ms since 1970 (UTC).
+async def take(client: Client, session_id: str, owner: str, now: float, ttl_s: int, begins: bool) -> Held:
+    """Make `owner` the one who writes this session; its record, if there is one, comes with it. Where there is none and the session
+    `begins`, an empty one is put down, so that of two who begin at once the second finds the first. `now`: ms since 1970 (UTC).
     Raises Erased."""
     key = session_key(session_id)
     for _ in range(_CLAIMS):
         raw = await client.get(key)
         epoch = await highest_epoch(client, session_id) + 1
-        if raw is None:
+        if raw is None and not begins:
             return Held(epoch)
         stamps = {"epoch": epoch, "owner": owner, "revision": 0, "updated_ms": now}
-        claimed = SessionRecord.model_validate(_parse(session_id, raw).model_dump() | stamps)
-        if await client.eval(_SWAP, 1, key, raw, encode(claimed.model_dump()), ttl_s):
-            return Held(epoch, claimed)
+        found = SessionRecord(session_id=session_id) if raw is None else _parse(session_id, raw)
+        claimed = SessionRecord.model_validate(found.model_dump() | stamps)
+        if await client.eval(_SWAP, 1, key, raw or "", encode(claimed.model_dump()), ttl_s):
+            return Held(epoch, None if raw is None else claimed)
     raise StoreError(f"session {session_id} is claimed by too many at once")
 
 
@@ -246,6 +267,13 @@ async def read(client: Client, key: str, start: str) -> AsyncIterator[tuple[int,
             return
         start = f"({page[-1][0].decode()}"
         await asyncio.sleep(0)  # whoever waits for the connection gets it first
+
+
+async def meet(client: Client, name: str, says: str, most: int, ttl_s: int) -> list[str]:
+    """Tells the other processes what this one says, and gives what some of them, `most` of them by chance, have said in the last
+    `ttl_s`: it costs the same however many there are."""
+    answer = await client.eval(_MEET, 1, NODES_KEY, name, says, most, ttl_s)
+    return [line.decode() for line in cast(list[bytes], answer)]
 
 
 async def erase(client: Client, session_id: str, ttl_s: int) -> None:

@@ -27,6 +27,7 @@ _CLOSE_S = 3.0  # how long the last writes may take
 _CLAIM_S = 1.0  # how long a conversation may wait for its past
 _AGAIN_S = 0.1  # between attempts to claim
 _ERASED_S = 86_400  # a process that was cut off for longer, with an erased session in memory, would bring it back
+_MET, _MET_S = 16, 20  # other processes that are looked at in one go, and seconds for which they are taken to be there
 _READERS, _READERS_EACH = 16, 2  # that read logs at once: of all sessions, and of one
 
 
@@ -92,8 +93,9 @@ class Store:
         with reaching():
             return await keys.load(self._reader, session_id)
 
-    async def claim(self, session_id: str) -> SessionRecord | None:
-        """Take the session over to go on with it; whoever had it loses it. None when nothing of it is stored. Raises Erased.
+    async def claim(self, session_id: str, begins: bool = True) -> SessionRecord | None:
+        """Take the session over to go on with it; whoever had it loses it. None when nothing of it is stored; it `begins` then, if
+        it may. Raises Erased.
 
         While Redis is away, what this process remembers of the session is given. When that is nothing, StoreError after 1 s:
         the session may start without its past all the same: when Redis returns it is taken over, and its past put before
@@ -101,7 +103,7 @@ class Store:
         """
         try:
             async with asyncio.timeout(_CLAIM_S), self._writer.guard:
-                held = self._outbox.held[session_id] = await self._take(session_id)
+                held = self._outbox.held[session_id] = await self._take(session_id, begins)
                 return held.record
         except UNREACHABLE as error:
             remembered = self._outbox.remembered(session_id)
@@ -112,11 +114,12 @@ class Store:
         self._outbox.save(remembered)
         return self._outbox.remembered(session_id)
 
-    async def _take(self, session_id: str) -> Held:
+    async def _take(self, session_id: str, begins: bool) -> Held:
         while True:
             try:
                 await self._writer.flush()
-                return await keys.take(self._client, session_id, self._outbox.process, self._clock.epoch_ms(), self._ttl_s)
+                process, now = self._outbox.process, self._clock.epoch_ms()
+                return await keys.take(self._client, session_id, process, now, self._ttl_s, begins)
             except StoreError:
                 raise
             except UNREACHABLE:
@@ -145,6 +148,12 @@ class Store:
             yield
         finally:
             self._reading -= Counter([session_id])
+
+    async def meet(self, says: str) -> list[str]:
+        """What some of the other processes on the same Redis say of themselves; they are told what this one `says`. Raises
+        StoreError."""
+        with reaching():
+            return await keys.meet(self._reader, self._outbox.process, says, _MET, _MET_S)
 
     async def read_latency(self, since_ms: float) -> AsyncIterator[dict[str, Any]]:
         """Latency entries from `since_ms` (ms since 1970, UTC) on, each once though it was written twice. Raises StoreError."""

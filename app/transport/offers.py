@@ -4,6 +4,7 @@ granted."""
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from aiortc import RTCIceCandidate, RTCRtpSender
@@ -16,6 +17,9 @@ LEAST_MESSAGE = 16 * 1024  # bytes that a client must be able to take: a state w
 HASHES = {"sha-256": 32, "sha-384": 48, "sha-512": 64}  # bytes; others are too weak, or unknown to aiortc
 UFRAG = re.compile(r"[A-Za-z0-9+/]{4,256}")  # RFC 8839, section 5.4
 PWD = re.compile(r"[A-Za-z0-9+/]{22,256}")
+HOST = re.compile(
+    r"a=candidate:(?P<foundation>\S+)(?P<how> \d+ udp \d+ )(?P<ip>\S+)(?P<rest> \d+ typ host[^\r\n]*\r?\n)", re.IGNORECASE
+)
 MID = re.compile(r"[\w.!#$%&'*+^`{|}~-]{1,32}", re.ASCII)  # a token (RFC 8866)
 
 
@@ -132,3 +136,15 @@ def candidate_of(said: dict[str, Any]) -> RTCIceCandidate | None:
     except Exception as error:  # as of offers
         raise BadOffer(f"this ICE candidate cannot be used ({error})"[:300]) from error
     return candidate
+
+
+def also_at(sdp: str, address: str) -> str:
+    """Our answer, with each place where this machine listens named under `address` too, at which others see it; "": as it is."""
+    return re.sub(HOST, partial(_both, address), sdp) if address else sdp
+
+
+def _both(address: str, line: re.Match[str]) -> str:
+    """Candidates with one foundation are tried as one (RFC 8445, section 5.1.1.3): the other place has one of its own."""
+    if (":" in line["ip"]) != (":" in address):
+        return line[0]
+    return f"{line[0]}a=candidate:{line['foundation'][-30:]}n{line['how']}{address}{line['rest']}"

@@ -22,7 +22,7 @@ from app.settings import Settings
 from app.transport.connection import Connection
 from app.transport.datagrams import guard
 from app.transport.fastrtc_handler import Handler
-from app.transport.offers import MAX_CANDIDATES, BadOffer, candidate_of, check_offer
+from app.transport.offers import MAX_CANDIDATES, BadOffer, also_at, candidate_of, check_offer
 from app.transport.rtp import forgive, hear_at_once, overgrown, shut
 from app.web.view_model import Newest, Viewer
 from services.base import SPEAKING_RATE
@@ -213,7 +213,7 @@ class Call(Connection):
         hear_at_once(pc, self.admit)
         await pc.setLocalDescription(await pc.createAnswer())
         guard(pc)
-        return {"sdp": pc.localDescription.sdp, "type": pc.localDescription.type}
+        return {"sdp": also_at(pc.localDescription.sdp, self.settings.node_address), "type": pc.localDescription.type}
 
     async def add(self, said: dict[str, Any]) -> None:
         """One ICE candidate of the client. Raises BadOffer."""

@@ -9,6 +9,7 @@ from collections.abc import Coroutine
 from functools import partial
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from fastapi.responses import JSONResponse
 
 from app.core.limits import WaitingRoom, quiet_logger
 from app.core.resampler import Resampler
@@ -57,6 +58,14 @@ def router(sessions: Sessions, settings: Settings, waiting: WaitingRoom) -> APIR
 
     @routes.websocket("/orchestrate")
     async def orchestrate(websocket: WebSocket) -> None:
+        try:
+            sessions.expect(websocket.query_params.get("session_id", ""))
+        except Refused as refused:  # before it is accepted: a proxy goes to the next server by itself
+            body = {"error": {"code": refused.code, "message": str(refused)}}
+            await websocket.send_denial_response(
+                JSONResponse(body, refused.status, {"Retry-After": str(refused.retry_after_s)})
+            )
+            return
         await websocket.accept()
         await Link(websocket, sessions, settings, waiting).serve()
 

@@ -110,7 +110,7 @@ class Route(APIRoute):
             except ApiError as error:
                 return error.response()
             except Refused as error:
-                headers = {"Retry_After": str(RETRY_AFTER_S)} if error.status in (429, 503) else {}
+                headers = {"Retry_After": str(error.retry_after_s)} if error.retry_after_s else {}
                 return ApiError(error.status, error.code, str(error), **headers).response()
             except Busy as error:
                 return ApiError(429, "busy", str(error), Retry_After="1").response()
@@ -177,6 +177,8 @@ def router(sessions: Sessions, rtc: Rtc, store: Store, readiness: Readiness, set
 
 
 def _session_routes(routes: APIRouter, sessions: Sessions, settings: Settings, store: Store) -> None:
+    here = {"url": settings.node_url} if settings.node_url else {}
+
     @routes.post("/sessions")
     async def create(request: Request) -> Response:
         ticket = sessions.create(valid(WISHES, await read_body(request) or b"{}").eagerness)
@@ -186,13 +188,14 @@ def _session_routes(routes: APIRouter, sessions: Sessions, settings: Settings, s
             "token": ticket.token,
             "expires_at": expires_at,
             "rtc_configuration": settings.rtc_configuration(),
+            **here,
         }
         return JSONResponse(body, 201, NO_STORE)
 
     @routes.get("/sessions/{session_id}")
     async def show(request: Request, session_id: str) -> Response:
         sessions.authorize(session_id, bearer(request))
-        return JSONResponse(await sessions.look(session_id), headers=NO_STORE)
+        return JSONResponse(await sessions.look(session_id) | here, headers=NO_STORE)
 
     @routes.get("/sessions/{session_id}/log")
     async def show_log(request: Request, session_id: str) -> Response:

@@ -54,7 +54,7 @@ class MemoryStore:
             raise Erased(session_id)
         return self.records.get(session_id)
 
-    async def claim(self, session_id: str) -> SessionRecord | None:
+    async def claim(self, session_id: str, begins: bool = True) -> SessionRecord | None:
         self.claims += 1
         return await self.load(session_id)
 

@@ -307,6 +307,39 @@ async def test_any_body_gets_a_refusal_in_words(site: Site, body: bytes) -> None
     assert error["code"] and 0 < len(error["message"]) <= 300
 
 
+# --- one server of several --------------------------------------------------------------------------------------------
+
+
+async def test_a_client_is_told_which_server_it_talks_to() -> None:
+    site = Site(node_url="https://node-1.example.org/")
+    made = (await site.http.post("/sessions")).json()
+    assert made["url"] == "https://node-1.example.org"
+    shown = await site.http.get(f"/sessions/{made['session_id']}", headers=bearer(made["token"]))
+    assert shown.json()["url"] == made["url"]
+    await site.http.aclose()
+
+
+async def test_while_it_drains_nobody_new_is_let_in(site: Site) -> None:
+    ticket = site.sessions.create()
+    site.sessions.draining = True
+    response = await site.http.get("/readyz")
+    assert (response.status_code, response.json()["status"]) == (503, "draining")
+    for path, body in (("/sessions", {}), ("/webrtc/offer", site.offer(ticket))):
+        response = await site.http.post(path, json=body)
+        refusal(response, 503, "shutting_down")
+        assert response.headers["retry-after"] == "1"
+    assert (await site.http.get(f"/sessions/{ticket.session_id}", headers=bearer(ticket.token))).status_code == 200
+    assert "parley_capacity 0.0" in (await site.http.get("/metrics")).text
+
+
+async def test_while_it_is_behind_it_is_ready_and_takes_nobody_new(site: Site) -> None:
+    site.sessions.load.overloaded = True
+    assert (await site.http.get("/readyz")).status_code == 200
+    response = await site.http.post("/sessions")
+    refusal(response, 503, "full")
+    assert response.headers["retry-after"] == "10"
+
+
 # --- health -----------------------------------------------------------------------------------------------------------
 
 
