@@ -36,8 +36,9 @@ def main() -> int:
         from app.bootstrap.startup import Front
         from app.dialogue.phrasebook import Phrasebook
         from app.transport.http_server import Config, Server
+        from languages import find
 
-        services, phrasebook = outfit(settings), Phrasebook()
+        services, phrasebook = outfit(settings), Phrasebook(find(settings.language))
     except (OSError, ValueError, ServiceError) as error:
         print(f"parley: {clean(str(error))}", file=sys.stderr)
         return 2

@@ -31,9 +31,10 @@ def create_app(
     from app.bootstrap.application import compose
     from app.bootstrap.service_registry import outfit
     from app.dialogue.phrasebook import Phrasebook
+    from languages import find
 
     settings = settings or Settings()
-    return compose(settings, services or outfit(settings), phrasebook or Phrasebook(), mounted)
+    return compose(settings, services or outfit(settings), phrasebook or Phrasebook(find(settings.language)), mounted)
 
 
 def mount(

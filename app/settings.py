@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+import languages
 from app.core.environment import PREFIX, DotEnv, EnvFile, Environment, cache_folder
 from app.core.redaction import clean, hide
 
@@ -195,6 +196,11 @@ class Settings(BaseSettings):
     session_ttl_s: Annotated[int, Field(ge=1)] = Field(default=3600, description="a session can be resumed for so long")
     log_ttl_s: Annotated[int, Field(ge=1)] = Field(default=2_592_000, description="an audit log is kept for so long (30 days)")
     log_transcripts: bool = Field(default=True, description="keep texts in the audit log; off: times and states only")
+
+    # Language
+    language: Annotated[str, AfterValidator(languages.checked)] = Field(
+        default="en", description="what is spoken, by both sides: one of the folders of languages/, or of another package's"
+    )
 
     # Knowledge
     knowledge: Folder | None = Field(

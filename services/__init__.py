@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from languages.base import Language
 from services.base import Services
 
 if TYPE_CHECKING:
@@ -11,10 +12,12 @@ if TYPE_CHECKING:
     from services.workers import Workers
 
 
-def embedded(weights: Path, cache: Path, knowledge: Path | None = None, workers: "Workers | None" = None) -> Services:
-    """All services on this machine. `weights` is the folder of the model files, `cache` keeps what is computed from texts, and
-    `knowledge` is the folder to answer from (None: the built-in one). The models run on `workers` (None: on new ones). Raises
-    ValueError when that folder cannot be used."""
+def embedded(
+    weights: Path, cache: Path, language: Language, knowledge: Path | None = None, workers: "Workers | None" = None
+) -> Services:
+    """All services on this machine, for `language`. `weights` is the folder of the model files, `cache` keeps what is computed from
+    texts, and `knowledge` is the folder to answer from (None: the built-in one). The models run on `workers` (None: on new ones).
+    Raises ValueError when that folder cannot be used."""
     from services.barge_in.whisper_encoder import WhisperJudge
     from services.echo.aec3 import EchoCancellation
     from services.embedding import Embedder
@@ -33,7 +36,7 @@ def embedded(weights: Path, cache: Path, knowledge: Path | None = None, workers:
         raise ValueError(f"knowledge: {knowledge} is no folder with files in it that can be read ({', '.join(READERS)})")
     workers = workers or Workers()
     embedder = Embedder(weights, workers)
-    stt = WhisperStt(weights, workers)
+    stt = WhisperStt(weights, workers, language)
     return Services(
         echo=EchoCancellation(weights, workers),
         vad=SileroVad(weights, workers),
@@ -41,16 +44,17 @@ def embedded(weights: Path, cache: Path, knowledge: Path | None = None, workers:
         barge_in=WhisperJudge(stt, workers),
         speaker=VoiceEncoder(weights, workers),
         stt=stt,
-        intent=LocalIntent(embedder, workers, cache),
-        retrieval=LocalRetriever(embedder, workers, cache, knowledge),
-        llm=GroundedAnswerer(),
-        tts=HibariTts(weights, workers),
+        intent=LocalIntent(embedder, workers, cache, language),
+        retrieval=LocalRetriever(embedder, workers, cache, language, knowledge),
+        llm=GroundedAnswerer(language),
+        tts=HibariTts(weights, workers, language),
         waited_s=workers.waited_s,
     )
 
 
 def connected(
     services: Services,
+    language: Language,
     llm: "Remote | Path | None" = None,
     stt: "Remote | None" = None,
     tts: "Remote | None" = None,
@@ -79,7 +83,7 @@ def connected(
         changed = replace(changed, model=OpenAiAnswerer(llm, health))
     if stt is not None:
         judge = services.stt.speech if isinstance(services.stt, WhisperStt) else None
-        changed = replace(changed, stt=SparedStt(OpenAiStt(stt, health), services.stt, captions, judge))
+        changed = replace(changed, stt=SparedStt(OpenAiStt(stt, health, language.code), services.stt, captions, judge))
     if tts is not None:
         changed = replace(changed, tts=SparedTts(OpenAiTts(tts, health, voice, rate), services.tts))
     return changed

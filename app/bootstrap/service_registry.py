@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from app.settings import Settings
+from languages import find
 from services import connected, embedded
 from services.base import Services
 from services.http import OPENAI, Remote
@@ -13,11 +14,12 @@ from services.http import OPENAI, Remote
 def outfit(settings: Settings) -> Services:
     """The embedded services, with those before them that `settings` name. Raises ValueError for what cannot work: a folder or a
     file that is missing, a key that is needed."""
-    services = embedded(settings.weights_dir, settings.weights_dir / "computed", settings.knowledge)
+    language = find(settings.language)
+    services = embedded(settings.weights_dir, settings.weights_dir / "computed", language, settings.knowledge)
     llm, stt, tts = (_place(settings, name) for name in ("llm", "stt", "tts"))
     if isinstance(stt, Path) or isinstance(tts, Path):
         raise ValueError("stt and tts cannot be run from a .gguf file")
-    return connected(services, llm, stt, tts, settings.tts_voice, settings.stt_captions, settings.tts_rate)
+    return connected(services, language, llm, stt, tts, settings.tts_voice, settings.stt_captions, settings.tts_rate)
 
 
 def _place(settings: Settings, name: str) -> Remote | Path | None:

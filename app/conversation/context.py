@@ -65,7 +65,7 @@ class ConversationContext:
         self.onset: Spans | None = None  # of an interruption under way
         self.deliver: Callable[[ServerMessage], None] = lambda message: None  # to the listener, who may be gone
         self.hearing = Hearing(
-            agent.services, agent.settings, self.clock, listener(self), self.expected_words, self.memory.turn
+            agent.services, agent.settings, agent.language, self.clock, listener(self), self.expected_words, self.memory.turn
         )
         self.player = Player(agent.settings, self.clock, self.send, dispatch)
         self.speaker = Speaker(agent, self.player, self.send, dispatch)
@@ -114,7 +114,9 @@ class ConversationContext:
 
     def expected_words(self) -> str:
         """Words to listen for: names of this conversation, then those of the knowledge."""
-        return ", ".join(filter(None, [*self.memory.names(), self.agent.services.retrieval.vocabulary()]))
+        return ", ".join(
+            filter(None, [*self.memory.names(self.agent.language.wording), self.agent.services.retrieval.vocabulary()])
+        )
 
     def holds(self, fact: Fact) -> bool:
         """Whether a fact that the state machine asks for is so now. The user may be speaking where a turn is under way, or a sound

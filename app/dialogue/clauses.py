@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 from itertools import chain
 from typing import TypeVar
 
-from languages.sentences import MARK, ends
+from languages.base import Language
+from languages.sentences import MARK
 from services.base import closing
 
 FIRST_CLAUSE_WORDS = 3  # the first clause may end at a comma once it has so many words
@@ -16,9 +17,6 @@ LOOKED_AT = LONGEST_CLAUSE + 60  # characters of the text that are searched for 
 SHORT_LINE = 50  # characters; a longer line before one in small letters may be one that was only broken
 
 _PHRASE = re.compile(r"[;:—]\s|,\s(?=\D)|(?<!\d),\s")  # no comma within a date
-_BEGINS = re.compile(
-    r"(?<!\.)\s(?=(?:and|but|or|because|which|that|who|when|while|where|if|as|to|in|on|at|for|with|from|by|into)\s)"
-)
 _GAP = re.compile(r"(?<!\.)\s")  # but not behind "Dr."
 _BULLET = re.compile(r"(?:[-*+•–]|#{1,6}|\d{1,3}[.)])\s")
 _ITEM = re.compile(r"^\W{0,9}(\d{1,2})[.)]\s")
@@ -62,10 +60,10 @@ async def ahead(source: AsyncIterator[T], limit: int) -> AsyncIterator[T]:
         task.cancel()
 
 
-async def split_clauses(pieces: AsyncIterator[str]) -> AsyncIterator[str]:
+async def split_clauses(pieces: AsyncIterator[str], language: Language) -> AsyncIterator[str]:
     """Text cut where speech may pause: at sentence ends and between the lines of a list, and in the first clause already at a comma
     or, when it is long, where a phrase begins (the sooner it is short, the sooner it is heard)."""
-    cutter = Cutter()
+    cutter = Cutter(language)
     async with closing(pieces):
         async for piece in pieces:
             for clause in cutter.feed(piece):
@@ -74,16 +72,19 @@ async def split_clauses(pieces: AsyncIterator[str]) -> AsyncIterator[str]:
         yield clause
 
 
-def first_clause(text: str) -> str:
+def first_clause(text: str, language: Language) -> str:
     """What `split_clauses` makes of `text` first."""
-    cutter = Cutter()
+    cutter = Cutter(language)
     return next(chain(cutter.feed(text), cutter.rest()), "")
 
 
 class Cutter:
-    """Is fed a text in pieces of any size. What a piece costs depends on its length alone, not on what came before."""
+    """Is fed a text of `language` in pieces of any size. What a piece costs depends on its length alone, not on what came
+    before."""
 
-    def __init__(self) -> None:
+    def __init__(self, language: Language) -> None:
+        self._sentences = language.sentences
+        self._phrase = language.phrase
         self._text = ""
         self._first = True
         self._known = 0  # up to here in the text no sentence ends
@@ -117,7 +118,9 @@ class Cutter:
         if self._first:
             places += [at for at in _places(_PHRASE, text) if len(text[:at].split()) >= FIRST_CLAUSE_WORDS][:1]
             if len(text[: min(places, default=len(text))].split()) > LONGEST_FIRST:
-                fitting = [at for at in _places(_BEGINS, text) if FIRST_CLAUSE_WORDS < len(text[:at].split()) <= LONGEST_FIRST]
+                fitting = [
+                    at for at in _places(self._phrase, text) if FIRST_CLAUSE_WORDS < len(text[:at].split()) <= LONGEST_FIRST
+                ]
                 places += fitting[-1:]
         if not places and len(text) > LONGEST_CLAUSE:
             return next(reversed(_places(_GAP, text[:LONGEST_CLAUSE])), LONGEST_CLAUSE)
@@ -128,7 +131,7 @@ class Cutter:
         item = _ITEM.match(text)
         for match in MARK.finditer(text, self._known):
             at = match.end()
-            end = (at < len(text) or whole) and ends(text[:at], text[at:], whole)
+            end = (at < len(text) or whole) and self._sentences.ends(text[:at], text[at:], whole)
             if end is False and at < len(text):
                 self._known = at
             elif end and not (item and text[:at].endswith(f" {int(item[1]) + 1}.") and not whole):

@@ -6,6 +6,7 @@ from app.core.clock import Clock
 from app.dialogue.memory import Memory
 from app.dialogue.phrasebook import Dialogue
 from app.settings import Settings
+from languages.base import Language
 from services.base import Services
 
 
@@ -18,3 +19,8 @@ class AgentContext:
     memory: Memory
     settings: Settings
     clock: Clock
+
+    @property
+    def language(self) -> Language:
+        """What is spoken in this conversation."""
+        return self.dialogue.language

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from app.settings import Eagerness
-from languages.en.wording import names_in
+from languages.wording import Wording
 from services.base import Deed, Exchange
 
 LATELY = 4  # exchanges whose names are expected to be heard again
@@ -58,10 +58,10 @@ class Memory:
         self.speed = min(2.0, max(0.5, self.speed * act.speed))
         self.gain = min(3.0, max(0.2, self.gain * act.gain))
 
-    def names(self) -> list[str]:
+    def names(self, wording: Wording) -> list[str]:
         """Names that were said lately, the latest first: they are likely to be said again."""
         texts = (text for exchange in reversed(self.history[-LATELY:]) for text in (exchange.user, exchange.heard))
-        return list(dict.fromkeys(name for text in texts for name in names_in(text)))[:NAMES]
+        return list(dict.fromkeys(name for text in texts for name in wording.names_in(text)))[:NAMES]
 
     def filler(self, after_ms: float) -> tuple[str, float]:
         """Which filler to say, and how long (ms) after the turn's end: the median of the last waits tells what to expect."""

@@ -1,5 +1,5 @@
 """What the agent says of its own: greeting, fillers, apologies, goodbye, and the turns that are about the conversation itself
-(repeat, go on, slower). Every line lives in `lines.yaml`."""
+(repeat, go on, slower). Every line lives in `lines.yaml` of its language."""
 
 import asyncio
 import random
@@ -10,12 +10,11 @@ import yaml
 
 from app.dialogue.clauses import first_clause
 from app.dialogue.memory import Act, Memory
-from languages.en import FOLDER
-from languages.en.wording import words_of
+from languages.base import Language
+from languages.wording import words_of
 from services.base import Intent, ServiceError, Speech, TextToSpeech, closing
-from services.followup import offered
+from services.followup import FollowUps
 
-LINES = FOLDER / "lines.yaml"
 SPOKEN_AHEAD = (
     "greeting",
     "welcome_back",
@@ -55,14 +54,16 @@ class Phrasebook:
     """The lines of one language, shared by all sessions, and the speech of those that must come at once or when the voice is
     gone."""
 
-    def __init__(self, path: Path = LINES, language: str = "en") -> None:
-        """Raises ValueError when the file is not the expected YAML or lacks the language."""
+    def __init__(self, language: Language, path: Path | None = None) -> None:
+        """`path`: other lines than those of the language. Raises ValueError when the file is not the expected YAML."""
+        path = path or language.folder / "lines.yaml"
         try:
-            raw = yaml.safe_load(path.read_text(encoding="utf-8"))[language]
-        except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-            raise ValueError(f"{path}: cannot read the lines of language {language!r}: {error}") from error
-        self.instructions: str = f"{raw.pop('persona')}\n\n{raw.pop('prompt')}"  # for a language model
-        self.lines: dict[str, list[str]] = {str(name): [str(line) for line in lines] for name, lines in raw.items()}
+            raw = dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+            self.instructions: str = f"{raw.pop('persona')}\n\n{raw.pop('prompt')}"  # for a language model
+            self.lines: dict[str, list[str]] = {str(name): [str(line) for line in lines] for name, lines in raw.items()}
+        except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}: cannot read the lines that are spoken: {error}") from error
+        self.language = language
         self._spoken: dict[str, list[Speech]] = {}
         self._speaking = asyncio.Lock()
 
@@ -76,7 +77,7 @@ class Phrasebook:
                 self._spoken[line] = [piece async for piece in tts.speak(line, speed=speed)]
 
         whole = [line for name in SPOKEN_AHEAD for line in self.lines.get(name, ())]
-        begun = [first_clause(line) for name in BEGUN_AHEAD for line in self.lines.get(name, ())]
+        begun = [first_clause(line, self.language) for name in BEGUN_AHEAD for line in self.lines.get(name, ())]
         async with self._speaking:
             await tts.warm()
             await asyncio.gather(*(say(line) for line in whole + begun if line not in self._spoken))
@@ -95,6 +96,8 @@ class Dialogue:
 
     def __init__(self, phrasebook: Phrasebook, topics: Sequence[str], rng: random.Random | None = None) -> None:
         self.phrasebook = phrasebook
+        self.language = phrasebook.language
+        self._follow_ups = FollowUps(phrasebook.language.follow_ups)
         self._topics = list(topics)
         self._rng = rng or random.Random()
         self._last: dict[str, str] = {}
@@ -117,7 +120,7 @@ class Dialogue:
     def meta_intent(self, intent: Intent, text: str, memory: Memory) -> Act | None:
         """What to do in a turn that is about the conversation itself; None: the turn asks for knowledge."""
         said = set(words_of(text))
-        if intent.name in TAKES_OFFERS and offered(memory.last_heard):
+        if intent.name in TAKES_OFFERS and self._follow_ups.offered(memory.last_heard):
             return None
         match intent.name:
             case "repeat":
@@ -128,10 +131,10 @@ class Dialogue:
                     return Act(list(memory.unheard))
                 return None if memory.history else Act([self.line("nothing_left")])
             case "change_speed":
-                slower = bool(said & {"slow", "slower", "slowly"}) or said >= {"too", "fast"} or said >= {"too", "quickly"}
+                slower = any(said >= words for words in self.language.intents.slower)
                 return Act([self.line("slower" if slower else "faster")], speed=1 / SPEED_STEP if slower else SPEED_STEP)
             case "change_volume":
-                quieter = bool(said & {"quieter", "softer", "down", "lower"}) or said >= {"too", "loud"}
+                quieter = any(said >= words for words in self.language.intents.quieter)
                 return Act([self.line("quieter" if quieter else "louder")], gain=1 / GAIN_STEP if quieter else GAIN_STEP)
             case name if name in PLAIN_LINES:
                 return Act([self.line(PLAIN_LINES[name])])

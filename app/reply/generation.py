@@ -112,7 +112,7 @@ class Reply:
         filler = asyncio.create_task(self._fill())
         try:
             try:
-                await self._pump(split_clauses(ahead(self.answer.pieces(), PIECES_AHEAD)))
+                await self._pump(split_clauses(ahead(self.answer.pieces(), PIECES_AHEAD), self._dialogue.language))
             except (ServiceError, TimeoutError) as error:
                 await self._apologise(error)
             except (Exception, asyncio.CancelledError) as error:

@@ -4,10 +4,11 @@ is counted in windows received, so a stalled network is not mistaken for silence
 from collections import deque
 
 from app.settings import Eagerness, Settings
-from app.turn_taking.endpointing import LEAST_MS, Said, required_silence
+from app.turn_taking.endpointing import LEAST_MS, Said, judge, required_silence
 from app.turn_taking.overlap import MIN_VOICED_MS, SOUND_MS, Overlap, Rise
 from app.turn_taking.signals import Agent, Ask, Confirmed, Dismissed, Ended, Kind, Onset, Signal, Unrecognised
-from languages.en.wording import is_wordless, words_of
+from languages.base import Language
+from languages.wording import words_of
 
 WINDOW_MS = 32.0
 RELEASE_RATIO = 0.7  # speech goes on down to this share of the onset threshold
@@ -27,9 +28,11 @@ FAINT_DB = 10.0  # so much below the user's usual level somebody else is speakin
 class Turns:
     """The policy for one conversation. Feed every window; act on the signals that come back, in order."""
 
-    def __init__(self, settings: Settings, turn: int = 0) -> None:
+    def __init__(self, settings: Settings, language: Language, turn: int = 0) -> None:
         """`turn` is the number of the last turn of a conversation that is resumed."""
         self._settings = settings
+        self.wording = language.wording
+        self._endpointing = judge(language)
         self.now_ms = 0.0  # of audio received
         self.turn = turn  # number of the user's turn; 0 before the first
         self.revision = 0  # of the current turn's text: grows with every pause
@@ -37,7 +40,7 @@ class Turns:
         self.burst_ms = 0.0  # where the current burst began
         self.last_voice_ms = 0.0  # end of the last voiced window
         self.open = False  # a user's turn is under way
-        self._overlap = Overlap(settings, active=False)
+        self._overlap = Overlap(settings, self.wording, active=False)
         self._rise = Rise()
         self._run = 0  # voiced windows in a row
         self._voiced_ms = 0.0  # in the current burst
@@ -124,7 +127,7 @@ class Turns:
         if agent == "silent":
             self._open_turn(self.burst_ms)
         else:
-            self._overlap = Overlap(self._settings)
+            self._overlap = Overlap(self._settings, self.wording)
         return [Onset(self.burst_ms)]
 
     def _is_faint(self) -> bool:
@@ -212,7 +215,10 @@ class Turns:
         `eagerness`: of this conversation, where it is not that of the settings."""
         if not self.waits(revision):
             return []
-        self._prepared = (said.text, required_silence(said, eagerness or self._settings.eagerness, self._pauses))
+        self._prepared = (
+            said.text,
+            required_silence(self._endpointing, said, eagerness or self._settings.eagerness, self._pauses),
+        )
         return self._try_end()
 
     def failed(self, revision: int) -> list[Signal]:
@@ -239,7 +245,7 @@ class Turns:
         unclear = not self._failed and not words_of(text) and self.spoken
         if unclear or (self._failed and self._turn_voiced_ms >= MIN_VOICED_MS):
             return [Unrecognised(self.turn, unclear)]
-        if is_wordless(text) or self._turn_voiced_ms < MIN_VOICED_MS:
+        if self.wording.is_wordless(text) or self._turn_voiced_ms < MIN_VOICED_MS:
             return [Dismissed("noise")]
         self._ended_turn_start = self.start_ms
         return [Ended(self.turn, self.revision, text)]

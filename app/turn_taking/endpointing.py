@@ -12,29 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import exp, log
-from pathlib import Path
 from typing import NamedTuple
 
 from app.settings import Eagerness
-from languages.en import FOLDER
-from languages.en.wording import (
-    asks_briefly,
-    asks_to_dictate,
-    dictated,
-    ends_openly,
-    is_closing,
-    is_question,
-    is_request,
-    is_whole_question,
-    is_wish,
-    is_wordless,
-    length,
-    says_please,
-    trails_off,
-)
+from languages.base import Language
+from languages.wording import Wording, length, trails_off
 from services.base import UNTOLD
 
-WEIGHTS = FOLDER / "endpointing.json"
+WEIGHTS = "endpointing.json"  # in the folder of a language
 LEAST_MS = 192.0  # no turn ends sooner: shorter silences are those within words and phrases
 SILENCES_MS = [LEAST_MS + 32.0 * window for window in range(51)]  # that may be required, to 1.8 s
 TAKEN_MS: Mapping[Eagerness, float] = {"low": 5000.0, "medium": 2000.0, "high": 800.0}
@@ -57,29 +42,31 @@ class Said:
     asked: str = ""
 
 
-def is_surely_whole(text: str, closed: float) -> bool:
+def is_surely_whole(wording: Wording, text: str, closed: float) -> bool:
     """A question that is over by its words, so that its melody need not be asked for. `closed`: as for `Said`."""
-    return closed >= WHOLE and is_whole_question(text)
+    return closed >= WHOLE and wording.is_whole_question(text)
 
 
 class Judge(NamedTuple):
-    """The weights, by name of a feature, and the lengths of pauses: "dictated" and "other" ones."""
+    """The words of a language, the weights, by name of a feature, and the lengths of pauses: "dictated" and "other" ones."""
 
+    wording: Wording
     weights: Mapping[str, float]
     pauses: Mapping[str, "Lengths"]
 
     @classmethod
-    def read(cls, path: Path = WEIGHTS) -> "Judge":
-        stored = json.loads(path.read_text("utf-8"))
-        return cls(stored["weights"], {name: Lengths(**lengths) for name, lengths in stored["pauses"].items()})
+    def read(cls, language: Language) -> "Judge":
+        stored = json.loads((language.folder / WEIGHTS).read_text("utf-8"))
+        pauses = {name: Lengths(**lengths) for name, lengths in stored["pauses"].items()}
+        return cls(language.wording, stored["weights"], pauses)
 
     def probability(self, said: Said) -> float:
         """That a silence of LEAST_MS after this is the end of the turn (0..1)."""
-        return 1 / (1 + exp(-sum(self.weights.get(name, 0.0) * value for name, value in features(said).items())))
+        return 1 / (1 + exp(-sum(self.weights.get(name, 0.0) * value for name, value in features(self.wording, said).items())))
 
     def silence(self, said: Said, taken_ms: float, pauses: Sequence[float]) -> float:
         """The silence (ms) with the least cost, if a pause that is taken for the end costs as much as `taken_ms` of waiting."""
-        ended, lengths = self.probability(said), self.pauses["dictated" if is_dictation(said) else "other"]
+        ended, lengths = self.probability(said), self.pauses["dictated" if is_dictation(self.wording, said) else "other"]
         pace = own_pace(pauses, lengths.log_ms)
         return min(SILENCES_MS, key=lambda ms: ended * ms + (1 - ended) * taken_ms * lengths.share(ms, pace))
 
@@ -101,11 +88,11 @@ class Lengths(NamedTuple):
 judge = cache(Judge.read)
 
 
-def required_silence(said: Said, eagerness: Eagerness = "medium", pauses: Sequence[float] = ()) -> float:
+def required_silence(judge: Judge, said: Said, eagerness: Eagerness = "medium", pauses: Sequence[float] = ()) -> float:
     """Silence (ms) that ends a turn. `pauses`: the speaker's own so far in this conversation, in ms."""
-    if is_wordless(said.text):
+    if judge.wording.is_wordless(said.text):
         return WORD_MS
-    return LEAST_MS if said.understood else judge().silence(said, TAKEN_MS[eagerness], pauses)
+    return LEAST_MS if said.understood else judge.silence(said, TAKEN_MS[eagerness], pauses)
 
 
 def own_pace(pauses: Sequence[float], usual: float) -> float:
@@ -114,18 +101,18 @@ def own_pace(pauses: Sequence[float], usual: float) -> float:
     return sum(deviations) / (len(deviations) + OWN)
 
 
-def is_dictation(said: Said) -> bool:
+def is_dictation(wording: Wording, said: Said) -> bool:
     """Digits or letters are given one by one or in groups, or the agent has asked for such."""
-    return dictated(said.text, said.asked).under_way or asks_to_dictate(said.asked)
+    return wording.dictation.dictated(said.text, said.asked).under_way or wording.dictation.asks_to_dictate(said.asked)
 
 
-def features(said: Said) -> Mapping[str, float]:
+def features(wording: Wording, said: Said) -> Mapping[str, float]:
     """By name, what the probability is made from: melody and sentence end in log odds, weighted for questions, requests, dictation
     and all else on their own."""
     text = said.text.rstrip()
     melody, closed = log_odds(said.complete) / 3, log_odds(said.closed) / 3
-    if is_dictation(said):
-        given = dictated(text, said.asked)
+    if is_dictation(wording, said):
+        given = wording.dictation.dictated(text, said.asked)
         return {
             "dictation": 1.0,
             "dictation_melody": melody,
@@ -139,14 +126,16 @@ def features(said: Said) -> Mapping[str, float]:
         "closed": closed,
         "trails_off": float(trails_off(text)),
         "comma": float(text.endswith(",")),
-        "unfinished": float(ends_openly(text)),
-        "closing": float(is_closing(text)),
-        "asked": float(asks_briefly(said.asked)),
+        "unfinished": float(wording.ends_openly(text)),
+        "closing": float(wording.is_closing(text)),
+        "asked": float(wording.dictation.asks_briefly(said.asked)),
     }
-    kind = "question" if is_question(text) and not is_wish(text) else "request" if is_request(text) else ""
+    kind = (
+        "question" if wording.is_question(text) and not wording.is_wish(text) else "request" if wording.is_request(text) else ""
+    )
     if kind:
         # The more was said, the likelier: somebody who wishes for a thing goes on with its details. After "please" nobody does.
-        spoken_out = kind == "request" and (says_please(text) or not is_wish(text))
+        spoken_out = kind == "request" and (wording.is_polite_to_the_end(text) or not wording.is_wish(text))
         words = log(1 + (SPOKEN_OUT if spoken_out else length(text)))
         found |= {kind: 1.0, f"{kind}_melody": melody, f"{kind}_closed": closed, f"{kind}_words": words - log(1 + SPOKEN_OUT)}
     return found

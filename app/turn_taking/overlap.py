@@ -11,7 +11,7 @@ from typing import Literal
 
 from app.settings import Settings
 from app.turn_taking.signals import Ask, Held, Kind, Signal
-from languages.en.wording import calls_the_agent, hails_the_agent, is_backchannel, is_wordless, words_of
+from languages.wording import Wording, words_of
 
 BURST_GAP_MS = 224  # silence that ends a burst over the agent
 MIN_VOICED_MS = 96  # a burst with less voice than this is noise
@@ -70,8 +70,9 @@ class Rise:
 
 
 class Overlap:
-    def __init__(self, settings: Settings, active: bool = True) -> None:
+    def __init__(self, settings: Settings, wording: Wording, active: bool = True) -> None:
         self._settings = settings
+        self._wording = wording
         self.active = active  # a burst over the agent is undecided
         self.verdict: Literal["interruption"] | Kind | None = None
         self._voiced_ms = 0.0
@@ -112,7 +113,7 @@ class Overlap:
     def glimpsed(self, speech: float, text: str) -> None:
         """The answer to GLIMPSE."""
         self._speech = speech
-        if self._is_idle_talk(text) or (self._faint and not hails_the_agent(text)):
+        if self._is_idle_talk(text) or (self._faint and not self._wording.hails_the_agent(text)):
             return
         if speech >= (SPEECH if len(set(words_of(text))) > 1 else ONE_WORD):
             self.verdict = "interruption"
@@ -139,18 +140,20 @@ class Overlap:
             self.verdict = kind
 
     def _kind(self, text: str, thinking: bool) -> Literal["interruption"] | Kind:
-        if is_wordless(text):
+        if self._wording.is_wordless(text):
             return "backchannel" if words_of(text) else "noise"
         if not thinking and self._is_idle_talk(text):
             return "backchannel"
         somebody_else = self._likeness is not None and self._likeness < OTHER
-        if self._faint and (somebody_else or not hails_the_agent(text)):
+        if self._faint and (somebody_else or not self._wording.hails_the_agent(text)):
             return "other_speech"
         return "backchannel" if not thinking and self._is_misheard(text) else "interruption"
 
     def _is_idle_talk(self, text: str) -> bool:
-        return is_wordless(text) or (is_backchannel(text) and self._voiced_ms < 2 * self._settings.backchannel_ms)
+        return self._wording.is_wordless(text) or (
+            self._wording.is_backchannel(text) and self._voiced_ms < 2 * self._settings.backchannel_ms
+        )
 
     def _is_misheard(self, text: str) -> bool:
         """Speech-to-text finds words in a cough and turns "mm" into "I'm"; what sounded like no speech and says little is none."""
-        return self._speech < SPEECH and len(words_of(text)) <= FEW_WORDS and not calls_the_agent(text)
+        return self._speech < SPEECH and len(words_of(text)) <= FEW_WORDS and not self._wording.calls_the_agent(text)

@@ -12,7 +12,6 @@ from app.turn_taking.detector import Turns
 from app.turn_taking.endpointing import Said, is_surely_whole
 from app.turn_taking.recognition import Understanding
 from app.turn_taking.signals import Signal
-from languages.en.wording import asks_openly
 from services.base import Audio, Transcript
 
 ROOM_MS = 350.0  # of silence that is still to come leave time for a closer look on two cores
@@ -64,7 +63,7 @@ class Pause:
         # The end-of-turn model would only slow speech-to-text down, and is asked where the words leave it open: at once, where the
         # last caption says so.
         caption = self._understanding.guess(self._began)
-        if caption and not asks_openly(caption):
+        if caption and not self._turns.wording.asks_openly(caption):
             self._listen_to_melody()
         try:
             heard = await self._understanding.final(self._audio, self._began, self._spans)
@@ -98,7 +97,7 @@ class Pause:
         text, complete, understood = heard.text, 0.0, False
         self.noise = heard.no_speech >= PLAIN_NOISE
         if text:
-            understood = is_surely_whole(text, heard.closed) or await self._understanding.is_order(text)
+            understood = is_surely_whole(self._turns.wording, text, heard.closed) or await self._understanding.is_order(text)
             complete = 1.0 if understood else await self._listen_to_melody()
         said = Said(text, complete, heard.closed, understood, self._listener.asked())
         self._act(self._turns.prepared(self._revision, said, self._listener.eagerness()))

@@ -30,7 +30,8 @@ from app.turn_taking.endpointing import LEAST_MS
 from app.turn_taking.recognition import Understanding
 from app.turn_taking.signals import Agent, Ask, Confirmed, Dismissed, Ended, Held, Onset, Signal, Unrecognised
 from app.turn_taking.speaker_lock import UsersVoice
-from languages.en.wording import is_echo, is_wordless
+from languages.base import Language
+from languages.wording import is_echo
 from services.base import VAD_WINDOW, Audio, Pcm, ServiceError, Services
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ class Hearing:
         self,
         services: Services,
         settings: Settings,
+        language: Language,
         clock: Clock,
         listener: Listener,
         vocabulary: Callable[[], str],
@@ -83,7 +85,7 @@ class Hearing:
         self._settings = settings
         self._clock = clock
         self._listener = listener
-        self._turns = Turns(settings.model_copy(update=_patience(services, settings)), turn)
+        self._turns = Turns(settings.model_copy(update=_patience(services, settings)), language, turn)
         self._detector = services.vad.detector()
         self._own_voice = OwnVoice(services.echo.canceller())
         self._users_voice = UsersVoice(services.speaker)
@@ -300,7 +302,7 @@ class Hearing:
             text = await self._understanding.words(self._tape.cut(burst - BURST_LEAD_MS))
             if is_echo(text, self._listener.saying()):
                 self._act_on(self._turns.echo())
-            elif not (self._identify_again and is_wordless(text)):
+            elif not (self._identify_again and self._turns.wording.is_wordless(text)):
                 self._act_on(self._turns.words(burst, text, *self._listener.agent()))
             if not (self._identify_again and self._turns.undecided):
                 return

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from app.core.clock import Clock
 from app.core.latency import Spans
 from app.core.telemetry import wasted
-from languages.en.wording import words_of
+from languages.wording import words_of
 from services.base import Audio, Glimpse, ServiceError, Services, ServiceUnavailable, Transcript
 
 log = logging.getLogger(__name__)

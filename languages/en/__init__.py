@@ -2,4 +2,24 @@
 
 from pathlib import Path
 
-FOLDER = Path(__file__).parent  # of its data
+from languages.base import Language
+from languages.en.follow_ups import FOLLOW_UPS
+from languages.en.intents import INTENTS
+from languages.en.sentences import PHRASE, SENTENCES
+from languages.en.speech import speakable
+from languages.en.wording import WORDING
+
+FOLDER = Path(__file__).parent
+
+LANGUAGE = Language(
+    "en",
+    "English",
+    FOLDER,
+    wording=WORDING,
+    sentences=SENTENCES,
+    phrase=PHRASE,
+    speakable=speakable,
+    intents=INTENTS,
+    follow_ups=FOLLOW_UPS,
+    tokens=FOLDER / "whisper_tokens.npy",
+)

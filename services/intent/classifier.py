@@ -10,7 +10,8 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from languages.en import FOLDER
+from languages.base import Language
+from languages.wording import NO_WORDS, Words
 from services.base import Intent, ServiceUnavailable
 from services.cache import load, save
 from services.embedding import VECTORS, Embedder, Vectors, plain
@@ -18,18 +19,10 @@ from services.workers import Priority, Workers
 
 OUT_OF_SCOPE = "out_of_scope"
 QUESTION = "question"
-EXAMPLES = FOLDER / "intents.yaml"
 INVERSE_REGULARISATION = 10.0  # scikit-learn's C
 # Mean of the class probability and of the cosine to the nearest example; below it an utterance is out of scope. On CLINC-150
 # (12 intents x 20 examples, 60 out-of-scope utterances) it gives accuracy 0.98 with out-of-scope recall 0.95.
 MIN_BELONGING = 0.48
-# No set of examples covers what may be asked: what is unlike all of them but has the form of a question is one. Whether it can be
-# answered is for retrieval to tell.
-_ASKS = re.compile(
-    r"(?:who|whose|what|which|when|where|why|how|do|does|did|is|are|was|were|can|could|may|will|would|should|explain|describe|"
-    r"tell me (?:about|how|what|why|which|if)|i(?:'d| would) like to know|i (?:want|need) to know|i wonder)\b"
-)
-_PADDING = frozenset("okay ok so well um uh oh ah and but hey please yes no now just then sorry alright right parley".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +48,20 @@ class Model:
 
 
 class LocalIntent:
-    """Names what an utterance wants. `examples` is a YAML file: intent name -> list of utterances.
+    """Names what an utterance of `language` wants. `examples` is a YAML file: intent name -> list of utterances; None: that of the
+    language.
 
     The trained model is kept in `cache_dir` under the hash of the examples, so that only a changed file is trained again.
     """
 
-    def __init__(self, embedder: Embedder, workers: Workers, cache_dir: Path, examples: Path = EXAMPLES) -> None:
+    def __init__(
+        self, embedder: Embedder, workers: Workers, cache_dir: Path, language: Language, examples: Path | None = None
+    ) -> None:
         self._embedder = embedder
         self._cache_dir = cache_dir
         self._workers = workers
-        self._examples = examples
+        self._examples = examples or language.folder / "intents.yaml"
+        self._words = language.intents
         self._known: dict[str, str] = {}
         self._model: Model | None = None
         self._warming = asyncio.Lock()
@@ -94,18 +91,18 @@ class LocalIntent:
         if self._model is None:
             raise ServiceUnavailable("intent", "not loaded: call warm() first")
         said = plain(text)
-        known = self._known.get(words(said)) or self._known.get(words(said, padded=False))
+        known = self._known.get(words(said)) or self._known.get(words(said, self._words.padding))
         if known is not None:
             return Intent(known, 1.0)
-        return self._model.classify(await self._embedder.embed(text), asks=_ASKS.match(said) is not None)
+        return self._model.classify(await self._embedder.embed(text), asks=self._words.asks.match(said) is not None)
 
 
-def words(said: str, padded: bool = True) -> str:
-    """The words of `said`, without the small ones around them unless `padded`: "okay, stop please" is "stop"."""
+def words(said: str, padding: Words = NO_WORDS) -> str:
+    """The words of `said`, without those of `padding` around them: "okay, stop please" is "stop"."""
     found = re.findall(r"[\w'’-]+", said)
-    while not padded and len(found) > 1 and found[0] in _PADDING:
+    while len(found) > 1 and found[0] in padding:
         found.pop(0)
-    while not padded and len(found) > 1 and found[-1] in _PADDING:
+    while len(found) > 1 and found[-1] in padding:
         found.pop()
     return " ".join(found)
 

@@ -3,9 +3,10 @@
 import re
 from collections.abc import AsyncIterator, Sequence
 
+from languages.base import Language
 from services.base import Exchange, Passage, Question
 from services.embedding import plain
-from services.followup import asks_for_more, offer, takes_offer
+from services.followup import FollowUps
 from services.intent.classifier import OUT_OF_SCOPE
 from services.retrieval.documents import Row, inside, sentences
 
@@ -26,7 +27,10 @@ _LEANING = re.compile(
 class GroundedAnswerer:
     """Speaks sentences of the passages it is given and nothing else. Says nothing when no passage scores `known`."""
 
-    def __init__(self, known: float = KNOWN, known_unlikely: float = KNOWN_UNLIKELY, holds: float = HOLDS) -> None:
+    def __init__(
+        self, language: Language, known: float = KNOWN, known_unlikely: float = KNOWN_UNLIKELY, holds: float = HOLDS
+    ) -> None:
+        self._follow_ups = FollowUps(language.follow_ups)
         self._known = known
         self._holds = holds
         self._known_unlikely = known_unlikely
@@ -41,27 +45,26 @@ class GroundedAnswerer:
         """The answer, sentence by sentence; nothing when it is not known."""
         least = self._known_unlikely if question.intent.name == OUT_OF_SCOPE else self._known
         near = [passage for passage in question.passages if passage.score >= least]
-        more = question.intent.name == "go_on" or asks_for_more(question.text)
+        more = question.intent.name == "go_on" or self._follow_ups.asks_for_more(question.text)
         # Whoever wants more, or takes an offer, asks nothing that a passage could hold the answer to.
-        if takes_offer(question.text, question.history):
-            said = _best(near[:1])
+        if self._follow_ups.takes_offer(question.text, question.history):
+            said = self._best(near[:1])
         elif more:
             said = _rest(near, question.history)
         else:
-            said = _best([passage for passage in near if passage.holds >= self._holds])
+            said = self._best([passage for passage in near if passage.holds >= self._holds])
         for sentence in said:
             yield sentence + " "
 
-
-def _best(passages: Sequence[Passage]) -> list[str]:
-    """The best stretch of the best passage, and a word on the second if it fits nearly as well."""
-    if not passages:
-        return []
-    first, *others = passages
-    said = stretch(_scored(first))
-    if others and first.score - others[0].score < CLOSE and others[0].title != first.title:
-        said.append(offer(inside(others[0].title, others[0].text)))
-    return said
+    def _best(self, passages: Sequence[Passage]) -> list[str]:
+        """The best stretch of the best passage, and a word on the second if it fits nearly as well."""
+        if not passages:
+            return []
+        first, *others = passages
+        said = stretch(_scored(first))
+        if others and first.score - others[0].score < CLOSE and others[0].title != first.title:
+            said += filter(None, [self._follow_ups.offer(inside(others[0].title, others[0].text))])
+        return said
 
 
 def _rest(passages: Sequence[Passage], history: Sequence[Exchange]) -> list[str]:

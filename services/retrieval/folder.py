@@ -10,10 +10,11 @@ import numpy as np
 from tqdm import tqdm
 from watchfiles import Change, awatch
 
+from languages.base import Language
 from services.base import Exchange, Passage, ServiceError, ServiceUnavailable
 from services.cache import load, save
 from services.embedding import VECTORS, Embedder, Reading
-from services.followup import readings
+from services.followup import FollowUps
 from services.retrieval.answerability import Judge
 from services.retrieval.documents import Document, inside
 from services.retrieval.index import Embedded, Index, build, texts_of
@@ -38,9 +39,12 @@ class LocalRetriever:
     changed folder is read, searches find what was there before.
     """
 
-    def __init__(self, embedder: Embedder, workers: Workers, cache_dir: Path, folder: Path | None = None) -> None:
+    def __init__(
+        self, embedder: Embedder, workers: Workers, cache_dir: Path, language: Language, folder: Path | None = None
+    ) -> None:
         self._embedder = embedder
         self._workers = workers
+        self._follow_ups = FollowUps(language.follow_ups)
         self._folder = folder or DEFAULT_FOLDER
         self._cache = cache_dir / f"knowledge-{hashlib.sha256(str(self._folder.absolute()).encode()).hexdigest()[:16]}.npz"
         self._shelf: Shelf = {}
@@ -128,7 +132,7 @@ class LocalRetriever:
         if self._index is None:
             raise ServiceUnavailable("retrieval", "not loaded: call warm() first")
         found: list[Passage] = []
-        for query in readings(text, history):
+        for query in self._follow_ups.readings(text, history):
             reading = await self._embedder.read(query)
             found = await self._workers.run(Priority.TEXT, self._index.search, query, reading, self._judge, limit)
             if found[0].score >= CLEAR:

@@ -18,14 +18,13 @@ from services import weights
 from services.cache import made
 from services.onnx_model import onnx_session
 from services.quantisation import STEP, product, product_by_row, whole_columns
-from services.stt.vocabulary_subset import KEPT
 
 if TYPE_CHECKING:
     from onnx import NodeProto, TensorProto, ValueInfoProto
     from onnxruntime import InferenceSession, RunOptions
 
-# What the networks are made from: this recipe, the tokens, and the weights, whose hash is in their table.
-SOURCES = (Path(__file__), Path(whole_numbers.__file__), Path(weights.__file__), KEPT)
+# What the networks are made from, beside the tokens: this recipe, and the weights, whose hash is in their table.
+SOURCES = (Path(__file__), Path(whole_numbers.__file__), Path(weights.__file__))
 LAYERS, HEADS, WIDTH = 6, 8, 512  # of Whisper base
 HEAD = WIDTH // HEADS
 FUSED = "com.microsoft"  # the operators that ONNX Runtime adds to the standard's
@@ -49,11 +48,12 @@ class Network(NamedTuple):
         return self._replace(options=options), options
 
 
-def network(model: Path, rows: list[int], cores: int, cache: Path) -> Network:
-    """The networks of the CTranslate2 model in the file `model`, with `rows` of its vocabulary, kept in the folder `cache`. They
-    run on `cores`."""
+def network(model: Path, rows: list[int], tokens: Path | None, cores: int, cache: Path) -> Network:
+    """The networks of the CTranslate2 model in the file `model`, with `rows` of its vocabulary, which are those of the file
+    `tokens`, kept in the folder `cache`. They run on `cores`."""
+    sources = (*SOURCES, *filter(None, [tokens]))
     encoder = made(cache, "whisper-encoder", SOURCES, lambda: _encoder(read_weights(model)))
-    decoder = made(cache, "whisper-decoder", SOURCES, lambda: _decoder(read_weights(model), rows))
+    decoder = made(cache, "whisper-decoder", sources, lambda: _decoder(read_weights(model), rows))
     return Network(onnx_session(encoder, cores), onnx_session(decoder, cores))
 
 

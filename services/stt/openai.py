@@ -17,14 +17,12 @@ from services.onnx_model import require_sound
 from services.stt.whisper import SILENCE
 
 MODEL = "gpt-4o-mini-transcribe"  # of OpenAI, where none is set
-LANGUAGE = "en"
 # What recognisers write beside the words: tokens of Whisper, "[BLANK_AUDIO]", "(coughing)", notes of music, times of subtitles.
 _BESIDE = re.compile(
     r"<\|[^|<>]{0,40}\|>|\[[^\[\]]{0,60}\]|\([^()]{0,60}\)|[♪♫♬]|"
-    r"^[^\S\n]*(?:WEBVTT|\d{1,6}(?=[^\S\n]*\n[^\S\n]*\d\d:))[^\S\n]*$|^[^\S\n]*(?:\d\d:)?\d\d:\d\d[.,]\d{3} --> .*$",
+    r"^\s*(?:WEBVTT|\d{1,6}(?=\s*\n\s*\d\d:))\s*$|^\s*(?:\d\d:)?\d\d:\d\d[.,]\d{3} --> .*$",
     re.MULTILINE,
 )
-LONGEST = 8000  # characters of a turn, which has 30 s
 # Where the text of an answer stands, by the first of these that is there: OpenAI's own, what others call it (whisper.cpp writes a
 # list of pieces there), and the pieces of an answer that has nothing else.
 _TEXTS = ("text", "transcription", "transcript", "segments")
@@ -33,8 +31,10 @@ _TEXTS = ("text", "transcription", "transcript", "segments")
 class OpenAiStt:
     """Sends a WAV file and reads the text as it comes: streamed where the server can, whole where it cannot."""
 
-    def __init__(self, remote: Remote, health: Health) -> None:
+    def __init__(self, remote: Remote, health: Health, language: str) -> None:
+        """`language`: its ISO 639 code."""
         self._peer = Peer("stt", remote, health, usual="whisper-1", of_openai=MODEL)
+        self._language = language
 
     async def warm(self) -> None:
         await self._peer.warm()
@@ -51,7 +51,7 @@ class OpenAiStt:
             return Transcript("", 1.0)
 
         def build(refused: frozenset[str]) -> Fields:
-            fields = {"language": LANGUAGE, "response_format": "json", "stream": "true", "prompt": prompt}
+            fields = {"language": self._language, "response_format": "json", "stream": "true", "prompt": prompt}
             return {name: value for name, value in fields.items() if name not in refused}
 
         sound = await asyncio.to_thread(wav, audio)
@@ -82,8 +82,6 @@ async def _text(reading: Reading) -> str:
                 text = text_in("stt", event.get("text", text))
             elif (added := _added(event, kind)) is not None:
                 text += added
-            if len(text) > LONGEST:
-                raise ServiceError("stt", f"heard more than {LONGEST} characters in one turn")
             known = known or kind.startswith("transcript.") or _added(event, kind) is not None
     if not known:
         raise ServiceError("stt", "answers no text")

@@ -1,4 +1,4 @@
-"""Whisper's vocabulary cut down to English. `services.stt.vocabulary` makes the list of tokens that stay.
+"""Whisper's vocabulary cut down to one language. `services.stt.vocabulary` makes the list of tokens that stay for English.
 
 At each step the decoder weighs every token it knows, and those 51,865 rows are more than half of the memory that a step reads.
 40,000 of them are of the letters a to z, and noise is no longer taken for other scripts.
@@ -10,33 +10,31 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from languages.en import FOLDER
-
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-KEPT = FOLDER / "whisper_tokens.npy"  # one bit a token: it stays
 FIRST_MERGE = "Ġ t"  # missing in the published tokenizer.json: without it " the" is not the token the model was trained on
 
 
-class English(NamedTuple):
+class Vocabulary(NamedTuple):
     tokenizer: "Tokenizer"
     rows: list[int]  # the number that each token has in the published model, timestamps last
     never: list[int]  # tokens that are not speech
     never_first: list[int]
 
 
-def english(folder: Path) -> English:
-    """What stays of the vocabulary of the model in `folder`."""
+def kept(folder: Path, tokens: Path | None) -> Vocabulary:
+    """What stays of the vocabulary of the model in `folder`: all, or what the file `tokens` has a bit for."""
     from tokenizers import Tokenizer
 
     known = tokens_of(folder)
-    rows = np.flatnonzero(np.unpackbits(np.load(KEPT), count=len(known))).tolist()
+    stays = np.unpackbits(np.load(tokens), count=len(known)) if tokens is not None else np.ones(len(known))
+    rows = np.flatnonzero(stays).tolist()
     new = {old: at for at, old in enumerate(rows)}
     config = json.loads((folder / "config.json").read_bytes())
     never, never_first = ([new[old] for old in config[key] if old in new] for key in ("suppress_ids", "suppress_ids_begin"))
     tokenizer = Tokenizer.from_str(json.dumps(_respelled(spelling_of(folder), new)))
-    return English(tokenizer, rows, never, never_first)
+    return Vocabulary(tokenizer, rows, never, never_first)
 
 
 def tokens_of(folder: Path) -> list[str]:

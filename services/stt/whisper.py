@@ -7,11 +7,13 @@ five times faster for about a point of word error rate. Timestamps stay on: with
 import asyncio
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from languages.base import Language
 from services.base import HEARING_RATE, Audio, ServiceError, Transcript
 from services.mel import log_mel
 from services.onnx_model import LocalService, require_sound
@@ -19,9 +21,9 @@ from services.stt.decoding import Decoded, Tokens, decode
 from services.stt.hallucination import NOISE, PLAIN_NOISE, TICK_S, is_doubtful, is_invented, loop_start, said, sounds
 from services.stt.network import Cache, Decoder, Network, encode, network
 from services.stt.speech_judge import WHOLE_TURNS, Judge, impression
-from services.stt.vocabulary_subset import english
+from services.stt.vocabulary_subset import kept
 from services.weights import fetch_all
-from services.workers import CORES, Priority
+from services.workers import CORES, Priority, Workers
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -58,6 +60,7 @@ THOROUGH = Look(WINDOW_S, 4, PLAIN_NOISE)  # as the model was trained: 290 ms of
 class Whisper(NamedTuple):
     network: Network
     tokenizer: "Tokenizer"
+    language: str  # code
     tokens: Tokens
     judge: Judge
     hiss: Audio  # WINDOW_S of white noise
@@ -75,10 +78,14 @@ class Reading(NamedTuple):
 class WhisperStt(LocalService[Whisper]):
     name = "stt"
 
+    def __init__(self, folder: Path, workers: Workers, language: Language) -> None:
+        super().__init__(folder, workers)
+        self._language = language
+
     async def transcribe(
         self, audio: Audio, *, final: bool, prompt: str = "", guess: str = "", thorough: bool = False
     ) -> Transcript:
-        """English text of `audio` (HEARING_RATE). Silence and noise give an empty text. Cancelling stops the work at once: it would
+        """Text of `audio` (HEARING_RATE). Silence and noise give an empty text. Cancelling stops the work at once: it would
         take time from what is asked next.
 
         Raises ServiceError for NaN, many-channelled or too long (LONGEST_S) audio, ServiceUnavailable for a partial while other
@@ -112,12 +119,13 @@ class WhisperStt(LocalService[Whisper]):
 
     def _load(self) -> Whisper:
         model = fetch_all(self._folder, FILES)["whisper-base/model.bin"]
-        tokenizer, rows, never, never_first = english(model.parent)
+        tokenizer, rows, never, never_first = kept(model.parent, self._language.tokens)
         first, end, silence = (_control(tokenizer, name) for name in ("notimestamps", "endoftext", "nocaptions"))
         marks = [tokenizer.encode(mark, add_special_tokens=False).ids[0] for mark in MARKS]
         whisper = Whisper(
-            network(model, rows, CORES, self._folder / "computed"),
+            network(model, rows, self._language.tokens, CORES, self._folder / "computed"),
             tokenizer,
+            self._language.code,
             Tokens(first + 1, end, silence, marks, never, never_first),
             Judge.read(WHOLE_TURNS),
             np.random.default_rng(0).normal(0, 1, WINDOW_S * HEARING_RATE).astype(np.float32),
@@ -229,10 +237,10 @@ def _read(model: Whisper, heard: Cache, prompt: list[int], guess: list[int], mos
 
 
 def _prompt(model: Whisper, words: str) -> list[int]:
-    """Whisper's control tokens for English, after the words it may expect. Those stand between timestamps, as what was said before
-    does in its training: without them it says everything twice and finds the words in noise. A word cut in two there, or a last one
-    without its comma, is taken up in the text."""
-    start = [_control(model.tokenizer, name) for name in ("startoftranscript", "en", "transcribe")]
+    """Whisper's control tokens for the language, after the words it may expect. Those stand between timestamps, as what was said
+    before does in its training: without them it says everything twice and finds the words in noise. A word cut in two there, or a
+    last one without its comma, is taken up in the text."""
+    start = [_control(model.tokenizer, name) for name in ("startoftranscript", model.language, "transcribe")]
     expected: list[int] = []
     for word in filter(str.strip, words.split(",")):
         spelled = model.tokenizer.encode(f" {word.strip()},", add_special_tokens=False).ids

@@ -5,19 +5,19 @@ predicted durations, from which each word's times follow.
 """
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from languages.en.speech import speakable
+from languages.base import Language
 from services.base import SPEAKING_RATE, Audio, Pcm, Speech, Word
 from services.onnx_model import LocalService, onnx_session
 from services.tts.cleaning import cleaned
 from services.tts.pieces import align, pieces
 from services.weights import fetch
-from services.workers import Priority
+from services.workers import Priority, Workers
 
 if TYPE_CHECKING:
     from hibari.g2p import G2P
@@ -49,10 +49,16 @@ class _Voice(NamedTuple):
     session: "InferenceSession"
     g2p: "G2P"
     ids: dict[str, int]  # phoneme -> network input
+    speakable: Callable[[str], str]  # of the language
 
 
 class HibariTts(LocalService[_Voice]):
     name = "tts"
+
+    def __init__(self, folder: Path, workers: Workers, language: Language) -> None:
+        """`language` tells how a text is read out, and where its sentences end."""
+        super().__init__(folder, workers)
+        self._language = language
 
     async def speak(self, clause: str, *, speed: float = 1.0) -> AsyncIterator[Speech]:
         """Speech for `clause`: a piece for each sentence or 25 words, with 10 ms of silence before and 120 ms after (240 at the
@@ -61,7 +67,7 @@ class HibariTts(LocalService[_Voice]):
 
         Raises ServiceError."""
         voice = self._loaded()
-        for words in pieces(clause):
+        for words in pieces(clause, self._language.sentences):
             speech = await self._run(Priority.SPEECH, _speak, voice, words, float(np.clip(speed, *SPEEDS)))
             if len(speech.samples):
                 yield speech
@@ -70,13 +76,13 @@ class HibariTts(LocalService[_Voice]):
         from hibari.g2p import ASSETS, G2P
 
         session = onnx_session(fetch("hibari.onnx", self._folder).read_bytes() + _DURATIONS)
-        voice = _Voice(session, G2P(), json.loads((Path(ASSETS) / "vocab.json").read_text("utf-8")))
+        voice = _Voice(session, G2P(), json.loads((Path(ASSETS) / "vocab.json").read_text("utf-8")), self._language.speakable)
         _speak(voice, ["Hello,", "Parleyish", "friend."], 1.0)  # an unknown word loads the net that reads those
         return voice
 
 
 def _speak(voice: _Voice, words: Sequence[str], speed: float) -> Speech:
-    spoken = _phonemes(voice, speakable(cleaned(" ".join(words))))
+    spoken = _phonemes(voice, voice.speakable(cleaned(" ".join(words))))
     parts, said, at = [np.zeros(0, np.float32)], list[Word](), 0.0
     for run in _runs(spoken):
         audio, spans = _synthesise(voice, run, speed)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
-from languages.sentences import MARK, ends
+from languages.sentences import MARK, Sentences
 from services.base import Word
 
 LONGEST = 25  # words the voice is given at once
@@ -13,14 +13,14 @@ LONGEST_MARK = 20  # characters at the end of a word among which its marks are
 _PHRASE_END = re.compile(r"[,;:—–)][\"'”’]*$")
 
 
-def pieces(clause: str) -> list[list[str]]:
+def pieces(clause: str, sentences: Sentences) -> list[list[str]]:
     """The words of `clause` in pieces: each sentence, and a sentence of over LONGEST words after a comma or at LONGEST."""
     done: list[list[str]] = []
     words: list[str] = []
     every = clause.split()
     for word, after in zip(every, [*every[1:], ""], strict=False):
         words.append(word)
-        if MARK.search(word[-LONGEST_MARK:]) and ends(" ".join(words), after, whole=True):
+        if MARK.search(word[-LONGEST_MARK:]) and sentences.ends(" ".join(words), after, whole=True):
             done.append(words)
             words = []
         elif len(words) == LONGEST:

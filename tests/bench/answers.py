@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from app.settings import Settings
+from languages.en import LANGUAGE as ENGLISH
 from services.base import Intent, Passage, Question
 from services.embedding import Embedder
 from services.intent.classifier import LocalIntent
@@ -53,7 +54,7 @@ async def run(args: Namespace) -> dict[str, Any]:
     kept = [passage for passage in passages if passage["id"] not in setup["removed_passages"]]
     without = await look_up(embedder, workers, kept, questions)
     refused = [
-        not [piece async for piece in GroundedAnswerer().answer(question(row, found))]
+        not [piece async for piece in GroundedAnswerer(ENGLISH).answer(question(row, found))]
         for row, found in zip(questions, without, strict=True)
     ]
     sounds = await first_sounds(args, passages, questions[: args.events or HEARD_QUESTIONS])
@@ -79,7 +80,7 @@ async def look_up(
     """The three best passages for each question, from a knowledge folder with one file a passage."""
     with tempfile.TemporaryDirectory() as scratch:
         knowledge = write(passages, Path(scratch))
-        retriever = LocalRetriever(embedder, workers, Path(scratch), knowledge)
+        retriever = LocalRetriever(embedder, workers, Path(scratch), ENGLISH, knowledge)
         await retriever.warm()
         return [await retriever.search(row["question"]) for row in questions]
 
@@ -123,7 +124,7 @@ def _hit(row: dict[str, str], places: list[Passage]) -> bool:
 
 async def delays(embedder: Embedder, workers: Workers, cache: Path, questions: list[dict[str, str]]) -> list[float]:
     """Milliseconds for intent and retrieval of one utterance, at once, with the built-in knowledge."""
-    intent, retriever = LocalIntent(embedder, workers, cache), LocalRetriever(embedder, workers, cache)
+    intent, retriever = LocalIntent(embedder, workers, cache, ENGLISH), LocalRetriever(embedder, workers, cache, ENGLISH)
     await asyncio.gather(intent.warm(), retriever.warm())
     taken = []
     for row in questions[:LATENCY_QUESTIONS]:

@@ -11,6 +11,7 @@ import jiwer
 import numpy as np
 
 from app.settings import Settings
+from languages.en import LANGUAGE as ENGLISH
 from services import embedded
 from services.base import SpeechToText
 from services.embedding import Embedder
@@ -34,7 +35,7 @@ TARGETS = {
 
 async def run(args: Namespace) -> dict[str, Any]:
     weights = Settings().weights_dir
-    services = embedded(weights, weights)
+    services = embedded(weights, weights, ENGLISH)
     embedder = Embedder(weights, Workers())
     await asyncio.gather(services.stt.warm(), services.retrieval.warm(), embedder.warm())
     ours = services.retrieval.vocabulary()

@@ -19,7 +19,7 @@ from scipy.optimize import minimize
 from sklearn.metrics import log_loss, roc_auc_score
 
 from app.turn_taking.endpointing import LEAST_MS, TAKEN_MS, WEIGHTS, WORD_MS, Judge, Lengths, features, is_dictation, own_pace
-from languages.en.wording import is_wordless
+from languages.en import LANGUAGE as ENGLISH
 from tests.bench.report import judge, percentile, share
 from tests.bench.silences import Silence, silences
 
@@ -61,7 +61,7 @@ READ_WEIGHT = 0.5  # of what is read from a book
 
 def fit(seen: Sequence[Silence]) -> Judge:
     """The most probable weights (a logistic regression with priors), and the lengths of pauses (log-logistic)."""
-    found = [features(one.said()) for one in seen]
+    found = [features(ENGLISH.wording, one.said()) for one in seen]
     names = sorted({name for row in found for name in row})
     known = np.array([[row.get(name, 0.0) for name in names] for row in found])
     sign = np.array([1.0 if one.ended else -1.0 for one in seen])
@@ -76,9 +76,10 @@ def fit(seen: Sequence[Silence]) -> Judge:
     best = minimize(cost, mean, jac=True, method="L-BFGS-B").x
     pauses = [one for one in seen if not one.ended and not one.cut]
     return Judge(
+        ENGLISH.wording,
         {name: round(float(weight), 3) for name, weight in zip(names, best, strict=True)},
         {
-            name: _lengths([one for one in pauses if is_dictation(one.said()) is dictated])
+            name: _lengths([one for one in pauses if is_dictation(ENGLISH.wording, one.said()) is dictated])
             for name, dictated in (("dictated", True), ("other", False))
         },
     )
@@ -130,7 +131,7 @@ def judged(seen: Sequence[Silence], asked: bool) -> list[Judged]:
     for model, others in held_out(seen):
         for one in others:
             said = one.said(asked)
-            fixed = WORD_MS if is_wordless(said.text) else LEAST_MS if said.understood else None
+            fixed = WORD_MS if ENGLISH.wording.is_wordless(said.text) else LEAST_MS if said.understood else None
             waits = {cost: fixed or model.silence(said, cost, one.pauses) for cost in COSTS_MS}
             found.append(Judged(one, model.probability(said), waits))
     return found
@@ -218,7 +219,9 @@ def run(args: Namespace) -> dict[str, Any]:
     if args.fit:
         model = fit([one for one in seen if not one.measure_only])
         lengths = {name: one._asdict() for name, one in model.pauses.items()}
-        WEIGHTS.write_text(json.dumps({"weights": model.weights, "pauses": lengths}, indent=2) + "\n", "utf-8")
+        (ENGLISH.folder / WEIGHTS).write_text(
+            json.dumps({"weights": model.weights, "pauses": lengths}, indent=2) + "\n", "utf-8"
+        )
     if args.draw:
         draw(found, args.draw)
     aims: dict[str, tuple[str, float]] = {}

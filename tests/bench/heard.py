@@ -12,6 +12,7 @@ import soxr
 from numpy.typing import NDArray
 
 from app.settings import Settings
+from languages.en import LANGUAGE as ENGLISH
 from services.base import SPEAKING_RATE
 from services.tts.hibari import HibariTts
 from services.workers import Workers
@@ -124,7 +125,7 @@ async def to_its_end(call: Call, prompt: str) -> float | None:
 
 
 async def run(args: Namespace) -> dict[str, Any]:
-    voice = HibariTts(Settings().weights_dir, Workers())
+    voice = HibariTts(Settings().weights_dir, Workers(), ENGLISH)
     await voice.warm()
     dice, count = random.Random(5), args.events or LEAST
     over = [clip.audio[round(clip.speech_start * RATE) :] for clip in clips(args.data, "question", "command")]

@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from app.settings import Settings
+from languages.en import LANGUAGE as ENGLISH
 from services.embedding import Embedder
 from services.intent.classifier import OUT_OF_SCOPE, LocalIntent
 from services.workers import Workers
@@ -25,7 +26,7 @@ async def score_intents(folder: Path) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "intents.yaml"
         file.write_text(yaml.safe_dump(dict(examples)), "utf-8")
-        classifier = LocalIntent(embedder, workers, Path(scratch), file)
+        classifier = LocalIntent(embedder, workers, Path(scratch), ENGLISH, file)
         await classifier.warm()
         found = [(row["intent"], (await classifier.classify(row["text"])).name) for row in rows(folder / "test.jsonl")]
     await workers.close()

@@ -17,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from app.settings import Settings
+from languages.en import LANGUAGE as ENGLISH
 from services.barge_in.whisper_encoder import HISS, WEIGHTS, WINDOW_S
 from services.stt.speech_judge import impression
 from services.stt.whisper import Whisper, WhisperStt, listen
@@ -80,7 +81,7 @@ def fit(seen: Any, speech: Any, kinds: Any) -> Any:
 
 
 async def run(args: Namespace) -> dict[str, Any]:
-    stt = WhisperStt(Settings().weights_dir, Workers())
+    stt = WhisperStt(Settings().weights_dir, Workers(), ENGLISH)
     await stt.warm()
     everything = clips(
         args.data, "utt", "command", "question", "open_question", "turn", "conversation", "backchannel", "noise", "music"

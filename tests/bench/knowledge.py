@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from app.settings import Settings
+from languages.en import LANGUAGE as ENGLISH
 from services.base import Passage, Question, Services
 from tests.bench.clips import RATE, Audio, clips, load
 from tests.bench.intents import score_intents
@@ -53,7 +54,7 @@ async def run(args: Namespace) -> dict[str, Any]:
     from services import embedded
 
     settings = Settings()
-    services = embedded(settings.weights_dir, settings.weights_dir)
+    services = embedded(settings.weights_dir, settings.weights_dir, ENGLISH)
     await asyncio.gather(services.stt.warm(), services.intent.warm(), services.retrieval.warm())
     asked = [await ask(services, *question) for question in spoken() + recorded(args.data)]
     known = [one for one in asked if one.expected]

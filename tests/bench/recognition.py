@@ -24,7 +24,8 @@ import numpy as np
 from app.settings import Settings
 from app.turn_taking.detector import Turns
 from app.turn_taking.recognition import better
-from languages.en.wording import words_of
+from languages.en import LANGUAGE as ENGLISH
+from languages.wording import words_of
 from services import embedded
 from services.base import VAD_WINDOW, Services, Transcript
 from services.stt import decoding, network
@@ -77,7 +78,7 @@ def sounds(folder: Path) -> Iterator[Clip]:
 async def cut_out(services: Services, settings: Settings, sound: Audio) -> Audio | None:
     """The turn in `sound`, from before its onset to the pause after it; None where nobody is heard."""
     sound = np.concatenate([room_tone(sound, LEAD_S), sound, room_tone(sound, SILENCE_S)])
-    turns, detector = Turns(settings), services.vad.detector()  # which ends no turn whose text it is not told
+    turns, detector = Turns(settings, ENGLISH), services.vad.detector()  # which ends no turn whose text it is not told
     for at in range(0, len(sound) - VAD_WINDOW + 1, VAD_WINDOW):
         turns.window(await detector.probability(sound[at : at + VAD_WINDOW]), "silent")
     if not turns.turn:
@@ -202,7 +203,7 @@ def judged(rows: list[Row]) -> dict[str, Any]:
 
 async def run(args: Namespace) -> dict[str, Any]:
     settings = Settings()
-    services = embedded(settings.weights_dir, settings.weights_dir)
+    services = embedded(settings.weights_dir, settings.weights_dir, ENGLISH)
     await asyncio.gather(services.vad.warm(), services.stt.warm(), services.retrieval.warm())
     assert isinstance(services.stt, WhisperStt)
     model, prompt = services.stt.model(), services.retrieval.vocabulary()

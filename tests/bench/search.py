@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from app.settings import Settings
+from languages.en import LANGUAGE as ENGLISH
 from services.embedding import DIMENSIONS, Embedder
 from services.retrieval.answerability import WIDTH, Judge
 from services.retrieval.documents import Section
@@ -56,7 +57,7 @@ async def second_start(embedder: Embedder, workers: Workers) -> dict[str, float]
             (folder / f"{number}.md").write_text(f"# Passage {number}\n\n{' '.join(sentences)}\n")
         for name, place in (("own", None), ("large", folder)) * 4:
             begun = time.perf_counter()
-            retriever = LocalRetriever(embedder, workers, Path(scratch) / "cache", place)
+            retriever = LocalRetriever(embedder, workers, Path(scratch) / "cache", ENGLISH, place)
             await retriever.warm()
             taken[name].append(time.perf_counter() - begun)
             await retriever.close()

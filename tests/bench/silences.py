@@ -19,6 +19,7 @@ from app.turn_taking.detector import Turns
 from app.turn_taking.endpointing import LEAST_MS, Said, is_surely_whole
 from app.turn_taking.recognition import Understanding
 from app.turn_taking.signals import Ask
+from languages.en import LANGUAGE as ENGLISH
 from services import embedded
 from services.base import VAD_WINDOW, Services
 from tests.bench.clips import RATE, Audio, Clip, clips, quietest, room_tone
@@ -120,7 +121,7 @@ def _fingerprint(folders: list[Path]) -> str:
 
 async def _look(said: list[Clip], file: TextIO) -> None:
     settings = Settings()
-    models = embedded(settings.weights_dir, settings.weights_dir)
+    models = embedded(settings.weights_dir, settings.weights_dir, ENGLISH)
     await asyncio.gather(*(service.warm() for service in (models.vad, models.turn, models.stt, models.retrieval)))
     await models.intent.warm()
     ears = _Ears(models, settings)
@@ -168,7 +169,7 @@ class _Ears:
 
     async def _runs(self, audio: Audio) -> list[_Run]:
         """The silences of one turn, which is never ended."""
-        turns, detector, runs = Turns(self._settings), self._models.vad.detector(), list[_Run]()
+        turns, detector, runs = Turns(self._settings, ENGLISH), self._models.vad.detector(), list[_Run]()
         for at in range(0, len(audio) - VAD_WINDOW + 1, VAD_WINDOW):
             signals = turns.window(await detector.probability(audio[at : at + VAD_WINDOW]), "silent")
             if Ask.PREPARE in signals:
@@ -184,7 +185,7 @@ class _Ears:
         heard = audio[begin : round(run.heard_ms * RATE / 1000)]
         transcript = await self._models.stt.transcribe(heard, final=True, prompt=self._models.retrieval.vocabulary())
         later = audio[begin : round((run.start_ms + LATER_MS) * RATE / 1000)]
-        whole = is_surely_whole(transcript.text, transcript.closed)
+        whole = is_surely_whole(ENGLISH.wording, transcript.text, transcript.closed)
         return Silence(
             clip=clip.id,
             kind=KINDS[row["kind"]],

@@ -13,6 +13,7 @@ import numpy as np
 import soxr
 
 from app.settings import Settings
+from languages.en import LANGUAGE as ENGLISH
 from services import embedded
 from services.base import SPEAKING_RATE, VAD_WINDOW, Services
 from tests.bench.clips import RATE, Audio, Clip, clips
@@ -73,7 +74,7 @@ async def timed(work: Awaitable[T], into: list[float]) -> T:
 
 async def run(args: Namespace) -> dict[str, Any]:
     settings = Settings()
-    services = embedded(settings.weights_dir, settings.weights_dir)
+    services = embedded(settings.weights_dir, settings.weights_dir, ENGLISH)
     begun = time.perf_counter()
     await asyncio.gather(services.vad.warm(), services.turn.warm(), services.stt.warm(), services.tts.warm())
     figures: dict[str, Any] = {"warm_s": time.perf_counter() - begun}

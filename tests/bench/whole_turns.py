@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from app.settings import Settings
+from languages.en import LANGUAGE as ENGLISH
 from services.stt.hallucination import NOISE
 from services.stt.speech_judge import WHOLE_TURNS, impression
 from services.stt.whisper import QUICK, Whisper, WhisperStt, listen
@@ -102,7 +103,7 @@ def held_out(known: list[Row]) -> NDArray[np.float64]:
 
 
 async def run(args: Namespace) -> dict[str, Any]:
-    stt = WhisperStt(Settings().weights_dir, Workers())
+    stt = WhisperStt(Settings().weights_dir, Workers(), ENGLISH)
     await stt.warm()
     folders = [folder for folder in (args.data, args.data / "conversation") if (folder / "manifest.jsonl").exists()]
     everything = [clip for folder in folders for clip in clips(folder, *SPOKEN, *SOUNDS)]

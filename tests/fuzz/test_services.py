@@ -44,7 +44,7 @@ async def ask(place: Remote) -> None:
 
 
 async def transcribe(place: Remote) -> None:
-    stt = OpenAiStt(place, Health())
+    stt = OpenAiStt(place, Health(), "en")
     try:
         assert isinstance((await stt.transcribe(SPEECH[:4000], final=True)).text.encode(), bytes)
     finally:

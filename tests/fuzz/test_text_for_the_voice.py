@@ -5,6 +5,7 @@ error, nothing is lost on the way, and it does not matter in which pieces it cam
 import random
 
 from app.dialogue.clauses import LOOKED_AT, Cutter
+from languages.en import LANGUAGE as ENGLISH
 from languages.en.speech import speakable
 from services.tts.cleaning import cleaned, readable
 from services.tts.pieces import LONGEST, pieces
@@ -33,7 +34,7 @@ def texts(rng: random.Random) -> str:
 
 
 def clauses(text: str, rng: random.Random) -> list[str]:
-    cutter, made, at = Cutter(), list[str](), 0
+    cutter, made, at = Cutter(ENGLISH), list[str](), 0
     while at < len(text):
         size = rng.choice((1, 2, 5, 30, 500))
         made += cutter.feed(text[at : at + size])
@@ -51,7 +52,7 @@ def test_any_text_is_cut_and_made_ready() -> None:
         assert said.replace(".", "") == "".join(text.split()).replace(".", ""), (case, text)
         for clause in cut:
             assert 0 < len(clause) <= LOOKED_AT + 1, (case, clause)
-            parts = pieces(clause)
+            parts = pieces(clause, ENGLISH.sentences)
             assert [word for words in parts for word in words] == clause.split(), (case, clause)
             assert all(len(words) <= LONGEST for words in parts)
             ready = speakable(cleaned(clause))

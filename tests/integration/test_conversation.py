@@ -15,6 +15,7 @@ from app.dialogue.memory import Memory
 from app.dialogue.phrasebook import Dialogue, Phrasebook
 from app.protocol.messages import PlaybackDone, ServerMessage, Text
 from app.settings import Settings
+from languages.en import LANGUAGE as ENGLISH
 from services import embedded
 from services.base import HEARING_RATE, SPEAKING_RATE, Pcm, Services
 from services.weights import fetch_all
@@ -32,7 +33,7 @@ def settings() -> Settings:
 @pytest.fixture
 async def services(settings: Settings, tmp_path: Path) -> AsyncIterator[Services]:
     fetch_all(settings.weights_dir)
-    services = embedded(settings.weights_dir, settings.weights_dir / "computed")
+    services = embedded(settings.weights_dir, settings.weights_dir / "computed", ENGLISH)
     await asyncio.gather(*(service.warm() for service in services.all().values()))
     yield services
     await asyncio.gather(*(service.close() for service in services.all().values()))
@@ -42,7 +43,7 @@ class Room:
     """A listener with a microphone: `microphone` makes the next frame from what the speaker plays."""
 
     def __init__(self, services: Services, settings: Settings) -> None:
-        dialogue = Dialogue(Phrasebook(), services.retrieval.topics())
+        dialogue = Dialogue(Phrasebook(ENGLISH), services.retrieval.topics())
         self.session = Session("room", AgentContext(services, dialogue, Memory(), settings, LoopClock()))
         self.session.attach(self.on_message)
         self.messages: list[ServerMessage] = []

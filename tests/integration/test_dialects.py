@@ -353,7 +353,7 @@ async def test_of_several_models_the_one_that_suits_is_asked_for() -> None:
         assert peer.requests[0]["model"] == "qwen3:4b"
         await model.close()
     async with Scripted(says("application/json", '{"text": "Hi."}'), models=mixed) as peer:
-        stt = OpenAiStt(remote(peer), Health())
+        stt = OpenAiStt(remote(peer), Health(), "en")
         await stt.warm()
         await stt.transcribe(SPEECH, final=True)
         assert b'name="model"\r\n\r\nwhisper-1' in peer.requests[0]
@@ -539,7 +539,7 @@ async def test_an_answer_without_bounds_is_cut_off_and_the_embedded_service_take
             with pytest.raises(ServiceError):
                 await text_of(OpenAiAnswerer(place, Health()))
         elif service == "stt":
-            stt = SparedStt(OpenAiStt(place, Health()), FakeStt("the spare"), captions=False)
+            stt = SparedStt(OpenAiStt(place, Health(), "en"), FakeStt("the spare"), captions=False)
             assert (await stt.transcribe(SPEECH, final=True)).text == "the spare"
         elif flood != "not packed at all":
             tts, spare = OpenAiTts(place, Health(), "alloy"), FakeTts()
@@ -628,7 +628,7 @@ async def test_a_query_in_the_address_is_sent_with_every_request() -> None:
 )
 async def test_transcriptions_come_in_many_shapes(kind: str, body: str, text: str) -> None:
     async with Scripted(says(kind, body)) as peer:
-        assert (await OpenAiStt(remote(peer), Health()).transcribe(SPEECH, final=True)).text == text
+        assert (await OpenAiStt(remote(peer), Health(), "en").transcribe(SPEECH, final=True)).text == text
 
 
 @pytest.mark.parametrize(
@@ -644,7 +644,7 @@ async def test_transcriptions_come_in_many_shapes(kind: str, body: str, text: st
 )  # fmt: skip
 async def test_a_transcription_without_text_is_made_by_the_embedded_recogniser(kind: str, body: str) -> None:
     async with Scripted(says(kind, body)) as peer:
-        stt = SparedStt(OpenAiStt(remote(peer), Health()), FakeStt("the spare"), captions=False)
+        stt = SparedStt(OpenAiStt(remote(peer), Health(), "en"), FakeStt("the spare"), captions=False)
         assert (await stt.transcribe(SPEECH, final=True)).text == "the spare"
 
 
@@ -653,7 +653,7 @@ async def test_a_transcription_that_is_no_utf_8_is_made_by_the_embedded_recognis
         await caller.reply(200, "application/json", '{"text": "Grüße"}'.encode("latin-1"))
 
     async with Scripted(behave) as peer:
-        stt = SparedStt(OpenAiStt(remote(peer), Health()), FakeStt("the spare"), captions=False)
+        stt = SparedStt(OpenAiStt(remote(peer), Health(), "en"), FakeStt("the spare"), captions=False)
         assert (await stt.transcribe(SPEECH, final=True)).text == "the spare"
 
 
@@ -667,7 +667,7 @@ async def test_a_recogniser_that_refuses_to_stream_is_asked_without() -> None:
             await caller.reply(200, "application/json", b'{"text": "Hello there."}')
 
     async with Scripted(behave) as peer:
-        stt = OpenAiStt(remote(peer), Health())
+        stt = OpenAiStt(remote(peer), Health(), "en")
         for _ in range(2):
             assert (await stt.transcribe(SPEECH[: HEARING_RATE // 2], final=True)).text == "Hello there."
         assert len(peer.requests) == 3

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from app.settings import Settings
-from languages.en.wording import words_of
+from languages.wording import words_of
 from tests.bench.clips import HERE, RATE, Audio, Clip, clips, load, room_tone
 from tests.bench.virtual.call import Stage
 from tests.bench.virtual.costs import Costs

@@ -359,14 +359,14 @@ def says(kind: str, body: str) -> Behaviour:
 )  # fmt: skip
 async def test_dialects_of_transcription_are_understood(kind: str, body: str) -> None:
     async with Scripted(says(kind, body)) as peer:
-        heard = await OpenAiStt(remote(peer), Health()).transcribe(SPEECH, final=True, prompt="Parley")
+        heard = await OpenAiStt(remote(peer), Health(), "en").transcribe(SPEECH, final=True, prompt="Parley")
         assert heard.text == "Hello there."
         assert b'name="prompt"\r\n\r\nParley' in peer.requests[0]
 
 
 async def test_silence_is_not_sent() -> None:
     async with Scripted(html) as peer:
-        assert (await OpenAiStt(remote(peer), Health()).transcribe(SPEECH * 0, final=True)).text == ""
+        assert (await OpenAiStt(remote(peer), Health(), "en").transcribe(SPEECH * 0, final=True)).text == ""
         assert peer.requests == []
 
 
@@ -375,7 +375,7 @@ async def test_the_embedded_recogniser_takes_over_in_the_same_call(fault: Behavi
     health = Health()
     async with Scripted(fault) as peer:
         spare = FakeStt("what the spare heard")
-        stt = SparedStt(OpenAiStt(remote(peer, first_s=0.3), health), spare, captions=False)
+        stt = SparedStt(OpenAiStt(remote(peer, first_s=0.3), health, "en"), spare, captions=False)
         assert (await stt.transcribe(SPEECH, final=True)).text == "what the spare heard"
         assert "stt" in health.degraded
         await stt.close()
@@ -384,7 +384,7 @@ async def test_the_embedded_recogniser_takes_over_in_the_same_call(fault: Behavi
 @pytest.mark.parametrize(("captions", "requests"), [(False, 0), (True, 1)])
 async def test_captions_are_paid_for_only_on_demand(captions: bool, requests: int) -> None:
     async with Scripted(says("application/json", '{"text": "Hello"}')) as peer:
-        stt = SparedStt(OpenAiStt(remote(peer), Health()), FakeStt("Hello"), captions)
+        stt = SparedStt(OpenAiStt(remote(peer), Health(), "en"), FakeStt("Hello"), captions)
         assert (await stt.transcribe(SPEECH, final=False)).text == "Hello"
         assert len(peer.requests) == requests
 

@@ -11,9 +11,10 @@ import pytest
 from tokenizers import Tokenizer
 
 from app.settings import Settings
+from languages.en import LANGUAGE as ENGLISH
 from services.base import Exchange, Intent, Question, ServiceUnavailable
 from services.embedding import MODEL, Embedder, plain
-from services.intent.classifier import EXAMPLES, LocalIntent, read_examples
+from services.intent.classifier import LocalIntent, read_examples
 from services.llm.extractive import GroundedAnswerer
 from services.onnx_model import onnx_session
 from services.quantisation import in_whole_numbers
@@ -33,8 +34,8 @@ class Thinking:
     def __init__(self, cache: Path) -> None:
         self.workers = Workers()
         self.embedder = Embedder(Settings().weights_dir, self.workers)
-        self.intent = LocalIntent(self.embedder, self.workers, cache)
-        self.retriever = LocalRetriever(self.embedder, self.workers, cache)
+        self.intent = LocalIntent(self.embedder, self.workers, cache, ENGLISH)
+        self.retriever = LocalRetriever(self.embedder, self.workers, cache, ENGLISH)
         self.history: list[Exchange] = []
 
     async def warm(self) -> None:
@@ -42,7 +43,7 @@ class Thinking:
 
     async def ask(self, text: str) -> str:
         intent, passages = await asyncio.gather(self.intent.classify(text), self.retriever.search(text, history=self.history))
-        pieces = GroundedAnswerer().answer(Question(text, intent, passages, self.history))
+        pieces = GroundedAnswerer(ENGLISH).answer(Question(text, intent, passages, self.history))
         heard = "".join([piece async for piece in pieces])
         self.history.append(Exchange(text, heard))
         return heard
@@ -161,7 +162,7 @@ async def test_only_new_text_is_embedded_at_the_next_start(thinking: Thinking, t
     watched = Watched(Settings().weights_dir, thinking.workers)
 
     async def found(question: str) -> str:
-        retriever = LocalRetriever(watched, thinking.workers, tmp_path / "cache", folder)
+        retriever = LocalRetriever(watched, thinking.workers, tmp_path / "cache", ENGLISH, folder)
         await retriever.warm()
         return (await retriever.search(question))[0].id
 
@@ -197,7 +198,7 @@ async def test_a_changed_folder_is_read_again_while_the_search_goes_on(
     folder = tmp_path / "docs"
     folder.mkdir()
     (folder / "tea.md").write_text("# Tea\n\nTea is made with hot water.\n")
-    retriever = LocalRetriever(thinking.embedder, thinking.workers, tmp_path / "cache", folder)
+    retriever = LocalRetriever(thinking.embedder, thinking.workers, tmp_path / "cache", ENGLISH, folder)
     await retriever.warm()
 
     async def until_found(place: str) -> None:
@@ -217,14 +218,14 @@ async def test_a_changed_folder_is_read_again_while_the_search_goes_on(
 
 
 async def reading(thinking: Thinking, folder: Path, cache: Path) -> LocalRetriever:
-    retriever = LocalRetriever(thinking.embedder, thinking.workers, cache, folder)
+    retriever = LocalRetriever(thinking.embedder, thinking.workers, cache, ENGLISH, folder)
     await retriever.warm()
     return retriever
 
 
 async def say(retriever: LocalRetriever, text: str) -> str:
     question = Question(text, Intent("question", 0.9), await retriever.search(text))
-    return "".join([piece async for piece in GroundedAnswerer().answer(question)]).strip()
+    return "".join([piece async for piece in GroundedAnswerer(ENGLISH).answer(question)]).strip()
 
 
 POOL = """# The swimming pool
@@ -329,12 +330,12 @@ async def test_a_change_in_a_linked_folder_is_noticed(thinking: Thinking, tmp_pa
 
 async def test_a_folder_with_nothing_to_read_stops_the_start(thinking: Thinking, tmp_path: Path) -> None:
     with pytest.raises(ServiceUnavailable, match=str(tmp_path)):
-        await LocalRetriever(thinking.embedder, thinking.workers, tmp_path, tmp_path).warm()
+        await LocalRetriever(thinking.embedder, thinking.workers, tmp_path, ENGLISH, tmp_path).warm()
 
 
 async def test_a_broken_cache_is_made_again(thinking: Thinking, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "tea.md").write_text("# Tea\n\nTea is hot.\n")
-    retriever = LocalRetriever(thinking.embedder, thinking.workers, tmp_path / "cache", tmp_path)
+    retriever = LocalRetriever(thinking.embedder, thinking.workers, tmp_path / "cache", ENGLISH, tmp_path)
     await retriever.warm()
     (file,) = (tmp_path / "cache").iterdir()
     file.write_bytes(b"broken")
@@ -352,7 +353,7 @@ def built_in() -> list[Section]:
 def test_the_measured_questions_are_not_copied_into_what_they_measure() -> None:
     asked = {plain(row["text"]) for row in rows(QUESTIONS)}
     known = {plain(question) for section in built_in() for question in section.asked}
-    trained = {plain(text) for texts in read_examples(EXAMPLES).values() for text in texts}
+    trained = {plain(text) for texts in read_examples(ENGLISH.folder / "intents.yaml").values() for text in texts}
     assert not asked & (known | trained)
 
 

@@ -12,6 +12,7 @@ import pytest_asyncio
 from fastapi import FastAPI
 
 from app.settings import Settings
+from languages.en import LANGUAGE as ENGLISH
 from services import embedded
 from services.base import SPEAKING_RATE, Exchange, Intent, Passage, Question, ServiceUnavailable, closing
 from services.health import Health
@@ -43,7 +44,7 @@ async def model() -> AsyncIterator[GgufAnswerer]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def speech(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[FastAPI, str]]:
-    services = embedded(Settings().weights_dir, tmp_path_factory.mktemp("computed"))
+    services = embedded(Settings().weights_dir, tmp_path_factory.mktemp("computed"), ENGLISH)
     await asyncio.gather(services.stt.warm(), services.tts.warm())
     app = speech_app(services)
     async with served(app) as url:
@@ -103,7 +104,7 @@ async def test_a_server_stops_generating_when_the_answer_is_broken_off() -> None
 @pytest.mark.parametrize("model_name", ["embedded", "whole"])
 async def test_speech_is_recognised_as_by_the_model_behind_it(speech: tuple[FastAPI, str], model_name: str) -> None:
     app, url = speech
-    stt = OpenAiStt(Remote(url, model_name), Health())
+    stt = OpenAiStt(Remote(url, model_name), Health(), "en")
     clip = next(clip for clip in clips(HERE) if clip.kind == "utt")
     heard = await stt.transcribe(clip.audio, final=True, prompt="Parley")
     assert jiwer.wer(plain(clip.text), plain(heard.text)) < 0.3
@@ -114,7 +115,7 @@ async def test_speech_is_recognised_as_by_the_model_behind_it(speech: tuple[Fast
 async def test_speech_comes_in_pieces_and_is_understood(speech: tuple[FastAPI, str]) -> None:
     _, url = speech
     health = Health()
-    tts, stt = OpenAiTts(Remote(url), health, "any"), OpenAiStt(Remote(url), health)
+    tts, stt = OpenAiTts(Remote(url), health, "any"), OpenAiStt(Remote(url), health, "en")
     await asyncio.gather(tts.warm(), stt.warm())
     said = "The quick brown fox jumps over the lazy dog."
     pieces = [piece.samples async for piece in tts.speak(said)]

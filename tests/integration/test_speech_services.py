@@ -13,7 +13,7 @@ from onnxruntime import RunOptions
 from app.settings import Settings
 from app.turn_taking.overlap import OWN
 from app.turn_taking.speaker_lock import speech_of
-from languages.en.wording import is_backchannel
+from languages.en import LANGUAGE as ENGLISH
 from services import embedded
 from services.barge_in.whisper_encoder import WhisperJudge
 from services.base import (
@@ -47,7 +47,7 @@ SOUNDS = [clip for clip in CLIPS.values() if clip.kind in ("noise", "music")]
 
 @pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    made = embedded(Settings().weights_dir, tmp_path_factory.mktemp("computed"))
+    made = embedded(Settings().weights_dir, tmp_path_factory.mktemp("computed"), ENGLISH)
 
     async def warm() -> None:
         parts = (made.vad, made.turn, made.barge_in, made.speaker, made.tts)
@@ -310,7 +310,7 @@ async def test_a_transcription_that_nobody_waits_for_is_stopped(services: Servic
 
 async def test_a_partial_is_skipped_while_a_final_is_made() -> None:
     workers = Workers()
-    stt = WhisperStt(Settings().weights_dir, workers)
+    stt = WhisperStt(Settings().weights_dir, workers, ENGLISH)
     await stt.warm()
     final = asyncio.create_task(stt.transcribe(SPEECH[0].audio, final=True))
     await asyncio.sleep(0)
@@ -396,7 +396,7 @@ async def test_any_text_is_survived(services: Services, text: str) -> None:
 async def test_services_that_are_not_warm_say_so() -> None:
     workers = Workers()
     with pytest.raises(ServiceUnavailable, match="not loaded"):
-        await anext(HibariTts(Settings().weights_dir, workers).speak("Hello."))
+        await anext(HibariTts(Settings().weights_dir, workers, ENGLISH).speak("Hello."))
     await workers.close()
 
 
@@ -419,7 +419,7 @@ async def test_the_beginning_of_a_sentence_is_speech_with_a_word(services: Servi
 @pytest.mark.parametrize("clip", [clip for clip in CLIPS.values() if clip.kind in ("noise", "music", "backchannel")], ids=ids)
 async def test_noise_and_acknowledgements_are_no_interruption(services: Services, clip: Clip) -> None:
     glimpse = await services.barge_in.glimpse(beginning(clip, clip.speech_start))
-    assert glimpse.speech < 0.5 or is_backchannel(glimpse.text)
+    assert glimpse.speech < 0.5 or ENGLISH.wording.is_backchannel(glimpse.text)
 
 
 async def test_a_glimpse_of_nothing_is_refused(services: Services) -> None:
@@ -427,7 +427,9 @@ async def test_a_glimpse_of_nothing_is_refused(services: Services) -> None:
         with pytest.raises(ServiceError):
             await services.barge_in.glimpse(audio)
     with pytest.raises(ServiceUnavailable):
-        await WhisperJudge(WhisperStt(Settings().weights_dir, workers := Workers()), workers).glimpse(np.ones(8000, np.float32))
+        await WhisperJudge(WhisperStt(Settings().weights_dir, workers := Workers(), ENGLISH), workers).glimpse(
+            np.ones(8000, np.float32)
+        )
 
 
 # Whose voice it is

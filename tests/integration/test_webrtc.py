@@ -9,6 +9,7 @@ import pytest_asyncio
 from jiwer import wer
 
 from app import Settings
+from languages.en import LANGUAGE as ENGLISH
 from services.stt.whisper import WhisperStt
 from services.workers import Workers
 from tests.bench.client import Call, dial
@@ -38,7 +39,7 @@ async def url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stt() -> AsyncIterator[WhisperStt]:
-    service = WhisperStt(Settings().weights_dir, Workers())
+    service = WhisperStt(Settings().weights_dir, Workers(), ENGLISH)
     await service.warm()
     yield service
     await service.close()

@@ -21,6 +21,7 @@ from app.settings import Settings
 from app.store.outbox import Lost
 from app.store.records import Erased, SessionRecord, StoreError
 from app.store.writer import Status
+from languages.en import LANGUAGE as ENGLISH
 from services.base import ServiceError, Services
 from tests.unit.fakes import fake_services
 
@@ -97,7 +98,7 @@ class Desk:
         self.sessions = Sessions(self.settings, self.make, self.store, self.ready, self.wall)  # type: ignore[arg-type]
 
     def make(self, session_id: str, record: SessionRecord | None) -> Session:
-        dialogue = Dialogue(Phrasebook(), self.services.retrieval.topics())
+        dialogue = Dialogue(Phrasebook(ENGLISH), self.services.retrieval.topics())
         memory = memory_of(record) if record is not None else Memory()
         self.made.append(Session(session_id, AgentContext(self.services, dialogue, memory, self.settings, LoopClock())))
         return self.made[-1]

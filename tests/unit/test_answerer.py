@@ -1,5 +1,6 @@
 """Which sentences are spoken."""
 
+from languages.en import LANGUAGE as ENGLISH
 from services.base import Exchange, Intent, Passage, Question
 from services.llm.extractive import HOLDS, KNOWN, GroundedAnswerer, stretch
 from services.retrieval.documents import Row
@@ -22,7 +23,7 @@ CODEC = Passage("a#codec", "The codec", "The codec is Opus.", 0.79)
 
 
 async def say(*passages: Passage, text: str = "what?", intent: Intent = ASKED, history: tuple[Exchange, ...] = ()) -> str:
-    pieces = GroundedAnswerer().answer(Question(text, intent, passages, history))
+    pieces = GroundedAnswerer(ENGLISH).answer(Question(text, intent, passages, history))
     return "".join([piece async for piece in pieces]).strip()
 
 

@@ -11,6 +11,7 @@ from app.dialogue.memory import Memory
 from app.dialogue.phrasebook import Phrasebook
 from app.protocol.messages import Interrupt, Text
 from app.tools.registry import TOOLS, tool
+from languages.en import LANGUAGE as ENGLISH
 from services.base import Exchange, Passage, Question, ServiceError, Services
 from services.llm.openai import prompt
 from tests.unit.fakes import Caller, Fake, FakeIntent, FakeLlm, FakeStt, FakeTts, fake_services
@@ -156,7 +157,7 @@ def test_a_filler_is_heard_while_a_slow_tool_runs() -> None:
     finally:
         del TOOLS["slow_oracle"]
     filler, answer = (message.text for message in caller.of("agent_response") if message.text)
-    assert filler in Phrasebook().lines["filler"]
+    assert filler in Phrasebook(ENGLISH).lines["filler"]
     assert answer == "It is done."
 
 

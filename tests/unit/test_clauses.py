@@ -5,10 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.dialogue.clauses import LONGEST_CLAUSE, Cutter, first_clause
+from languages.en import LANGUAGE as ENGLISH
 
 
 def cut(text: str, size: int) -> list[str]:
-    cutter = Cutter()
+    cutter = Cutter(ENGLISH)
     fed = [clause for at in range(0, len(text), size) for clause in cutter.feed(text[at : at + size])]
     return [*fed, *cutter.rest()]
 
@@ -93,7 +94,7 @@ def test_a_paragraph_that_was_broken_is_one() -> None:
 
 
 def test_no_date_is_cut_at_its_comma() -> None:
-    assert first_clause("It was on May 5, 2024, and it rained.") == "It was on May 5, 2024,"
+    assert first_clause("It was on May 5, 2024, and it rained.", ENGLISH) == "It was on May 5, 2024,"
 
 
 @given(st.text(alphabet=st.sampled_from("aB1. ,!?\n-:"), max_size=600), st.integers(1, 50))
@@ -103,4 +104,4 @@ def test_nothing_is_lost_and_no_clause_is_endless(text: str, size: int) -> None:
     said, written = "".join("".join(clauses).split()), "".join(text.split())
     assert said.replace(".", "") == written.replace(".", "")
     assert all(0 < len(clause) <= LONGEST_CLAUSE + 61 for clause in clauses)
-    assert clauses[:1] == [first for first in [first_clause(text)] if first]
+    assert clauses[:1] == [first for first in [first_clause(text, ENGLISH)] if first]

@@ -14,16 +14,18 @@ from app.dialogue.memory import Memory
 from app.dialogue.phrasebook import BEGUN_AHEAD, PLAIN_LINES, SPOKEN_AHEAD, Dialogue, Phrasebook
 from app.tools import builtin as abilities  # noqa: F401 (registers the tools)
 from app.tools.registry import TOOLS
-from languages.en import FOLDER
+from languages.en import LANGUAGE as ENGLISH
 from services.base import Exchange, Intent
-from services.followup import offer
+from services.followup import FollowUps
 from tests.unit.fakes import FakeTts
 
-INTENTS = FOLDER / "intents.yaml"
+FOLLOW_UPS = FollowUps(ENGLISH.follow_ups)
+
+INTENTS = ENGLISH.folder / "intents.yaml"
 
 
 def dialogue() -> Dialogue:
-    return Dialogue(Phrasebook(), ["turn taking", "latency", "barge-in", "Redis"], random.Random(1))
+    return Dialogue(Phrasebook(ENGLISH), ["turn taking", "latency", "barge-in", "Redis"], random.Random(1))
 
 
 def act(name: str, text: str = "", memory: Memory | None = None) -> tuple[str, float, float] | None:
@@ -44,14 +46,14 @@ def test_topics_are_offered_and_an_unknown_apology_has_words() -> None:
 
 
 def test_a_topic_is_not_offered_beside_one_that_covers_it() -> None:
-    talk = Dialogue(Phrasebook(), ["running Parley", "parley", "2024"], random.Random(1))
+    talk = Dialogue(Phrasebook(ENGLISH), ["running Parley", "parley", "2024"], random.Random(1))
     for line in (talk.line("unknown") for _ in range(30)):
         assert "2024" in line
         assert line.lower().count("parley") == 1, line
 
 
 def test_what_is_spoken_ahead_is_found_by_the_clause_that_is_said() -> None:
-    phrasebook, voice = Phrasebook(), FakeTts()
+    phrasebook, voice = Phrasebook(ENGLISH), FakeTts()
     asyncio.run(phrasebook.speak_ahead(voice, 1.0))
     said: list[str] = []
 
@@ -59,7 +61,7 @@ def test_what_is_spoken_ahead_is_found_by_the_clause_that_is_said() -> None:
         async def pieces() -> AsyncIterator[str]:
             yield Dialogue(phrasebook, ["sound", "light"]).line(name)
 
-        said.extend([clause async for clause in split_clauses(pieces())])
+        said.extend([clause async for clause in split_clauses(pieces(), ENGLISH)])
 
     for name in BEGUN_AHEAD:
         said.clear()
@@ -71,7 +73,7 @@ def test_what_is_spoken_ahead_is_found_by_the_clause_that_is_said() -> None:
 
 
 def test_every_line_that_is_used_is_written() -> None:
-    lines = Phrasebook().lines
+    lines = Phrasebook(ENGLISH).lines
     used = {
         *PLAIN_LINES.values(),
         *SPOKEN_AHEAD,
@@ -131,7 +133,7 @@ def test_repeat_and_go_on_use_what_was_heard() -> None:
 
 
 def test_yes_takes_an_offer_and_is_acknowledged_without_one() -> None:
-    memory = Memory(history=[Exchange("How fast?", "Quite fast. " + offer("speculative replies"))])
+    memory = Memory(history=[Exchange("How fast?", "Quite fast. " + FOLLOW_UPS.offer("speculative replies"))])
     assert act("yes", "yes please", memory) is None
     assert act("acknowledgement", "okay", memory) is None
     assert act("yes", "yes please") is not None
@@ -164,10 +166,10 @@ def test_the_pace_stays_within_what_the_voice_can_do() -> None:
 
 def test_a_broken_file_of_lines_is_named(tmp_path: Path) -> None:
     broken = tmp_path / "lines.yaml"
-    for content in ("en: [", "de: {}", "- a"):
+    for content in ("persona: [", "greeting: {}", "- a", ""):
         broken.write_text(content)
-        with pytest.raises(ValueError, match=r"lines\.yaml: cannot read the lines of language 'en'"):
-            Phrasebook(broken)
+        with pytest.raises(ValueError, match=r"lines\.yaml: cannot read the lines that are spoken"):
+            Phrasebook(ENGLISH, broken)
 
 
 def test_names_of_the_conversation_are_expected_the_latest_first() -> None:
@@ -177,5 +179,5 @@ def test_names_of_the_conversation_are_expected_the_latest_first() -> None:
             Exchange("And I met Ada Lovelace.", "Ada is new to me, and Paris is not."),
         ]
     )
-    assert memory.names() == ["Ada", "Lovelace", "Paris", "Marie", "Curie"]
-    assert Memory().names() == []
+    assert memory.names(ENGLISH.wording) == ["Ada", "Lovelace", "Paris", "Marie", "Curie"]
+    assert Memory().names(ENGLISH.wording) == []

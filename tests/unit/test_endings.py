@@ -5,16 +5,7 @@ import math
 import pytest
 
 from app.turn_taking.endpointing import Judge, Lengths, Said, judge, required_silence
-from languages.en.wording import (
-    asks_briefly,
-    asks_to_dictate,
-    dictated,
-    is_closing,
-    is_question,
-    is_request,
-    is_whole_question,
-    is_wish,
-)
+from languages.en import LANGUAGE as ENGLISH
 
 
 @pytest.mark.parametrize(
@@ -28,7 +19,7 @@ from languages.en.wording import (
     ],
 )
 def test_what_sounds_whole_is_answered_soon(said: Said, most: float) -> None:
-    assert required_silence(said) <= most
+    assert required_silence(judge(ENGLISH), said) <= most
 
 
 @pytest.mark.parametrize(
@@ -43,17 +34,21 @@ def test_what_sounds_whole_is_answered_soon(said: Said, most: float) -> None:
     ],
 )
 def test_what_does_not_may_go_on(said: Said) -> None:
-    assert required_silence(said) >= 900
+    assert required_silence(judge(ENGLISH), said) >= 900
 
 
 def test_nothing_waits_longer_than_the_longest() -> None:
     worst = Said("and the", 0.0, 0.0)
-    assert required_silence(worst, "low", [2000.0] * 10) < 1800
+    assert required_silence(judge(ENGLISH), worst, "low", [2000.0] * 10) < 1800
 
 
 def test_the_silence_is_the_one_with_the_least_cost() -> None:
     """Where all pauses last 300 ms, whoever is silent for longer has finished; who certainly has need not be waited for."""
-    even = Judge(dict.fromkeys(judge().weights, 0.0), dict.fromkeys(("dictated", "other"), Lengths(math.log(300), 0.01, 0.0)))
+    even = Judge(
+        ENGLISH.wording,
+        dict.fromkeys(judge(ENGLISH).weights, 0.0),
+        dict.fromkeys(("dictated", "other"), Lengths(math.log(300), 0.01, 0.0)),
+    )
     assert even.probability(Said("It was on the table.")) == 0.5
     assert even.silence(Said("It was on the table."), 1500, ()) == pytest.approx(320, abs=16)
     assert even.silence(Said("It was on the table."), 10, ()) == 192
@@ -89,7 +84,7 @@ def test_pauses_grow_rarer_with_their_length() -> None:
     ],
 )
 def test_what_is_dictated_is_known_by_what_the_text_ends_with(text: str, asked: str, expected: tuple[int, bool, bool]) -> None:
-    assert tuple(dictated(text, asked)) == expected
+    assert tuple(ENGLISH.wording.dictation.dictated(text, asked)) == expected
 
 
 def test_what_the_agent_asks_for_is_known_by_its_last_sentence() -> None:
@@ -99,7 +94,7 @@ def test_what_the_agent_asks_for_is_known_by_its_last_sentence() -> None:
         "and may I have your address please",
         "Your e-mail?",
     ):
-        assert asks_to_dictate(line) and not asks_briefly(line), line
+        assert ENGLISH.wording.dictation.asks_to_dictate(line) and not ENGLISH.wording.dictation.asks_briefly(line), line
     for line in (
         "How many nights?",
         "Okay. Is that correct?",
@@ -107,32 +102,32 @@ def test_what_the_agent_asks_for_is_known_by_its_last_sentence() -> None:
         "May I have your name?",
         "How many in number of rooms?",
     ):
-        assert asks_briefly(line) and not asks_to_dictate(line), line
+        assert ENGLISH.wording.dictation.asks_briefly(line) and not ENGLISH.wording.dictation.asks_to_dictate(line), line
     for line in ("", "Your number is 5.", "How can I help you?", "Is there anything else?", "What would you like to know?"):
-        assert not asks_briefly(line) and not asks_to_dictate(line), line
+        assert not ENGLISH.wording.dictation.asks_briefly(line) and not ENGLISH.wording.dictation.asks_to_dictate(line), line
 
 
 def test_few_people_go_on_after_a_closing() -> None:
     for text in ("Thank you.", "No, that's all.", "Great. Thanks for your help.", "Okay, bye.", "Have a nice day!"):
-        assert is_closing(text), text
+        assert ENGLISH.wording.is_closing(text), text
     for text in ("Thank you. I need a taxi.", "That is a table.", "All of them.", ""):
-        assert not is_closing(text), text
+        assert not ENGLISH.wording.is_closing(text), text
 
 
 def test_a_whole_question_has_its_verb() -> None:
-    assert is_whole_question("How many wings does a bird have?")
-    assert is_whole_question("And what is the capital of India?")
-    assert not is_whole_question("How many wings?")
-    assert not is_whole_question("Can I have a dark roast coffee?")
-    assert is_question("Can I have a dark roast coffee?")
-    assert is_question("What's the weather like?")
-    assert is_question("Okay, so what's the weather like?")
-    assert is_question("Isn't it going to rain?")
-    assert is_whole_question("I have been there. What is the capital of France?")
-    assert is_whole_question("Who was that Dr. Watson?")
-    assert not is_question("What is it? I do not know.")
-    assert not is_question("Why?")
-    assert not is_question("You like coffee?")
+    assert ENGLISH.wording.is_whole_question("How many wings does a bird have?")
+    assert ENGLISH.wording.is_whole_question("And what is the capital of India?")
+    assert not ENGLISH.wording.is_whole_question("How many wings?")
+    assert not ENGLISH.wording.is_whole_question("Can I have a dark roast coffee?")
+    assert ENGLISH.wording.is_question("Can I have a dark roast coffee?")
+    assert ENGLISH.wording.is_question("What's the weather like?")
+    assert ENGLISH.wording.is_question("Okay, so what's the weather like?")
+    assert ENGLISH.wording.is_question("Isn't it going to rain?")
+    assert ENGLISH.wording.is_whole_question("I have been there. What is the capital of France?")
+    assert ENGLISH.wording.is_whole_question("Who was that Dr. Watson?")
+    assert not ENGLISH.wording.is_question("What is it? I do not know.")
+    assert not ENGLISH.wording.is_question("Why?")
+    assert not ENGLISH.wording.is_question("You like coffee?")
 
 
 def test_a_request_is_known_by_its_first_words() -> None:
@@ -149,7 +144,7 @@ def test_a_request_is_known_by_its_first_words() -> None:
         "Nice to meet you. Tell me a story.",
         "I'd like a coffee. A small one.",
     ):
-        assert is_request(text), text
+        assert ENGLISH.wording.is_request(text), text
     for text in (
         "",
         "Um.",
@@ -160,7 +155,7 @@ def test_a_request_is_known_by_its_first_words() -> None:
         "I liked the film.",
         "Can you have a coffee?",
     ):
-        assert not is_request(text), text
+        assert not ENGLISH.wording.is_request(text), text
 
 
 def test_a_wish_is_for_a_thing() -> None:
@@ -171,6 +166,6 @@ def test_a_wish_is_for_a_thing() -> None:
         "Please bring us the bill.",
         "It is hot. Can I have a tea?",
     ):
-        assert is_wish(text), text
+        assert ENGLISH.wording.is_wish(text), text
     for text in ("I'd like to go.", "I need to call her.", "Set a timer.", "Tell me a story.", "What can I have?", ""):
-        assert not is_wish(text), text
+        assert not ENGLISH.wording.is_wish(text), text

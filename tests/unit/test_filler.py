@@ -3,6 +3,7 @@
 import numpy as np
 
 from app.dialogue.phrasebook import Phrasebook
+from languages.en import LANGUAGE as ENGLISH
 from tests.unit.fakes import Caller
 from tests.unit.virtual_time import run
 
@@ -19,7 +20,7 @@ def test_a_filler_gives_way_to_the_answer_without_a_click() -> None:
 
     caller = run(scene())
     filler, answer = [m.text for m in caller.of("agent_response") if m.text][:2]
-    assert filler in Phrasebook().lines["filler"]
+    assert filler in Phrasebook(ENGLISH).lines["filler"]
     sound = np.concatenate([frame.samples for frame in caller.audible()]).astype(int)
     assert len(sound) / 48_000 < (len(filler.split()) + 17) * 0.25, "the filler was spoken to its end"
     fade = sound[(sound > 0) & (sound < 500)]
@@ -42,8 +43,8 @@ def test_a_slow_service_is_announced_sooner_and_at_more_length() -> None:
 
     caller = run(scene())
     first, second = [m.text for m in caller.of("agent_response") if m.text.strip()][::4]
-    assert first in Phrasebook().lines["filler"]
-    assert second in Phrasebook().lines["filler_long"]
+    assert first in Phrasebook(ENGLISH).lines["filler"]
+    assert second in Phrasebook(ENGLISH).lines["filler_long"]
 
 
 def test_no_filler_where_the_answer_is_ready() -> None:

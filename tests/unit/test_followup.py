@@ -2,16 +2,19 @@
 
 import pytest
 
+from languages.en import LANGUAGE as ENGLISH
 from services.base import Exchange
-from services.followup import asks_for_more, offer, readings, takes_offer
+from services.followup import FollowUps
+
+FOLLOW_UPS = FollowUps(ENGLISH.follow_ups)
 
 BUFFER = Exchange("What is a jitter buffer?", "A jitter buffer evens out packets.")
 
 
 @pytest.mark.parametrize("text", ["Tell me more.", "Okay, go on.", "And why is that?", "more please", "Can you explain that?"])
 def test_asking_for_more(text: str) -> None:
-    assert asks_for_more(text.replace(",", ""))
-    assert readings(text.replace(",", ""), [BUFFER])[0].startswith("What is a jitter buffer?")
+    assert FOLLOW_UPS.asks_for_more(text.replace(",", ""))
+    assert FOLLOW_UPS.readings(text.replace(",", ""), [BUFFER])[0].startswith("What is a jitter buffer?")
 
 
 @pytest.mark.parametrize(
@@ -25,37 +28,37 @@ def test_asking_for_more(text: str) -> None:
     ],
 )
 def test_a_whole_question_stays_as_it_is(text: str) -> None:
-    assert readings(text, [BUFFER]) == [text]
+    assert FOLLOW_UPS.readings(text, [BUFFER]) == [text]
 
 
 def test_what_about_keeps_the_subject_before() -> None:
-    assert readings("And what about Opus?", [BUFFER]) == ["opus", "opus. What is a jitter buffer?"]
-    assert readings("Is it large?", [BUFFER]) == ["is it large. What is a jitter buffer?"]
+    assert FOLLOW_UPS.readings("And what about Opus?", [BUFFER]) == ["opus", "opus. What is a jitter buffer?"]
+    assert FOLLOW_UPS.readings("Is it large?", [BUFFER]) == ["is it large. What is a jitter buffer?"]
 
 
 def test_follow_ups_chain() -> None:
     history = [BUFFER, Exchange("tell me more", "It adapts."), Exchange("thanks", "You're welcome.")]
-    assert readings("go on", history) == ["What is a jitter buffer?"]
+    assert FOLLOW_UPS.readings("go on", history) == ["What is a jitter buffer?"]
 
 
 def test_the_other_passage_that_was_offered() -> None:
-    history = [Exchange("How fast are you?", "Quite fast. " + offer("speculative replies"))]
-    assert readings("What about the second one?", history) == ["speculative replies"]
+    history = [Exchange("How fast are you?", "Quite fast. " + FOLLOW_UPS.offer("speculative replies"))]
+    assert FOLLOW_UPS.readings("What about the second one?", history) == ["speculative replies"]
 
 
 @pytest.mark.parametrize("text", ["Yes.", "Yes, please.", "Okay, sure.", "Mm-hmm.", "Tell me about it."])
 def test_yes_takes_what_was_offered(text: str) -> None:
-    history = [Exchange("How fast are you?", "Quite fast. " + offer("speculative replies"))]
-    assert readings(text, history) == ["speculative replies"]
-    assert takes_offer(text, history)
-    assert not takes_offer(text, [BUFFER])
+    history = [Exchange("How fast are you?", "Quite fast. " + FOLLOW_UPS.offer("speculative replies"))]
+    assert FOLLOW_UPS.readings(text, history) == ["speculative replies"]
+    assert FOLLOW_UPS.takes_offer(text, history)
+    assert not FOLLOW_UPS.takes_offer(text, [BUFFER])
     history.append(Exchange(text, "Parley starts early."))
-    assert readings("tell me more", history) == ["speculative replies"]
+    assert FOLLOW_UPS.readings("tell me more", history) == ["speculative replies"]
 
 
 def test_a_prompt_of_the_agent_is_no_turn() -> None:
-    assert readings("tell me more", [BUFFER, Exchange("", "Are you still there?")]) == ["What is a jitter buffer?"]
+    assert FOLLOW_UPS.readings("tell me more", [BUFFER, Exchange("", "Are you still there?")]) == ["What is a jitter buffer?"]
 
 
 def test_without_history_nothing_is_added() -> None:
-    assert readings("tell me more", []) == ["tell me more"]
+    assert FOLLOW_UPS.readings("tell me more", []) == ["tell me more"]

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from languages.en import LANGUAGE as ENGLISH
 from services import cache
 from services.base import ServiceUnavailable
 from services.embedding import plain
-from services.intent.classifier import EXAMPLES, Model, read_examples, words
+from services.intent.classifier import Model, read_examples, words
 
 MODEL = Model(
     np.array(["question", "stop"]),
@@ -32,9 +33,9 @@ def test_far_from_all_examples_is_out_of_scope_unless_it_asks() -> None:
 
 
 def test_small_words_around_do_not_matter() -> None:
-    assert words("okay, stop please", padded=False) == "stop"
+    assert words("okay, stop please", ENGLISH.intents.padding) == "stop"
     assert words("no, thank you") == "no thank you"
-    assert words("okay", padded=False) == "okay"
+    assert words("okay", ENGLISH.intents.padding) == "okay"
 
 
 def test_one_spelling_for_what_sounds_the_same() -> None:
@@ -42,7 +43,7 @@ def test_one_spelling_for_what_sounds_the_same() -> None:
 
 
 def test_the_shipped_examples() -> None:
-    examples = read_examples(EXAMPLES)
+    examples = read_examples(ENGLISH.folder / "intents.yaml")
     assert all(len(texts) >= 12 for texts in examples.values())
     said = [words(plain(text)) for texts in examples.values() for text in texts]
     assert len(said) == len(set(said)), "an example stands twice"

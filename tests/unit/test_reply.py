@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.dialogue.clauses import ahead, split_clauses
+from languages.en import LANGUAGE as ENGLISH
 from tests.unit.virtual_time import run
 
 
@@ -19,7 +20,7 @@ async def stream(pieces: Sequence[str], delay_s: float = 0.0) -> AsyncIterator[s
 
 def clauses(*pieces: str) -> list[str]:
     async def collect() -> list[str]:
-        return [clause async for clause in split_clauses(stream(pieces))]
+        return [clause async for clause in split_clauses(stream(pieces), ENGLISH)]
 
     return run(collect())
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from languages.en import LANGUAGE as ENGLISH
 from languages.en.speech import speakable
 from services.base import Word
 from services.tts.cleaning import cleaned, readable
@@ -80,13 +81,13 @@ def test_any_text_is_survived(text: str) -> None:
 
 @given(st.text(alphabet=st.sampled_from("ab,. !?1"), max_size=600))
 def test_pieces_keep_every_word_in_order(text: str) -> None:
-    parts = pieces(text)
+    parts = pieces(text, ENGLISH.sentences)
     assert [word for words in parts for word in words] == text.split()
     assert all(1 <= len(words) <= LONGEST for words in parts)
 
 
 def test_a_piece_ends_with_its_sentence() -> None:
-    assert pieces("Yes. It is on Jan. 5th, Dr. Smith! 1. First") == [
+    assert pieces("Yes. It is on Jan. 5th, Dr. Smith! 1. First", ENGLISH.sentences) == [
         ["Yes."],
         ["It", "is", "on", "Jan.", "5th,", "Dr.", "Smith!"],
         ["1.", "First"],
@@ -95,9 +96,9 @@ def test_a_piece_ends_with_its_sentence() -> None:
 
 def test_a_long_sentence_is_cut_after_a_comma() -> None:
     words = ["word"] * 40
-    assert [len(part) for part in pieces(" ".join(words))] == [25, 15]
+    assert [len(part) for part in pieces(" ".join(words), ENGLISH.sentences)] == [25, 15]
     words[19] = "word,"
-    assert [len(part) for part in pieces(" ".join(words))] == [20, 20]
+    assert [len(part) for part in pieces(" ".join(words), ENGLISH.sentences)] == [20, 20]
 
 
 def said(*texts: str) -> list[Word]:

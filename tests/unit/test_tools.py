@@ -12,6 +12,7 @@ from app.dialogue.phrasebook import Dialogue, Phrasebook
 from app.settings import Settings
 from app.tools import builtin as abilities
 from app.tools.registry import TOOLS, Toolbox, ToolError, tool
+from languages.en import LANGUAGE as ENGLISH
 from tests.unit.fakes import VirtualClock, fake_services
 from tests.unit.virtual_time import run
 
@@ -23,7 +24,7 @@ class Stopped(VirtualClock):
 
 def toolbox(committed: bool = True, memory: Memory | None = None, clock: VirtualClock | None = None) -> Toolbox:
     services, settings = fake_services(), Settings(_env_file=None, time_zone="Asia/Tokyo")  # type: ignore[call-arg]
-    dialogue = Dialogue(Phrasebook(), services.retrieval.topics())
+    dialogue = Dialogue(Phrasebook(ENGLISH), services.retrieval.topics())
     over = asyncio.Event()
     if committed:
         over.set()

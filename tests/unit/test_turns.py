@@ -11,11 +11,12 @@ from app.settings import EAGERNESS, Eagerness, Settings
 from app.turn_taking.detector import WINDOW_MS, Turns
 from app.turn_taking.endpointing import Said
 from app.turn_taking.signals import Agent, Ask, Confirmed, Dismissed, Ended, Held, Onset, Signal, Unrecognised
-from languages.en.wording import calls_the_agent, ends_openly, is_backchannel, is_wordless, trails_off
+from languages.en import LANGUAGE as ENGLISH
+from languages.wording import trails_off
 
 
 def policy(**settings: object) -> Turns:
-    return Turns(Settings(_env_file=None, **settings))  # type: ignore[arg-type]
+    return Turns(Settings(_env_file=None, **settings), ENGLISH)  # type: ignore[arg-type]
 
 
 def feed(
@@ -473,18 +474,18 @@ def test_half_duplex_hears_nothing_while_the_agent_speaks() -> None:
     ],
 )
 def test_unfinished_sentences_are_recognised(text: str, unfinished: bool) -> None:
-    assert (ends_openly(text) or trails_off(text)) is unfinished
+    assert (ENGLISH.wording.ends_openly(text) or trails_off(text)) is unfinished
 
 
 def test_backchannels_and_sounds() -> None:
-    assert is_backchannel("Uh-huh, yeah.")
-    assert not is_backchannel("Yeah, but what about latency?")
-    assert not is_backchannel("")
-    assert is_wordless("Hmm...")
-    assert not is_wordless("No.")
-    assert is_backchannel("Okay, okay, okay, okay, okay")
-    assert calls_the_agent("No, wait.")
-    assert not calls_the_agent("I know.")
+    assert ENGLISH.wording.is_backchannel("Uh-huh, yeah.")
+    assert not ENGLISH.wording.is_backchannel("Yeah, but what about latency?")
+    assert not ENGLISH.wording.is_backchannel("")
+    assert ENGLISH.wording.is_wordless("Hmm...")
+    assert not ENGLISH.wording.is_wordless("No.")
+    assert ENGLISH.wording.is_backchannel("Okay, okay, okay, okay, okay")
+    assert ENGLISH.wording.calls_the_agent("No, wait.")
+    assert not ENGLISH.wording.calls_the_agent("I know.")
 
 
 @given(st.lists(st.tuples(st.integers(1, 40), st.booleans(), st.sampled_from(["silent", "thinking", "speaking"])), max_size=20))

@@ -17,6 +17,7 @@ from app.dialogue.phrasebook import Dialogue, Phrasebook
 from app.reply.answer import Answer, Request
 from app.settings import Settings
 from app.tools.registry import Toolbox
+from languages.en import LANGUAGE as ENGLISH
 from services.base import Exchange, Services
 
 
@@ -52,7 +53,7 @@ class Peer:
     def __init__(self) -> None:
         self._settings = Settings()
         self.services = outfit(self._settings)
-        self._phrasebook = Phrasebook()
+        self._phrasebook = Phrasebook(ENGLISH)
         self._warm = asyncio.Event()
         self.app = FastAPI(lifespan=self._lifespan)
         self.app.include_router(self._routes())

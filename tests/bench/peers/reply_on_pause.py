@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from app.dialogue.clauses import split_clauses
 from app.settings import Settings
+from languages.en import LANGUAGE as ENGLISH
 from services.base import HEARING_RATE, SPEAKING_RATE, VAD_WINDOW
 from services.onnx_model import onnx_session
 from services.vad.silero import CONTEXT, STATE
@@ -85,7 +86,7 @@ class Conversations(Peer):
         text = (await services.stt.transcribe(heard, final=True, prompt=services.retrieval.vocabulary())).text
         if not text:
             return
-        async for clause in split_clauses(self._brains[who].answer(text)):
+        async for clause in split_clauses(self._brains[who].answer(text), ENGLISH):
             async for speech in services.tts.speak(clause):
                 if who in self._hushed:
                     return

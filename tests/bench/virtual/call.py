@@ -18,6 +18,7 @@ from app.dialogue.memory import Memory
 from app.dialogue.phrasebook import Dialogue, Phrasebook
 from app.protocol.messages import ClientMessage, ServerMessage
 from app.settings import Settings
+from languages.en import LANGUAGE as ENGLISH
 from services import embedded
 from services.base import SPEAKING_RATE, Exchange, Services
 from tests.bench.client import Call, Message
@@ -86,8 +87,8 @@ class Stage:
         self.settings = settings
         self.workers = workers or VirtualWorkers(costs)
         cache = settings.weights_dir / "computed"
-        self.services: Services = embedded(settings.weights_dir, cache, settings.knowledge, self.workers)
-        self.phrasebook = Phrasebook()
+        self.services: Services = embedded(settings.weights_dir, cache, ENGLISH, settings.knowledge, self.workers)
+        self.phrasebook = Phrasebook(ENGLISH)
         asyncio.run(self._warm())  # in a loop of its own, which ends what the services have begun beside their work
         virtual_time.run(self.phrasebook.speak_ahead(self.services.tts, settings.speed))
 

@@ -1,0 +1,64 @@
+"""A language, as the conversation and the services take it. Whatever is left out tells nothing: the conversation does without."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from languages.sentences import Sentences
+from languages.wording import NEVER, NO_WORDS, Wording, Words
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FollowUpWords:
+    """Turns that only make sense after the one before them, as they are compared: in lower case and without marks at the ends.
+
+    `more` is all of a turn that asks for more of the same, of which `why` finds that the turn itself belongs to the question.
+    `offer` is how an answer offers another passage by its `{title}` (empty: it does not), `accepts` all of a turn that takes it,
+    `other` finds that the other one is meant. `about` finds "what about" at the beginning, `pointing` a word that points back;
+    `empty` are words that say nothing of the subject. `talking` is all of a turn about the talking itself, behind which the subject
+    stays."""
+
+    more: re.Pattern[str] = NEVER
+    why: re.Pattern[str] = NEVER
+    other: re.Pattern[str] = NEVER
+    offer: str = ""
+    accepts: re.Pattern[str] = NEVER
+    about: re.Pattern[str] = NEVER
+    pointing: re.Pattern[str] = NEVER
+    empty: Words = NO_WORDS
+    talking: re.Pattern[str] = NEVER
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IntentWords:
+    """`asks` matches the beginning of a question, in lower case; `padding` are the small words around what is wanted. Of "slower"
+    and "quieter" each entry is words that say so together: what says neither is faster, or louder."""
+
+    asks: re.Pattern[str] = NEVER
+    padding: Words = NO_WORDS
+    slower: tuple[Words, ...] = ()
+    quieter: tuple[Words, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Language:
+    """`code` is that of ISO 639, as recognisers take it. `folder` holds `lines.yaml` (every line that the agent speaks of its own,
+    and who it is), `intents.yaml` (what people want, with examples) and `endpointing.json` (how the end of a turn is judged, made
+    by `python -m tests.bench endings --fit`).
+
+    `phrase` finds the gap before a phrase, where speech may pause. `speakable` makes a text without markup ready for the voice:
+    numbers, units and addresses as they are read out, "" where nothing can be said. `tokens` is the file that says which tokens of
+    Whisper the language needs, one bit each (`python -m services.stt.vocabulary` makes that of English); without it the recogniser
+    keeps all of them."""
+
+    code: str
+    name: str
+    folder: Path
+    wording: Wording = field(default_factory=Wording)
+    sentences: Sentences = field(default_factory=Sentences)
+    phrase: re.Pattern[str] = NEVER
+    speakable: Callable[[str], str] = str
+    intents: IntentWords = field(default_factory=IntentWords)
+    follow_ups: FollowUpWords = field(default_factory=FollowUpWords)
+    tokens: Path | None = None

@@ -1,0 +1,52 @@
+"""English turns that only make sense after the one before them."""
+
+import re
+
+from languages.base import FollowUpWords
+
+# Turns that ask for more of the same, whole.
+_MORE = re.compile(
+    r"^(?:(?:and|so|but|okay|ok|yes|yeah|please|sorry|well|oh|hm+|can you|could you) )*"
+    r"(?:go on|continue|carry on|keep going|go ahead|more|more please|tell me(?: a bit| some)? more|say more|what else|"
+    r"anything else|elaborate|explain|explain (?:that|it|this)|go into (?:more )?detail|in more detail|more details?|"
+    r"give me (?:an example|more|more details?)|for example|an example|what do you mean|how do you mean|really|is that so|"
+    r"and then|then what|why|why not|why so|how|how so|how come|why is (?:that|it|this)|how does (?:that|it|this) work|"
+    r"i (?:do not|don't) understand|meaning)"
+    r"(?: (?:please|about (?:that|it|this)|that|it|this|then|exactly|by that|with what you were saying))*"
+)
+_WHY = re.compile(r"\b(?:why|how|example|mean|then)\b")
+_OTHER = re.compile(r"\b(?:the )?(?:second|other|last|next) (?:one|thing|topic)\b|\bthe (?:second|other)\b")
+_ACCEPTS = re.compile(  # turns that take what was offered
+    r"(?:(?:yes|yeah|yep|yup|sure|okay|ok|please|right|all right|alright|of course|absolutely|why not|go ahead|go on|do that|"
+    r"do so|do it|i would|i do|sounds good|tell me|tell me about (?:it|that)|mm-?\s?hmm?|uh-?\s?huh|let's hear it)[\s,.!]*)+"
+)
+_ABOUT = re.compile(
+    r"^(?:and |but |so |okay |ok )*(?:what|how) about |"
+    r"^and (?!(?:who|what|which|when|where|why|how|is|are|was|do|does|did|can|could|may|will|would|should|tell|explain)\b)"
+)
+_POINTING = re.compile(r"\b(?:it|its|that|this|they|them|their|those|these|one)\b")
+_EMPTY = frozenset(  # words that say nothing of the subject
+    (
+        "a an and are at be but by can could did do does for from good how i if in is it its long many me mean much of often on "
+        "one or please so that the them then there these they this those to use used was we well were what what's when where "
+        "which who why will with work works would you your okay"
+    ).split()
+)
+# Turns about the talking itself: what was spoken of before is still the subject.
+_ACT = re.compile(
+    r"(?:(?:thanks?|thank you|hello|hi|hey|ok|okay|yes|yeah|no|please|sorry|right|sure|great|stop|wait|hold on|pardon|what|huh|"
+    r"(?:a bit |a little |speak |talk |more )*(?:louder|quieter|softer|slower|slowly|faster|quickly)|slow down|speed up|speak up|"
+    r"(?:can you |could you )?(?:repeat|say|spell)(?: that| it)?(?: again)?|very much|a lot|so much)\s*)+"
+)
+
+FOLLOW_UPS = FollowUpWords(
+    more=_MORE,
+    why=_WHY,
+    other=_OTHER,
+    offer="I can also tell you about {title}.",
+    accepts=_ACCEPTS,
+    about=_ABOUT,
+    pointing=_POINTING,
+    empty=_EMPTY,
+    talking=_ACT,
+)
