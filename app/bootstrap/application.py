@@ -7,10 +7,9 @@ from weakref import WeakSet
 
 from fastapi import FastAPI
 
-from app.bootstrap.readiness import Readiness
 from app.conversation.session import Session
+from app.core.client_address import Callers
 from app.core.clock import LoopClock
-from app.core.limits import Callers, WaitingRoom
 from app.core.redaction import clean_logs
 from app.core.telemetry import traces
 from app.core.watchdog import Watchdog
@@ -20,12 +19,14 @@ from app.dialogue.phrasebook import Dialogue, Phrasebook
 from app.protocol.messages import Error
 from app.sessions.drain import Drain, nowhere
 from app.sessions.nodes import Nodes
+from app.sessions.readiness import Readiness
 from app.sessions.recorder import StoreRecorder, memory_of
 from app.sessions.registry import Sessions
 from app.settings import Settings
 from app.store.records import SessionRecord
 from app.store.store import Store
 from app.transport import websocket as socket
+from app.transport.pending import WaitingRoom
 from app.transport.webrtc import Line
 from app.web import page as ui
 from app.web import routes as api

@@ -6,7 +6,8 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from app.core.limits import Allowance, Episodes, WaitingRoom, caller, quiet_logger
+from app.core.client_address import caller
+from app.core.limits import Allowance, Episodes, quiet_logger
 from app.protocol.codec import BadMessage, parse
 from app.protocol.messages import (
     AudioChunk,
@@ -28,6 +29,7 @@ from app.protocol.messages import (
 from app.sessions.registry import Seat, Sessions
 from app.sessions.tokens import Refused
 from app.settings import Settings
+from app.transport.pending import WaitingRoom
 from app.turn_taking.pipeline import BACKLOG
 from services.base import VAD_WINDOW, Pcm
 

@@ -13,9 +13,11 @@ from fastrtc import AdditionalOutputs, Stream, WebRTC
 from gradio.components.base import server
 from prometheus_client import Gauge
 
-from app.core.limits import Allowance, Budgets, WaitingRoom, caller, quiet_logger
+from app.core.client_address import caller
+from app.core.limits import Allowance, Budgets, quiet_logger
 from app.protocol.codec import BadMessage
 from app.protocol.messages import AudioChunk, AudioEnd, Error, Farewell, PlaybackStart, Ready, ServerMessage, Start
+from app.protocol.view import Newest, Viewer
 from app.sessions.registry import Seat, Sessions
 from app.sessions.tokens import Crowd, Full, Refused
 from app.settings import Settings
@@ -23,8 +25,8 @@ from app.transport.connection import Connection
 from app.transport.datagrams import guard
 from app.transport.fastrtc_handler import Handler
 from app.transport.offers import MAX_CANDIDATES, BadOffer, also_at, candidate_of, check_offer
+from app.transport.pending import WaitingRoom
 from app.transport.rtp import forgive, hear_at_once, overgrown, shut
-from app.web.view_model import Newest, Viewer
 from services.base import SPEAKING_RATE
 
 log = quiet_logger(__name__)

@@ -11,7 +11,7 @@ from functools import partial
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from fastapi.responses import JSONResponse
 
-from app.core.limits import WaitingRoom, quiet_logger
+from app.core.limits import quiet_logger
 from app.core.resampler import Resampler
 from app.protocol.codec import decode, pcm
 from app.protocol.messages import (
@@ -33,6 +33,7 @@ from app.sessions.tokens import Refused
 from app.settings import Settings
 from app.transport.connection import Connection
 from app.transport.pacer import Chunk, Pacer
+from app.transport.pending import WaitingRoom
 from services.base import HEARING_RATE
 
 log = quiet_logger(__name__)

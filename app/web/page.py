@@ -13,8 +13,8 @@ from fastrtc import Stream, WebRTC
 from starlette.routing import Mount
 
 from app.protocol.messages import State
+from app.protocol.view import Passage, Spread, Turn, View
 from app.web.gradio_gate import Fence, Views
-from app.web.view_model import Passage, Spread, Turn, View
 
 ASSETS = files(__package__) / "static"
 PAGES = 200  # open at once: of so many Gradio keeps what they show

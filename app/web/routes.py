@@ -16,10 +16,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect
 
-from app.bootstrap.readiness import Readiness
-from app.core.limits import caller
+from app.core.client_address import caller
 from app.core.redaction import clean
 from app.protocol.codec import complaint
+from app.sessions.readiness import Readiness
 from app.sessions.registry import Sessions
 from app.sessions.tokens import Refused
 from app.settings import Eagerness, Settings

@@ -5,7 +5,7 @@ import base64
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from app.core.limits import WaitingRoom
+from app.transport.pending import WaitingRoom
 from app.transport.websocket import Link
 from tests.unit.doubles import Desk, FakeWebSocket
 from tests.unit.virtual_time import run

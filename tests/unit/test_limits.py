@@ -6,19 +6,10 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from app.core.limits import (
-    EPISODE_S,
-    WAITING,
-    WAITING_OF_ONE,
-    Allowance,
-    Budgets,
-    Callers,
-    Episodes,
-    OncePerEpisode,
-    WaitingRoom,
-    caller,
-)
+from app.core.client_address import Callers, caller
+from app.core.limits import EPISODE_S, Allowance, Budgets, Episodes, OncePerEpisode
 from app.protocol.messages import Error, Farewell, ShuttingDown
+from app.transport.pending import WAITING, WAITING_OF_ONE, WaitingRoom
 
 
 def test_an_allowance_is_a_burst_and_a_rate() -> None:

@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 
 from app.conversation import effects
-from app.core import limits
 from app.protocol import messages as events
 from app.settings import Settings
 from app.store import commands as keys
 from app.store import records, store
 from app.tools import timers
-from app.transport import connection, datagrams, offers
+from app.transport import connection, datagrams, offers, pending
 from app.web import routes as api
 
 PAGE = (Path(__file__).parents[2] / "docs" / "security.md").read_text("utf-8")
@@ -42,7 +41,7 @@ def test_the_defaults_are_those_of_the_page(name: str) -> None:
 @pytest.mark.parametrize(
     ("beginning", "figures"),
     [
-        ("connections that have not started", (limits.WAITING, limits.WAITING_OF_ONE)),
+        ("connections that have not started", (pending.WAITING, pending.WAITING_OF_ONE)),
         ("body of a request", (api.MAX_BODY // 1024, int(api.BODY_TIMEOUT_S))),
         ("session description", (offers.MAX_SDP // 1024, offers.MAX_CANDIDATES)),
         ("datagrams for its sockets", (datagrams.LEARNED, datagrams.LARGEST // 1024, datagrams.UNREAD)),

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.core.limits import WaitingRoom
 from app.protocol.messages import Pong
+from app.transport.pending import WaitingRoom
 from app.transport.webrtc import MAX_QUEUED, Call, Line
 from tests.unit.doubles import Desk
 

@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 import pytest
 
 from app.protocol.messages import AgentResponse, Latency, TranscriptUpdate
+from app.protocol.view import Turn, Viewer
 from app.web import page as ui
-from app.web.view_model import Turn, Viewer
 
 NASTY = '</p><script>alert("x")</script>&'
 

@@ -3,7 +3,7 @@
 import asyncio
 
 from app.protocol.messages import AgentResponse, Latency, TranscriptUpdate
-from app.web.view_model import MEASURED, TURNS, Newest, Viewer
+from app.protocol.view import MEASURED, TURNS, Newest, Viewer
 from services.base import Exchange
 from tests.unit.virtual_time import run
 

@@ -1,0 +1,45 @@
+"""Where a request comes from: what is counted as one client."""
+
+from contextvars import ContextVar
+from ipaddress import IPv6Address, ip_address, ip_network
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+HOME_BITS = 64  # of an IPv6 address: what one customer has (RFC 6177)
+
+caller: ContextVar[str] = ContextVar("caller", default="")  # address of the client whose request is served; "" is not limited
+
+
+class Callers:
+    """ASGI middleware: `caller` is set to where a request comes from while it is served."""
+
+    def __init__(self, app: ASGIApp, header: str) -> None:
+        """`header` names the client where a proxy that is trusted sets it; empty: there is no proxy."""
+        self._app = app
+        self._header = header.lower().encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket"):
+            caller.set(self._address(scope))
+        await self._app(scope, receive, send)
+
+    def _address(self, scope: Scope) -> str:
+        given = [value for name, value in scope["headers"] if name == self._header] if self._header else []
+        # Each proxy appends where a request came from: what stands before the last was written by somebody else.
+        if given and (named := network(given[-1].decode("latin-1").rpartition(",")[2].strip())):
+            return named
+        address = network((scope.get("client") or ("",))[0])
+        return "" if address is None or ip_address(address.partition("/")[0]).is_loopback else address
+
+
+def network(address: str) -> str | None:
+    """What is counted as one client: an IPv4 address, or the network of an IPv6 one. None for what is no address."""
+    try:
+        ip = ip_address(address.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
+        return str(ip.ipv4_mapped)
+    if isinstance(ip, IPv6Address) and not ip.is_loopback:
+        return str(ip_network((ip, HOME_BITS), strict=False))
+    return str(ip)

@@ -1,0 +1,55 @@
+"""Imports run downwards only: a room may use those on lower floors, and none of its own floor or above."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FLOORS = (  # from the ground up
+    {"languages"},
+    {"services"},
+    {"app.core", "app.settings"},
+    {"app.protocol", "app.dialogue"},
+    {"app.store", "app.tools", "app.turn_taking"},
+    {"app.reply"},
+    {"app.conversation"},
+    {"app.sessions"},
+    {"app.web", "app.transport"},
+    {"app.bootstrap"},
+    {"app", "app.replay", "app.report"},  # what is called from outside
+)
+FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+FILES = [path for top in ("app", "services", "languages") for path in sorted((ROOT / top).rglob("*.py"))]
+WITHIN = {("app.settings", "app.core")}  # the settings are read with what knows the environment
+
+
+def room_of(module: str) -> str:
+    first, *rest = module.split(".")
+    return f"app.{rest[0]}" if first == "app" and rest else first
+
+
+def imports(path: Path) -> set[str]:
+    """The modules of ours that a file imports, also inside functions and for types alone."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found |= {f"{node.module}.{name.name}" for name in node.names} if node.module == "app" else {node.module}
+        elif isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+    return {module for module in found if module.split(".")[0] in ("app", "services", "languages")}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_run_downwards(path: Path) -> None:
+    room = room_of(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
+    for module in imports(path):
+        other = room_of(module)
+        below = FLOOR_OF[other] < FLOOR_OF[room] or (room, other) in WITHIN
+        assert other == room or below, f"{room} is not above {other}, which it imports as {module}"
+
+
+def test_every_room_has_a_floor_and_there_are_eight_in_the_app() -> None:
+    rooms = {room_of(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")) for path in FILES}
+    assert rooms == set(FLOOR_OF)
+    assert len(FLOORS[2:-1]) == 8
