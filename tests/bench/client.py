@@ -10,12 +10,16 @@ directions on one clock: t=0 is the first input sample sent. A script is a corou
         call.save(Path("/tmp/first"))                  # first.wav (left: user, right: agent), first.jsonl
 
 Input is sent a frame at a time at the frame's start; a real microphone would add one frame (20 ms).
+
+A call whose server has gone comes back by itself, as the page does: at the address that the server named last, at the one that was
+dialled, and at those that `dial` was given besides. `breaks` says when it was lost and when it went on.
 """
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +33,9 @@ from tests.bench.devices import Microphone, Pcm, Speaker
 
 FRAME_S = 0.02
 PROGRESS_S = 0.1  # how often a page reports what it has played
+AGAIN_S = 0.1  # between two attempts to come back
+GIVE_UP_S = 20.0  # after which a call that was lost has ended
+ENDINGS = {"shutting_down", "full", "not_ready"}  # after which it may go on elsewhere: other fatal errors end a call
 Message = dict[str, Any]
 
 
@@ -40,15 +47,31 @@ class RefusedError(Exception):
         self.status, self.reason = status, reason
 
 
-class Call:
-    """One conversation. A transport sets `speaker`, calls `frame`, `heard` and `handle`, and defines `transmit` and `close`."""
+@dataclass(frozen=True, slots=True)
+class Break:
+    """A time without a server: s on the call's clock, and the address at which the call went on."""
 
-    def __init__(self, rate: int) -> None:
+    lost: float
+    back: float
+    url: str
+
+
+class Call:
+    """One conversation. A transport sets `speaker`, calls `frame`, `heard`, `handle` and, when its server has gone, `again`; it
+    defines `reopen`, `transmit` and `close`."""
+
+    def __init__(self, rate: int, session: Message | None = None, addresses: Sequence[str] = ()) -> None:
+        """`addresses`: where it may go on, the one that was dialled first."""
         self.microphone = Microphone(rate)
         self.speaker = Speaker(48_000)
         self.log: list[Message] = []
         self.ended = asyncio.Event()
         self.generation = 0  # the one being played; 0: none
+        self.session = session or {}
+        self.breaks: list[Break] = []
+        self._addresses = addresses
+        self._typed: list[str] = []  # what the server has not taken yet
+        self._over = False
         self._zero = asyncio.get_running_loop().time()
         self._length: dict[int, float] = {}  # generation -> its whole length in ms, from audio_end
         self._news = asyncio.Event()
@@ -78,7 +101,8 @@ class Call:
         return await self.send({"type": "interrupt"})
 
     async def say(self, text: str) -> float:
-        """A typed turn."""
+        """A typed turn. It is said again where the server goes before it has taken it."""
+        self._typed.append(text)
         return await self.send({"type": "text", "text": text})
 
     async def until(self, t: float) -> None:
@@ -174,6 +198,10 @@ class Call:
                 self._length[message["generation"]] = message["ms"]
             case "duck" | "unduck":
                 self.speaker.set_gain(now, message["gain"])
+            case "transcript" if message["final"]:
+                self._typed = [text for text in self._typed if text not in message["text"]]
+            case "error" if message.get("fatal") and message["code"] not in ENDINGS:
+                self._over = True
             case "playback_stop":
                 generation = message["generation"]
                 played = self.played(now) if generation == self.generation else 0.0
@@ -181,6 +209,36 @@ class Call:
                 self.generation = 0
                 await self.send({"type": "playback_stopped", "generation": generation, "played_ms": played})
         self._news.set()
+
+    # --- coming back ---
+
+    async def again(self) -> bool:
+        """The server has gone: goes on with the conversation elsewhere. False when the call is over."""
+        lost = self.now()
+        if self._over or (self.log and self.log[-1]["type"] == "stop"):
+            return False
+        self.speaker.flush(lost)
+        self.generation = 0
+        self._length.clear()
+        told: Message = next((e for e in self.events("shutting_down", lost - 1.0)), {})
+        await asyncio.sleep(told.get("after_ms", 0.0) / 1000)
+        while self.now() < lost + GIVE_UP_S:
+            for url in filter(None, dict.fromkeys([told.get("url"), *self._addresses])):
+                try:
+                    await self.reopen(url)
+                except (RefusedError, OSError, TimeoutError, httpx.HTTPError):
+                    continue
+                self.breaks.append(Break(lost, self.now(), url))
+                for text in self._typed:
+                    await self.send({"type": "text", "text": text})
+                return True
+            await asyncio.sleep(AGAIN_S)
+        return False
+
+    async def reopen(self, url: str) -> None:
+        """A new connection to the server at `url`, which goes on with this session. Raises RefusedError, OSError, TimeoutError or
+        httpx.HTTPError."""
+        raise NotImplementedError
 
     async def _acknowledge(self) -> None:
         reported = 0.0
@@ -230,18 +288,16 @@ class Call:
 
 
 @asynccontextmanager
-async def dial(url: str, transport: str, greeting: bool = False) -> AsyncIterator[Call]:
-    """Open a call to the server at `url` (with its prefix, if mounted under one) and leave it at the end. RefusedError."""
+async def dial(url: str, transport: str, greeting: bool = False, elsewhere: Sequence[str] = ()) -> AsyncIterator[Call]:
+    """Open a call to the server at `url` (with its prefix, if mounted under one) and leave it at the end. It may go on at one of
+    `elsewhere`. RefusedError."""
     from tests.bench.webrtc import WebRtcCall
     from tests.bench.websocket import WebSocketCall
 
     async with httpx.AsyncClient(timeout=30) as http:
         session = await post(http, f"{url}/sessions", {})
-        call: WebRtcCall | WebSocketCall
-        if transport == "webrtc":
-            call = await WebRtcCall.open(http, url, session, greeting)
-        else:
-            call = await WebSocketCall.open(url, session, greeting)
+        kind: type[WebRtcCall | WebSocketCall] = WebRtcCall if transport == "webrtc" else WebSocketCall
+        call = await kind.open(session.get("url", url), session, greeting, (url, *elsewhere))
     try:
         if not greeting:
             await call.quiet(0.5)

@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from fractions import Fraction
 from typing import cast
 
 import httpx
 import numpy as np
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
+from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame
 
@@ -17,6 +18,8 @@ from tests.bench.client import Call, Message, RefusedError, post
 
 RATE = 48_000
 CYCLE = 2**32  # RTP timestamps wrap here
+LOOK_S = 0.1
+ASK_LOOKS, GONE_LOOKS = 9, 17  # without a sign of the server: in a silence it sends every 0.4 s
 
 
 def _hasten(receiver: RTCRtpReceiver) -> None:
@@ -47,56 +50,91 @@ class _Uplink(MediaStreamTrack):
 
 
 class WebRtcCall(Call):
-    def __init__(self) -> None:
-        super().__init__(RATE)
-        self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self.channel = self.peer.createDataChannel("text")
+    peer: RTCPeerConnection
+    channel: RTCDataChannel
+
+    def __init__(self, session: Message, addresses: Sequence[str]) -> None:
+        super().__init__(RATE, session, addresses)
         self._inbox: asyncio.Queue[str] = asyncio.Queue()
         self.spawn(self._read())
         self._begins = 0.0  # where the present generation begins on the RTP clock, ms
+        self._alive = asyncio.Event()  # something has come since it was last looked
+        self._closing: set[asyncio.Task[None]] = set()
 
     @classmethod
-    async def open(cls, http: httpx.AsyncClient, url: str, session: Message, greeting: bool) -> "WebRtcCall":
-        call = cls()
-        opened = asyncio.Event()
-        call.channel.on("open", opened.set)
-        call.channel.on("message", call._inbox.put_nowait)
-        call.peer.on("track", call._track)
-        call.peer.on("connectionstatechange", call._changed)
-        call.peer.addTrack(Packed(_Uplink(call)))
-        await call.peer.setLocalDescription(await call.peer.createOffer())
-        local = call.peer.localDescription
-        who = {"session_id": session["session_id"], "token": session["token"], "greeting": greeting}
+    async def open(cls, url: str, session: Message, greeting: bool, addresses: Sequence[str]) -> "WebRtcCall":
+        call = cls(session, addresses)
         try:
-            answer = await post(http, f"{url}/webrtc/offer", {"sdp": local.sdp, "type": local.type, **who})
-            await call.peer.setRemoteDescription(RTCSessionDescription(answer["sdp"], answer["type"]))
-            await asyncio.wait_for(opened.wait(), 10)
-            if await call.event("ready", float("-inf")) is None:
-                raise RefusedError(0, str(call.events("error") or "the server never said that it is ready"))
+            await call._connect(url, greeting)
         except BaseException:
             await call.close()
             raise
+        call.spawn(call._watch())
         return call
+
+    async def reopen(self, url: str) -> None:
+        old = self.peer
+        old.remove_all_listeners()
+        closing = asyncio.create_task(old.close())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+        missed = round(self.now() * RATE) - self.microphone.sent
+        self.microphone.read(max(0, missed))  # nobody hears what was said meanwhile
+        await self._connect(url, greeting=False)
+
+    async def _connect(self, url: str, greeting: bool) -> None:
+        """Raises RefusedError, TimeoutError and httpx.HTTPError."""
+        peer, since = RTCPeerConnection(RTCConfiguration(iceServers=[])), self.now()
+        self.peer, self.channel = peer, peer.createDataChannel("text")
+        opened = asyncio.Event()
+        self.channel.on("open", opened.set)
+        self.channel.on("message", self._inbox.put_nowait)
+        peer.on("track", self._track)
+        peer.addTrack(Packed(_Uplink(self)))
+        await peer.setLocalDescription(await peer.createOffer())
+        who = {"session_id": self.session["session_id"], "token": self.session["token"], "greeting": greeting}
+        local = peer.localDescription
+        async with httpx.AsyncClient(timeout=30) as http:
+            answer = await post(http, f"{url}/webrtc/offer", {"sdp": local.sdp, "type": local.type, **who})
+        await peer.setRemoteDescription(RTCSessionDescription(answer["sdp"], answer["type"]))
+        await asyncio.wait_for(opened.wait(), 10)
+        if await self.event("ready", since) is None:
+            raise RefusedError(0, str(self.events("error") or "the server never said that it is ready"))
+
+    async def _watch(self) -> None:
+        """Of a server that has gone nobody tells: it is asked when nothing comes, and has gone when it does not answer either."""
+        while True:
+            silent = 0
+            while silent < GONE_LOOKS and self.peer.connectionState not in ("failed", "closed"):
+                await asyncio.sleep(LOOK_S)
+                silent = 0 if self._alive.is_set() else silent + 1
+                self._alive.clear()
+                if silent == ASK_LOOKS:
+                    await self.transmit({"type": "ping"})
+                if self.channel.readyState == "closed":
+                    break
+            if not await self.again():
+                return
 
     async def _read(self) -> None:
         while True:
             message = json.loads(await self._inbox.get())
+            self._alive.set()
             if "type" in message:
                 await self.handle(message)
 
     def _track(self, track: MediaStreamTrack) -> None:
         receiver = next(t.receiver for t in self.peer.getTransceivers() if t.receiver.track is track)
         _hasten(receiver)
-        self.spawn(self._listen(track, receiver))
-
-    def _changed(self) -> None:
-        if self.peer.connectionState in ("failed", "closed"):
-            self.ended.set()
+        listening = asyncio.create_task(self._listen(track, receiver))
+        self._closing.add(listening)
+        listening.add_done_callback(self._closing.discard)
 
     async def _listen(self, track: MediaStreamTrack, receiver: RTCRtpReceiver) -> None:
         with suppress(MediaStreamError):
             while True:
                 frame = cast(AudioFrame, await track.recv())
+                self._alive.set()
                 rtp = (_origin(receiver) + (frame.pts or 0)) % CYCLE
                 self.heard(frame.to_ndarray()[0, :: len(frame.layout.channels)], 0, rtp * 1000 / RATE)
 

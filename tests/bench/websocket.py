@@ -1,12 +1,14 @@
 """A call over the raw WebSocket, `/orchestrate`: binary audio at 16 kHz up, frames with a generation down."""
 
+import asyncio
 import json
 import struct
+from collections.abc import Sequence
 from contextlib import suppress
 
 import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.bench.client import Call, Message, RefusedError
 from tests.bench.clips import RATE
@@ -16,47 +18,78 @@ HEADER = struct.Struct("<II")  # generation, sequence
 
 
 class WebSocketCall(Call):
-    def __init__(self, socket: ClientConnection) -> None:
-        super().__init__(RATE)
-        self.socket = socket
+    socket: ClientConnection
+
+    def __init__(self, session: Message, addresses: Sequence[str]) -> None:
+        super().__init__(RATE, session, addresses)
+        self._up = asyncio.Event()
         self._silenced = 0  # the newest generation that was stopped: what still arrives of it is not played
         self._ms: dict[int, float] = {}  # generation -> the place of its next frame
 
     @classmethod
-    async def open(cls, url: str, session: Message, greeting: bool) -> "WebSocketCall":
-        address = f"ws{url.removeprefix('http')}/orchestrate?session_id={session['session_id']}&token={session['token']}"
-        call = cls(await connect(address, max_size=None, compression=None))
-        await call.send({"type": "start", "sample_rate": RATE, "format": "pcm16", "binary": True, "greeting": greeting})
+    async def open(cls, url: str, session: Message, greeting: bool, addresses: Sequence[str]) -> "WebSocketCall":
+        call = cls(session, addresses)
         try:
-            ready = json.loads(await call.socket.recv())
-        except ConnectionClosed as error:
-            raise RefusedError(call.socket.close_code or 0, call.socket.close_reason or str(error)) from error
-        if ready["type"] != "ready":
-            await call.close()
-            raise RefusedError(0, ready.get("message", str(ready)))
-        call.speaker.rate = ready["sample_rate"]
-        await call.handle(ready)
+            await call._connect(url, greeting=greeting)
+        except BaseException:
+            await Call.close(call)
+            raise
         call.spawn(call._listen())
         call.spawn(call._talk())
         return call
 
+    async def reopen(self, url: str) -> None:
+        await self._connect(url, greeting=False, resume=True)
+
+    async def _connect(self, url: str, **start: bool) -> None:
+        who = f"session_id={self.session['session_id']}&token={self.session['token']}"
+        try:
+            socket = await connect(f"ws{url.removeprefix('http')}/orchestrate?{who}", max_size=None, compression=None)
+        except InvalidStatus as error:
+            raise RefusedError(error.response.status_code, error.response.body.decode()) from error
+        try:
+            await socket.send(json.dumps({"type": "start", "sample_rate": RATE, "format": "pcm16", "binary": True, **start}))
+            ready = json.loads(await socket.recv())
+        except ConnectionClosed as error:
+            raise RefusedError(socket.close_code or 0, socket.close_reason or str(error)) from error
+        if ready["type"] != "ready":
+            await socket.close()
+            raise RefusedError(0, ready.get("message", str(ready)))
+        self.socket = socket
+        self.speaker.rate = ready["sample_rate"]
+        self._ms.clear()
+        await self.handle(ready)
+        self._up.set()
+
     async def transmit(self, message: Message) -> None:
-        await self.socket.send(json.dumps(message))
+        with suppress(ConnectionClosed):
+            await self.socket.send(json.dumps(message))
 
     async def _talk(self) -> None:
-        with suppress(ConnectionClosed):
+        """What is said while there is no server is kept, and sent when there is one again."""
+        while True:
+            frame = self.frame().tobytes()
             while True:
-                await self.socket.send(self.frame().tobytes())
-                await self.pace()
+                try:
+                    await self._up.wait()
+                    await self.socket.send(frame)
+                    break
+                except ConnectionClosed:
+                    self._up.clear()
+            await self.pace()
 
     async def _listen(self) -> None:
-        with suppress(ConnectionClosed):
-            async for data in self.socket:
-                if isinstance(data, bytes):
-                    generation, _ = HEADER.unpack_from(data)
-                    self._audio(generation, np.frombuffer(data, np.int16, offset=HEADER.size))
-                else:
-                    await self.handle(json.loads(data))
+        while True:
+            with suppress(ConnectionClosed):
+                async for data in self.socket:
+                    if isinstance(data, bytes):
+                        generation, _ = HEADER.unpack_from(data)
+                        self._audio(generation, np.frombuffer(data, np.int16, offset=HEADER.size))
+                    else:
+                        await self.handle(json.loads(data))
+            self._up.clear()
+            if not await self.again():
+                return
 
     def _audio(self, generation: int, samples: Pcm) -> None:
         if 0 < generation <= self._silenced:
