@@ -107,5 +107,5 @@ def compose(settings: Settings, services: Services, phrasebook: Phrasebook, moun
     app.add_middleware(Doorkeeper, settings=settings, mounted=mounted)
     app.include_router(api.router(sessions, line, store, readiness, settings))
     app.include_router(socket.router(sessions, settings, waiting))
-    ui.mount(app, line.stream, views, "/")
+    ui.mount(app, line.stream, views, "/", settings.node_url)
     return app

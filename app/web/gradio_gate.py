@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.limits import Budgets
 from app.protocol.codec import complaint
+from app.web.origins import siblings
 from app.web.routes import ApiError, IceCandidate, read_body
 
 log = logging.getLogger(__name__)
@@ -126,8 +127,10 @@ class Views:
 class Fence:
     """ASGI app around Gradio's."""
 
-    def __init__(self, gradio: ASGIApp, page: gr.Blocks, component: WebRTC, views: Views) -> None:
+    def __init__(self, gradio: ASGIApp, page: gr.Blocks, component: WebRTC, views: Views, node_url: str) -> None:
+        """`node_url`: where this server is reached as one of several, "" where it is alone."""
         self._gradio = gradio
+        self._policy = POLICY + (b"; connect-src 'self' " + siblings(node_url).encode() if node_url else b"")
         self._component = component
         self._views = views
         self._queue = page._queue
@@ -219,7 +222,7 @@ class Fence:
                 if message["status"] >= 400:
                     failed = message["status"]
                     return
-                message = {**message, "headers": [*message.get("headers", ()), (b"content-security-policy", POLICY)]}
+                message = {**message, "headers": [*message.get("headers", ()), (b"content-security-policy", self._policy)]}
             if failed is None:
                 await send(message)
 

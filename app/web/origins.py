@@ -64,6 +64,16 @@ def known_host(host: str, names: Collection[str]) -> bool:
         return any(pattern in ("*", name) or (pattern[0] == "*" and name.endswith(pattern[1:])) for pattern in names)
 
 
+def siblings(url: str) -> str:
+    """The servers beside the one at `url`, as a Content-Security-Policy names them: those at names below the same domain, and those
+    at other ports of the same host."""
+    scheme, _, rest = url.partition("://")
+    host, port = re.fullmatch(r"(\[[^\]]*\]|[^/:]*)(:\d+)?.*", rest, re.DOTALL).groups()  # type: ignore[union-attr]
+    names = host.split(".")
+    below = f"*.{'.'.join(names[1:])}" if len(names) > 2 and not re.fullmatch(r"[\d.]+", host) else host
+    return f"{scheme}://{below}{port or ''} {scheme}://{host}:*"
+
+
 def host_names(settings: Settings, server: str, mounted: bool) -> Collection[str]:
     """The names that are let in at the address `server`. Where none are set, a server of our own on the loopback has those of the
     loopback; which names somebody else's app has, or a server for everybody, only they know."""

@@ -224,14 +224,14 @@ def build(stream: Stream, views: Views) -> gr.Blocks:
     return page
 
 
-def mount(app: FastAPI, stream: Stream, views: Views, path: str) -> None:
-    """Serves the page of `stream` under `path` of `app`, fenced in."""
+def mount(app: FastAPI, stream: Stream, views: Views, path: str, node_url: str = "") -> None:
+    """Serves the page of `stream` under `path` of `app`, fenced in. `node_url`: see `Fence`."""
     gr.mount_gradio_app(app, stream.ui, path, ssr_mode=False, show_error=False, show_api=False)
     place = app.routes[-1]
     assert isinstance(place, Mount)  # what Gradio has just added
     gradio: Any = place.app
     gradio.debug = False  # it shows tracebacks to everybody
-    place.app = Fence(gradio, stream.ui, stream.webrtc_component, views)
+    place.app = Fence(gradio, stream.ui, stream.webrtc_component, views, node_url)
 
 
 def _head() -> str:

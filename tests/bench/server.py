@@ -90,12 +90,13 @@ async def serve(
     args: Namespace, command: Sequence[str] = ("app.py",), path: str = "", **settings: object
 ) -> AsyncIterator[Server]:
     """The server that `args.server` names, or a new one with these settings (`max_sessions=16` sets PARLEY_MAX_SESSIONS), run by
-    `command` (Python's arguments; `--port N` is added) and found under `path`. RuntimeError with its log if it does not start."""
+    `command` (Python's arguments; `--port N` is added, a free one without `port`) and found under `path`. RuntimeError with its log
+    if it does not start."""
     if args.server:
         yield Server(url := args.server.rstrip("/"), _listener(url))
         return
     with tempfile.TemporaryDirectory(prefix="parley-bench-") as folder:
-        port, log = free_port(), Path(folder) / "server.log"
+        port, log = settings.pop("port", None) or free_port(), Path(folder) / "server.log"
         chosen = {"greeting": False, "data_dir": folder, "log_level": "WARNING", **settings}
         environment = {**os.environ, **{f"PARLEY_{key.upper()}": str(value) for key, value in chosen.items()}}
         with log.open("wb") as out:

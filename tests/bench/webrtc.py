@@ -84,7 +84,8 @@ class WebRtcCall(Call):
 
     async def _connect(self, url: str, greeting: bool) -> None:
         """Raises RefusedError, TimeoutError and httpx.HTTPError."""
-        peer, since = RTCPeerConnection(RTCConfiguration(iceServers=[])), self.now()
+        peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        since = self.now() if self.microphone.sent else float("-inf")  # the first frame sets the clock
         self.peer, self.channel = peer, peer.createDataChannel("text")
         opened = asyncio.Event()
         self.channel.on("open", opened.set)

@@ -7,14 +7,18 @@
   const PROGRESS_MS = 200;
   const START_MS = 1000; // until `start` is said again
   const CONNECT_MS = 12000; // from the microphone's consent to `ready`
-  const RETRY_MS = [500, 1000, 2000, 4000, 8000]; // the last one repeats
+  const RETRY_MS = [100, 500, 1000, 2000, 4000, 8000]; // the last one repeats
+  const LOOK_MS = 100; // how often it is looked whether the server is still there
+  const ASK_LOOKS = 9; // without a sign of it, after which it is asked: in a silence it sends something every 400 ms
+  const GONE_LOOKS = 17; // ... after which it has gone
   const UNDERWAY_MS = 500; // no sound is on its way for longer
   const PATH_MS = 120; // assumed from server to ear where the browser gives no RTP time
   const VIEW_MS = 3000; // for the page's view to follow after a reconnection
   const MUTED_MS = 2000; // of silence from a microphone that is there, before it is told
   const STORE = "parley-session";
   const GO_ON = "parley-go-on"; // set across a reload that is to start by itself
-  const STALE = new Set(["unknown_session", "wrong_token", "deleted"]); // a kept session that is no good any more
+  const STALE = new Set(["unknown_session", "wrong_token", "other_secret", "deleted"]); // a kept session that is no good any more
+  const MOVED = /^gradio_api\/(component_server|queue\/join|queue\/data)\b/; // what belongs to the server that has the conversation
   const WORDS = {
     NotAllowedError: "The browser does not let this page use the microphone. Allow it in the address bar, then press Start.",
     NotFoundError: "No microphone was found. Plug one in, then press Start.",
@@ -36,11 +40,14 @@
 
   let wanted = false; // the user wants a conversation
   let attempt = 0;
-  let retryTimer, connectTimer, startTimer, unmuteTimer, tickTimer;
+  let retryTimer, connectTimer, startTimer, unmuteTimer, tickTimer, lookTimer;
   let stoppedAt = -Infinity;
   let peer = null; // {pc, channel}: the connection in use
   let microphone = null; // the newest stream: the component uses no other
   let componentOpen = false; // the component takes itself for connected, so its button stops
+  let alive = false; // a message has come since it was last looked
+  let sentOn = null; // the address at which a server that went down said to go on
+  let typed = []; // what the server has not taken yet
   let shownBefore; // the view on the page when the connection was lost
   let playing = null; // the reply being heard: {generation, rtp, ms, at, end, progressAt}
 
@@ -100,16 +107,36 @@
     return new URL(route, location.origin + location.pathname.replace(/\/?$/, "/"));
   }
 
+  // Of several servers behind one address, the one that answers names its own in `url`: the conversation goes there.
   async function openSession() {
-    const session = storedSession();
-    if (session) return fetch(address("healthz")); // the component hangs when the server is not there
+    if (await findSession()) return;
     const response = await fetch(address("sessions"), { method: "POST" });
-    if (response.status === 429 || response.status === 503) throw new Refusal(WORDS.full);
     if (!response.ok) {
-      const words = parse(await response.text())?.error?.message ?? `status ${response.status}`;
-      throw new Refusal(`The server refused to begin a conversation: ${words}.`);
+      const { code, message = `status ${response.status}` } = parse(await response.text())?.error ?? {};
+      if (code === "shutting_down" && attempt > 0) throw new Error(message);
+      if (response.status === 429 || response.status === 503) throw new Refusal(WORDS.full);
+      throw new Refusal(`The server refused to begin a conversation: ${message}.`);
     }
     store({ ...(await response.json()), begun: false });
+  }
+
+  // Whether there is a session to go on with, at a server that would take it: the component hangs when there is none.
+  async function findSession() {
+    const session = storedSession();
+    const url = sentOn;
+    sentOn = null;
+    if (!session) return false;
+    if (url) {
+      store({ ...session, url });
+      return true;
+    }
+    const headers = { Authorization: `Bearer ${session.token}` };
+    const response = await (session.url ? fetch(address(`sessions/${session.session_id}`), { headers }) : fetch(address("readyz")));
+    const answer = parse(await response.text());
+    if (session.url && STALE.has(answer?.error?.code)) store(null);
+    else if (session.url && response.ok) store({ ...session, url: answer.url });
+    else if (!response.ok && attempt > 0) throw new Error("the server does not take it up yet");
+    return storedSession() !== null;
   }
 
   class Refusal extends Error {}
@@ -147,20 +174,37 @@
     connectTimer = setTimeout(() => (attempt > 0 ? retry() : hangUp(WORDS.unreachable)), CONNECT_MS);
   }
 
-  function retry() {
+  function retry(after = 0) {
     clearTimeout(connectTimer);
     clearTimeout(retryTimer);
     drop();
     tell(WORDS.lost);
     if (attempt === 0) shownBefore = shown();
-    const wait = RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)] * (0.75 + Math.random() / 2);
+    const wait = after + RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)] * (0.75 + Math.random() / 2);
     attempt += 1;
     setLink("lost", "Connection lost");
     retryTimer = setTimeout(connect, wait);
   }
 
+  // A server that has gone closes nothing, and the browser notices after many seconds. Looks are counted, not time: a page that was
+  // held up itself has missed nothing.
+  function watch() {
+    clearInterval(lookTimer);
+    let silent = 0;
+    let heard;
+    lookTimer = setInterval(() => {
+      const now = peer?.pc.getReceivers()[0]?.getSynchronizationSources()[0]?.timestamp;
+      silent = alive || now !== heard ? 0 : silent + 1;
+      heard = now;
+      alive = false;
+      if (silent === ASK_LOOKS) send({ type: "ping" });
+      if (silent >= GONE_LOOKS) retry();
+    }, LOOK_MS);
+  }
+
   function drop() {
     clearInterval(startTimer);
+    clearInterval(lookTimer);
     endPlayback();
     const last = peer;
     peer = null;
@@ -172,6 +216,7 @@
   function hangUp(words) {
     wanted = false;
     attempt = 0;
+    typed = [];
     clearTimeout(retryTimer);
     clearTimeout(connectTimer);
     drop();
@@ -197,6 +242,7 @@
       startTimer = setInterval(send, START_MS, start);
     });
     channel.addEventListener("message", (event) => {
+      alive = true;
       const message = parse(event.data);
       const handler = HANDLERS[message?.type];
       if (!handler) return; // the component's own messages
@@ -234,7 +280,17 @@
       store({ ...storedSession(), begun: true });
       tell("");
       setLink("live", "Connected");
+      watch();
+      typed.forEach((text) => send({ type: "text", text }));
     },
+    transcript({ text, final }) {
+      if (final) typed = typed.filter((words) => !text.includes(words));
+    },
+    shutting_down({ url, after_ms }) {
+      sentOn = url ?? null;
+      retry(after_ms);
+    },
+    pong() {},
     state({ state, reason }) {
       document.documentElement.dataset.state = state;
       if (state !== "IDLE" || reason !== "stop") return; // otherwise it can be resumed
@@ -273,7 +329,7 @@
       const words = WORDS[code] ?? `${message[0].toUpperCase()}${message.slice(1)}.`;
       const stale = STALE.has(code) && storedSession()?.begun;
       if (stale) store(null);
-      if (stale || code === "shutting_down") retry();
+      if (stale || code === "shutting_down" || (code === "full" && attempt > 0)) retry();
       else if (fatal) hangUp(words);
       else tell(words);
     },
@@ -336,6 +392,15 @@
   }
 
   function patchBrowser() {
+    const fetchAnything = window.fetch.bind(window);
+    window.fetch = (target, options) => {
+      const url = storedSession()?.url;
+      const route = new URL(target.url ?? target, location.href).href;
+      const base = address("").href;
+      const moved = url && route.startsWith(base) && MOVED.test(route.slice(base.length));
+      if (!moved) return fetchAnything(target, options);
+      return fetchAnything(`${url}/${route.slice(base.length)}`, { ...options, credentials: "omit" });
+    };
     const createDataChannel = RTCPeerConnection.prototype.createDataChannel;
     RTCPeerConnection.prototype.createDataChannel = function (label, options) {
       const channel = createDataChannel.call(this, label, options);
@@ -405,6 +470,7 @@
         tell(WORDS.disconnected);
         return text;
       }
+      typed.push(text.trim());
       send({ type: "text", text });
       return "";
     },
