@@ -15,7 +15,8 @@ from app.protocol.messages import Happening, ServerMessage, State, Text
 from app.reply.player import Player
 from app.reply.speaker import Speaker
 from app.settings import Eagerness
-from app.turn_taking.pipeline import Hearing, Listener
+from app.turn_taking.listener import Listener
+from app.turn_taking.pipeline import HearingPipeline
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class ConversationContext:
         self.spans: dict[tuple[int, int], Spans] = {}  # of the turn that may have ended, by turn and revision
         self.onset: Spans | None = None  # of an interruption under way
         self.deliver: Callable[[ServerMessage], None] = lambda message: None  # to the listener, who may be gone
-        self.hearing = Hearing(
+        self.hearing = HearingPipeline(
             agent.services, agent.settings, agent.language, self.clock, listener(self), self.expected_words, self.memory.turn
         )
         self.player = Player(agent.settings, self.clock, self.send, dispatch)
@@ -122,6 +123,6 @@ class ConversationContext:
         """Whether a fact that the state machine asks for is so now. The user may be speaking where a turn is under way, or a sound
         that may become one; a reply waits where it has sound and was not let out."""
         if fact == "user_may_be_speaking":
-            return self.hearing.undecided if self.state == "THINKING" else self.hearing.taking_turn
+            return self.hearing.overlap_pending if self.state == "THINKING" else self.hearing.taking_turn
         reply = self.player.reply
         return reply is not None and reply.committed and reply.first_sound.is_set() and not reply.cancelled

@@ -20,7 +20,9 @@ def under_way(session: Session) -> bool:
     """Whether something is being said, or is about to be: a turn of the user's, or a reply that was not yet heard to its end."""
     reply, hearing = session.player.reply, session.hearing
     replying = session.state in ("THINKING", "SPEAKING", "INTERRUPTED") or (reply is not None and not reply.cancelled)
-    return session.state != "IDLE" and (replying or hearing.taking_turn or hearing.undecided or bool(session.context.pending))
+    return session.state != "IDLE" and (
+        replying or hearing.taking_turn or hearing.overlap_pending or bool(session.context.pending)
+    )
 
 
 async def nowhere() -> str:

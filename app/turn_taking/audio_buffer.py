@@ -5,15 +5,15 @@ import numpy as np
 from app.core.resampler import Resampler
 from services.base import HEARING_RATE, SPEAKING_RATE, VAD_WINDOW, Audio, EchoCanceller, Pcm
 
-TAPE_S = 45  # seconds of audio kept: the longest turn, its pre-roll and a pause
+BUFFER_S = 45  # seconds of audio kept: the longest turn, its pre-roll and a pause
 ECHO_MS = 1000.0  # the agent's voice may come back for so long after it was sent
 
 
-class Tape:
-    """The last TAPE_S seconds of what was heard, addressed in ms since the conversation began."""
+class RingBuffer:
+    """The last BUFFER_S seconds of what was heard, addressed in ms since the conversation began."""
 
     def __init__(self) -> None:
-        self._samples = np.zeros(TAPE_S * HEARING_RATE, np.int16)
+        self._samples = np.zeros(BUFFER_S * HEARING_RATE, np.int16)
         self._written = 0
 
     def append(self, samples: Pcm) -> None:
@@ -31,7 +31,7 @@ class Tape:
         return self._samples[index].astype(np.float32) / 32768.0
 
 
-class OwnVoice:
+class EchoReference:
     """What the agent said last, and has not yet been set against what is heard."""
 
     def __init__(self, canceller: EchoCanceller) -> None:

@@ -3,70 +3,28 @@ burst at a time; `turns` feeds it and asks for `verdict` after every step.
 
 The agent is ducked at the first voiced window, or when the sound suddenly rises: voice detection is up to 0.3 s late for a soft
 "mhm" or a cough. A sound that lasts makes it hold its breath (`hold_ms`), for as short as listeners take for a breath, while a
-glimpse of the sound's beginning tells speech from noise and a first word from an acknowledgement. What the glimpse leaves open is
+quick classification of its beginning tells speech from noise and a first word from an acknowledgement. What that leaves open is
 decided by the words of the whole burst.
 """
 
 from typing import Literal
 
+from app.protocol.messages import OnsetHeld
 from app.settings import Settings
-from app.turn_taking.signals import Ask, Held, Kind, Signal
+from app.turn_taking.signals import Ask, Kind, Signal
 from languages.wording import Wording, words_of
 
 BURST_GAP_MS = 224  # silence that ends a burst over the agent
 MIN_VOICED_MS = 96  # a burst with less voice than this is noise
-GLIMPSE_EVERY_MS = 128
+CLASSIFY_EVERY_MS = 128
 IDENTIFY_EVERY_MS = 512
-SPEECH = 0.5  # probability above which a glimpse is taken for speech; see services/barge_in
+SPEECH = 0.5  # probability above which a burst is taken for speech; see services/barge_in
 ONE_WORD = 0.7  # ... where it heard a single word
 FEW_WORDS = 5  # so many may be a misheard acknowledgement or cough
-
-
 RECOGNISE_MS = 800  # of a weak voice, after which it is compared with the user's, and after as much again
 # Likeness to the user's voice above which a weak voice is the user's all the same, and below which it is somebody else's whatever
 # it says (see services/speaker).
 OWN, OTHER = 0.58, 0.38
-
-RISE_DB = 12.0  # above what is usual while the agent speaks: somebody began, or something fell
-RISE_WINDOWS = 2  # so high: a click of a key is shorter
-QUIET_DB = 18.0  # level of a quiet room (-72 dBFS), in dB re one step of int16
-FALL_DB = 0.5  # a window: so slowly what was loud is no longer usual, that pauses of the agent's echo do not count
-LEARNING = 10  # windows of the agent's voice before its echo is known
-SOUND_MS = 512  # a sound without a voice for so long is noise
-
-
-class Rise:
-    """Notices a sudden sound over the agent, from the level of each window while it speaks. 66 ms after the onset of speech and
-    coughs at p95 (recordings at 0 to -6 dB), where voice detection takes 93 ms for sentences and 290 for coughs."""
-
-    def __init__(self) -> None:
-        self._usual_db = QUIET_DB
-        self._known = 0  # windows heard, up to LEARNING
-        self._high = 0  # windows in a row above what is usual
-        self._peak_db = 0.0  # of the sound that rose
-
-    def window(self, level_db: float) -> bool:
-        """Whether a sound has just risen."""
-        if self._known < LEARNING or not self.lasts(level_db):
-            self._usual_db = max(level_db, self._usual_db - FALL_DB, QUIET_DB)
-            self._known = min(self._known + 1, LEARNING)
-            self._high = 0
-            return False
-        self._high += 1
-        return self._high == RISE_WINDOWS
-
-    def lasts(self, level_db: float) -> bool:
-        """Whether this window is part of a sound that rose. Its peak is remembered, for `over`."""
-        if level_db <= self._usual_db + RISE_DB:
-            return False
-        self._peak_db = max(self._peak_db, level_db)
-        return True
-
-    def over(self, noise: bool) -> None:
-        """The sound is decided on. Noise is usual from now on."""
-        if noise:
-            self._usual_db = max(self._usual_db, self._peak_db)
-        self._high, self._peak_db = 0, 0.0
 
 
 class Overlap:
@@ -77,9 +35,9 @@ class Overlap:
         self.verdict: Literal["interruption"] | Kind | None = None
         self._voiced_ms = 0.0
         self._held = False
-        self._glimpsed_ms = 0.0  # voiced ms when a glimpse was last asked for
+        self._classified_ms = 0.0  # voiced ms when the burst was last classified
         self._identified_ms = 0.0  # the same for the words
-        self._speech = 1.0  # of the last glimpse
+        self._speech = 1.0  # of the last classification
         self._faint = False
         self._recognised_ms = 0.0  # voiced ms when the voice was last asked for
         self._likeness: float | None = None  # to the user's voice
@@ -101,17 +59,17 @@ class Overlap:
             asked.append(Ask.RECOGNISE)
         if voiced_ms >= settings.hold_ms and not self._held and not self._faint:
             self._held = True
-            asked.append(Held())
-        if voiced_ms - self._glimpsed_ms >= (GLIMPSE_EVERY_MS if self._glimpsed_ms else settings.barge_in_ms):
-            self._glimpsed_ms = voiced_ms
-            asked.append(Ask.GLIMPSE)
+            asked.append(OnsetHeld())
+        if voiced_ms - self._classified_ms >= (CLASSIFY_EVERY_MS if self._classified_ms else settings.barge_in_ms):
+            self._classified_ms = voiced_ms
+            asked.append(Ask.CLASSIFY)
         if voiced_ms - self._identified_ms >= (IDENTIFY_EVERY_MS if self._identified_ms else settings.backchannel_ms):
             self._identified_ms = voiced_ms
             asked.append(Ask.IDENTIFY)
         return asked
 
-    def glimpsed(self, speech: float, text: str) -> None:
-        """The answer to GLIMPSE."""
+    def classified(self, speech: float, text: str) -> None:
+        """The answer to CLASSIFY."""
         self._speech = speech
         if self._is_idle_talk(text) or (self._faint and not self._wording.hails_the_agent(text)):
             return

@@ -21,7 +21,7 @@ ORDER_CONFIDENCE = 0.85
 CLOSER_LIMIT_S, LOST_LIMIT_S = 0.8, 4.0  # for a closer look at a turn, and at one of which there is no word yet
 
 
-class Understanding:
+class Recognition:
     """Of one conversation. `vocabulary` gives words to expect."""
 
     def __init__(self, services: Services, clock: Clock, vocabulary: Callable[[], str]) -> None:
@@ -30,18 +30,18 @@ class Understanding:
         self._vocabulary = vocabulary
         self._read = (0.0, "")  # where the turn begins that was read last, and its text
 
-    def guess(self, turn_ms: float) -> str:
-        """What is known of the text of the turn that began at `turn_ms`: its last caption."""
+    def draft_tokens(self, turn_ms: float) -> str:
+        """What is known of the text of the turn that began at `turn_ms`: its last interim transcript."""
         return self._read[1] if self._read[0] == turn_ms else ""
 
-    async def caption(self, audio: Audio, turn_ms: float) -> str:
+    async def interim(self, audio: Audio, turn_ms: float) -> str:
         """The text so far, "" where it cannot be had now."""
         try:
             return (await self._transcribe(audio, turn_ms, final=False)).text
         except ServiceUnavailable:
             return ""  # skipped under load: the next one comes soon
         except Exception as error:
-            _failed("no caption: %s", error)
+            _failed("no interim transcript: %s", error)
             return ""
 
     async def final(self, audio: Audio, turn_ms: float, spans: Spans) -> Transcript:
@@ -69,7 +69,7 @@ class Understanding:
         return better(first, second)
 
     async def _transcribe(self, audio: Audio, turn_ms: float, final: bool, thorough: bool = False) -> Transcript:
-        guess, prompt = self.guess(turn_ms), self._vocabulary() if final else ""
+        guess, prompt = self.draft_tokens(turn_ms), self._vocabulary() if final else ""
         transcript = await self._services.stt.transcribe(audio, final=final, prompt=prompt, guess=guess, thorough=thorough)
         self._read = (turn_ms, transcript.text or guess)
         return transcript
@@ -91,7 +91,7 @@ class Understanding:
             return False
         return intent.name in ORDERS and intent.confidence >= ORDER_CONFIDENCE
 
-    async def glimpse(self, audio: Audio) -> Glimpse | None:
+    async def classify(self, audio: Audio) -> Glimpse | None:
         """What the beginning of a burst is; None where its words must decide."""
         try:
             return await self._services.barge_in.glimpse(audio)

@@ -15,7 +15,7 @@ LONGEST_S = 30.0  # of speech that the voice is made of: what is older counts le
 RANGE_DB = 25.0  # below the loud parts of a stretch: breath and pauses, which tell of the room
 
 
-class UsersVoice:
+class SpeakerLock:
     """The voice of one conversation's user."""
 
     def __init__(self, encoder: SpeakerEncoder) -> None:

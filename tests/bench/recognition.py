@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from app.settings import Settings
-from app.turn_taking.detector import Turns
+from app.turn_taking.detector import TurnDetector
 from app.turn_taking.recognition import better
 from languages.en import LANGUAGE as ENGLISH
 from languages.wording import words_of
@@ -78,13 +78,13 @@ def sounds(folder: Path) -> Iterator[Clip]:
 async def cut_out(services: Services, settings: Settings, sound: Audio) -> Audio | None:
     """The turn in `sound`, from before its onset to the pause after it; None where nobody is heard."""
     sound = np.concatenate([room_tone(sound, LEAD_S), sound, room_tone(sound, SILENCE_S)])
-    turns, detector = Turns(settings, ENGLISH), services.vad.detector()  # which ends no turn whose text it is not told
+    turns, detector = TurnDetector(settings, ENGLISH), services.vad.detector()  # which ends no turn whose text it is not told
     for at in range(0, len(sound) - VAD_WINDOW + 1, VAD_WINDOW):
         turns.window(await detector.probability(sound[at : at + VAD_WINDOW]), "silent")
-    if not turns.turn:
+    if not turns.turn.number:
         return None
-    first = max(0, round((turns.start_ms - settings.preroll_ms) * RATE / 1000))
-    return sound[first : round((turns.last_voice_ms + settings.pause_ms) * RATE / 1000)]
+    first = max(0, round((turns.turn.start_ms - settings.preroll_ms) * RATE / 1000))
+    return sound[first : round((turns.activity.last_voice_ms + settings.pause_ms) * RATE / 1000)]
 
 
 async def turns_of(folder: Path, services: Services, settings: Settings, most: int) -> list[Turn]:

@@ -15,9 +15,9 @@ from tqdm import tqdm
 import services.weights
 from app.core.clock import LoopClock
 from app.settings import Settings
-from app.turn_taking.detector import Turns
+from app.turn_taking.detector import TurnDetector
 from app.turn_taking.endpointing import LEAST_MS, Said, is_surely_whole
-from app.turn_taking.recognition import Understanding
+from app.turn_taking.recognition import Recognition
 from app.turn_taking.signals import Ask
 from languages.en import LANGUAGE as ENGLISH
 from services import embedded
@@ -137,7 +137,7 @@ async def _look(said: list[Clip], file: TextIO) -> None:
 class _Ears:
     def __init__(self, models: Services, settings: Settings) -> None:
         self._models, self._settings = models, settings
-        self._understanding = Understanding(models, LoopClock(), models.retrieval.vocabulary)
+        self._understanding = Recognition(models, LoopClock(), models.retrieval.vocabulary)
 
     async def turn(self, clip: Clip) -> list[Silence]:
         """The silences of a recording up to its end, where that is known, or to a silence that is too long for a pause."""
@@ -169,13 +169,13 @@ class _Ears:
 
     async def _runs(self, audio: Audio) -> list[_Run]:
         """The silences of one turn, which is never ended."""
-        turns, detector, runs = Turns(self._settings, ENGLISH), self._models.vad.detector(), list[_Run]()
+        turns, detector, runs = TurnDetector(self._settings, ENGLISH), self._models.vad.detector(), list[_Run]()
         for at in range(0, len(audio) - VAD_WINDOW + 1, VAD_WINDOW):
             signals = turns.window(await detector.probability(audio[at : at + VAD_WINDOW]), "silent")
             if Ask.PREPARE in signals:
-                runs.append(_Run(turns.last_voice_ms, turns.now_ms, turns.start_ms))
-            if runs and turns.silence_ms:
-                runs[-1].length_ms = max(runs[-1].length_ms, turns.silence_ms)
+                runs.append(_Run(turns.activity.last_voice_ms, turns.activity.now_ms, turns.turn.start_ms))
+            if runs and turns.activity.silence_ms:
+                runs[-1].length_ms = max(runs[-1].length_ms, turns.activity.silence_ms)
         return runs
 
     async def _silence(

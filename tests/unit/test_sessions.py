@@ -16,7 +16,7 @@ from app.sessions.recorder import record_of
 from app.sessions.registry import GRACE_S, Seat
 from app.sessions.tokens import Crowd, Forbidden, Full, NotReady, Ticket, Unknown
 from app.store.records import SessionRecord, StoreError
-from app.turn_taking.pipeline import Hearing
+from app.turn_taking.pipeline import HearingPipeline
 from services.base import Audio, Exchange, ServiceUnavailable
 from tests.unit.doubles import Desk, Peer
 from tests.unit.fakes import FakeVad, fake_services
@@ -266,7 +266,7 @@ async def test_a_conversation_outlives_a_fault_in_its_ears(desk: Desk) -> None:
 
 @scene()
 async def test_a_failure_stays_in_its_conversation(desk: Desk) -> None:
-    async def listen(self: Hearing) -> None:
+    async def listen(self: HearingPipeline) -> None:
         await asyncio.sleep(0.05)
         raise RuntimeError("boom")
 
@@ -274,7 +274,7 @@ async def test_a_failure_stays_in_its_conversation(desk: Desk) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(logging.getLogger("app.sessions.registry"), "handle", records.append)
         with patch.context() as broken:
-            broken.setattr(Hearing, "run", listen)
+            broken.setattr(HearingPipeline, "run", listen)
             _, _, peer = await join(desk)
             await asyncio.sleep(0.01)
         _, healthy, other = await join(desk)

@@ -7,20 +7,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.protocol.messages import BargeIn, OnsetDismissed, OnsetHeld, SpeechOnset, TurnEnded, TurnReopened, TurnUnrecognised
 from app.settings import EAGERNESS, Eagerness, Settings
-from app.turn_taking.detector import WINDOW_MS, Turns
+from app.turn_taking.detector import TurnDetector
 from app.turn_taking.endpointing import Said
-from app.turn_taking.signals import Agent, Ask, Confirmed, Dismissed, Ended, Held, Onset, Signal, Unrecognised
+from app.turn_taking.levels import WINDOW_MS
+from app.turn_taking.signals import Agent, Ask, Signal
 from languages.en import LANGUAGE as ENGLISH
 from languages.wording import trails_off
 
 
-def policy(**settings: object) -> Turns:
-    return Turns(Settings(_env_file=None, **settings), ENGLISH)  # type: ignore[arg-type]
+def policy(**settings: object) -> TurnDetector:
+    return TurnDetector(Settings(_env_file=None, **settings), ENGLISH)  # type: ignore[arg-type]
 
 
 def feed(
-    turns: Turns, voice_ms: float, agent: Agent = "silent", probability: float = 0.9, age_ms: float = 0.0, level_db: float = 0.0
+    turns: TurnDetector,
+    voice_ms: float,
+    agent: Agent = "silent",
+    probability: float = 0.9,
+    age_ms: float = 0.0,
+    level_db: float = 0.0,
 ) -> list[Signal]:
     signals: list[Signal] = []
     for _ in range(round(voice_ms / WINDOW_MS)):
@@ -28,14 +35,14 @@ def feed(
     return signals
 
 
-def hush(turns: Turns, ms: float, agent: Agent = "silent", age_ms: float = 0.0, level_db: float = 0.0) -> list[Signal]:
+def hush(turns: TurnDetector, ms: float, agent: Agent = "silent", age_ms: float = 0.0, level_db: float = 0.0) -> list[Signal]:
     return feed(turns, ms, agent, probability=0.02, age_ms=age_ms, level_db=level_db)
 
 
-def a_turn(turns: Turns, text: str = "How does it work?", complete: float = 0.99) -> list[Signal]:
+def a_turn(turns: TurnDetector, text: str = "How does it work?", complete: float = 0.99) -> list[Signal]:
     feed(turns, 960)
     hush(turns, 160)
-    turns.prepared(turns.revision, Said(text, complete, understood=True))
+    turns.turn.prepared(turns.turn.revision, Said(text, complete, understood=True))
     return hush(turns, 2000)
 
 
@@ -43,7 +50,7 @@ def test_one_voiced_window_is_no_onset_and_two_are() -> None:
     turns = policy()
     assert feed(turns, 32) == []
     hush(turns, 320)
-    assert feed(turns, 64) == [Onset(at_ms=352.0)]
+    assert feed(turns, 64) == [SpeechOnset(at_ms=352.0)]
 
 
 def test_a_pause_asks_for_preparation_once_and_speech_drops_it() -> None:
@@ -51,9 +58,9 @@ def test_a_pause_asks_for_preparation_once_and_speech_drops_it() -> None:
     feed(turns, 640)
     assert hush(turns, 600) == [Ask.PREPARE]
     assert feed(turns, 96)[:1] == [Ask.DROP]
-    assert turns.revision == 1
+    assert turns.turn.revision == 1
     assert hush(turns, 160) == [Ask.PREPARE]
-    assert turns.revision == 2
+    assert turns.turn.revision == 2
 
 
 def test_a_stale_revision_ends_nothing() -> None:
@@ -62,22 +69,24 @@ def test_a_stale_revision_ends_nothing() -> None:
     hush(turns, 160)
     feed(turns, 320)
     hush(turns, 160)
-    assert turns.prepared(1, Said("How does it", 0.99)) == []
+    assert turns.turn.prepared(1, Said("How does it", 0.99)) == []
     assert hush(turns, 3000) == []
-    assert turns.prepared(2, Said("How does it work?", 0.99, understood=True)) == [Ended(1, 2, "How does it work?")]
+    assert turns.turn.prepared(2, Said("How does it work?", 0.99, understood=True)) == [
+        TurnEnded(turn=1, revision=2, text="How does it work?")
+    ]
 
 
-def waited(turns: Turns, said: Said, eagerness: Eagerness | None = None) -> float:
+def waited(turns: TurnDetector, said: Said, eagerness: Eagerness | None = None) -> float:
     """The silence (ms) after which a turn of which this is known ends, from its first silent window on."""
     hush(turns, 32)
-    signals = turns.prepared(turns.revision, said, eagerness)
+    signals = turns.turn.prepared(turns.turn.revision, said, eagerness)
     while not signals:
         signals = hush(turns, WINDOW_MS)
-    assert signals == [Ended(turns.turn, turns.revision, said.text)]
-    return turns.silence_ms
+    assert signals == [TurnEnded(turn=turns.turn.number, revision=turns.turn.revision, text=said.text)]
+    return turns.activity.silence_ms
 
 
-def after_speech(*pauses: float) -> Turns:
+def after_speech(*pauses: float) -> TurnDetector:
     """A turn of which one burst was said, and before it others with these pauses (ms) after them."""
     turns = policy()
     feed(turns, 960)
@@ -123,7 +132,7 @@ def test_who_dictates_pauses_between_groups(text: str, asked: str) -> None:
     for pause in (320, 416, 544):  # half of such pauses last 0.4 s
         turns = after_speech()
         hush(turns, 32)
-        assert turns.prepared(1, Said(text, 0.5, 0.1, asked=asked)) == []
+        assert turns.turn.prepared(1, Said(text, 0.5, 0.1, asked=asked)) == []
         assert hush(turns, pause - 32) == []
         assert Ask.DROP in feed(turns, 96)
 
@@ -171,18 +180,20 @@ def test_who_makes_long_pauses_is_given_longer_ones() -> None:
 def test_a_second_look_at_the_same_pause_counts() -> None:
     turns = after_speech()
     hush(turns, 32)
-    assert turns.prepared(1, Said("555 123", 0.4, 0.1)) == []
+    assert turns.turn.prepared(1, Said("555 123", 0.4, 0.1)) == []
     hush(turns, 320)
     whole = Said("555 123 4567", 0.9, 0.6, asked="What is your number?")
-    assert (turns.prepared(1, whole) or hush(turns, 128)) == [Ended(1, 1, "555 123 4567")]
+    assert (turns.turn.prepared(1, whole) or hush(turns, 128)) == [TurnEnded(turn=1, revision=1, text="555 123 4567")]
 
 
-@pytest.mark.parametrize(("voice", "signal"), [(256, Dismissed("noise")), (320, Unrecognised(1, unclear=True))])
+@pytest.mark.parametrize(
+    ("voice", "signal"), [(256, OnsetDismissed(kind="noise")), (320, TurnUnrecognised(turn=1, unclear=True))]
+)
 def test_a_voice_that_lasts_and_has_no_word_is_told_from_noise(voice: int, signal: Signal) -> None:
     turns = policy()
     feed(turns, voice)
     hush(turns, 160)
-    assert turns.prepared(1, Said("", 0.9)) == []
+    assert turns.turn.prepared(1, Said("", 0.9)) == []
     assert hush(turns, 512) == [signal]
 
 
@@ -191,51 +202,53 @@ def test_noise_without_words_opens_no_turn_for_the_agent() -> None:
         turns = policy()
         feed(turns, 320)
         hush(turns, 160)
-        assert turns.prepared(1, Said(text, 0.9)) == []
-        assert hush(turns, 512) == [Dismissed("noise")]
-        assert not turns.open
+        assert turns.turn.prepared(1, Said(text, 0.9)) == []
+        assert hush(turns, 512) == [OnsetDismissed(kind="noise")]
+        assert not turns.turn.open
 
 
 def test_a_first_word_that_was_not_understood_is_kept_for_what_follows() -> None:
     turns = policy()
     feed(turns, 160)
     hush(turns, 64)
-    turns.prepared(1, Said("", 0.0))
+    turns.turn.prepared(1, Said("", 0.0))
     hush(turns, 160)
     assert Ask.DROP in feed(turns, 640)
-    assert (turns.turn, turns.start_ms) == (1, 0.0)
+    assert (turns.turn.number, turns.turn.start_ms) == (1, 0.0)
 
 
 def test_a_turn_that_never_ends_is_ended_by_force() -> None:
     turns = policy(max_turn_s=5)
     assert Ask.PREPARE in feed(turns, 5100)
-    assert turns.prepared(turns.revision, Said("and so on and", 0.0)) == [Ended(1, 1, "and so on and")]
+    assert turns.turn.prepared(turns.turn.revision, Said("and so on and", 0.0)) == [
+        TurnEnded(turn=1, revision=1, text="and so on and")
+    ]
 
 
 def test_captions_are_asked_for_while_the_user_speaks() -> None:
     assert feed(policy(partial_every_ms=600), 2000).count(Ask.PARTIAL) == 3
 
 
-def over(turns: Turns, voice_ms: float, level_db: float = 65.0) -> list[Signal]:
+def over(turns: TurnDetector, voice_ms: float, level_db: float = 65.0) -> list[Signal]:
     """Voice over an agent who has been speaking for 5 s."""
     return feed(turns, voice_ms, "speaking", age_ms=5000, level_db=level_db)
 
 
-def glimpse(turns: Turns, speech: float, text: str) -> list[Signal]:
-    return turns.glimpsed(turns.burst_ms, speech, text, "speaking", 5000)
+def glimpse(turns: TurnDetector, speech: float, text: str) -> list[Signal]:
+    return turns.classified(turns.activity.burst_ms, speech, text, "speaking", 5000)
 
 
 def test_over_the_agent_one_window_is_an_onset_and_a_lasting_sound_holds_it() -> None:
     turns = policy(hold_ms=160, barge_in_ms=192)
-    assert over(turns, 32) == [Onset(0.0)]
-    assert over(turns, 192) == [Held(), Ask.GLIMPSE]
+    assert over(turns, 32) == [SpeechOnset(at_ms=0.0)]
+    assert over(turns, 192) == [OnsetHeld(), Ask.CLASSIFY]
 
 
 def test_speech_with_words_is_an_interruption_at_once() -> None:
     turns = policy()
     over(turns, 256)
-    assert glimpse(turns, 0.9, "What about") == [Confirmed(0.0, reopens=False)]
-    assert turns.open
+    assert glimpse(turns, 0.9, "What about") == [BargeIn(at_ms=0.0)]
+    assert turns.turn.open
 
 
 @pytest.mark.parametrize(
@@ -245,13 +258,13 @@ def test_noise_acknowledgements_and_doubtful_words_are_not(speech: float, text: 
     turns = policy()
     over(turns, 256)
     assert glimpse(turns, speech, text) == []
-    assert turns.undecided
+    assert turns.overlap_pending
 
 
 def test_a_glimpse_of_another_burst_decides_nothing() -> None:
     turns = policy()
     over(turns, 256)
-    assert turns.glimpsed(turns.burst_ms - 500, 0.9, "What about", "speaking", 5000) == []
+    assert turns.classified(turns.activity.burst_ms - 500, 0.9, "What about", "speaking", 5000) == []
 
 
 @pytest.mark.parametrize(
@@ -268,7 +281,7 @@ def test_when_the_burst_is_over_its_words_decide(speech: float, text: str, kind:
     over(turns, 320)
     glimpse(turns, speech, "")
     assert hush(turns, 256, "speaking", 5000) == [Ask.IDENTIFY]
-    assert turns.words(turns.burst_ms, text, "speaking", 5000) == [Dismissed(kind)]  # type: ignore[arg-type]
+    assert turns.words(turns.activity.burst_ms, text, "speaking", 5000) == [OnsetDismissed(kind=kind)]  # type: ignore[arg-type]
 
 
 def test_a_single_word_that_calls_the_agent_interrupts_whatever_it_sounded_like() -> None:
@@ -276,21 +289,21 @@ def test_a_single_word_that_calls_the_agent_interrupts_whatever_it_sounded_like(
     over(turns, 256)
     glimpse(turns, 0.2, "")
     hush(turns, 256, "speaking", age_ms=5000)
-    assert turns.words(turns.burst_ms, "Stop.", "speaking", 5000) == [Confirmed(0.0, reopens=False)]
+    assert turns.words(turns.activity.burst_ms, "Stop.", "speaking", 5000) == [BargeIn(at_ms=0.0)]
 
 
 def test_a_blip_over_the_agent_is_noise() -> None:
     turns = policy()
     over(turns, 64)
-    assert hush(turns, 256, "speaking", 5000) == [Dismissed("noise")]
+    assert hush(turns, 256, "speaking", 5000) == [OnsetDismissed(kind="noise")]
 
 
-def after_a_turn(level_db: float) -> Turns:
+def after_a_turn(level_db: float) -> TurnDetector:
     """The user has said something at this level."""
     turns = policy()
     feed(turns, 960, level_db=level_db)
     hush(turns, 32)
-    turns.prepared(1, Said("How does it work?", 0.99, understood=True))
+    turns.turn.prepared(1, Said("How does it work?", 0.99, understood=True))
     hush(turns, 2000)
     return turns
 
@@ -300,7 +313,7 @@ def test_a_voice_far_below_the_users_own_is_not_meant_for_the_agent() -> None:
     over(turns, 256, level_db=42.0)
     assert glimpse(turns, 0.9, "and then she said") == []
     hush(turns, 256, "speaking", 5000)
-    assert turns.words(turns.burst_ms, "and then she said", "speaking", 5000) == [Dismissed("other_speech")]
+    assert turns.words(turns.activity.burst_ms, "and then she said", "speaking", 5000) == [OnsetDismissed(kind="other_speech")]
     over(turns, 256, level_db=42.0)
     assert glimpse(turns, 0.9, "please stop") != []
 
@@ -311,7 +324,7 @@ def test_talk_in_the_room_is_not_meant_for_the_agent_whatever_words_are_in_it(te
     over(turns, 1200, level_db=45.0)
     assert glimpse(turns, 0.99, text) == []
     hush(turns, 256, "speaking", 5000)
-    assert turns.words(turns.burst_ms, text, "speaking", 5000) == [Dismissed("other_speech")]
+    assert turns.words(turns.activity.burst_ms, text, "speaking", 5000) == [OnsetDismissed(kind="other_speech")]
 
 
 def test_before_the_user_is_known_a_very_weak_voice_is_somebody_elses() -> None:
@@ -320,26 +333,26 @@ def test_before_the_user_is_known_a_very_weak_voice_is_somebody_elses() -> None:
     assert glimpse(turns, 0.99, "and then she said") == []
     turns = policy()
     over(turns, 256, level_db=50.0)
-    assert glimpse(turns, 0.99, "and then she said") == [Confirmed(0.0, reopens=False)]
+    assert glimpse(turns, 0.99, "and then she said") == [BargeIn(at_ms=0.0)]
 
 
 def test_a_weak_voice_that_is_the_users_interrupts() -> None:
     turns = after_a_turn(60.0)
     assert Ask.RECOGNISE in over(turns, 832, level_db=45.0)
-    turns.recognised(turns.burst_ms, 0.7)
-    assert Ask.GLIMPSE in over(turns, 160, level_db=45.0)
-    assert glimpse(turns, 0.99, "and then she said") == [Confirmed(turns.burst_ms - 0.0, reopens=False)]
+    turns.recognised(turns.activity.burst_ms, 0.7)
+    assert Ask.CLASSIFY in over(turns, 160, level_db=45.0)
+    assert glimpse(turns, 0.99, "and then she said") == [BargeIn(at_ms=turns.activity.burst_ms - 0.0)]
 
 
-@pytest.mark.parametrize(("likeness", "signal"), [(0.3, Dismissed("other_speech")), (0.5, None)])
+@pytest.mark.parametrize(("likeness", "signal"), [(0.3, OnsetDismissed(kind="other_speech")), (0.5, None)])
 def test_somebody_elses_voice_does_not_interrupt_whatever_it_wants(likeness: float, signal: Signal | None) -> None:
     turns = after_a_turn(60.0)
     over(turns, 960, level_db=45.0)
-    turns.recognised(turns.burst_ms, likeness)
+    turns.recognised(turns.activity.burst_ms, likeness)
     over(turns, 64, level_db=45.0)
     hush(turns, 256, "speaking", 5000)
-    [answer] = turns.words(turns.burst_ms, "Can I have a tea?", "speaking", 5000)
-    assert answer == (signal or Confirmed(turns.burst_ms, reopens=False))
+    [answer] = turns.words(turns.activity.burst_ms, "Can I have a tea?", "speaking", 5000)
+    assert answer == (signal or BargeIn(at_ms=turns.activity.burst_ms))
 
 
 def test_without_the_lock_nobody_is_compared() -> None:
@@ -351,7 +364,7 @@ def test_without_the_lock_nobody_is_compared() -> None:
 def test_a_faint_voice_that_wants_something_is_meant_for_the_agent(text: str) -> None:
     turns = after_a_turn(60.0)
     over(turns, 640, level_db=42.0)
-    assert turns.words(turns.burst_ms, text, "speaking", 5000) == [Confirmed(turns.burst_ms, reopens=False)]
+    assert turns.words(turns.activity.burst_ms, text, "speaking", 5000) == [BargeIn(at_ms=turns.activity.burst_ms)]
 
 
 def test_a_long_sound_is_looked_at_word_by_word() -> None:
@@ -359,29 +372,29 @@ def test_a_long_sound_is_looked_at_word_by_word() -> None:
     over(turns, 256)
     glimpse(turns, 0.2, "")
     assert Ask.IDENTIFY in over(turns, 448)
-    assert turns.words(turns.burst_ms, "I would rather have the other one", "speaking", 5000) == [Confirmed(0.0, reopens=False)]
+    assert turns.words(turns.activity.burst_ms, "I would rather have the other one", "speaking", 5000) == [BargeIn(at_ms=0.0)]
 
 
 def test_a_short_command_over_the_agent_is_confirmed_after_it_ended() -> None:
     turns = policy()
     over(turns, 256)
     hush(turns, 256, "speaking", age_ms=5000)
-    assert turns.words(turns.burst_ms, "Stop.", "speaking", 5000) == [Confirmed(0.0, reopens=False)]
+    assert turns.words(turns.activity.burst_ms, "Stop.", "speaking", 5000) == [BargeIn(at_ms=0.0)]
     assert Ask.PREPARE in hush(turns, 64)
 
 
 def test_going_on_while_the_agent_thinks_reopens_the_turn() -> None:
     turns = policy()
-    assert isinstance(a_turn(turns)[-1], Ended)
+    assert isinstance(a_turn(turns)[-1], TurnEnded)
     turns = policy()
     feed(turns, 960)
     hush(turns, 160)
-    turns.prepared(1, Said("How does it work?", 0.99, understood=True))
+    turns.turn.prepared(1, Said("How does it work?", 0.99, understood=True))
     hush(turns, 32)
-    began = turns.start_ms
+    began = turns.turn.start_ms
     signals = feed(turns, 320, "thinking")
-    assert [type(signal) for signal in signals[:2]] == [Onset, Confirmed]
-    assert (turns.turn, turns.start_ms, turns.open) == (1, began, True)
+    assert [type(signal) for signal in signals[:2]] == [SpeechOnset, TurnReopened]
+    assert (turns.turn.number, turns.turn.start_ms, turns.turn.open) == (1, began, True)
 
 
 def test_speech_right_after_the_reply_began_reopens_and_later_speech_does_not() -> None:
@@ -389,24 +402,23 @@ def test_speech_right_after_the_reply_began_reopens_and_later_speech_does_not() 
         turns = policy()
         feed(turns, 960)
         hush(turns, 160)
-        turns.prepared(1, Said("How does it work?", 0.99, understood=True))
+        turns.turn.prepared(1, Said("How does it work?", 0.99, understood=True))
         hush(turns, 32)
         feed(turns, 384, "speaking", age_ms=age)
-        [confirmed] = turns.words(turns.burst_ms, "I mean the model", "speaking", age)
-        assert isinstance(confirmed, Confirmed)
-        assert confirmed.reopens is reopens
+        [confirmed] = turns.words(turns.activity.burst_ms, "I mean the model", "speaking", age)
+        assert isinstance(confirmed, TurnReopened if reopens else BargeIn)
 
 
 def test_what_was_said_over_the_agent_as_it_finished_is_a_plain_turn() -> None:
     turns = policy()
     feed(turns, 256, "speaking", age_ms=5000)
     signals = feed(turns, 640, "silent")
-    assert turns.open
-    assert not [signal for signal in signals if isinstance(signal, Confirmed)]
+    assert turns.turn.open
+    assert not [signal for signal in signals if isinstance(signal, BargeIn | TurnReopened)]
     assert Ask.PREPARE in hush(turns, 160)
 
 
-def under(turns: Turns, ms: float, level_db: float) -> list[Signal]:
+def under(turns: TurnDetector, ms: float, level_db: float) -> list[Signal]:
     """Sound without a voice, of this level, under an agent who has been speaking for 5 s."""
     return hush(turns, ms, "speaking", 5000, level_db)
 
@@ -414,10 +426,10 @@ def under(turns: Turns, ms: float, level_db: float) -> list[Signal]:
 def test_a_sudden_sound_over_the_agent_is_an_onset_before_it_is_known_for_a_voice() -> None:
     turns = policy()
     under(turns, 640, 20.0)
-    assert under(turns, 64, 55.0) == [Onset(704.0)]
+    assert under(turns, 64, 55.0) == [SpeechOnset(at_ms=704.0)]
     assert under(turns, 96, 55.0) == []
-    assert Held() in over(turns, 256, 55.0)
-    assert turns.glimpsed(turns.burst_ms, 0.9, "What about", "speaking", 5000) == [Confirmed(704.0, reopens=False)]
+    assert OnsetHeld() in over(turns, 256, 55.0)
+    assert turns.classified(turns.activity.burst_ms, 0.9, "What about", "speaking", 5000) == [BargeIn(at_ms=704.0)]
 
 
 def test_a_click_is_no_onset() -> None:
@@ -430,7 +442,7 @@ def test_a_click_is_no_onset() -> None:
 def test_a_sound_without_a_voice_is_soon_dismissed_and_then_usual() -> None:
     turns = policy()
     under(turns, 640, 20.0)
-    assert under(turns, 1024, 45.0) == [Onset(704.0), Dismissed("noise")]
+    assert under(turns, 1024, 45.0) == [SpeechOnset(at_ms=704.0), OnsetDismissed(kind="noise")]
     assert under(turns, 2000, 47.0) == []
 
 
@@ -445,8 +457,8 @@ def test_a_sound_as_the_agent_ends_opens_no_turn_without_a_voice() -> None:
     turns = policy()
     under(turns, 640, 20.0)
     under(turns, 64, 45.0)
-    assert hush(turns, 32) == [Dismissed("noise")]
-    assert not turns.open
+    assert hush(turns, 32) == [OnsetDismissed(kind="noise")]
+    assert not turns.turn.open
 
 
 def test_half_duplex_hears_no_sudden_sound_either() -> None:
@@ -492,16 +504,16 @@ def test_backchannels_and_sounds() -> None:
 def test_numbers_only_grow_and_every_ended_turn_had_an_onset(bursts: Iterable[tuple[int, bool, Agent]]) -> None:
     turns, seen = policy(), []
     for windows, voiced, agent in bursts:
-        before = (turns.turn, turns.now_ms)
+        before = (turns.turn.number, turns.activity.now_ms)
         for signal in feed(turns, windows * WINDOW_MS, agent, 0.9 if voiced else 0.02):
             seen.append(signal)
             if signal is Ask.PREPARE:
-                seen += turns.prepared(turns.revision, Said("a whole sentence here", 0.9))
-            if signal is Ask.GLIMPSE:
-                seen += turns.glimpsed(turns.burst_ms, 0.6, "something else", agent, 5000)
+                seen += turns.turn.prepared(turns.turn.revision, Said("a whole sentence here", 0.9))
+            if signal is Ask.CLASSIFY:
+                seen += turns.classified(turns.activity.burst_ms, 0.6, "something else", agent, 5000)
             if signal is Ask.IDENTIFY:
-                seen += turns.words(turns.burst_ms, "something else entirely", agent, 5000)
-        assert (turns.turn, turns.now_ms) >= before
-    ended = [signal.turn for signal in seen if isinstance(signal, Ended)]
+                seen += turns.words(turns.activity.burst_ms, "something else entirely", agent, 5000)
+        assert (turns.turn.number, turns.activity.now_ms) >= before
+    ended = [signal.turn for signal in seen if isinstance(signal, TurnEnded)]
     assert ended == sorted(ended)
-    assert not ended or isinstance(seen[0], Onset)
+    assert not ended or isinstance(seen[0], SpeechOnset)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from app.turn_taking.speaker_lock import UsersVoice, speech_of
+from app.turn_taking.speaker_lock import SpeakerLock, speech_of
 from services.base import HEARING_RATE, Audio, ServiceError, Voice
 from tests.unit.fakes import FakeSpeaker
 from tests.unit.virtual_time import run
@@ -15,7 +15,7 @@ def sound(seconds: float, level: float = 0.1) -> Audio:
 def test_a_voice_is_known_after_enough_speech_and_told_from_another() -> None:
     async def scene() -> tuple[float | None, float | None, float | None]:
         speaker = FakeSpeaker(who=1)
-        user = UsersVoice(speaker)
+        user = SpeakerLock(speaker)
         await user.learn(sound(1.2))
         early = await user.likeness(sound(1.0))
         await user.learn(sound(1.2))
@@ -28,7 +28,7 @@ def test_a_voice_is_known_after_enough_speech_and_told_from_another() -> None:
 
 def test_a_word_tells_nothing_of_a_voice() -> None:
     async def scene() -> bool:
-        user = UsersVoice(FakeSpeaker())
+        user = SpeakerLock(FakeSpeaker())
         for _ in range(10):
             await user.learn(sound(0.5))
         return user.known
@@ -41,7 +41,7 @@ def test_what_is_older_counts_less() -> None:
 
     async def scene() -> float | None:
         speaker = FakeSpeaker(who=1)
-        user = UsersVoice(speaker)
+        user = SpeakerLock(speaker)
         await user.learn(sound(10.0))
         speaker.who = 2
         for _ in range(20):
@@ -57,7 +57,7 @@ def test_a_model_that_fails_tells_nothing() -> None:
             raise ServiceError("speaker", "away")
 
     async def scene() -> float | None:
-        user = UsersVoice(Failing())
+        user = SpeakerLock(Failing())
         await user.learn(sound(5.0))
         return await user.likeness(sound(1.0))
 

@@ -1,0 +1,145 @@
+"""The user's turn under way: its number and revision, its pauses, and when it is over. Pure policy."""
+
+from collections import deque
+
+from app.protocol.messages import OnsetDismissed, TurnEnded, TurnUnrecognised
+from app.settings import Eagerness, Settings
+from app.turn_taking.endpointing import LEAST_MS, Said, judge, required_silence
+from app.turn_taking.levels import VoiceActivity
+from app.turn_taking.overlap import MIN_VOICED_MS
+from app.turn_taking.signals import Ask, Signal
+from languages.base import Language
+from languages.wording import words_of
+
+PAUSES = 12  # of a speaker that are remembered
+SPOKEN_MS = 288.0  # with so much voice a turn was spoken, even where no word of it is made out
+UNKNOWN_MS = 1600  # silence that ends a turn whose words cannot be had
+RETRY_MS = 384  # silence after which words are asked for again that could not be had at the first silent window
+
+
+class UserTurn:
+    """The turn under way, or the last one. `activity` is where voice is now, which the detector keeps."""
+
+    def __init__(self, settings: Settings, language: Language, activity: VoiceActivity, number: int) -> None:
+        """`number` is that of the last turn of a conversation that is resumed."""
+        self._settings = settings
+        self._activity = activity
+        self.wording = language.wording
+        self._endpointing = judge(language)
+        self.number = number  # 0 before the first
+        self.revision = 0  # of the turn's text: grows with every pause
+        self.start_ms = 0.0  # where the turn began
+        self.open = False  # it is under way
+        self.voiced_ms = 0.0  # voice in it
+        self.partial_ms = 0.0  # where an interim transcript was last asked for
+        self.reopens_at: float | None = None  # where the last ended turn began, while it can still be reopened
+        self.paused = False  # PREPARE was asked for the current silence
+        self._prepared: tuple[str, float] | None = None  # (text, silence that ends it) of the current revision
+        self._failures = 0  # to have the words of the current silence
+        self._failed = False  # the last PREPARE was answered so
+        self._silent_ms = 0.0  # where the current silence began
+        self._pauses: deque[float] = deque(maxlen=PAUSES)  # the user's own, in ms, those that may be taken for an end
+
+    def begin(self, start_ms: float) -> None:
+        """The next turn begins, with the voice of the burst under way."""
+        self.number += 1
+        self.revision = 0
+        self.open = True
+        self.start_ms = start_ms
+        self.partial_ms = start_ms
+        self.voiced_ms = self._activity.burst_voiced_ms
+        self._forget_pause()
+
+    def reopen(self) -> None:
+        """The turn that had ended goes on, under its number and revision."""
+        number, revision = self.number, self.revision
+        self.begin(self._activity.burst_ms if self.reopens_at is None else self.reopens_at)
+        self.number, self.revision = number, revision
+
+    def close(self) -> None:
+        """The turn is given up, or was answered in another way."""
+        self.open = False
+        self.paused = False
+        self._activity.in_burst = False
+        self.reopens_at = None
+
+    def _forget_pause(self) -> None:
+        self.paused = False
+        self._prepared = None
+        self._failures, self._failed = 0, False
+
+    def resume(self) -> list[Signal]:
+        """The user goes on with the burst under way."""
+        if not self.paused:
+            return []
+        self._forget_pause()
+        if self._activity.burst_ms - self._silent_ms >= LEAST_MS:
+            self._pauses.append(self._activity.burst_ms - self._silent_ms)
+        return [Ask.DROP]
+
+    def pause(self) -> Ask:
+        """The user pauses: the turn may be over."""
+        self.paused = True
+        self._silent_ms = self._activity.last_voice_ms
+        self._failed = False
+        self.revision += 1
+        return Ask.PREPARE
+
+    @property
+    def is_too_long(self) -> bool:
+        """It has lasted for `max_turn_s`, and is ended whatever is said."""
+        return self._activity.now_ms - self.start_ms >= self._settings.max_turn_s * 1000
+
+    def waits(self, revision: int) -> bool:
+        """The pause of this revision goes on, and the turn has not ended in it."""
+        return self.open and self.paused and revision == self.revision
+
+    @property
+    def spoken(self) -> bool:
+        """There was so much of a voice in the turn that it was spoken, even where no word of it is made out."""
+        return self.voiced_ms >= SPOKEN_MS
+
+    @property
+    def left_ms(self) -> float:
+        """Silence after which the turn ends, as it is judged now: 0 where it is not judged or has ended."""
+        return max(0.0, self._prepared[1] - self._activity.silence_ms) if self.open and self._prepared is not None else 0.0
+
+    def prepared(self, revision: int, said: Said, eagerness: Eagerness | None = None) -> list[Signal]:
+        """The answer to PREPARE: what is known of the turn so far; it may be given again for the same revision when more is known.
+        `eagerness`: of this conversation, where it is not that of the settings."""
+        if not self.waits(revision):
+            return []
+        self._prepared = (
+            said.text,
+            required_silence(self._endpointing, said, eagerness or self._settings.eagerness, self._pauses),
+        )
+        return self.try_end()
+
+    def failed(self, revision: int) -> list[Signal]:
+        """The other answer to PREPARE: the words could not be had. They are asked for once more, and where they cannot be had then
+        the turn ends without them."""
+        if not self.waits(revision):
+            return []
+        self._failures += 1
+        self._failed = True
+        return self.try_end()
+
+    def try_end(self) -> list[Signal]:
+        """Ends the turn where the silence is as long as it must be."""
+        if not self.paused or (self._prepared is None and not self._failed):
+            return []
+        text, required = self._prepared or ("", RETRY_MS if self._failures == 1 else UNKNOWN_MS)
+        if self._activity.silence_ms < required and not self.is_too_long:
+            return []
+        if self._failed and self._failures == 1:
+            return [self.pause()]
+        self.open = False
+        self.paused = False
+        self._activity.in_burst = False
+        unclear = not self._failed and not words_of(text) and self.spoken
+        if unclear or (self._failed and self.voiced_ms >= MIN_VOICED_MS):
+            return [TurnUnrecognised(turn=self.number, unclear=unclear)]
+        if self.wording.is_wordless(text) or self.voiced_ms < MIN_VOICED_MS:
+            return [OnsetDismissed(kind="noise")]
+        self.reopens_at = self.start_ms
+        return [TurnEnded(turn=self.number, revision=self.revision, text=text)]
