@@ -1,18 +1,18 @@
-"""The tools that come with Parley: the clock, timers, and a search in the knowledge."""
+"""The tools that come with Parley: timers and alarms, spelling, a search in the knowledge, and those of `clock`."""
 
-import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from itertools import zip_longest
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field
 
 from app.dialogue.context import AgentContext
 from app.dialogue.memory import Memory, Timer
+from app.tools.alarms import heard_alarms, in_turn, unclear
+from app.tools.clock import now_of
 from app.tools.registry import Asks, ToolError, tool
 from app.tools.timers import (
     LONGEST_ABOUT,
@@ -29,7 +29,6 @@ from app.tools.timers import (
     said_length,
 )
 from languages.en.dates import heard_day, heard_time
-from languages.en.places import answered_place, heard_place, zones_of
 from languages.en.spelling import heard_word, letters, named_word
 
 PASSAGES = 3
@@ -52,89 +51,6 @@ def sought(text: str) -> str:
     return match[1] if match else text
 
 
-def _now(context: AgentContext, zone: str = "") -> datetime:
-    try:
-        where = ZoneInfo(zone or context.settings.time_zone) if zone or context.settings.time_zone else None
-    except (ValueError, OSError, ZoneInfoNotFoundError) as error:
-        raise ToolError(f"{zone} is no time zone such as Europe/Berlin") from error
-    return datetime.fromtimestamp(context.clock.epoch_ms() / 1000).astimezone(where)
-
-
-def _clock_heard(text: str) -> dict[str, Any]:
-    ago = -1 if re.search(r"\bago\b", text) else 1
-    return {"place": heard_place(text), "seconds": ago * (heard_length(text) or 0)}
-
-
-async def _clock_answered(text: str, memory: Memory) -> dict[str, Any] | None:
-    place = await asyncio.to_thread(answered_place, text)
-    return {"place": place} if place else None
-
-
-def _date_heard(text: str) -> dict[str, Any]:
-    named = heard_day(text, date(2000, 1, 1)) is not None
-    return {"place": heard_place(text), "day": text[:LONGEST_ABOUT] if named else ""}
-
-
-async def _there(context: AgentContext, zone: str, place: str) -> tuple[datetime | None, str]:
-    """The time now, of a place where one is named; None and a word on it where that cannot be told."""
-    if not place:
-        return _now(context, zone), ""
-    zones = await asyncio.to_thread(zones_of, place)
-    times = {_now(context, one).utcoffset(): _now(context, one) for one in zones if one}
-    if len(times) == 1 and len(zones) == len(list(filter(None, zones))):
-        return next(iter(times.values())), ""
-    if zones:
-        return None, Asks(context.dialogue.line("place_several", place=place))
-    return None, context.dialogue.line("place_unknown", place=place)
-
-
-Zone = Annotated[str, Field(description="IANA name such as Europe/Berlin; empty for the user's own")]
-Place = Annotated[
-    str, Field(max_length=LONGEST_ABOUT, description="a city or country, where one is named; then no zone is needed")
-]
-
-
-@tool(intent="time", listen=_clock_heard, take=_clock_answered)
-async def current_time(
-    context: AgentContext,
-    zone: Zone = "",
-    place: Place = "",
-    seconds: Annotated[float, Field(ge=-31_622_400, le=31_622_400, description="another moment: so long from now")] = 0,
-) -> str:
-    """The time of day, now."""
-    apart = re.split(r",? and ", place)
-    if len(apart) == 2 and all([await asyncio.to_thread(zones_of, one) for one in apart]):  # noqa: RUF100
-        first, second = [await current_time(context, place=one, seconds=seconds) for one in apart]
-        return f"{first} {second}"
-    now, problem = await _there(context, zone, place)
-    if now is None:
-        return problem
-    then = f"{now + timedelta(seconds=seconds):%-I:%M %p}"
-    if seconds:
-        return context.dialogue.line("time_then_in" if place else "time_then", time=then, place=place)
-    return context.dialogue.line("time_in" if place else "time", time=then, place=place)
-
-
-@tool(intent="date", listen=_date_heard)
-async def current_date(
-    context: AgentContext,
-    zone: Zone = "",
-    place: Place = "",
-    day: Annotated[str, Field(max_length=LONGEST_ABOUT, description="another day, as the user named it: 'next Friday'")] = "",
-) -> str:
-    """Today's weekday and date, or those of another day."""
-    now, problem = await _there(context, zone, place)
-    if now is None:
-        return problem
-    today = now.date()
-    then = heard_day(day, today) if day else today
-    if then is None:
-        return context.dialogue.line("day_unknown")
-    days = (then - today).days
-    far = f", in {days} days" if days > 1 else ""
-    return context.dialogue.line("date" if not days else "date_then", date=f"{then:%A, %B %-d, %Y}{far}")
-
-
 def _timer_heard(text: str) -> dict[str, Any] | None:
     length = heard_length(text)
     if length is None or length > LONGEST_S or _EVERY.search(text):
@@ -155,6 +71,8 @@ def _alarm_heard(text: str) -> dict[str, Any] | None:
     length, now = heard_length(text), datetime(2000, 1, 1, tzinfo=UTC)
     day = heard_day(text, now.date())
     told = heard_time(text, now) is not None and _EITHER.search(text) is None
+    if unclear(text):
+        return None
     far = (length or 0) > LONGEST_S or (day is not None and (day - now.date()).days > 1)
     if not told and not far and not _EVERY.search(text):
         return None
@@ -181,10 +99,16 @@ def _set(context: AgentContext, seconds: float, about: str, name: str, line: str
 
 
 About = Annotated[str, Field(max_length=LONGEST_ABOUT, description="what it is for, if the user said so: 'take out the bread'")]
+At = Annotated[str, Field(max_length=LONGEST_ABOUT, description="the user's time of day: '17:30', 'tomorrow at 7:15 am'")]
 Name = Annotated[str, Field(max_length=LONGEST_ABOUT, description="what the user calls it: 'pasta'")]
 
 
 Which = Annotated[str, Field(max_length=LONGEST_ABOUT, description="a timer's name, length or purpose, or 'all'")]
+
+
+def _among(timer: Timer, some: Sequence[Timer]) -> bool:
+    """Whether it is one of these very timers: two that were set at once are alike."""
+    return any(timer is other for other in some)
 
 
 def _more_heard(text: str) -> dict[str, Any] | None:
@@ -206,9 +130,59 @@ async def extend_timer(context: AgentContext, seconds: Annotated[float, Field(ge
     if len(some) > 1 and not of_all(which):
         return Asks(context.dialogue.line("timer_which_longer", running=called(some)))
     timers[:] = [
-        replace(t, due_ms=t.due_ms + seconds * 1000, length_s=t.length_s + seconds) if t in some else t for t in timers
+        replace(t, due_ms=t.due_ms + seconds * 1000, length_s=t.length_s + seconds) if _among(t, some) else t for t in timers
     ]
     return context.dialogue.line("timer_extended", length=said_length(seconds))
+
+
+def _ask_when(text: str) -> str:
+    """The line that asks for what is missing: a timer has a length, a reminder and an alarm a time."""
+    order = re.search(r"\b(?:(remind|alarm|wake)|timer|count ?down)", text, re.IGNORECASE)
+    if order is None or order[1] is None:
+        return "timer_how_long"
+    return "timer_what_time" if unclear(text) or heard_day(text, date(2000, 1, 1)) else "timer_when"
+
+
+def _alarms_heard(text: str) -> dict[str, Any] | None:
+    alarms = [] if _EVERY.search(text) or unclear(text) or heard_lengths(text) else heard_alarms(text)
+    if not alarms:
+        return None
+    return {
+        "at": [alarm.at[:LONGEST_ABOUT] for alarm in alarms],
+        "abouts": [alarm.about for alarm in alarms],
+        "names": [alarm.name for alarm in alarms],
+    }
+
+
+@tool(intent="set_timer", listen=_alarms_heard, acts=True)
+async def set_alarms(
+    context: AgentContext,
+    at: Annotated[list[At], Field(min_length=2, max_length=MOST)],
+    abouts: Annotated[Sequence[About], Field(description="what each is for")] = (),
+    names: Annotated[Sequence[Name], Field(description="what the user calls each")] = (),
+) -> str:
+    """Sets several alarms, reminders or timers at once."""
+    if len(context.memory.timers) + len(at) > MOST:
+        return context.dialogue.line("timer_full", count=str(len(context.memory.timers)))
+    now = now_of(context)
+    dues = [_due(one, now, due) for one, due in zip(at, in_turn(at, now), strict=True)]
+    if any(seconds is None for seconds, _ in dues):
+        return context.dialogue.line("timer_too_long")
+    told = zip_longest([seconds for seconds, _ in dues], abouts[: len(at)], names[: len(at)], fillvalue="")
+    for seconds, about, name in told:
+        _set(context, float(seconds or 0), str(about), str(name), "timer_set", length="")
+    return context.dialogue.line("alarms_set", times=_listed([said for _, said in dues]))
+
+
+def _due(at: str, now: datetime, due: datetime | None) -> tuple[float | None, str]:
+    """How many seconds from now `at` is, which is at `due` or so long from now (None: more than a day), and how that is said."""
+    if due is None and heard_day(at, now.date()) is not None:
+        return None, ""
+    seconds = (due - now).total_seconds() if due else heard_length(at)
+    if seconds is None:
+        raise ToolError(f"{at} is no time of day such as 17:30")
+    said = f"at {due:%-I:%M %p}" if due else f"in {said_length(seconds)}"
+    return (seconds if 0 < seconds <= LONGEST_S else None), said
 
 
 @tool(intent="set_timer", listen=_timers_heard, acts=True)
@@ -225,7 +199,7 @@ async def set_timers(
     return context.dialogue.line("timers_set", lengths=_listed([said_length(length) for length in seconds]))
 
 
-@tool(intent="set_timer", listen=_timer_heard, ask="timer_how_long", acts=True)
+@tool(intent="set_timer", listen=_timer_heard, ask=_ask_when, acts=True)
 async def set_timer(
     context: AgentContext,
     seconds: Annotated[float, Field(ge=1, le=LONGEST_S, description="length, at most a day")],
@@ -236,26 +210,21 @@ async def set_timer(
     return _set(context, seconds, about, name, "timer_set", length=said_length(seconds))
 
 
-@tool(intent="set_timer", listen=_alarm_heard, take=_alarm_answered, ask="timer_how_long", acts=True)
+@tool(intent="set_timer", listen=_alarm_heard, take=_alarm_answered, ask=_ask_when, acts=True)
 async def set_alarm(
     context: AgentContext,
-    at: Annotated[str, Field(max_length=LONGEST_ABOUT, description="the user's time of day: '17:30', 'tomorrow at 7:15 am'")],
+    at: At,
     about: About = "",
     name: Name = "",
 ) -> str:
     """Sets an alarm, or a reminder, for a time of day. You will speak up then."""
-    now = _now(context)
+    now = now_of(context)
     if _EVERY.search(at):
         return context.dialogue.line("timer_once")
-    due, day = heard_time(at, now), heard_day(at, now.date())
-    if due is None and day is not None:
-        return context.dialogue.line("timer_too_long")
-    seconds = (due - now).total_seconds() if due else heard_length(at)
+    seconds, said = _due(at, now, heard_time(at, now))
     if seconds is None:
-        raise ToolError(f"{at} is no time of day such as 17:30")
-    if not 0 < seconds <= LONGEST_S or due is None:
         return context.dialogue.line("timer_too_long")
-    return _set(context, seconds, about, name, "alarm_set", time=f"{due:%-I:%M %p}")
+    return _set(context, seconds, about, name, "alarm_set", time=said)
 
 
 def _which_heard(text: str) -> dict[str, Any]:
@@ -263,8 +232,9 @@ def _which_heard(text: str) -> dict[str, Any]:
 
 
 def _which_answered(text: str, memory: Memory) -> dict[str, Any] | None:
-    which = chosen(memory.timers, text)
-    return {"which": which[:LONGEST_ABOUT]} if which else None
+    """The answer is about those of which it was asked."""
+    which = chosen(meant(memory.timers, memory.request), text)
+    return {"which": which[:LONGEST_ABOUT], "among": memory.request[:LONGEST_ABOUT]} if which else None
 
 
 @tool(intent="cancel_timer", listen=_which_heard, take=_which_answered, acts=True)
@@ -272,15 +242,16 @@ async def cancel_timers(
     context: AgentContext,
     seconds: Annotated[float | None, Field(description="only the timer of this length")] = None,
     which: Which = "",
+    among: Annotated[str, Field(max_length=LONGEST_ABOUT, description="of several that this names, only `which`")] = "",
 ) -> str:
     """Cancels running timers."""
     timers = context.memory.timers
-    some = [timer for timer in meant(timers, which) if seconds is None or timer.length_s == seconds]
+    some = [timer for timer in meant(meant(timers, among), which) if seconds is None or timer.length_s == seconds]
     if not some:
         return context.dialogue.line("timer_no_such" if timers else "timer_none", running=called(timers))
-    if len(some) > 1 and not of_all(which) and heard_length(which) is None and seconds is None:
+    if len(some) > 1 and not of_all(which):
         return Asks(context.dialogue.line("timer_which", running=called(some)))
-    timers[:] = [timer for timer in timers if timer not in some]
+    timers[:] = [timer for timer in timers if not _among(timer, some)]
     return context.dialogue.line("timer_cancelled")
 
 

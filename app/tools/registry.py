@@ -33,9 +33,9 @@ class ToolError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """`listen` gets the arguments out of spoken text (None: they are missing, and the line `ask` asks for them), `take` out of an
-    answer to the tool's own question (None: it is no answer to it). A tool that `acts` changes something: it is not run for a turn
-    that may not be over."""
+    """`listen` gets the arguments out of spoken text (None: they are missing, and the line that `ask` names asks for them), `take`
+    out of an answer to the tool's own question (None: it is no answer to it). A tool that `acts` changes something: it is not run
+    for a turn that may not be over."""
 
     name: str
     description: str
@@ -44,7 +44,7 @@ class ToolSpec:
     intent: str
     listen: Listen
     take: Take
-    ask: str
+    ask: Callable[[str], str] | None
     acts: bool
 
 
@@ -54,7 +54,11 @@ Function = Callable[..., Awaitable[str]]
 
 
 def tool(
-    intent: str = "", listen: Listen = lambda text: {}, take: Take | None = None, ask: str = "", acts: bool = False
+    intent: str = "",
+    listen: Listen = lambda text: {},
+    take: Take | None = None,
+    ask: str | Callable[[str], str] = "",
+    acts: bool = False,
 ) -> Callable[[Function], Function]:
     """Registers `async def name(context: AgentContext, ...) -> str` under its name. Its docstring is the description, its other
     parameters are the arguments as pydantic takes them, and what it returns is told to a language model, or spoken as it is."""
@@ -68,7 +72,9 @@ def tool(
         name = function.__name__
         arguments = create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
         taken = take or (lambda text, memory: listen(text))
-        TOOLS[name] = ToolSpec(name, inspect.getdoc(function) or "", arguments, function, intent, listen, taken, ask, acts)
+        asking = (lambda text: ask) if isinstance(ask, str) and ask else ask or None
+        description = inspect.getdoc(function) or ""
+        TOOLS[name] = ToolSpec(name, description, arguments, function, intent, listen, taken, asking, acts)
         return function
 
     return register
@@ -112,7 +118,7 @@ class Toolbox:
             return self._told[found.name]
         if arguments is None:
             memory.asked, memory.request = found.name, text
-            return self._context.dialogue.line(found.ask)
+            return self._context.dialogue.line(found.ask(text) if found.ask else "apology_tool")
         try:
             said = await self._run(found, found.arguments(**arguments))
         except (ToolError, ValidationError) as error:

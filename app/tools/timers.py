@@ -91,7 +91,8 @@ _ALL = re.compile(
 )
 _BUT = re.compile(r"\b(?:except|but|other than|apart from|besides)\b(.*)", re.IGNORECASE)
 _SEVERAL = re.compile(
-    r"\b(?:timers|alarms|reminders|another|one for .*\bone for|one (?:of|at) .*\band)\b|\b(?:timer|alarm)\b.*\btimer",
+    r"\b(?:timers|alarms|reminders|another|one for .*\bone for|and one (?:for|in)|one (?:of|at) .*\band)\b|"
+    r"\b(?:timer|alarm)\b.*\btimer",
     re.IGNORECASE,
 )
 _COMMAND = re.compile(
@@ -105,6 +106,7 @@ _PLACES = {
     3: {"fourth", "4th"},
     -1: {"last", "latest", "longer", "longest", "later", "latter"},
 }
+_NTH = ("first ", "second ", "third ", "fourth ", "other ")
 _LONGEST_CHOICE = 10  # words of an answer to "Which one?"
 
 
@@ -230,5 +232,11 @@ def of_all(which: str) -> bool:
 
 
 def called(timers: Sequence[Timer]) -> str:
+    """What the user may call each; those of one name are told apart by their places in the row."""
     ordered = sorted(timers, key=lambda timer: timer.due_ms)
-    return " and ".join(f"the one for {timer.name or timer.about or said_length(timer.length_s)}" for timer in ordered)
+    names = [timer.name or timer.about or said_length(timer.length_s) for timer in ordered]
+    told = []
+    for at, name in enumerate(names):
+        place = _NTH[min(names[:at].count(name), len(_NTH) - 1)] if names.count(name) > 1 else ""
+        told.append(f"the {place}one for {name}")
+    return " and ".join(told)

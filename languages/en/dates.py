@@ -61,6 +61,33 @@ _DATED = re.compile(
 )
 _YEAR = re.compile(r"\b(?:(?P<year>(?:19|20)\d\d)|(?P<which>this|last|next) year)\b")
 
+_EDGE = re.compile(
+    rf"\b(?P<edge>first|last|final|1st)(?: (?P<day>{'|'.join(_DAYS)}|(?:work|working |business |week)day|day))? (?:of|in) "
+    rf"(?:(?P<which>the|this|next|last) (?P<unit>month|year)|(?P<month>{'|'.join(_MONTHS)})|(?P<year>(?:19|20)\d\d)\b)"
+)
+_ENDS = re.compile(
+    rf"\b(?:end of|rest of|left in|left of|left|remain(?:ing|s)?(?: in| of)?) (?P<which>the|this|next) (?P<unit>month|year)\b|"
+    rf"\b(?P<which2>this|next|the) (?P<unit2>month|year) (?:end|over|is over)|\b(?P<month>{'|'.join(_MONTHS)}) (?:end|is over)"
+)
+_MEASURES = (  # what is asked of a day: the first that fits
+    (
+        "week",
+        r"\bweek(?:'s)? (?:number|no\b)|\bnumber of (?:the|this) week|\bweek of the year|\b(?:what|which|calendar) week\b",
+    ),
+    ("day of the year", r"(?<!first )(?<!last )\bday of the year|\bday number|\bnumber of (?:the|this) day"),
+    ("weeks", r"\b(?:how many|number of) weeks\b|\bweeks (?:until|till|to|before|since|left)\b"),
+    (
+        "days",
+        r"\b(?:how many|number of) (?:more )?(?:days|sleeps|nights)\b|\bhow (?:long|far|soon)\b|"
+        r"\bdays (?:until|till|to|before|since|left)\b|\bcount ?down\b",
+    ),
+)
+_HOLDS = re.compile(
+    rf"\bhow (?:many days|long)\b(?!.{{0,80}}\b(?:until|till|to|before|since|ago|left|remain\w*|between)\b)"
+    rf".{{0,80}}?\b(?P<month>{'|'.join(_MONTHS)}|(?:this|next|last|the) (?:month|year))\b(?! (?:the )?\d{{1,2}}(?!\d))"
+)
+_BETWEEN = re.compile(r"\b(?:between|from) (.{1,60}?) (?:and|to|until|till) (.{1,60})")
+
 
 def figures(text: str) -> str:
     """Lower case, numbers in figures; "second" stays a word, as it is a length and no place in a row."""
@@ -113,6 +140,8 @@ def heard_day(text: str, today: date) -> date | None:
     ):
         if re.search(rf"\b{words}", said):
             return today + timedelta(days)
+    if edge := _at_edge(said, today):
+        return edge
     if dated := _DATED.search(said):
         month = _MONTHS.index(dated["month"] or dated["month2"]) + 1
         return _in_year(said, today, lambda year: date(year, month, int(dated["day"] or dated["day2"])))
@@ -133,6 +162,73 @@ def heard_day(text: str, today: date) -> date | None:
         found: date = today + relativedelta(**{f"{which[2]}s": 1 if which[1] == "next" else -1})
         return found
     return None
+
+
+def heard_measure(text: str) -> str:
+    """What is asked of a day, where it is not its date: its "week", its "day of the year", or how many "days" or "weeks" it is
+    away."""
+    said = figures(text)
+    return next((name for name, pattern in _MEASURES if re.search(pattern, said)), "")
+
+
+def heard_past(text: str, today: date) -> date | None:
+    """The day that is named, which has been: "since January the first"."""
+    found = heard_day(text, today)
+    if found is None or found <= today:
+        return found
+    last = [heard_day(f"{text} {year} year", today) for year in ("this", "last")]
+    return next((day for day in last if day is not None and day <= today), found)
+
+
+def heard_span(text: str, today: date) -> tuple[date, date] | None:
+    """Two days, "between" which time is counted."""
+    between = _BETWEEN.search(figures(text))
+    first = heard_day(between[1], today) if between else None
+    last = heard_day(between[2], today) if between else None
+    return (first, last) if first is not None and last is not None else None
+
+
+def heard_whole(text: str, today: date) -> tuple[date, date] | None:
+    """The first day of the month or the year of which it is asked how many days it has, and that of the next."""
+    said = figures(text)
+    holds = _HOLDS.search(said)
+    if holds is None:
+        return None
+    which, _, unit = holds["month"].rpartition(" ")
+    if not which:
+        month = _MONTHS.index(unit) + 1
+        first = _in_year(said, today.replace(day=1), lambda year: date(year, month, 1))
+        return (first, first + relativedelta(months=1)) if first else None
+    first = today.replace(day=1) if unit == "month" else today.replace(month=1, day=1)
+    first += relativedelta(**{f"{unit}s": {"next": 1, "last": -1}.get(which, 0)})
+    return first, first + relativedelta(**{f"{unit}s": 1})
+
+
+def _at_edge(said: str, today: date) -> date | None:
+    """The first or the last day of a month or a year: "the last Friday of the month", "the end of the year"."""
+    found = _EDGE.search(said) or _ENDS.search(said)
+    if found is None:
+        return None
+    parts = {name.removesuffix("2"): value for name, value in found.groupdict().items() if value}
+    ahead = {"next": 1, "last": -1}.get(parts.get("which", ""), 0)
+    if "month" in parts:
+        month = _MONTHS.index(parts["month"]) + 1
+        named = _in_year(said, today.replace(day=1), lambda year: date(year, month, 1))
+        if named is None:
+            return None
+        first, after = named, named + relativedelta(months=1)
+    elif parts.get("unit") == "month":
+        first = today.replace(day=1) + relativedelta(months=ahead)
+        after = first + relativedelta(months=1)
+    else:
+        first = date(int(parts.get("year", today.year + ahead)), 1, 1)
+        after = first + relativedelta(years=1)
+    starts = parts.get("edge") in ("first", "1st")
+    day, step = (first, 1) if starts else (after - timedelta(1), -1)
+    wanted = [_DAYS.index(parts["day"])] if parts.get("day") in _DAYS else range(5 if len(parts.get("day", "day")) > 3 else 7)
+    while day.weekday() not in wanted:
+        day += timedelta(step)
+    return day
 
 
 def _away(away: re.Match[str], day: date) -> date | None:

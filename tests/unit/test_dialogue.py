@@ -91,6 +91,13 @@ def test_every_line_that_is_used_is_written() -> None:
         "date",
         "date_then",
         "day_unknown",
+        "date_week",
+        "date_then_week",
+        "date_year_day",
+        "days_until",
+        "days_since",
+        "days_between",
+        "days_in",
         "time_in",
         "place_several",
         "time_then",
@@ -98,7 +105,12 @@ def test_every_line_that_is_used_is_written() -> None:
         "place_unknown",
     }
     silence = {"still_there", "silence_goodbye"}
-    timers = {name for name in lines if name.startswith("timer")} | {"alarm_set", "reminder_due", "reminder_due_of"}
+    timers = {name for name in lines if name.startswith("timer")} | {
+        "alarm_set",
+        "alarms_set",
+        "reminder_due",
+        "reminder_due_of",
+    }
     assert used | {"slower", "faster", "louder", "quieter"} | answers | silence | timers == set(lines)
 
 

@@ -1,7 +1,9 @@
 """Tools: their schema, what a language model gets back, and reaching them without one."""
 
 import asyncio
+from datetime import datetime
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import Field
@@ -130,6 +132,23 @@ def test_a_time_of_day_sets_an_alarm_and_a_day_is_the_longest() -> None:
         ("date", "what day is Christmas", "That is Monday, December 25, 2023, in 40 days."),
         ("date", "is it Wednesday today", "Today is Wednesday, November 15, 2023."),
         ("date", "what day is it in London", "Today is Tuesday, November 14, 2023."),
+        ("date", "what week is it", "It's week 46."),
+        ("date", "which calendar week is Christmas in", "That is in week 52 of 2023."),
+        ("date", "what day of the year is it", "That is day 319 of 2023."),
+        ("date", "what's the last day of the month", "That is Thursday, November 30, 2023, in 15 days."),
+        ("date", "what is the last day of February", "That is Thursday, February 29, 2024, in 106 days."),
+        ("date", "when is the last Friday of this month", "That is Friday, November 24, 2023, in 9 days."),
+        ("date", "what's the first day of next month", "That is Friday, December 1, 2023, in 16 days."),
+        ("date", "what day is the last day of the year", "That is Sunday, December 31, 2023, in 46 days."),
+        ("date", "how many days until Christmas", "It's 40 days until Monday, December 25, 2023."),
+        ("date", "how many weeks until Christmas", "It's 5 weeks and 5 days until Monday, December 25, 2023."),
+        ("date", "how many days until tomorrow", "It's 1 day until Thursday, November 16, 2023."),
+        ("date", "how many days are left this year", "It's 46 days until Sunday, December 31, 2023."),
+        ("date", "how many days since January first", "It's 318 days since Sunday, January 1, 2023."),
+        ("date", "how long ago was July 4th", "It's 134 days since Tuesday, July 4, 2023."),
+        ("date", "how many days are there between May 1 and May 10", "It's 9 days from May 1 to May 10, 2024."),
+        ("date", "how many days are in February", "That's 29 days."),
+        ("date", "how many days does this month have", "That's 30 days."),
     ],
 )
 def test_the_clock_tells_what_was_asked(intent: str, text: str, answer: str) -> None:
@@ -144,6 +163,74 @@ def test_what_is_missing_is_asked_for_and_taken_from_the_next_turn() -> None:
     said("set_timer", "set a timer", memory)
     assert said("question", "what is latency", memory) is None
     assert said("out_of_scope", "five minutes please", memory) is None  # nobody waits for it any more
+
+
+@pytest.mark.parametrize(
+    ("text", "alarms"),
+    [  # it is 7:13 in the morning
+        ("set an alarm for 7 and 8 am", {"7:00 AM": "", "8:00 AM": ""}),
+        ("wake me at seven and at eight", {"7:00 PM": "", "8:00 PM": ""}),
+        ("set two alarms, one at 7 am and one at 7:30 am", {"7:00 AM": "", "7:30 AM": ""}),
+        ("set alarms for six, seven and eight a.m.", {"6:00 AM": "", "7:00 AM": "", "8:00 AM": ""}),
+        ("alarms at 11 and 1 pm", {"11:00 AM": "", "1:00 PM": ""}),
+        ("set an alarm for half past seven and a quarter to eight", {"7:30 AM": "", "7:45 AM": ""}),
+        ("set an alarm for 9 pm and another for 10 pm", {"9:00 PM": "", "10:00 PM": ""}),
+        ("wake me at 7 and remind me at 8 to call mom", {"7:00 PM": "", "8:00 PM": "call mom"}),
+        ("remind me at 9 pm to call mom and at 10 pm to call dad", {"9:00 PM": "call mom", "10:00 PM": "call dad"}),
+        ("remind me to take the pill at 9 and at 10 pm", {"9:00 PM": "take the pill", "10:00 PM": "take the pill"}),
+        ("set an alarm at 9 a.m. and a timer for ten minutes", {"9:00 AM": "", "7:23 AM": ""}),
+        ("remind me at 9 to call mom and dad", {"9:00 AM": "call mom and dad"}),
+        ("wake me at 9 and tell me the weather", {"9:00 AM": ""}),
+    ],
+)
+def test_several_alarms_are_set_in_one_sentence(text: str, alarms: dict[str, str]) -> None:
+    memory = Memory()
+    answer = asyncio.run(toolbox(memory=memory, clock=Stopped()).by_intent("set_timer", text)) or ""
+    zone = ZoneInfo("Asia/Tokyo")
+    assert {f"{datetime.fromtimestamp(t.due_ms / 1000, zone):%-I:%M %p}": t.about for t in memory.timers} == alarms
+    assert all(time in answer or time == "7:23 AM" for time in alarms)
+
+
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [
+        ("remind me to call mom", "When?"),
+        ("remind me to turn the timer off", "When?"),
+        ("set an alarm", "When?"),
+        ("remind me tomorrow to call mom", "At what time?"),
+        ("set an alarm for 7 or 8", "At what time?"),
+        ("remind me between 7 and 8", "At what time?"),
+        ("set a timer", "For how long?"),
+        ("set a timer to remind me of the eggs", "For how long?"),
+    ],
+)
+def test_a_reminder_is_asked_when_and_a_timer_for_how_long(text: str, question: str) -> None:
+    memory = Memory()
+    assert said("set_timer", text, memory) == question
+    assert memory.timers == []
+
+
+def test_of_timers_of_one_length_it_is_asked_which() -> None:
+    memory = Memory()
+    for order in ("set a pasta timer for five minutes", "set a timer for ten minutes", "set another timer for ten minutes"):
+        said("set_timer", order, memory)
+    first = memory.timers[1]
+    assert said("cancel_timer", "cancel the ten minute timer", memory) == (
+        "Which one shall I cancel: the first one for 10 minutes and the second one for 10 minutes?"
+    )
+    assert len(memory.timers) == 3
+    said("out_of_scope", "the second one", memory)
+    assert memory.timers[1] is first and len(memory.timers) == 2
+    said("set_timer", "set another timer for ten minutes", memory)
+    said("cancel_timer", "cancel both ten minute timers", memory)
+    assert [timer.name for timer in memory.timers] == ["pasta"]
+
+
+@pytest.mark.parametrize("length", ["36 hours", "25 hours", "three days", "two weeks", "a fortnight", "a day and a half"])
+def test_a_timer_of_more_than_a_day_is_refused_in_words(length: str) -> None:
+    memory = Memory()
+    assert said("set_timer", f"set a timer for {length}", memory) == "I can keep a timer for a day at most."
+    assert memory.timers == []
 
 
 def test_a_search_finds_passages() -> None:
