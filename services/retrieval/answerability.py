@@ -23,7 +23,7 @@ WIDTH = 64  # dimensions kept of a word's vector: with 32 the training passages 
 
 Narrow = NDArray[np.int8]  # word vectors, shape (n, WIDTH), each row of length 127
 
-_EMPTY = frozenset(  # words that need no counterpart in an answer
+EMPTY = frozenset(  # words that need no counterpart in an answer
     (
         "a about after an and another any are as at be been before being but by can could did do does down during else for from "
         "had has have he her his how i if in into is it its many may me might much must my no not of on one or other our out "
@@ -99,13 +99,13 @@ class Judge:
         stems = [stem(word) for word, _ in words]
         rare = np.array([share for _, share in words], np.float32)
         weights = rare * np.array([rarity(one) for one in stems], np.float32)
-        return Asked(text, stems, _unit(narrow(vectors, self.projection)), rare, weights / max(weights.sum(), 1e-9))
+        return Asked(text, stems, unit(narrow(vectors, self.projection)), rare, weights / max(weights.sum(), 1e-9))
 
 
 def content(reading: Reading) -> tuple[list[tuple[str, float]], Vectors]:
     """The words that carry meaning; all words where none does."""
     words, vectors = reading.words()
-    full = [at for at, (word, _) in enumerate(words) if word not in _EMPTY] or list(range(len(words)))
+    full = [at for at, (word, _) in enumerate(words) if word not in EMPTY] or list(range(len(words)))
     return [words[at] for at in full], vectors[full]
 
 
@@ -229,7 +229,7 @@ def _nearest(question: Vectors, parts: Sequence[Narrow]) -> Vectors:
     found = np.zeros((len(parts), len(question)), np.float32)
     full = [at for at, part in enumerate(parts) if len(part)]
     if full:
-        cosines = _unit(np.concatenate(parts)) @ question.T
+        cosines = unit(np.concatenate(parts)) @ question.T
         found[full] = np.maximum.reduceat(cosines, np.cumsum([0, *(len(parts[at]) for at in full[:-1])]), axis=0)
     return found
 
@@ -247,7 +247,7 @@ def _tells(question: str, sentence: str) -> bool:
     return True
 
 
-def _unit(vectors: Narrow) -> Vectors:
+def unit(vectors: Narrow) -> Vectors:
     return np.asarray(vectors, np.float32) / np.float32(127)
 
 

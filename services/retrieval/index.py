@@ -13,6 +13,7 @@ from services.base import Passage
 from services.embedding import Reading, Vectors
 from services.retrieval.answerability import Asked, Judge, Narrow, features, spoken, stem
 from services.retrieval.documents import Section
+from services.retrieval.tables import names_no_row
 
 # How the score is made: 0.4 x similarity of the whole section + 0.6 x that of its best sentence or question + 0.2 x the share of
 # the query's words (weighed by idf squared) that stand in the section. Measured against the alternatives by
@@ -62,8 +63,12 @@ class Index:
     def search(self, text: str, reading: Reading, judge: Judge, limit: int) -> list[Passage]:
         """The best sections, best first; `reading` is that of `text`."""
         hits = self.rank(text, reading.vector[0], limit)
-        holds = judge.probabilities(self.evidence(judge.ask(text, reading, self.rarity), hits))
-        return [self._passage(hit, float(belief)) for hit, belief in zip(hits, holds, strict=True)]
+        asked = judge.ask(text, reading, self.rarity)
+        holds = judge.probabilities(self.evidence(asked, hits))
+        return [
+            self._passage(hit, 0.0 if names_no_row(asked, self.sections[hit.row], self._words(hit.row)) else float(belief))
+            for hit, belief in zip(hits, holds, strict=True)
+        ]
 
     def rank(self, text: str, vector: Vectors, limit: int) -> list[Hit]:
         """The best sections by score, best first, of those that say the same the first; `vector` is the embedding of `text`, shape

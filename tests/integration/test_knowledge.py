@@ -272,6 +272,92 @@ async def test_the_price_of_a_thing_is_read_from_its_row(thinking: Thinking, tmp
     await retriever.close()
 
 
+TABLES = """# Café Lindgren
+
+## Cakes
+
+| Cake | Price | Weight |
+|---|---|---|
+| Apple cake | €3.50 | 120 g |
+| Nut cake | €4.20 | 110 g |
+| Cheesecake | €4.80 | 150 g |
+
+## Opening hours
+
+| Day | Hours |
+|---|---|
+| Monday to Thursday | 8 am to 6 pm |
+| Friday | 8 am to 10 pm |
+| Saturday | 9 am to 10 pm |
+
+## Rooms
+
+| Room | Seats | Floor |
+|---|---|---|
+| Room 1 | 12 | ground floor |
+| Room 2 | 30 | first floor |
+| Room 4 | 8 | first floor |
+
+## Halls
+
+| Hall | Price per day |
+|---|---|
+| Hall A | 400 |
+| Hall B | 650 |
+
+## Bicycles for rent
+
+| Months | Price per day |
+|---|---|
+| April to June | 12 euros |
+| July | 18 euros |
+| September | 14 euros |
+
+## Treatments
+
+- Massage: 60 euros
+- Facial: 45 euros
+- Manicure: 30 euros
+"""
+
+
+@pytest.fixture(scope="module")
+def tables(warmed: Thinking, tmp_path_factory: pytest.TempPathFactory) -> LocalRetriever:
+    folder = tmp_path_factory.mktemp("tables")
+    (folder / "cafe.md").write_text(TABLES, "utf-8")
+    return asyncio.run(reading(warmed, folder, tmp_path_factory.mktemp("cache")))
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("How much is the apple cake?", "€3.50"),
+        ("What's the price of a slice of nut cake?", "€4.20"),
+        ("How much is the plum cake?", ""),
+        ("What does the carrot cake cost?", ""),
+        ("How heavy is the cake with plums?", ""),
+        ("When are you open on Friday?", "8 am to 10 pm"),
+        ("What are the opening hours on Tuesday?", "8 am to 6 pm"),
+        ("When are you open on Sunday?", ""),
+        ("What are the opening hours on Sundays?", ""),
+        ("How many seats does room 2 have?", "30"),
+        ("How many seats does room 3 have?", ""),
+        ("On which floor is room 7?", ""),
+        ("What does hall B cost?", "650"),
+        ("What does hall C cost?", ""),
+        ("What does renting a bicycle cost in May?", "12 euros"),
+        ("How much is renting a bicycle in December?", ""),
+        ("How much is a massage?", "60 euros"),
+        ("How much is a pedicure?", ""),
+    ],
+)
+async def test_a_row_that_a_table_does_not_have_is_not_answered_by_another(
+    tables: LocalRetriever, question: str, said: str
+) -> None:
+    answer = await say(tables, question)
+    assert said in answer if said else answer == ""
+
+
 @pytest.mark.parametrize("kind", ["rename", "link", "mounted"])
 async def test_a_folder_that_another_takes_the_place_of_is_read_and_watched_on(
     thinking: Thinking, tmp_path: Path, kind: str
