@@ -22,7 +22,7 @@ from itertools import chain
 from typing import Any, NamedTuple, cast
 
 from pydantic import ValidationError
-from redis.exceptions import RedisClusterException, RedisError, ResponseError
+from redis.exceptions import OutOfMemoryError, RedisClusterException, RedisError, ResponseError
 
 from app.store.client import Client
 from app.store.log_buffer import Entry
@@ -241,7 +241,11 @@ async def take(client: Client, session_id: str, owner: str, now: float, ttl_s: i
         stamps = {"epoch": epoch, "owner": owner, "revision": 0, "updated_ms": now}
         found = SessionRecord(session_id=session_id) if raw is None else _parse(session_id, raw)
         claimed = SessionRecord.model_validate(found.model_dump() | stamps)
-        if await client.eval(_SWAP, 1, key, raw or "", encode(claimed.model_dump()), ttl_s):
+        try:
+            swapped = await client.eval(_SWAP, 1, key, raw or "", encode(claimed.model_dump()), ttl_s)
+        except OutOfMemoryError:  # the past can be read all the same, and the first write that finds room takes the session
+            swapped = True
+        if swapped:
             return Held(epoch, None if raw is None else claimed)
     raise StoreError(f"session {session_id} is claimed by too many at once")
 
@@ -274,6 +278,11 @@ async def meet(client: Client, name: str, says: str, most: int, ttl_s: int) -> l
     `ttl_s`: it costs the same however many there are."""
     answer = await client.eval(_MEET, 1, NODES_KEY, name, says, most, ttl_s)
     return [line.decode() for line in cast(list[bytes], answer)]
+
+
+async def exists(client: Client, session_id: str) -> bool:
+    """Whether anything of the session is stored."""
+    return bool(await client.exists(session_key(session_id))) or bool(await client.exists(log_key(session_id)))
 
 
 async def erase(client: Client, session_id: str, ttl_s: int) -> None:

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, M
 from typing import Any, Self
 
 from app.core.clock import LoopClock
+from app.core.limits import Allowance
 from app.settings import Settings
 from app.store import commands as keys
 from app.store.client import Client, connect
@@ -28,6 +29,8 @@ _CLAIM_S = 1.0  # how long a conversation may wait for its past
 _AGAIN_S = 0.1  # between attempts to claim
 _ERASED_S = 86_400  # a process that was cut off for longer, with an erased session in memory, would bring it back
 _MET, _MET_S = 16, 20  # other processes that are looked at in one go, and seconds for which they are taken to be there
+# Tombstones for sessions of which nothing is stored: a process that is cut off may have one in memory, but anybody can ask for them.
+_UNSEEN_PER_S, _UNSEEN_AT_ONCE = 0.02, 50
 _READERS, _READERS_EACH = 16, 2  # that read logs at once: of all sessions, and of one
 
 
@@ -44,6 +47,7 @@ class Store:
         self._client: Client = connect(url)
         self._reader: Client = connect(url)  # whoever reads does not keep the writer waiting
         self._reading: Counter[str] = Counter()
+        self._unseen = Allowance(_UNSEEN_PER_S, _UNSEEN_AT_ONCE, at=self._clock.ms() / 1000)
         self._writer = Writer(self._client, self._server.ensure if self._server else None, settings, capacity, self._clock)
         self._outbox = self._writer.outbox
 
@@ -170,5 +174,6 @@ class Store:
         async with self._writer.guard:
             self._outbox.forget(session_id, "erased")
             with reaching():
-                await keys.erase(self._client, session_id, max(self._ttl_s, _ERASED_S))
+                if await keys.exists(self._client, session_id) or self._unseen.take_if_left(self._clock.ms() / 1000, 1):
+                    await keys.erase(self._client, session_id, max(self._ttl_s, _ERASED_S))
             self._writer.erased()

@@ -11,7 +11,7 @@ from typing import Literal
 from prometheus_client import Counter, Gauge
 from redis.asyncio.retry import Retry
 from redis.backoff import DecorrelatedJitterBackoff
-from redis.exceptions import ResponseError
+from redis.exceptions import OutOfMemoryError, ResponseError
 
 from app.core.clock import Clock
 from app.settings import Settings
@@ -58,6 +58,7 @@ class Writer:
         self._clock = clock
         self._away = "not connected yet"  # why the server is not reached; empty: it is
         self._room: Room | None = None
+        self._refuses = False  # it has no room for what was written last
         self._evicted = 0
         self._looked_ms = self._rewritten_ms = float("-inf")
         self._rewrite = prepare is not None  # the last run may have ended before it rewrote
@@ -69,8 +70,8 @@ class Writer:
     def status(self) -> Status:
         full = self._room.full if self._room else 0.0
         reason = self._away
-        if not reason and full >= _FULL:
-            reason = f"the store is {full:.0%} full: logs wait"
+        if not reason and (full >= _FULL or self._refuses):
+            reason = f"the store is {full:.0%} full: {'what is written waits' if self._refuses else 'logs wait'}"
         elif not reason and self._evicted:
             reason = f"the store was full and has thrown {self._evicted} keys away"
         return Status("degraded" if reason else "ok", reason, full, self._evicted, self.outbox.dropped)
@@ -113,15 +114,21 @@ class Writer:
         look = self._clock.ms() - self._looked_ms >= _HEARTBEAT_S * 1000
         if look:
             await self._look()
+        if self._refuses and not look:  # in a while there may be room
+            await self._client.ping()
+            return
         pipe = self._client.pipeline(transaction=False)
         settle = await self.outbox.fill(pipe, self._client, self._is_full(), look)
         if not settle:
             await self._client.ping()
             return
         failure: Exception | None = None
+        self._refuses = False
         for (session_id, written), answer in zip(settle, await pipe.execute(raise_on_error=False), strict=True):
             if isinstance(answer, Exception) and session_id and is_hopeless(answer):
                 self.outbox.refused(session_id, answer)
+            elif isinstance(answer, OutOfMemoryError):  # others may read, and erase
+                self._refuses = True
             elif isinstance(answer, Exception):
                 failure = answer
             elif isinstance(answer, int) and answer < 0:
@@ -187,7 +194,7 @@ class Writer:
             self._away = ""
         if not self.outbox:
             self._written.set()
-        elif not self._is_full():
+        elif not self._is_full() and not self._refuses:
             self._wake.set()
 
     async def _failed(self, error: Exception) -> None:

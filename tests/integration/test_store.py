@@ -520,6 +520,38 @@ async def test_a_server_without_any_room_still_erases(server: Backend, tmp_path:
         assert await logged(store) == []
 
 
+async def test_a_server_without_any_room_is_read_at_once_and_written_when_it_has_some(server: Backend, tmp_path: Path) -> None:
+    async with Store(server.settings(tmp_path)) as store, server.admin() as admin:
+        store.save(RECORD)
+        assert await store.drain(5)
+        await admin.config_set("maxmemory-policy", "noeviction")
+        await admin.config_set("maxmemory", "1")
+        async with Store(server.settings(tmp_path)) as other:
+            begun = asyncio.get_running_loop().time()
+            claimed = await other.claim("s")
+            assert claimed is not None and claimed.history == RECORD.history
+            assert await other.claim("new") is None
+            assert asyncio.get_running_loop().time() - begun < 0.9, "a claim that fails is tried again for a second"
+            other.save(RECORD.model_copy(update={"turn": 77}))
+            await becomes(lambda: "what is written waits" in other.status.reason, 5)
+            await admin.config_set("maxmemory", "0")
+            assert await other.drain(10)
+            loaded = await other.load("s")
+            assert loaded is not None and loaded.turn == 77
+
+
+async def test_sessions_that_never_were_leave_few_tombstones(server: Backend, tmp_path: Path) -> None:
+    async with Store(server.settings(tmp_path)) as store, server.admin() as admin:
+        store.save(RECORD)
+        assert await store.drain(5)
+        for number in range(500):
+            await store.erase(f"never seen {number}")
+        assert await admin.dbsize() < 150
+        await store.erase("s")
+        with pytest.raises(Erased):
+            await store.load("s")
+
+
 async def test_what_a_server_throws_away_is_told(redis: DebianRedis, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with redis.admin() as admin:
         await admin.config_set("maxmemory-policy", "allkeys-lru")
