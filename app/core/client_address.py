@@ -1,11 +1,14 @@
 """Where a request comes from: what is counted as one client."""
 
+import re
 from contextvars import ContextVar
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 HOME_BITS = 64  # of an IPv6 address: what one customer has (RFC 6177)
+PROXIED = ("x-forwarded-for", "x-forwarded-host", "x-real-ip", "forwarded", "via")  # headers of proxies
+UNNAMED = "unnamed"  # all together who come through a proxy that does not say from where
 
 caller: ContextVar[str] = ContextVar("caller", default="")  # address of the client whose request is served; "" is not limited
 
@@ -24,12 +27,23 @@ class Callers:
         await self._app(scope, receive, send)
 
     def _address(self, scope: Scope) -> str:
-        given = [value for name, value in scope["headers"] if name == self._header] if self._header else []
-        # Each proxy appends where a request came from: what stands before the last was written by somebody else.
-        if given and (named := network(given[-1].decode("latin-1").rpartition(",")[2].strip())):
-            return named
+        headers = scope["headers"]
+        if given := [value for name, value in headers if name == self._header] if self._header else []:
+            # Each proxy appends where a request came from: what stands before the last was written by somebody else.
+            return named(given[-1].decode("latin-1").rpartition(",")[2]) or UNNAMED
         address = network((scope.get("client") or ("",))[0])
-        return "" if address is None or ip_address(address.partition("/")[0]).is_loopback else address
+        if address is not None and not ip_address(address.partition("/")[0]).is_loopback:
+            return address
+        return UNNAMED if any(name.decode("latin-1") in PROXIED for name, _ in headers) else ""
+
+
+def named(element: str) -> str | None:
+    """What is counted as one client of what a proxy writes: `192.0.2.1`, with a port `192.0.2.1:80` or `[2001:db8::1]:80`, or in
+    the form of RFC 7239, `for="[2001:db8::1]:80";proto=https`. None for what names no address."""
+    pair = re.search(r"(?:^|;)\s*for\s*=([^;]*)", element, re.IGNORECASE)
+    bare = (pair[1] if pair else element).strip().strip('"')
+    parts = re.fullmatch(r"\[([^\[\]]*)\](?::\w*)?|([\d.]+):\w*", bare)
+    return network((parts[1] or parts[2] or "") if parts else bare)
 
 
 def network(address: str) -> str | None:

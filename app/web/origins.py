@@ -10,11 +10,11 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.core.client_address import PROXIED
 from app.settings import Settings
 
 LOOPBACK_NAMES = ("localhost", "*.localhost")
 SAFE = {"GET", "HEAD", "OPTIONS"}  # methods that change nothing; whether an answer may be read is said by CORS
-PROXIED = ("x-forwarded-for", "x-forwarded-host", "x-real-ip", "forwarded", "via")  # headers of proxies
 DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
@@ -112,6 +112,8 @@ class Doorkeeper:
             await send(message)
 
         refusal = self._refusal(scope)
+        if _schemes(scope, Headers(scope=scope)) == {"https"}:  # for the addresses in the page
+            scope = {**scope, "scheme": "wss" if scope["type"] == "websocket" else "https"}
         if refusal is None:
             await self._app(scope, receive, headed)
         elif scope["type"] == "websocket":

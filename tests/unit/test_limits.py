@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from app.core.client_address import Callers, caller
+from app.core.client_address import UNNAMED, Callers, caller
 from app.core.limits import EPISODE_S, Allowance, Budgets, Episodes, OncePerEpisode
 from app.protocol.messages import Error, Farewell, ShuttingDown
 from app.transport.pending import WAITING, WAITING_OF_ONE, WaitingRoom
@@ -118,7 +118,30 @@ def test_when_the_server_goes_all_are_told() -> None:
         ("X-Forwarded-For", "10.0.0.1", "203.0.113.9, 198.51.100.7", "198.51.100.7"),
         ("X-Forwarded-For", "127.0.0.1", "198.51.100.7", "198.51.100.7"),
         ("X-Forwarded-For", "10.0.0.1", None, "10.0.0.1"),
-        ("X-Forwarded-For", "10.0.0.1", "unknown", "10.0.0.1"),
+        ("", "127.0.0.1", "203.0.113.9", UNNAMED),  # a proxy of this machine, which anybody can tell anything
+        ("X-Forwarded-For", "127.0.0.1", None, ""),
+        ("X-Forwarded-For", "10.0.0.1", "203.0.113.9, 198.51.100.7:5678", "198.51.100.7"),
+        ("X-Forwarded-For", "10.0.0.1", "[2001:db8:1:2::3]:80", "2001:db8:1:2::/64"),
+        ("X-Forwarded-For", "10.0.0.1", "[2001:db8:1:2::3]", "2001:db8:1:2::/64"),
+        ("X-Forwarded-For", "10.0.0.1", "[::ffff:198.51.100.7]:80", "198.51.100.7"),
+        ("X-Forwarded-For", "127.0.0.1", "[::1]:80", "::1"),
+        ("Forwarded", "10.0.0.1", "for=203.0.113.9, for=198.51.100.7:1;proto=https;by=192.0.2.1", "198.51.100.7"),
+        ("Forwarded", "10.0.0.1", 'proto=https; For="[2001:db8:1:2::3]:_port"', "2001:db8:1:2::/64"),
+        *(
+            (header, "127.0.0.1", named, UNNAMED)
+            for header in ("X-Forwarded-For", "Forwarded")
+            for named in (
+                "unknown",
+                "_hidden",
+                "unix:",
+                "for=_x;by=192.0.2.1",
+                "198.51.100.7,",
+                "1.2.3.4:5:6",
+                "[::1",
+                "[]:80",
+                "010.1.1.1",
+            )
+        ),
         ("X-Forwarded-For", "10.0.0.1", "127.0.0.1", "127.0.0.1"),
         ("X-Real-IP", "10.0.0.1", "2001:db8::1%eth0", "2001:db8::/64"),
     ],
@@ -129,7 +152,12 @@ async def test_where_a_caller_is(header: str, client: str, given: str | None, ad
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         seen.append(caller.get())
 
-    headers = [(name, value) for name in (b"x-forwarded-for", b"x-real-ip") for value in [(given or "").encode()] if given]
+    headers = [
+        (name, value)
+        for name in (b"x-forwarded-for", b"x-real-ip", b"forwarded")
+        for value in [(given or "").encode()]
+        if given
+    ]
     scope: dict[str, Any] = {"type": "websocket", "headers": headers, "client": (client, 4711)}
     await Callers(app, header)(scope, None, None)  # type: ignore[arg-type]
     assert seen == [address]
