@@ -26,6 +26,7 @@ FADING = 10
 ONE_FRAME = 0b11111100  # of a packet's first byte: what is left says that one frame follows
 JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
 CONNECT = "_RTCPeerConnection__connect"
+RETRANSMIT = "_retransmit"
 PACKETS = ("_handle_rtp_data", "_handle_rtcp_data")  # of a transport, when they are decrypted
 QUEUE = 500  # frames that may wait for a listener; one that takes none loses what comes
 CLOSE_S = 3.0  # for a connection to close, and then again for each of its parts
@@ -129,6 +130,13 @@ def forgive(pc: RTCPeerConnection, counts: Callable[[], bool]) -> None:
         for name in names:
             if handle := getattr(part, name, None):
                 setattr(part, name, _forgiving(handle, counts))
+    for sender in pc.getSenders():
+        if hasattr(sender, RETRANSMIT):
+            setattr(sender, RETRANSMIT, _never)
+
+
+async def _never(sequence_number: int) -> None:
+    """Sound is not sent again: it would come too late, and one packet of a client asks for 5,000 of them."""
 
 
 def _connecting(connect: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:

@@ -3,13 +3,14 @@
 import asyncio
 import json
 import random
+import re
 import struct
 from contextlib import suppress
 
 import numpy as np
 import pylibsrtp
 import pytest
-from aiortc.rtp import RtpPacket
+from aiortc.rtp import RTCP_RTPFB_NACK, RtcpRtpfbPacket, RtpPacket
 from google_crc32c import value as crc32c
 from websockets.exceptions import ConnectionClosed
 
@@ -139,6 +140,24 @@ async def test_packets_that_bring_no_sound_are_cut_off(attacker: Attacker) -> No
                     await one.sender.transport._send_rtp(packet.serialize())
             await asyncio.sleep(0.01)
         assert one.codes()[-1] == "flood"
+
+
+async def test_sound_is_not_sent_again(attacker: Attacker) -> None:
+    """Packets of RTCP that say that all others were lost."""
+    async with peer() as one:
+        await attacker.call(one)
+        dtls, before = one.sender.transport, 0
+        [sent] = re.findall(r"a=ssrc:(\d+)", one.pc.remoteDescription.sdp)[:1]
+        for turn in range(20):
+            before = before or dtls._RTCDtlsTransport__rx_packets
+            for start in range(0, 65536, 5100):
+                lost = list(range(start, min(start + 5100, 65536)))
+                packet = RtcpRtpfbPacket(fmt=RTCP_RTPFB_NACK, ssrc=turn, media_ssrc=int(sent), lost=lost)
+                with suppress(ConnectionError):
+                    await dtls._send_rtp(bytes(packet))
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)
+        assert dtls._RTCDtlsTransport__rx_packets - before < 500  # 128 each time without: as many as are kept
 
 
 async def test_packets_that_make_no_sense_are_left_out(attacker: Attacker) -> None:
