@@ -5,9 +5,7 @@ news that another process has taken the session, or erased it.
 """
 
 import asyncio
-import contextlib
-from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Any, Self
 
 from app.core.clock import LoopClock
@@ -18,6 +16,7 @@ from app.store.client import Client, connect
 from app.store.commands import UNREACHABLE, Held, reaching
 from app.store.embedded_server import EmbeddedServer
 from app.store.outbox import Lost
+from app.store.readers import Readers
 from app.store.records import Busy, Erased, PendingReply, SessionRecord, StoreError, withhold
 from app.store.writer import Status, Writer
 
@@ -29,9 +28,9 @@ _CLAIM_S = 1.0  # how long a conversation may wait for its past
 _AGAIN_S = 0.1  # between attempts to claim
 _ERASED_S = 86_400  # a process that was cut off for longer, with an erased session in memory, would bring it back
 _MET, _MET_S = 16, 20  # other processes that are looked at in one go, and seconds for which they are taken to be there
-# Tombstones for sessions of which nothing is stored: a process that is cut off may have one in memory, but anybody can ask for them.
+# Tombstones for sessions of which nothing is stored: a process that is cut off may have one in memory, but anybody can ask for them
+# without end.
 _UNSEEN_PER_S, _UNSEEN_AT_ONCE = 0.02, 50
-_READERS, _READERS_EACH = 16, 2  # that read logs at once: of all sessions, and of one
 
 
 class Store:
@@ -46,8 +45,8 @@ class Store:
         url = self._server.url if self._server else settings.redis_url
         self._client: Client = connect(url)
         self._reader: Client = connect(url)  # whoever reads does not keep the writer waiting
-        self._reading: Counter[str] = Counter()
-        self._unseen = Allowance(_UNSEEN_PER_S, _UNSEEN_AT_ONCE, at=self._clock.ms() / 1000)
+        self._readers = Readers(lambda: self._clock.ms() / 1000)
+        self._unseen = Allowance(_UNSEEN_PER_S, _UNSEEN_AT_ONCE)
         self._writer = Writer(self._client, self._server.ensure if self._server else None, settings, capacity, self._clock)
         self._outbox = self._writer.outbox
 
@@ -131,27 +130,18 @@ class Store:
                     raise
                 await asyncio.sleep(_AGAIN_S)
 
-    async def read_log(self, session_id: str) -> AsyncGenerator[dict[str, Any], None]:
-        """The session's log in order: {"seq", "at_ms", "kind", ...}. The first entry of one that was too long to be kept whole
-        is {"kind": "dropped", "count"}. Raises Busy when too many read, StoreError when Redis is away."""
-        with self._place(session_id):
+    async def read_log(self, session_id: str, address: str = "") -> AsyncGenerator[dict[str, Any], None]:
+        """The session's log in order, for somebody at `address`: {"seq", "at_ms", "kind", ...}. The first entry of one that was too
+        long to be kept whole is {"kind": "dropped", "count"}. Raises Busy when too many read, also later on for whoever reads
+        slowly, and StoreError when Redis is away."""
+        with self._readers.place(session_id, address) as reader:
             first = True
             async for seq, entry in keys.read(self._reader, keys.log_key(session_id), "-"):
                 if first and seq > 1:
                     yield {"seq": seq - 1, "at_ms": entry["at_ms"], "kind": "dropped", "count": seq - 1}
                 first = False
+                reader.check()
                 yield {"seq": seq} | entry
-
-    @contextlib.contextmanager
-    def _place(self, session_id: str) -> Iterator[None]:
-        """One of the places of those that read logs."""
-        if self._reading.total() >= _READERS or self._reading[session_id] >= _READERS_EACH:
-            raise Busy("too many read this log, or others, at once")
-        self._reading[session_id] += 1
-        try:
-            yield
-        finally:
-            self._reading -= Counter([session_id])
 
     async def meet(self, says: str) -> list[str]:
         """What some of the other processes on the same Redis say of themselves; they are told what this one `says`. Raises

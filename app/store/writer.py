@@ -70,8 +70,10 @@ class Writer:
     def status(self) -> Status:
         full = self._room.full if self._room else 0.0
         reason = self._away
-        if not reason and (full >= _FULL or self._refuses):
-            reason = f"the store is {full:.0%} full: {'what is written waits' if self._refuses else 'logs wait'}"
+        if not reason and self._refuses:
+            reason = f"the store is {full:.0%} full (OOM): what is written waits"
+        elif not reason and full >= _FULL:
+            reason = f"the store is {full:.0%} full: logs wait"
         elif not reason and self._evicted:
             reason = f"the store was full and has thrown {self._evicted} keys away"
         return Status("degraded" if reason else "ok", reason, full, self._evicted, self.outbox.dropped)

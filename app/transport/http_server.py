@@ -6,7 +6,9 @@ import logging
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from itertools import chain
 from types import FrameType
+from typing import Any
 
 import h11
 import uvicorn
@@ -22,9 +24,10 @@ log = logging.getLogger(__name__)
 
 BACKLOG = 100  # connections that may wait in the kernel; as many are accepted in one go, before the first of them is looked at
 SPARE = 128  # descriptors that are not for clients' connections: files, the store, the sockets of WebRTC
-MOST = 10_000  # connections where the system sets no limit
+MOST = 2000  # connections, however many the system allows: each may hold 128 KB that its client does not take
 LINGER = 1 << 18  # bytes of a body that are still taken after the answer, for a client that reads only then
 STALLED_S = 30.0  # a client that takes nothing of an answer for so long is given up
+SLOWEST = 16_384  # bytes of it a second: whoever takes less uses up that time, which comes back with what is taken
 READ = 2048  # bytes that are taken from a client in one go: 7 ms of work where they are frames of a few bytes each
 LINES = 100  # in so many bytes: a body in pieces of less than 16 bytes is nobody's who wants an answer
 # Frames that bring no message: pings, and pieces of one. A client's library sends one now and then.
@@ -39,7 +42,8 @@ class Config(uvicorn.Config):
         """Raises ValueError for more connections than this process may open."""
         self.request_timeout_s = settings.request_timeout_s
         self.max_connections = _most(settings.max_connections)
-        self.waiting: dict[Connection, None] = {}  # on which no request is being answered, the longest wait first
+        self.waiting: dict[Patient, None] = {}  # on which no request is being answered, the longest wait first
+        self.stalled: dict[Patient, None] = {}  # whose clients do not take what is sent, the same
         super().__init__(
             app,
             http=Connection,
@@ -48,6 +52,7 @@ class Config(uvicorn.Config):
             log_level=max(logging.WARNING, logging.getLevelName(settings.log_level)),
             access_log=False,
             backlog=BACKLOG,
+            proxy_headers=False,  # it would take any client's word for where it comes from
             timeout_graceful_shutdown=3,
             ws_max_size=1 << 20,
             ws_per_message_deflate=False,  # a thousand bytes would unpack to a million; sound does not shrink anyway
@@ -104,15 +109,44 @@ def _most(wished: int) -> int:
     return wished or min(MOST, max(1, limit // 2))
 
 
-class Connection(H11Protocol):
+class Patient(asyncio.Protocol):
+    """One that waits for its client to take what is sent, but not for ever: it has STALLED_S to wait, and gets back what has been
+    taken at SLOWEST."""
+
+    config: Any  # Config, of which uvicorn's classes do not know
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
+    _patience_s = STALLED_S
+    _paused_at = 0.0
+    _stalled: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._paused_at = self.loop.time()
+        self._patience_s += self.transport.get_write_buffer_size() / SLOWEST
+        self._stalled = self.loop.call_later(self._patience_s, self.transport.abort)
+        self.config.stalled[self] = None
+
+    def resume_writing(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+            self._patience_s = min(STALLED_S, self._patience_s - (self.loop.time() - self._paused_at))
+        self.config.stalled.pop(self, None)
+        super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.resume_writing()
+        super().connection_lost(exc)
+
+
+class Connection(Patient, H11Protocol):
     """One client. It has `request_timeout_s` from the connection, or from the end of an answer, to the end of the next request's
     head. When there are too many, the one that has waited longest without a request makes room: somebody who asks at once is served
     however many others only wait."""
 
-    config: Config
     _unread = 0  # bytes that came after the answer
     _deadline: asyncio.TimerHandle | None = None
-    _stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -120,13 +154,13 @@ class Connection(H11Protocol):
         self._watch()
         if len(self.connections) > self.config.max_connections:
             log.warning("%d connections are open: those that wait longest are closed", self.config.max_connections)
-            oldest = next(iter(self.config.waiting), self)
-            oldest._rest()  # its end is told later: until then others must not choose it again
+            oldest: Patient = next(chain(self.config.waiting, self.config.stalled), self)
+            for some in (self.config.waiting, self.config.stalled):  # its end is told later: until then it is not chosen again
+                some.pop(oldest, None)
             oldest.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._rest()
-        self.resume_writing()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -181,31 +215,15 @@ class Connection(H11Protocol):
             self._deadline.cancel()
             self._deadline = None
 
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._stalled = self.loop.call_later(STALLED_S, self.transport.abort)
 
-    def resume_writing(self) -> None:
-        if self._stalled is not None:
-            self._stalled.cancel()
-            self._stalled = None
-        super().resume_writing()
-
-
-class Socket(WebSocketsSansIOProtocol):
+class Socket(Patient, WebSocketsSansIOProtocol):
     """One client that has asked for a WebSocket. uvicorn's own reads whatever comes in one go, answers pings whether or not the
     answers are taken, keeps a client for ever whose handshake it cannot read, and logs a traceback for a text that is none."""
-
-    _stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self.close_timeout = CLOSING_S
         self._frames = Allowance(FRAMES_PER_SECOND, FRAMES_AT_ONCE, at=self.loop.time())
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._go_on()
-        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -243,19 +261,6 @@ class Socket(WebSocketsSansIOProtocol):
         if not self._frames.take(self.loop.time()):
             self.transport.abort()
         return not self.transport.is_closing()
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._stalled = self.loop.call_later(STALLED_S, self.transport.abort)
-
-    def resume_writing(self) -> None:
-        self._go_on()
-        super().resume_writing()
-
-    def _go_on(self) -> None:
-        if self._stalled is not None:
-            self._stalled.cancel()
-            self._stalled = None
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
         super().on_task_complete(task)

@@ -201,15 +201,18 @@ def _session_routes(routes: APIRouter, sessions: Sessions, settings: Settings, s
     async def show_log(request: Request, session_id: str) -> Response:
         sessions.authorize(session_id, bearer(request))
         await sessions.look(session_id)
-        entries = store.read_log(session_id)
+        entries = store.read_log(session_id, caller.get())
         first = await anext(entries, None)  # before the status is sent: the store may be away
 
         async def lines() -> AsyncIterator[bytes]:
             async with contextlib.aclosing(entries):
                 if first is not None:
                     yield encode(first) + b"\n"
-                async for entry in entries:
-                    yield encode(entry) + b"\n"
+                try:
+                    async for entry in entries:
+                        yield encode(entry) + b"\n"
+                except StoreError as error:  # the last line says why it is the last
+                    yield encode({"error": {"code": "cut_off", "message": clean(str(error))}}) + b"\n"
 
         return StreamingResponse(lines(), headers=NO_STORE, media_type="application/x-ndjson")
 

@@ -69,7 +69,7 @@ class MemoryStore:
         self.logs.pop(session_id, None)
         self.erased.add(session_id)
 
-    async def read_log(self, session_id: str) -> AsyncIterator[dict[str, Any]]:
+    async def read_log(self, session_id: str, address: str = "") -> AsyncIterator[dict[str, Any]]:
         await self._call()
         for entry in self.logs.get(session_id, []):
             yield entry

@@ -381,15 +381,20 @@ async def test_what_the_store_lost_is_told(site: Site) -> None:
 
 
 async def test_too_many_readers_are_sent_away(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def busy(session_id: str) -> AsyncIterator[dict[str, Any]]:
+    async def busy(session_id: str, address: str) -> AsyncIterator[dict[str, Any]]:
+        if begun:
+            yield {"seq": 1}
         raise Busy("too many")
-        yield {}
 
     monkeypatch.setattr(site.store, "read_log", busy)
-    ticket = site.sessions.create()
+    ticket, begun = site.sessions.create(), False
     response = await site.http.get(f"/sessions/{ticket.session_id}/log", headers=bearer(ticket.token))
     refusal(response, 429, "busy")
     assert response.headers["retry-after"] == "1"
+    begun = True
+    response = await site.http.get(f"/sessions/{ticket.session_id}/log", headers=bearer(ticket.token))
+    lines = [json.loads(line) for line in response.text.splitlines()]
+    assert lines == [{"seq": 1}, {"error": {"code": "cut_off", "message": "too many"}}]
 
 
 async def test_metrics_count(site: Site) -> None:

@@ -9,9 +9,9 @@ from app.conversation import effects
 from app.protocol import messages as events
 from app.settings import Settings
 from app.store import commands as keys
-from app.store import records, store
+from app.store import readers, records, store
 from app.tools import timers
-from app.transport import connection, datagrams, offers, pending
+from app.transport import connection, datagrams, http_server, offers, pending
 from app.web import routes as api
 
 PAGE = (Path(__file__).parents[2] / "docs" / "security.md").read_text("utf-8")
@@ -53,6 +53,9 @@ def test_the_defaults_are_those_of_the_page(name: str) -> None:
         ("timers of one", (timers.MOST,)),
         ("turns in memory", (effects.HISTORY, records.TURNS, records.RECORD_BYTES // 1000)),
         ("one session's log", (keys.LOG_ENTRIES, keys.LOG_BYTES // 1_000_000)),
+        ("TCP connections", (http_server.MOST,)),
+        ("a client that takes less", (http_server.SLOWEST // 1024, int(http_server.STALLED_S))),
+        ("readers of logs", (readers.READERS, readers.EACH, readers.OF_ONE, int(readers.LEAST_S))),
         ("log entries that wait", (store.CAPACITY,)),
     ],
 )

@@ -1,0 +1,52 @@
+"""Clients that do not take what is sent to them, in virtual time."""
+
+import asyncio
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from app.transport.http_server import SLOWEST, STALLED_S, Patient
+from tests.unit.virtual_time import run
+
+GREAT = 65_536  # bytes that are in the buffer when a client has fallen behind
+
+
+class Transport:
+    def __init__(self) -> None:
+        self.gone = asyncio.Event()
+        self.waits = GREAT
+
+    def get_write_buffer_size(self) -> int:
+        return self.waits
+
+    def abort(self) -> None:
+        self.gone.set()
+
+
+async def lasts_s(takes_in_s: float, until_s: float = 1000.0) -> float:
+    """How long a client is borne with that takes GREAT bytes each time in so many seconds."""
+    loop, transport, patient = asyncio.get_running_loop(), Transport(), Patient()
+    setup: dict[str, Any] = {"loop": loop, "transport": transport, "config": SimpleNamespace(stalled={})}
+    for name, value in setup.items():
+        setattr(patient, name, value)
+    began = loop.time()
+    while not transport.gone.is_set() and loop.time() - began < until_s:
+        patient.pause_writing()
+        assert list(patient.config.stalled) == [patient]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(takes_in_s):
+                await transport.gone.wait()
+        if not transport.gone.is_set():
+            patient.resume_writing()
+            assert not patient.config.stalled
+    return loop.time() - began
+
+
+@pytest.mark.parametrize(
+    ("bytes_per_s", "lasts"), [(1, 34.0), (0.5 * SLOWEST, 60.0), (0.9 * SLOWEST, 302.0), (1.01 * SLOWEST, 1000.0)]
+)
+def test_a_client_is_left_that_takes_less_than_it_should(bytes_per_s: float, lasts: float) -> None:
+    assert STALLED_S == 30.0
+    assert run(lasts_s(GREAT / bytes_per_s)) == pytest.approx(lasts, rel=0.1)
