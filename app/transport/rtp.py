@@ -1,5 +1,5 @@
-"""What only aiortc's private fields tell: the RTP clock of outgoing audio and the wait of what arrives. This module and `datagrams`
-alone touch them; each look is guarded, so that another version of aiortc costs precision, not the call."""
+"""What only aiortc's private fields tell: the RTP clock of outgoing audio and the wait of what arrives. This module, `datagrams`
+and `sctp` alone touch them; each look is guarded, so that another version of aiortc costs precision, not the call."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,6 +14,7 @@ from aiortc.rtp import RtpPacket
 from av import AudioCodecContext, AudioFrame, CodecContext, FFmpegError, Packet
 
 from app.core.limits import quiet_logger
+from app.transport import sctp
 
 log = quiet_logger(__name__)
 
@@ -27,12 +28,14 @@ ONE_FRAME = 0b11111100  # of a packet's first byte: what is left says that one f
 JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
 CONNECT = "_RTCPeerConnection__connect"
 RETRANSMIT = "_retransmit"
+MESSAGES = "_handle_data"  # of SCTP
 PACKETS = ("_handle_rtp_data", "_handle_rtcp_data")  # of a transport, when they are decrypted
 QUEUE = 500  # frames that may wait for a listener; one that takes none loses what comes
 CLOSE_S = 3.0  # for a connection to close, and then again for each of its parts
 # What a client may make a connection keep: sources of sound, and pieces of messages of which others are missing.
 SOURCES = 32
-PIECES = 4096
+PIECES = 512
+STREAMS = 64  # of messages
 
 
 class SenderClock:
@@ -120,16 +123,19 @@ def hear_at_once(pc: RTCPeerConnection, admit: Callable[[float], bool]) -> None:
         setattr(receiver, JITTER_BUFFER, AtOnce(track, admit))
 
 
-def forgive(pc: RTCPeerConnection, counts: Callable[[], bool]) -> None:
+def forgive(pc: RTCPeerConnection, counts: Callable[[int], bool]) -> None:
     """A packet that aiortc trips over is dropped: it would end the connection, with a traceback in the log. Nor does it leave one
-    when it goes on connecting what has been closed meanwhile. `counts` is asked of each packet whether it may be looked at. To be
-    called when the remote description is set."""
+    when it goes on connecting what has been closed meanwhile. `counts` is told how many parts a packet has, and asked whether it
+    may be looked at. To be called when the remote description is set."""
     if connect := getattr(pc, CONNECT, None):
         setattr(pc, CONNECT, _connecting(connect))
-    for part, names in [(pc.sctp, ("_handle_data",)), *((each, PACKETS) for each in transports(pc, "dtls"))]:
-        for name in names:
+    sctp.acknowledge_what_was_sent(pc.sctp)
+    if handle := getattr(pc.sctp, MESSAGES, None):
+        setattr(pc.sctp, MESSAGES, _forgiving(handle, lambda packet: counts(sctp.parts_in(packet))))
+    for part in transports(pc, "dtls"):
+        for name in PACKETS:
             if handle := getattr(part, name, None):
-                setattr(part, name, _forgiving(handle, counts))
+                setattr(part, name, _forgiving(handle, lambda _: counts(1)))
     for sender in pc.getSenders():
         if hasattr(sender, RETRANSMIT):
             setattr(sender, RETRANSMIT, _never)
@@ -149,11 +155,11 @@ def _connecting(connect: Callable[[], Awaitable[None]]) -> Callable[[], Awaitabl
     return connecting
 
 
-def _forgiving(handle: Callable[..., Awaitable[None]], counts: Callable[[], bool]) -> Callable[..., Awaitable[None]]:
-    async def forgiving(*data: Any, **about: Any) -> None:
+def _forgiving(handle: Callable[..., Awaitable[None]], counts: Callable[[bytes], bool]) -> Callable[..., Awaitable[None]]:
+    async def forgiving(packet: bytes, **about: Any) -> None:
         try:
-            if counts():
-                await handle(*data, **about)
+            if counts(packet):
+                await handle(packet, **about)
         except ConnectionError:
             raise  # the connection is gone
         except Exception as error:
@@ -170,7 +176,8 @@ def overgrown(pc: RTCPeerConnection) -> bool:
         return True
     window, pieces = getattr(pc.sctp, "_advertised_rwnd", 0), len(getattr(pc.sctp, "_sack_misordered", ()))
     streams = getattr(pc.sctp, "_inbound_streams", {}).values()
-    return window < 0 or pieces + sum(len(getattr(stream, "reassembly", ())) for stream in streams) > PIECES
+    pieces += sum(len(getattr(stream, "reassembly", ())) for stream in streams)
+    return window < 0 or len(streams) > STREAMS or pieces > PIECES
 
 
 async def shut(pc: RTCPeerConnection) -> None:

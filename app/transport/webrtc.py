@@ -38,7 +38,6 @@ CANDIDATE_S = 3.0  # for the address behind a candidate's name
 # Sound is 400 packets a second at most (Opus of 2.5 ms), and messages are fewer; what a stalled network held back comes at once.
 PACKETS_PER_SECOND, PACKETS_AT_ONCE = 600.0, 2000.0
 MAX_QUEUED = 256 * 1024  # bytes of messages that may wait for a client that does not read
-WATCH_S = 1.0  # how often it is looked whether aiortc keeps too much
 HANDSHAKE = "handshake"  # FastRTC's clients say it when the channel opens
 OPEN = Gauge("parley_calls", "WebRTC connections, until the last of them is closed")
 PAGE_NAME = 64  # characters of the name that a page's component gives to its connection
@@ -202,7 +201,6 @@ class Call(Connection):
         self._packets = Allowance(PACKETS_PER_SECOND, PACKETS_AT_ONCE, at=self.opened_at)
         self._sounds = False
         self._ending = False
-        self._look = asyncio.get_running_loop().call_later(WATCH_S, self._check)
 
     async def answer(self, sdp: str) -> dict[str, str]:
         """Raises whatever aiortc trips over."""
@@ -254,19 +252,16 @@ class Call(Connection):
         if self.pc.connectionState in ("failed", "closed"):
             self.lost()
 
-    def _check(self) -> None:
-        if overgrown(self.pc):
-            self.close(Error(code="flood", message="more unfinished messages or sources of sound than can be kept", fatal=True))
+    def _packet(self, parts: int) -> bool:
+        """One more packet has come, of so many parts. False when they are too many, and the connection is being ended."""
+        if not self._packets.take(self.now(), parts):
+            message = f"more than {PACKETS_PER_SECOND:g} packets a second, or parts of them"
+        elif overgrown(self.pc):
+            message = "more unfinished messages or sources of sound than can be kept"
         else:
-            self._look = asyncio.get_running_loop().call_later(WATCH_S, self._check)
-
-    def _packet(self) -> bool:
-        """One more packet has come. False when they are too many, and the connection is being ended."""
-        if not self._packets.take(self.now()):
-            limit = PACKETS_PER_SECOND
-            self.close(Error(code="flood", message=f"more than {limit:g} packets a second", fatal=True))
-            return False
-        return True
+            return True
+        self.close(Error(code="flood", message=message, fatal=True))
+        return False
 
     @property
     def connected(self) -> bool:
@@ -326,6 +321,5 @@ class Call(Connection):
     def let_go(self) -> None:
         """The last that is done: the conversation and all that runs for the connection are parted from it."""
         self.gone()
-        self._look.cancel()
         self._handler.cut()
         self.views.end()

@@ -10,6 +10,7 @@ from contextlib import suppress
 import numpy as np
 import pylibsrtp
 import pytest
+from aiortc.rtcsctptransport import DataChunk, SackChunk, serialize_packet
 from aiortc.rtp import RTCP_RTPFB_NACK, RtcpRtpfbPacket, RtpPacket
 from google_crc32c import value as crc32c
 from websockets.exceptions import ConnectionClosed
@@ -158,6 +159,46 @@ async def test_sound_is_not_sent_again(attacker: Attacker) -> None:
             await asyncio.sleep(0.05)
         await asyncio.sleep(0.3)
         assert dtls._RTCDtlsTransport__rx_packets - before < 500  # 128 each time without: as many as are kept
+
+
+async def test_an_acknowledgement_of_everything_costs_nothing(attacker: Attacker) -> None:
+    """Ranges of 65,536 numbers, as many as fit: of seventeen millions of which nothing was sent."""
+    async with peer() as one:
+        await attacker.call(one)
+        sctp = one.pc.sctp
+        assert sctp is not None
+        for ranges in ([(0, 65535)] * 270, [(n, 65535) for n in range(1, 271)], [(65535, 0)] * 270):
+            sack = SackChunk()
+            sack.cumulative_tsn, sack.advertised_rwnd, sack.gaps = sctp._last_received_tsn, 100_000, ranges  # type: ignore[assignment]
+            await sctp._send_chunk(sack)
+        one.send("ping")
+        await one.until("pong")
+
+
+@pytest.mark.parametrize("apart", [1, 2])
+async def test_packets_of_many_parts_are_cut_off(attacker: Attacker, apart: int) -> None:
+    """Messages of one byte, as many as fit; where they are `apart` others are missing, for which they would wait."""
+    async with peer() as one:
+        await attacker.call(one)
+        sctp = one.pc.sctp
+        assert sctp is not None
+        number = sctp._local_tsn + 5
+        for _ in range(300):
+            parts = b""
+            for _ in range(55):
+                chunk = DataChunk()
+                chunk.tsn, chunk.stream_id, chunk.stream_seq, chunk.protocol, chunk.user_data = number % 2**32, 1, 0, 51, b"x"
+                parts += bytes(chunk)
+                number += apart
+            head = serialize_packet(sctp._local_port, sctp._remote_port, sctp._remote_verification_tag, chunk)[:8]
+            whole = head + bytes(4) + parts
+            with suppress(ConnectionError):
+                await sctp.transport._send_data(head + struct.pack("<L", crc32c(whole)) + whole[12:])
+            await asyncio.sleep(0.001)
+            if one.closed.is_set():
+                break
+        await one.ended()
+        assert one.codes()[-1:] in (["flood"], [])  # it may come too late to be told
 
 
 async def test_packets_that_make_no_sense_are_left_out(attacker: Attacker) -> None:
