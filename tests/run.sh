@@ -8,6 +8,7 @@ missing=()
 command -v chromium >/dev/null || missing+=(chromium fonts-dejavu-core)
 command -v redis-server >/dev/null || missing+=(redis-server)
 command -v flite >/dev/null || missing+=(flite)
+[[ -x /usr/sbin/nginx ]] || missing+=(nginx)
 if ((${#missing[@]})); then
   root=()
   ((EUID == 0)) || root=(sudo)
