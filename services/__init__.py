@@ -83,7 +83,8 @@ def connected(
         changed = replace(changed, model=OpenAiAnswerer(llm, health))
     if stt is not None:
         judge = services.stt.speech if isinstance(services.stt, WhisperStt) else None
-        changed = replace(changed, stt=SparedStt(OpenAiStt(stt, health, language.code), services.stt, captions, judge))
+        ears = OpenAiStt(stt, health, language.code)
+        changed = replace(changed, stt=SparedStt(ears, services.stt, captions, judge, lambda: ears.ours))
     if tts is not None:
         changed = replace(changed, tts=SparedTts(OpenAiTts(tts, health, voice, rate), services.tts))
     return changed

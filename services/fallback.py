@@ -47,7 +47,7 @@ class _Spared(Generic[Capability]):
 class SparedStt(_Spared[SpeechToText]):
     """Captions (`final=False`) are made by `spare`, unless `captions` says that `first` may be asked so often. `speech` tells of a
     sound how probable (0..1) it is that somebody speaks: recognisers write "Thank you." for a sneeze. It is asked while `first`
-    works."""
+    works, but where that `judges` itself."""
 
     def __init__(
         self,
@@ -55,10 +55,12 @@ class SparedStt(_Spared[SpeechToText]):
         spare: SpeechToText,
         captions: bool,
         speech: Callable[[Audio], Coroutine[Any, Any, float]] | None = None,
+        judges: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__(first, spare)
         self._captions = captions
         self._speech = speech
+        self._judges = judges
 
     async def transcribe(
         self, audio: Audio, *, final: bool, prompt: str = "", guess: str = "", thorough: bool = False
@@ -78,7 +80,7 @@ class SparedStt(_Spared[SpeechToText]):
 
     async def _judged(self, audio: Audio) -> float:
         try:
-            return await self._speech(audio) if self._speech is not None else 1.0
+            return 1.0 if self._speech is None or self._judges() else await self._speech(audio)
         except ServiceError as error:
             log.warning("whether this is speech is not known: %s", error)
             return 1.0

@@ -7,6 +7,7 @@ import wave
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from services.base import HEARING_RATE, Audio, ServiceError, Transcript, closing
 from services.health import Health
@@ -17,6 +18,8 @@ from services.onnx_model import require_sound
 from services.stt.whisper import SILENCE
 
 MODEL = "gpt-4o-mini-transcribe"  # of OpenAI, where none is set
+OURS = "parley-"  # how the names of our own server's models begin
+FIGURES = TypeAdapter(Transcript)
 # What recognisers write beside the words: tokens of Whisper, "[BLANK_AUDIO]", "(coughing)", notes of music, times of subtitles.
 _BESIDE = re.compile(
     r"<\|[^|<>]{0,40}\|>|\[[^\[\]]{0,60}\]|\([^()]{0,60}\)|[♪♫♬]|"
@@ -36,6 +39,11 @@ class OpenAiStt:
         self._peer = Peer("stt", remote, health, usual="whisper-1", of_openai=MODEL)
         self._language = language
 
+    @property
+    def ours(self) -> bool:
+        """The service is deploy/ray/models.py, which tells more of a recording than the text."""
+        return self._peer.model.startswith(OURS)
+
     async def warm(self) -> None:
         await self._peer.warm()
 
@@ -52,12 +60,14 @@ class OpenAiStt:
 
         def build(refused: frozenset[str]) -> Fields:
             fields = {"language": self._language, "response_format": "json", "stream": "true", "prompt": prompt}
+            if self.ours:
+                fields |= {"response_format": "verbose_json", "thorough": str(thorough).lower()}
             return {name: value for name, value in fields.items() if name not in refused}
 
         sound = await asyncio.to_thread(wav, audio)
         files = {"file": ("speech.wav", sound, "audio/wav")}
         async with self._peer.post("audio/transcriptions", build, files) as reading:
-            return Transcript(await _text(reading))
+            return await (_verbose(reading) if self.ours else _plain(reading))
 
 
 def wav(audio: Audio) -> bytes:
@@ -69,6 +79,21 @@ def wav(audio: Audio) -> bytes:
         writer.setframerate(HEARING_RATE)
         writer.writeframes((np.clip(audio, -1, 1) * 32767).astype("<i2").tobytes())
     return file.getvalue()
+
+
+async def _plain(reading: Reading) -> Transcript:
+    return Transcript(await _text(reading))
+
+
+async def _verbose(reading: Reading) -> Transcript:
+    """The answer of our own server. Raises ServiceError for one that tells less."""
+    async with closing(reading.events(plain=True)) as events:
+        async for event in events:
+            try:
+                return FIGURES.validate_python({name: event.get(name) for name in ("text", "no_speech", "closed", "doubtful")})
+            except ValidationError as error:
+                raise ServiceError("stt", f"does not tell {error.errors()[0]['loc'][0]}") from None
+    raise ServiceError("stt", "answers no text")
 
 
 async def _text(reading: Reading) -> str:

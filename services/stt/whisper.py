@@ -119,19 +119,25 @@ class WhisperStt(LocalService[Whisper]):
 
     def _load(self) -> Whisper:
         model = fetch_all(self._folder, FILES)["whisper-base/model.bin"]
-        tokenizer, rows, never, never_first = kept(model.parent, self._language.tokens)
-        first, end, silence = (_control(tokenizer, name) for name in ("notimestamps", "endoftext", "nocaptions"))
-        marks = [tokenizer.encode(mark, add_special_tokens=False).ids[0] for mark in MARKS]
-        whisper = Whisper(
-            network(model, rows, self._language.tokens, CORES, self._folder / "computed"),
-            tokenizer,
-            self._language.code,
-            Tokens(first + 1, end, silence, marks, never, never_first),
-            Judge.read(WHOLE_TURNS),
-            np.random.default_rng(0).normal(0, 1, WINDOW_S * HEARING_RATE).astype(np.float32),
-        )
+        tokenizer, rows, tokens = spelling(model.parent, self._language)
+        nets = network(model, rows, self._language.tokens, CORES, self._folder / "computed")
+        whisper = Whisper(nets, tokenizer, self._language.code, tokens, Judge.read(WHOLE_TURNS), white_noise())
         read(whisper, np.zeros(HEARING_RATE, np.float32), QUICK)
         return whisper
+
+
+def spelling(folder: Path, language: Language) -> tuple["Tokenizer", list[int], Tokens]:
+    """How the model in `folder` writes a language: its tokenizer, the number that each token has in the published model, and those
+    tokens that mean something else than text."""
+    tokenizer, rows, never, never_first = kept(folder, language.tokens)
+    first, end, silence = (control(tokenizer, name) for name in ("notimestamps", "endoftext", "nocaptions"))
+    marks = [tokenizer.encode(mark, add_special_tokens=False).ids[0] for mark in MARKS]
+    return tokenizer, rows, Tokens(first + 1, end, silence, marks, never, never_first)
+
+
+def white_noise() -> Audio:
+    """WINDOW_S of it, always the same."""
+    return np.random.default_rng(0).normal(0, 1, WINDOW_S * HEARING_RATE).astype(np.float32)
 
 
 def _transcribe(model: Whisper, audio: Audio, prompt: str, look: Look, guess: str) -> Transcript:
@@ -173,10 +179,17 @@ def split_at_quiet(audio: Audio, longest: int = (WINDOW_S - TAIL_S) * HEARING_RA
 def listen(model: Whisper, audio: Audio, window_s: float, sparse: int = QUICK.sparse, hiss: float = HISS) -> Cache:
     """The encoder's view of `audio` in a window of so many seconds: "heard", shape (1, places, 512), and what the decoder takes
     from it. `sparse`: see `Look`. `hiss` is the level of what is added, relative to the audio."""
+    return encode(
+        model.network, shown(audio, window_s, model.hiss * hiss), _looked_at(len(audio) / HEARING_RATE, window_s, sparse)
+    )
+
+
+def shown(audio: Audio, window_s: float, hiss: Audio) -> NDArray[np.float32]:
+    """What the encoder is shown of `audio` in a window of so many seconds, shape (80, frames), with `hiss` at the audio's level."""
     window = np.zeros(int(window_s * 100) * 160, np.float32)
     window[: len(audio)] = audio
-    window += model.hiss[: len(window)] * hiss * np.sqrt(np.square(audio).mean())
-    return encode(model.network, log_mel(window), _looked_at(len(audio) / HEARING_RATE, window_s, sparse))
+    window += hiss[: len(window)] * np.sqrt(np.square(audio).mean())
+    return log_mel(window)
 
 
 def _looked_at(seconds: float, window_s: float, sparse: int) -> NDArray[np.int64]:
@@ -189,7 +202,7 @@ def _looked_at(seconds: float, window_s: float, sparse: int) -> NDArray[np.int64
 
 def first_words(model: Whisper, heard: Cache, most: int) -> str:
     """The first `most` tokens of what the encoder saw, as they come: too short a sound for the guards of a transcript."""
-    ids = _read(model, heard, _prompt(model, ""), [], most).ids
+    ids = _read(model, heard, prompt_of(model.tokenizer, model.tokens, model.language, ""), [], most).ids
     return str(model.tokenizer.decode([token for token in ids if token < model.tokens.first_timestamp])).strip()
 
 
@@ -199,13 +212,18 @@ def read(model: Whisper, audio: Audio, look: Look, prompt: str = "", guess: str 
     heard = listen(model, audio, min(max(seconds + TAIL_S, look.window_s), WINDOW_S), look.sparse)
     seen = impression(heard["heard"], len(audio))
     guessed = model.tokenizer.encode(f" {guess}", add_special_tokens=False).ids if guess else []
-    plain = _write(model, heard, _prompt(model, ""), guessed, seconds, seen)
+    plain = _write(model, heard, prompt_of(model.tokenizer, model.tokens, model.language, ""), guessed, seconds, seen)
     if not prompt.strip():
         return plain
-    # Words to expect also teach their own marks and loops: "eight" becomes "A, A, A,", of which Whisper is surer. So what is read
-    # with them counts where it has one of them that would be missed otherwise. That costs little, for most of it is the same.
+    # It costs little, for most of it is the same.
     words = [token for token in plain.decoded.ids if token < model.tokens.first_timestamp]
-    told = _write(model, heard, _prompt(model, prompt), words, seconds, seen)
+    told = _write(model, heard, prompt_of(model.tokenizer, model.tokens, model.language, prompt), words, seconds, seen)
+    return better(plain, told, prompt)
+
+
+def better(plain: Reading, told: Reading, prompt: str) -> Reading:
+    """Words to expect also teach their own marks and loops: "eight" becomes "A, A, A,", of which Whisper is surer. So what was
+    `told` them counts where it has one of them that would be missed otherwise."""
     found = (_words(told.text) - _words(plain.text)) & _words(prompt)
     return max(plain, told, key=lambda one: (bool(one.text), one.decoded.sure)) if found or not plain.text else plain
 
@@ -232,28 +250,28 @@ def _write(
 
 
 def _read(model: Whisper, heard: Cache, prompt: list[int], guess: list[int], most: int) -> Decoded:
-    start = prompt.index(_control(model.tokenizer, "startoftranscript"))
+    start = prompt.index(control(model.tokenizer, "startoftranscript"))
     return decode(Decoder(model.network, heard), model.tokens, prompt, start, guess, most)
 
 
-def _prompt(model: Whisper, words: str) -> list[int]:
+def prompt_of(tokenizer: "Tokenizer", tokens: Tokens, language: str, words: str) -> list[int]:
     """Whisper's control tokens for the language, after the words it may expect. Those stand between timestamps, as what was said
     before does in its training: without them it says everything twice and finds the words in noise. A word cut in two there, or a
     last one without its comma, is taken up in the text."""
-    start = [_control(model.tokenizer, name) for name in ("startoftranscript", model.language, "transcribe")]
+    start = [control(tokenizer, name) for name in ("startoftranscript", language, "transcribe")]
     expected: list[int] = []
     for word in filter(str.strip, words.split(",")):
-        spelled = model.tokenizer.encode(f" {word.strip()},", add_special_tokens=False).ids
+        spelled = tokenizer.encode(f" {word.strip()},", add_special_tokens=False).ids
         if len(expected) + len(spelled) > PROMPT_TOKENS:
             break
         expected += spelled
     if not expected:
         return start
-    zero = model.tokens.first_timestamp
-    return [_control(model.tokenizer, "startofprev"), zero, *expected, zero + round(PROMPT_S / TICK_S), *start]
+    zero = tokens.first_timestamp
+    return [control(tokenizer, "startofprev"), zero, *expected, zero + round(PROMPT_S / TICK_S), *start]
 
 
-def _control(tokenizer: "Tokenizer", name: str) -> int:
+def control(tokenizer: "Tokenizer", name: str) -> int:
     found = tokenizer.token_to_id(f"<|{name}|>")
     if found is None:
         raise ServiceError("stt", f"the tokenizer has no token <|{name}|>")

@@ -1,0 +1,1 @@
+"""Parley on Ray Serve (`pip install -r requirements-ray.txt`)."""

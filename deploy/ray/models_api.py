@@ -1,0 +1,90 @@
+"""Ears and voice behind OpenAI's HTTP API, as `--stt URL` and `--tts URL` speak it. Who hears and who speaks is given: on Ray Serve
+these are deployments of `models.py`.
+
+`/v1/audio/transcriptions` takes WAV. `response_format=verbose_json` adds what a conversation weighs besides the text, under the
+names of `Transcript`: `no_speech` and `closed` (0..1) and `doubtful`; and the form's `thorough` is that of `SpeechToText`.
+`/v1/audio/speech` answers raw PCM, 16 bits, little-endian, mono, at the rate that its Content-Type tells.
+"""
+
+import asyncio
+import io
+import wave
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import soxr
+from fastapi import FastAPI, File, Form, HTTPException
+from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from pydantic import BaseModel, Field
+
+from services.base import HEARING_RATE, SPEAKING_RATE, Audio, ServiceError, ServiceUnavailable, Transcript
+from services.stt.batched import Asked
+from services.stt.whisper import LONGEST_S
+
+MOST_BYTES = 12_000_000  # LONGEST_S of 48 kHz stereo in 16 bits
+EARS, VOICE = "parley-whisper-base", "parley-hibari"
+
+Recognise = Callable[[Asked], Awaitable[Transcript]]
+Speak = Callable[[str, float], AsyncIterator[bytes]]
+
+
+class Speech(BaseModel):
+    input: str = Field(min_length=1, max_length=4096)
+    model: str = VOICE
+    voice: str = ""
+    response_format: Literal["pcm"] = "pcm"
+    speed: float = Field(default=1.0, ge=0.25, le=4.0)
+
+
+def api(recognise: Recognise, speak: Speak) -> FastAPI:
+    app = FastAPI(title="Parley's models", docs_url=None, redoc_url=None)
+
+    @app.exception_handler(ServiceError)
+    async def failed(request: Any, error: ServiceError) -> Response:
+        status, more = (503, {"Retry-After": "1"}) if isinstance(error, ServiceUnavailable) else (500, {})
+        return JSONResponse({"error": {"message": str(error), "type": "server_error"}}, status, more)
+
+    @app.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        return {"object": "list", "data": [{"id": name, "object": "model", "owned_by": "parley"} for name in (EARS, VOICE)]}
+
+    @app.post("/v1/audio/transcriptions")
+    async def transcriptions(
+        file: Annotated[bytes, File(max_length=MOST_BYTES)],
+        prompt: Annotated[str, Form(max_length=4096)] = "",
+        thorough: Annotated[bool, Form()] = False,
+        response_format: Annotated[Literal["json", "text", "verbose_json"], Form()] = "json",
+    ) -> Response:
+        audio = await asyncio.to_thread(decoded, file)
+        heard = await recognise(Asked(audio, prompt, thorough))
+        if response_format == "text":
+            return PlainTextResponse(heard.text)
+        if response_format == "json":
+            return JSONResponse({"text": heard.text})
+        figures = {"no_speech": heard.no_speech, "closed": heard.closed, "doubtful": heard.doubtful}
+        more = {"task": "transcribe", "language": "english", "duration": len(audio) / HEARING_RATE, "segments": []}
+        return JSONResponse({"text": heard.text, **more, **figures})
+
+    @app.post("/v1/audio/speech")
+    async def speech(asked: Speech) -> Response:
+        return StreamingResponse(speak(asked.input, asked.speed), media_type=f"audio/pcm;rate={SPEAKING_RATE};channels=1")
+
+    return app
+
+
+def decoded(file: bytes) -> Audio:
+    """The sound of a WAV file at HEARING_RATE, its channels mixed. Raises HTTPException (400, 413)."""
+    try:
+        with wave.open(io.BytesIO(file)) as reader:
+            rate, channels, width = reader.getframerate(), reader.getnchannels(), reader.getsampwidth()
+            data = reader.readframes(reader.getnframes())
+    except (wave.Error, EOFError) as error:
+        raise HTTPException(400, f"file: is no WAV file ({error})") from error
+    if width != 2 or not 4000 <= rate <= 192_000 or not len(data):
+        raise HTTPException(400, "file: must have 16 bits a sample, 4 to 192 kHz, and some sound")
+    if len(data) > LONGEST_S * rate * channels * width:
+        raise HTTPException(413, f"file: at most {LONGEST_S} s")
+    whole = len(data) // (2 * channels) * channels
+    samples = np.frombuffer(data, "<i2", whole).reshape(-1, channels).mean(axis=1).astype(np.float32) / 32768
+    return samples if rate == HEARING_RATE else np.asarray(soxr.resample(samples, rate, HEARING_RATE), np.float32)
