@@ -1,0 +1,127 @@
+"""Many machines: conversations while a node is killed, while all are replaced, while replicas come and go. On a local cluster of
+Ray Serve with three nodes, or with `--kind plain` on three processes; needs requirements-ray.txt. About twenty minutes on two
+cores; `--events N` kills and replaces N times."""
+
+import asyncio
+import contextlib
+import statistics
+from argparse import Namespace
+from collections.abc import AsyncIterator
+from typing import Any
+
+from tests.bench.clusters import Cluster, on_ray, plain
+from tests.bench.guests import Guest, audit
+from tests.bench.report import judge, percentile
+
+GUESTS = 24
+KILLS, ROLLS = 20, 5
+SETTLE_S = 4.0
+TARGETS = {
+    "resume_p95_s": ("<=", 3.0),
+    "never_resumed": ("<=", 0),
+    "forgotten": ("<=", 0),
+    "invented": ("<=", 0),
+    "log_faults": ("<=", 0),
+    "roll_replies_cut": ("<=", 0),
+    "roll_turns_lost": ("<=", 0),
+}
+
+
+@contextlib.asynccontextmanager
+async def guests(cluster: Cluster, count: int = GUESTS) -> AsyncIterator[list[Guest]]:
+    """So many conversations, under way; they end in their own time."""
+    stop = asyncio.Event()
+    present = [Guest(f"guest {at}", cluster.urls, at) for at in range(count)]
+    async with asyncio.TaskGroup() as group:
+        for guest in present:
+            group.create_task(guest.live(stop))
+            await asyncio.sleep(0.1)
+        try:
+            yield present
+        finally:
+            stop.set()
+
+
+async def losses(cluster: Cluster, kills: int) -> dict[str, Any]:
+    """A node is killed in mid-reply, `kills` times."""
+    waits: list[float] = []
+    async with guests(cluster) as present:
+        for kill in range(kills):
+            await asyncio.sleep(SETTLE_S)
+            before = [len(guest.losses) for guest in present]
+            killed_at = asyncio.get_running_loop().time()
+            await cluster.kill()
+            await asyncio.sleep(SETTLE_S)
+            await cluster.heal()
+            gone = [loss for guest, count in zip(present, before, strict=True) for loss in guest.losses[count:]]
+            back = [loss.back - killed_at for loss in gone]
+            waits += back
+            talking = sum(loss.talking for loss in gone)
+            print(
+                f"  kill {kill + 1}: {len(gone)} lost their node ({talking} in mid-reply), back after",
+                _seconds(back),
+                flush=True,
+            )
+    found = await audit(present)
+    figures: dict[str, Any] = {
+        "kills": kills,
+        "lost_their_node": len(waits),
+        "never_resumed": sum(wait != wait for wait in waits),
+    }
+    figures |= {
+        "resume_p50_s": percentile(waits, 50),
+        "resume_p95_s": percentile(waits, 95),
+        "resume_max_s": max(waits, default=0),
+    }
+    return figures | found
+
+
+async def rolls(cluster: Cluster, times: int) -> dict[str, Any]:
+    """Every replica is replaced under load, `times` times."""
+    async with guests(cluster) as present:
+        for roll in range(times):
+            await asyncio.sleep(SETTLE_S)
+            before = [len(guest.losses) for guest in present]
+            await cluster.roll()
+            moved = [loss for guest, count in zip(present, before, strict=True) for loss in guest.losses[count:]]
+            cut, told = sum(loss.talking for loss in moved), sum(loss.told for loss in moved)
+            print(f"  update {roll + 1}: {len(moved)} moved, {told} of them told, {cut} in mid-reply", flush=True)
+    found = await audit(present)
+    all_losses = [loss for guest in present for loss in guest.losses]
+    return {
+        "rolls": times,
+        "roll_moved": len(all_losses),
+        "roll_replies_cut": sum(loss.talking for loss in all_losses),
+        "roll_turns_lost": found["repeated"],
+        "roll_resume_p95_s": percentile([loss.back - loss.at for loss in all_losses], 95),
+        "roll_never_resumed": _silent(present),
+        "roll_forgotten": found["forgotten"],
+        "roll_log_faults": found["log_faults"],
+    }
+
+
+def _silent(present: list[Guest]) -> int:
+    """Those whose last turn had no answer."""
+    return sum(not guest.turns or not (guest.turns[-1].whole or guest.turns[-1].cut) for guest in present)
+
+
+def _seconds(waits: list[float]) -> str:
+    return f"{statistics.median(waits):.2f} s, {max(waits):.2f} at most" if waits else "-"
+
+
+async def run(args: Namespace) -> dict[str, Any]:
+    kinds = args.kind or ["loss", "roll"]
+    figures: dict[str, Any] = {}
+    async with _where(kinds) as cluster:
+        if "loss" in kinds:
+            figures |= await losses(cluster, args.events or KILLS)
+        if "roll" in kinds:
+            figures |= await rolls(cluster, args.events or ROLLS)
+    wanted = {key: target for key, target in TARGETS.items() if key in figures}
+    return judge("many machines", figures, wanted)
+
+
+def _where(kinds: list[str]) -> contextlib.AbstractAsyncContextManager[Cluster]:
+    if "plain" in kinds:
+        return plain(max_sessions=GUESTS)
+    return on_ray("tests.bench.scripted_app:app", num_replicas=3, max_ongoing_requests=2 * GUESTS)
