@@ -28,13 +28,13 @@ def create_app(
 
     # Gradio and the models cost a second to import: whoever only wants the settings does not pay for it.
     import_gradio()
-    from app.bootstrap.application import compose
+    from app.bootstrap.application import build_app
     from app.bootstrap.service_registry import outfit
     from app.dialogue.phrasebook import Phrasebook
     from languages import find
 
     settings = settings or Settings()
-    return compose(settings, services or outfit(settings), phrasebook or Phrasebook(find(settings.language)), mounted)
+    return build_app(settings, services or outfit(settings), phrasebook or Phrasebook(find(settings.language)), mounted)
 
 
 def mount(

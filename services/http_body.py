@@ -97,7 +97,7 @@ class Reading:
             self.complete = True
         elif head.startswith(_FIELDS):
             # The library reads what says to be of this kind only.
-            stream = httpx.Response(200, headers={"content-type": "text/event-stream"}, content=self._lines(head, chunks))
+            stream = httpx.Response(200, headers={"content-type": "text/event-stream"}, content=_event_stream(head, chunks))
             async for event in EventSource(stream).aiter_sse():
                 if event.data.strip():
                     yield event.event, event.data
@@ -105,13 +105,6 @@ class Reading:
             yield "", json.dumps({"text": self._text(head + b"".join([chunk async for chunk in chunks]))})
         elif head:
             raise ServiceError(self._service, f"answers {self.kind or 'something unknown'}, not events: {excuse(head)}")
-
-    async def _lines(self, head: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """The event stream, with an end to the last event."""
-        yield head
-        async for chunk in chunks:
-            yield chunk
-        yield b"\n\n"
 
     def _objects(self, data: str) -> Iterator[dict[str, Any]]:
         """The JSON objects of one event: one, or one a line where the server puts no empty line between its events."""
@@ -179,6 +172,14 @@ class Reading:
             left -= loop.time() - began
             yield item
             began, limit = loop.time(), self._gap_s
+
+
+async def _event_stream(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """With an end to the last event."""
+    yield head
+    async for chunk in chunks:
+        yield chunk
+    yield b"\n\n"
 
 
 def text_in(service: str, value: Any, deep: int = DEEPEST) -> str:

@@ -41,63 +41,74 @@ SERVICES = {  # what the page says of them: a name, and what stands in for it
 }
 
 
-def compose(settings: Settings, services: Services, phrasebook: Phrasebook, mounted: bool = False) -> FastAPI:
+class _Conversations:
+    """Makes the conversations of this process, and tells those that are alive when a service fails and when it works again."""
+
+    def __init__(self, settings: Settings, services: Services, phrasebook: Phrasebook, recorder: StoreRecorder) -> None:
+        self._settings = settings
+        self._services = services
+        self._phrasebook = phrasebook
+        self._recorder = recorder
+        self._live: WeakSet[Session] = WeakSet()
+        services.health.listener = self.announce
+
+    def make(self, session_id: str, record: SessionRecord | None) -> Session:
+        """A conversation, which goes on from `record` where there is one."""
+        dialogue = Dialogue(self._phrasebook, self._services.retrieval.topics())
+        memory = memory_of(record) if record is not None else Memory()
+        agent = AgentContext(self._services, dialogue, memory, self._settings, LoopClock())
+        session = Session(session_id, agent, self._recorder)
+        self._live.add(session)
+        return session
+
+    def announce(self, service: str, reason: str) -> None:
+        """The health of a service has changed; an empty reason: it works."""
+        name, instead = SERVICES[service]
+        degraded = Error(code=f"{service}_degraded", message=f"the {name} does not answer: {instead}")
+        restored = Error(code=f"{service}_restored", message=f"the {name} works again")
+        for session in self._live:
+            session.context.send(degraded if reason else restored)
+
+
+def build_app(settings: Settings, services: Services, phrasebook: Phrasebook, mounted: bool = False) -> FastAPI:
     """The whole app, `mounted` in another one or on its own. Its lifespan opens the store, warms the models in the background, and
     closes everything."""
     clean_logs()
     store = Store(settings)
     exporter = traces()
-    recorder = StoreRecorder(store, exporter)
     readiness = Readiness(services)
-    live: WeakSet[Session] = WeakSet()
-
-    def make(session_id: str, record: SessionRecord | None) -> Session:
-        dialogue = Dialogue(phrasebook, services.retrieval.topics())
-        memory = memory_of(record) if record is not None else Memory()
-        agent = AgentContext(services, dialogue, memory, settings, LoopClock())
-        session = Session(session_id, agent, recorder)
-        live.add(session)
-        return session
-
-    def announce(service: str, reason: str) -> None:
-        name, instead = SERVICES[service]
-        degraded = Error(code=f"{service}_degraded", message=f"the {name} does not answer: {instead}")
-        for session in live:
-            session.context.send(degraded if reason else Error(code=f"{service}_restored", message=f"the {name} works again"))
-
-    services.health.listener = announce
-    sessions = Sessions(settings, make, store, ready=readiness.wait, waited_s=services.waited_s)
+    conversations = _Conversations(settings, services, phrasebook, StoreRecorder(store, exporter))
+    sessions = Sessions(settings, conversations.make, store, ready=readiness.wait, waited_s=services.waited_s)
     nodes = Nodes(store, settings, sessions.tickets, lambda: sessions.open_to_all)
     drain = Drain(sessions, settings.drain_s, nodes.elsewhere if settings.redis_url else nowhere)
+    waiting = WaitingRoom(settings.max_sessions)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with store:
+        async with store, contextlib.AsyncExitStack() as closing:
+            # What is opened first is closed last.
+            if exporter is not None:
+                closing.push_async_callback(exporter.close)
+            for service in services.all().values():
+                closing.push_async_callback(service.close)
+            closing.push_async_callback(line.close)
+            closing.push_async_callback(sessions.close)
+            closing.callback(waiting.close)
             warming = asyncio.create_task(readiness.warm(lambda: phrasebook.speak_ahead(services.tts, settings.speed)))
+            closing.callback(warming.cancel)
             watchdog = Watchdog()
             watchdog.start()
+            closing.callback(watchdog.stop)
+            if settings.redis_url:
+                closing.callback(asyncio.create_task(nodes.run()).cancel)
             sessions.load.start()
-            meeting = asyncio.create_task(nodes.run()) if settings.redis_url else None
-            try:
-                yield
-            finally:
-                await drain()
-                sessions.load.stop()
-                if meeting is not None:
-                    meeting.cancel()
-                watchdog.stop()
-                warming.cancel()
-                waiting.close()
-                await sessions.close()
-                await line.close()
-                await asyncio.gather(*(service.close() for service in services.all().values()))
-                if exporter is not None:
-                    await exporter.close()
+            closing.callback(sessions.load.stop)
+            closing.push_async_callback(drain)
+            yield
 
     # FastAPI's own pages of documentation load scripts from elsewhere.
     app = FastAPI(title="Parley", docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.drain = drain
-    waiting = WaitingRoom(settings.max_sessions)
     line = Line(sessions, settings, waiting)
     views = Views(line.has_page)
     ui.build(line.stream, views)

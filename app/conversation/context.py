@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from app.conversation.state_machine import Fact
 from app.core.latency import Spans
 from app.dialogue.context import AgentContext
-from app.protocol.messages import Happening, ServerMessage, State, Text
+from app.protocol.messages import MAX_TEXT, Happening, ServerMessage, State, Text
 from app.reply.player import Player
 from app.reply.speaker import Speaker
 from app.settings import Eagerness
@@ -104,6 +104,13 @@ class ConversationContext:
         if self.recorder is not None:
             with self.contained("the record"):
                 self.recorder.changed(self)
+
+    def waiting_text(self) -> Text:
+        """What was typed while the agent spoke, as one turn: as many texts of those that wait as one turn may hold."""
+        text = self.pending.popleft().text
+        while self.pending and len(text) + len(self.pending[0].text) < MAX_TEXT:
+            text = f"{text} {self.pending.popleft().text}"
+        return Text(text=text)
 
     def joined(self, text: str) -> str:
         """`text` after that of the turn which it goes on with, if there is one."""

@@ -15,7 +15,6 @@ from app.conversation.turn_listener import TurnListener
 from app.dialogue.context import AgentContext
 from app.dialogue.memory import Memory
 from app.protocol.messages import (
-    MAX_TEXT,
     AudioChunk,
     Disconnected,
     Faulted,
@@ -176,15 +175,7 @@ class Session:
     def _follow_up(self, event: Happening) -> None:
         """What waited for this event: a typed turn, and whoever watches for silence."""
         if self.state == "LISTENING" and self.context.pending:
-            self.dispatch(self._next_text())
+            self.dispatch(self.context.waiting_text())
         for watcher in (self._timers, self._inactivity):
             with self.context.contained("what is said in a silence"):
                 watcher.follow(event)
-
-    def _next_text(self) -> Text:
-        """What was typed while the agent spoke, as one turn: as many texts of those that wait as one turn may hold."""
-        pending = self.context.pending
-        text = pending.popleft().text
-        while pending and len(text) + len(pending[0].text) < MAX_TEXT:
-            text = f"{text} {pending.popleft().text}"
-        return Text(text=text)

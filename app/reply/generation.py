@@ -137,14 +137,11 @@ class Reply:
                     sound = await anext(sounds, None)
                 if sound is None:
                     return
-                self._has_answer()
+                if not self.answered and self.committed and self.request.text:
+                    self._memory.waits.append(self._clock.ms() - self._committed_ms)
+                self.answered = True
                 await self.sounds.put(sound)
                 self._is_ready()
-
-    def _has_answer(self) -> None:
-        if not self.answered and self.committed and self.request.text:
-            self._memory.waits.append(self._clock.ms() - self._committed_ms)
-        self.answered = True
 
     def _is_ready(self) -> None:
         if self.first_sound.is_set():

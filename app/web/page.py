@@ -2,6 +2,7 @@
 and everything urgent live in ui/parley.js; nothing here is waited for."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from itertools import count
@@ -161,67 +162,87 @@ def _spread(half: str, most: str, x: int, y: int) -> str:
     return "".join(f'<text class="spread" x="{x + n * SPREAD_WIDTH}" y="{y + 15}">{text}</text>' for n, text in columns)
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """The components of the page that are given something to do."""
+
+    call: WebRTC
+    start: gr.Button
+    stop: gr.Button
+    interrupt: gr.Button
+    text: gr.Textbox
+    shown: tuple[gr.HTML, ...]  # what `render` fills, in its order
+
+
 def build(stream: Stream, views: Views) -> gr.Blocks:
     """The page of `stream`. It takes the place of the stream's own page: `stream.ui` and `stream.webrtc_component` are set."""
+    with gr.Blocks(title="Parley", theme=_theme(), analytics_enabled=False, head=_head(), fill_width=True) as page:
+        parts = _lay_out(stream)
+        _connect(page, parts, stream, views)
+    page._queue.max_thread_count = PAGES
+    page.state_session_capacity = PAGES
+    stream.webrtc_component = parts.call
+    stream.ui = page
+    return page
+
+
+def _lay_out(stream: Stream) -> _Parts:
+    gr.HTML("<header><h1>Parley</h1><p>A voice agent you can talk over.</p></header>", elem_id="parley-head", padding=False)
+    with gr.Row(elem_id="parley-main"):
+        with gr.Column(elem_id="parley-call"):
+            gr.HTML(LINK, elem_id="parley-status", padding=False)
+            state = gr.HTML(render_state("IDLE"), elem_id="parley-state", padding=False)
+            call = _microphone(stream)
+            with gr.Row(elem_id="parley-buttons"):
+                start = gr.Button("Start", variant="primary", elem_id="parley-start")
+                stop = gr.Button("Stop", variant="stop", elem_id="parley-stop")
+                interrupt = gr.Button("Interrupt", elem_id="parley-interrupt")
+            caption = gr.HTML(render_caption("", False), elem_id="parley-caption", padding=False)
+            text = gr.Textbox(label="Or type", placeholder="Type and press Enter", max_length=2000, elem_id="parley-text")
+        with gr.Column(elem_id="parley-said"):
+            gr.HTML("<h2>Conversation</h2>", padding=False)
+            transcript = gr.HTML(render_transcript([]), elem_id="parley-transcript", padding=False)
+    with gr.Row(elem_id="parley-facts"):
+        with gr.Column(elem_id="parley-used"):
+            gr.HTML("<h2>Passages used</h2>", padding=False)
+            sources = gr.HTML(render_sources([]), elem_id="parley-sources", padding=False)
+        with gr.Column():
+            gr.HTML("<h2>Latency</h2>", padding=False)
+            latency = gr.HTML(render_latency([], {}), elem_id="parley-latency", padding=False)
+    return _Parts(call, start, stop, interrupt, text, (state, caption, transcript, sources, latency))
+
+
+def _microphone(stream: Stream) -> WebRTC:
+    call = WebRTC(
+        label="Microphone",
+        modality="audio",
+        mode="send-receive",
+        rtc_configuration=stream.rtc_configuration,
+        # Wishes, not demands: a device that cannot do one of them still works.
+        track_constraints={"echoCancellation": True, "noiseSuppression": True, "autoGainControl": True},
+        elem_id="parley-device",
+    )
+    call.server_rtc_configuration = stream.server_rtc_configuration
+    return call
+
+
+def _connect(page: gr.Blocks, parts: _Parts, stream: Stream, views: Views) -> None:
+    """What happens when somebody clicks, types or calls."""
+    call = parts.call
 
     async def show(name: str) -> AsyncIterator[tuple[str, ...]]:
         async for outputs in views.follow(name, call.output_stream(name)):
             yield render(*outputs.args)
 
-    with gr.Blocks(
-        title="Parley",
-        theme=_theme(),
-        analytics_enabled=False,
-        head=_head(),
-        fill_width=True,
-    ) as page:
-        gr.HTML("<header><h1>Parley</h1><p>A voice agent you can talk over.</p></header>", elem_id="parley-head", padding=False)
-        with gr.Row(elem_id="parley-main"):
-            with gr.Column(elem_id="parley-call"):
-                gr.HTML(LINK, elem_id="parley-status", padding=False)
-                state = gr.HTML(render_state("IDLE"), elem_id="parley-state", padding=False)
-                call = WebRTC(
-                    label="Microphone",
-                    modality="audio",
-                    mode="send-receive",
-                    rtc_configuration=stream.rtc_configuration,
-                    # Wishes, not demands: a device that cannot do one of them still works.
-                    track_constraints={"echoCancellation": True, "noiseSuppression": True, "autoGainControl": True},
-                    elem_id="parley-device",
-                )
-                call.server_rtc_configuration = stream.server_rtc_configuration
-                with gr.Row(elem_id="parley-buttons"):
-                    start = gr.Button("Start", variant="primary", elem_id="parley-start")
-                    stop = gr.Button("Stop", variant="stop", elem_id="parley-stop")
-                    interrupt = gr.Button("Interrupt", elem_id="parley-interrupt")
-                caption = gr.HTML(render_caption("", False), elem_id="parley-caption", padding=False)
-                text = gr.Textbox(label="Or type", placeholder="Type and press Enter", max_length=2000, elem_id="parley-text")
-            with gr.Column(elem_id="parley-said"):
-                gr.HTML("<h2>Conversation</h2>", padding=False)
-                transcript = gr.HTML(render_transcript([]), elem_id="parley-transcript", padding=False)
-        with gr.Row(elem_id="parley-facts"):
-            with gr.Column(elem_id="parley-used"):
-                gr.HTML("<h2>Passages used</h2>", padding=False)
-                sources = gr.HTML(render_sources([]), elem_id="parley-sources", padding=False)
-            with gr.Column():
-                gr.HTML("<h2>Latency</h2>", padding=False)
-                latency = gr.HTML(render_latency([], {}), elem_id="parley-latency", padding=False)
-
-        call.stream(stream.event_handler, inputs=[call], outputs=[call], concurrency_limit=stream.concurrency_limit)
-        # One generator runs for each open page as long as it is connected: a limit would leave later pages without a view.
-        shown = [state, caption, transcript, sources, latency]
-        once = {"trigger_mode": "once", "show_progress": "minimal"}
-        views.function = call.state_change(show, inputs=[call], outputs=shown, concurrency_limit=None, **once)["id"]
-        page.load(None, js="() => parley.ready()")
-        start.click(None, js="() => parley.start()")
-        stop.click(None, js="() => parley.stop()")
-        interrupt.click(None, js="() => parley.interrupt()")
-        text.submit(None, inputs=text, outputs=text, js="(text) => parley.say(text)")
-    page._queue.max_thread_count = PAGES
-    page.state_session_capacity = PAGES
-    stream.webrtc_component = call
-    stream.ui = page
-    return page
+    call.stream(stream.event_handler, inputs=[call], outputs=[call], concurrency_limit=stream.concurrency_limit)
+    # One generator runs for each open page as long as it is connected: a limit would leave later pages without a view.
+    once = {"trigger_mode": "once", "show_progress": "minimal"}
+    views.function = call.state_change(show, inputs=[call], outputs=[*parts.shown], concurrency_limit=None, **once)["id"]
+    page.load(None, js="() => parley.ready()")
+    parts.start.click(None, js="() => parley.start()")
+    parts.stop.click(None, js="() => parley.stop()")
+    parts.interrupt.click(None, js="() => parley.interrupt()")
+    parts.text.submit(None, inputs=parts.text, outputs=parts.text, js="(text) => parley.say(text)")
 
 
 def mount(app: FastAPI, stream: Stream, views: Views, path: str, node_url: str = "") -> None:
