@@ -30,6 +30,7 @@ class Rerun:
     faults: list[str] = field(default_factory=list)
 
     def check(self, entry: Mapping[str, Any]) -> None:
+        """Runs one entry of the log."""
         seq, kind = entry["seq"], entry["kind"]
         if seq != self.seq + 1 and not (self.seq == 0 and kind == "dropped"):  # a long log has lost its beginning
             self.faults.append(f"#{seq}: follows #{self.seq}, entries are missing or doubled")
@@ -104,6 +105,7 @@ def replay(entries: Iterable[Mapping[str, Any]]) -> Rerun:
 
 
 async def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m app.replay", description=__doc__)
     parser.add_argument("session_id")
     parser.add_argument("--redis-url", help="instead of REDIS_URL")

@@ -69,6 +69,7 @@ def draw(rows: list[Figures], title: str, out: Path) -> None:
 
 
 async def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m app.report", description=__doc__)
     parser.add_argument("--since", type=seconds, default="1h", metavar="PERIOD", help="like 90s, 15m, 1h or 7d (default: 1h)")
     parser.add_argument("--out", type=Path, help="file for the chart: .png or .svg")

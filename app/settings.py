@@ -311,6 +311,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """From where settings are read, and which wins."""
         return (
             init_settings,
             Environment(settings_cls),
@@ -318,6 +319,7 @@ class Settings(BaseSettings):
         )
 
     def allowed_origins(self) -> list[str]:
+        """The pages that may use this server besides its own."""
         return _listed(self.cors_origins)
 
     def hosts(self) -> list[str]:

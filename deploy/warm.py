@@ -12,6 +12,7 @@ from services import embedded
 
 
 async def main() -> None:
+    """Computes it all."""
     settings = Settings()
     folder = settings.weights_dir
     services = embedded(folder, folder / "computed", find(settings.language))

@@ -158,9 +158,13 @@ class Speech:
 class Service(Protocol):
     """Common to all: `warm` loads weights and runs once (called at start, in parallel); `close` frees what it holds."""
 
-    async def warm(self) -> None: ...
+    async def warm(self) -> None:
+        """Loads what is needed, so that the first use takes no longer than others. Raises ServiceError."""
+        ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Frees what is held."""
+        ...
 
 
 class EchoCanceller(Protocol):
@@ -175,7 +179,11 @@ class EchoCanceller(Protocol):
 
 
 class EchoCancellation(Service, Protocol):
-    def canceller(self) -> EchoCanceller: ...
+    """Takes the agent's own voice out of what is heard."""
+
+    def canceller(self) -> EchoCanceller:
+        """One for each conversation."""
+        ...
 
 
 class VoiceDetector(Protocol):
@@ -185,22 +193,30 @@ class VoiceDetector(Protocol):
         """Probability (0..1) that this window of VAD_WINDOW samples holds speech."""
         ...
 
-    def reset(self) -> None: ...
+    def reset(self) -> None:
+        """What was heard so far is forgotten."""
+        ...
 
 
 class VoiceActivity(Service, Protocol):
+    """Tells voice from other sound."""
+
     def detector(self) -> VoiceDetector:
         """A fresh streaming detector."""
         ...
 
 
 class EndOfTurn(Service, Protocol):
+    """Does the sentence sound finished?"""
+
     async def complete(self, audio: Audio) -> float:
         """Probability (0..1) that the speaker has finished the turn; `audio` is the turn so far (the last 8 s are used)."""
         ...
 
 
 class SpeakerEncoder(Service, Protocol):
+    """Whose voice is it?"""
+
     async def voice(self, audio: Audio) -> Voice:
         """The vector of the voice in `audio` (speech alone): of length 1, so that the product of two is how alike they are (0..1).
         Raises ServiceError for less than a fifth of a second."""
@@ -208,6 +224,8 @@ class SpeakerEncoder(Service, Protocol):
 
 
 class BurstJudge(Service, Protocol):
+    """What is a burst of sound over the agent?"""
+
     async def glimpse(self, audio: Audio) -> Glimpse:
         """What the beginning of a sound over the agent is: `audio` is some 200 ms from before it and 200 ms or more of it."""
         ...
@@ -218,6 +236,8 @@ class BurstJudge(Service, Protocol):
 
 
 class SpeechToText(Service, Protocol):
+    """Speech to text."""
+
     async def transcribe(
         self, audio: Audio, *, final: bool, prompt: str = "", guess: str = "", thorough: bool = False
     ) -> Transcript:
@@ -229,10 +249,16 @@ class SpeechToText(Service, Protocol):
 
 
 class IntentClassifier(Service, Protocol):
-    async def classify(self, text: str) -> Intent: ...
+    """What does the user want?"""
+
+    async def classify(self, text: str) -> Intent:
+        """The likeliest intent of a turn. Raises ServiceError."""
+        ...
 
 
 class Retriever(Service, Protocol):
+    """Passages of the knowledge."""
+
     async def search(self, text: str, limit: int = 3, history: Sequence[Exchange] = ()) -> list[Passage]:
         """The `limit` best passages, best first, with their scores. A follow-up ("why?", "tell me more") is resolved from
         `history` first."""
@@ -248,12 +274,16 @@ class Retriever(Service, Protocol):
 
 
 class Answerer(Service, Protocol):
+    """Makes the text of an answer."""
+
     def answer(self, question: Question) -> AsyncIterator[str]:
         """The reply's text, piece by piece as it is made (any size). Nothing at all means: not known."""
         ...
 
 
 class TextToSpeech(Service, Protocol):
+    """Text to speech."""
+
     def speak(self, clause: str, *, speed: float = 1.0) -> AsyncIterator[Speech]:
         """Speech for one clause, in pieces as they are made. Text with nothing to say yields nothing."""
         ...

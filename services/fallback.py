@@ -65,6 +65,7 @@ class SparedStt(_Spared[SpeechToText]):
     async def transcribe(
         self, audio: Audio, *, final: bool, prompt: str = "", guess: str = "", thorough: bool = False
     ) -> Transcript:
+        """By the service, and where it fails by the embedded one."""
         if final or self._captions:
             judging = asyncio.create_task(self._judged(audio))
             try:
@@ -90,6 +91,7 @@ class SparedTts(_Spared[TextToSpeech]):
     """Where `first` fails in mid-clause, `spare` goes on with the words that have not been spoken yet."""
 
     async def speak(self, clause: str, *, speed: float = 1.0) -> AsyncIterator[Speech]:
+        """By the service, and where it fails by the embedded one."""
         spoken = 0  # samples
         try:
             async with closing(self._first.speak(clause, speed=speed)) as pieces:

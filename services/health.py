@@ -22,6 +22,7 @@ class Health:
         self.listener: Callable[[str, str], None] = lambda service, reason: None
 
     def failed(self, service: str, reason: str) -> None:
+        """A service does not work, and why."""
         level = logging.DEBUG if self.degraded.get(service) == reason else logging.WARNING
         log.log(level, "%s: %s; the embedded service takes over", service, reason)
         self.degraded[service] = reason
@@ -30,6 +31,7 @@ class Health:
         self.listener(service, reason)
 
     def worked(self, service: str) -> None:
+        """A service works."""
         if self.degraded.pop(service, None) is not None:
             log.warning("%s works again", service)
             DEGRADED.labels(service).set(0)

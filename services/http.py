@@ -57,6 +57,7 @@ class Remote:
 
     @property
     def is_openai(self) -> bool:
+        """It is OpenAI itself, and not a server that speaks like it."""
         return self.url == OPENAI
 
 
@@ -105,6 +106,7 @@ class Peer:
                 self._health.failed(self.service, f"{self._host}/models: {error if known else type(error).__name__}")
 
     async def close(self) -> None:
+        """Closes its connections."""
         if self._loading is not None:
             self._loading.cancel()
             await asyncio.wait({self._loading})

@@ -55,6 +55,7 @@ class Reading:
         self._inflater = zlib.decompressobj(wbits=47) if encoding not in ("", "identity") else None  # 47: gzip or zlib
 
     async def close(self) -> None:
+        """Gives up the rest of the answer."""
         await self._response.aclose()
 
     async def whole(self, most: int = LONGEST_TEXT) -> bytes:

@@ -40,11 +40,13 @@ class LocalService(ABC, Generic[Model]):
         """Loads the model and runs it once. Called on a worker thread; heavy imports belong here."""
 
     async def warm(self) -> None:
+        """Loads the model once. Raises ServiceError."""
         async with self._warming:
             if self._model is None:
                 self._model = await self._run(Priority.LOAD, self._load)
 
     async def close(self) -> None:
+        """Frees the model."""
         self._model = None
 
     def _loaded(self) -> Model:

@@ -27,6 +27,7 @@ class Columns(NamedTuple):
 
 
 def whole_columns(matrix: NDArray[np.float32]) -> Columns:
+    """Each column in whole numbers, with its scale."""
     scale = np.maximum(np.abs(matrix).max(axis=0), np.float32(1e-9)) / MOST
     return Columns(np.round(matrix / scale).astype(np.int8), scale.astype(np.float32))
 

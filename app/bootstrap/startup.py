@@ -37,6 +37,7 @@ class Front:
         self._house = contextlib.AsyncExitStack()  # what has to be closed with the app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, as ASGI has it."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif self._app is not None:

@@ -41,11 +41,13 @@ MINOR = frozenset({Effect.DUCK, Effect.HOLD, Effect.UNDUCK, Effect.NOTE_PROGRESS
 
 
 def greet(context: ConversationContext, event: Happening) -> None:
+    """Prepares the greeting, or the welcome of somebody who comes back."""
     if isinstance(event, SessionStarted) and event.greeting:
         _prompt(context, "welcome_back" if event.resumed else "greeting")
 
 
 def prompt(context: ConversationContext, event: Happening) -> None:
+    """Prepares a line of the agent's own."""
     if isinstance(event, Prompted):
         _prompt(context, event.line, event.values)
 
@@ -69,6 +71,7 @@ def _prompt(context: ConversationContext, line: str, values: Mapping[str, str] =
 
 
 def start_reply(context: ConversationContext, event: Happening) -> None:
+    """Commits the reply that was prepared for this turn, or starts one."""
     if isinstance(event, TurnEnded):
         text, turn, revision = context.joined(event.text), event.turn, event.revision
         spans = context.spans.get((turn, revision)) or Spans(zero=context.clock.ms())
@@ -88,6 +91,7 @@ def _answer(context: ConversationContext, request: Request, spans: Spans) -> Non
 
 
 def duck(context: ConversationContext, event: Happening) -> None:
+    """Somebody makes a sound over the agent: it is turned down."""
     ago = context.hearing.ago(event.at_ms) if isinstance(event, SpeechOnset) else 0.0
     context.onset = Spans(zero=context.clock.ms() - ago)
     context.player.duck()
@@ -95,15 +99,18 @@ def duck(context: ConversationContext, event: Happening) -> None:
 
 
 def hold(context: ConversationContext, event: Happening) -> None:
+    """The sound goes on: the agent pauses for a moment."""
     context.player.hold()
 
 
 def unduck(context: ConversationContext, event: Happening) -> None:
+    """The sound does not concern the agent: it goes on as before."""
     context.onset = None
     context.player.unduck()
 
 
 def stop_playback(context: ConversationContext, event: Happening) -> None:
+    """The agent falls silent at once."""
     now = context.clock.ms()
     context.onset = context.onset or Spans(zero=now)
     context.onset.mark("confirmed", now)
@@ -122,6 +129,7 @@ def reopen(context: ConversationContext, event: Happening) -> None:
 
 
 def keep_text(context: ConversationContext, event: Happening) -> None:
+    """A typed turn waits until the agent has fallen silent."""
     if not isinstance(event, Text):
         return
     if len(context.pending) == WAITING:
@@ -146,6 +154,7 @@ def join_text(context: ConversationContext, event: Happening) -> None:
 
 
 def note_progress(context: ConversationContext, event: Happening) -> None:
+    """The ledger gets what the listener says was played."""
     if isinstance(event, PlaybackProgress | PlaybackDone | PlaybackStopped):
         context.player.note(event)
         if isinstance(event, PlaybackStopped) and context.onset is not None:
@@ -187,10 +196,12 @@ def end(context: ConversationContext, event: Happening) -> None:
 
 
 def withdraw(context: ConversationContext, event: Happening) -> None:
+    """Gives up a reply of which nothing was heard."""
     context.speaker.withdraw()
 
 
 def release(context: ConversationContext, event: Happening) -> None:
+    """Lets the prepared reply out."""
     context.player.release()
 
 

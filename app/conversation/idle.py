@@ -40,6 +40,7 @@ class IdleWatcher:
             self._talking = False
 
     def stop(self) -> None:
+        """Wakes no more until an event follows."""
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
@@ -101,6 +102,7 @@ class InactivityPrompt(IdleWatcher):
         self._prompted = False  # the prompt has been heard since the last turn
 
     def follow(self, event: Happening) -> None:
+        """Counts anew, from this event on."""
         super().follow(event)
         if isinstance(event, TurnEnded | Text | SessionStarted | Disconnected):
             self._spoken, self._prompted = isinstance(event, TurnEnded), False

@@ -12,6 +12,8 @@ from app.protocol.messages import Happening, State
 
 
 class Effect(StrEnum):
+    """What a transition asks for."""
+
     GREET = "greet"  # prepare the greeting, if one is wanted
     MARK_TURN = "mark_turn"  # the user's turn has begun: whatever the agent was about to say unasked is dropped
     START_REPLY = "start_reply"  # commit the prepared reply of this revision, or start one

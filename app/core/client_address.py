@@ -22,6 +22,7 @@ class Callers:
         self._header = header.lower().encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, as ASGI has it."""
         if scope["type"] in ("http", "websocket"):
             caller.set(self._address(scope))
         await self._app(scope, receive, send)

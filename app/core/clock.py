@@ -6,6 +6,8 @@ from typing import Protocol
 
 
 class Clock(Protocol):
+    """The time: `ms` for lengths, `epoch_ms` for the date."""
+
     def ms(self) -> float:
         """Monotonic time in ms; differences are what counts."""
         ...
@@ -19,7 +21,9 @@ class LoopClock:
     """The running event loop's time, so that a loop whose time jumps makes every delay jump with it."""
 
     def ms(self) -> float:
+        """The event loop's monotonic time in ms."""
         return asyncio.get_running_loop().time() * 1000
 
     def epoch_ms(self) -> float:
+        """Wall-clock time in ms since 1970 (UTC)."""
         return time.time() * 1000

@@ -19,10 +19,12 @@ class Spans:
     work: dict[str, float] = field(default_factory=dict)
 
     def mark(self, name: str, at: float) -> None:
+        """Notes that `name` was reached at `at` (clock ms). The first time counts."""
         self.marks.setdefault(name, round(at - self.zero, 1))
 
     @contextmanager
     def working(self, service: str, clock: Clock) -> Iterator[None]:
+        """Counts how long `service` works for this turn."""
         began = clock.ms()
         try:
             yield

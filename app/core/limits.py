@@ -78,6 +78,7 @@ class OncePerEpisode(logging.Filter):
         self._told: dict[object, tuple[float, int]] = {}  # when a kind was logged, and how many were left out since
 
     def filter(self, record: logging.LogRecord) -> bool:
+        """Whether this record is logged."""
         if record.levelno < logging.WARNING:
             return True
         now, kind = self._clock(), (record.msg, type(record.exc_info[1]) if record.exc_info else None)

@@ -29,6 +29,7 @@ def wasted(spans: Spans) -> None:
 
 
 def observe(spans: Spans) -> None:
+    """Counts the times of a turn or an interruption in the metrics."""
     for name, ms in spans.marks.items():
         LATENCY.labels(name).observe(max(0.0, ms) / 1000)
 

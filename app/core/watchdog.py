@@ -59,6 +59,7 @@ class Watchdog:
         self._thread.start()
 
     def stop(self) -> None:
+        """Ends the watching."""
         self._over.set()
         if self._timer is not None:
             self._timer.cancel()
@@ -68,6 +69,7 @@ class Watchdog:
         self._timer = asyncio.get_running_loop().call_later(BEAT_S, self._tick)
 
     def begin(self) -> None:
+        """A callback of the event loop begins."""
         self._beat_at, self._worked = self._clock(), self._work()
 
     def beat(self) -> None:

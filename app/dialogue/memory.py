@@ -55,6 +55,7 @@ class Memory:
     waits: deque[float] = field(default_factory=lambda: deque(maxlen=WAITS))  # ms from a turn's end to its answer's first sound
 
     def adjust(self, act: Act) -> None:
+        """Takes over the pace and the volume of `act`, within bounds."""
         self.speed = min(2.0, max(0.5, self.speed * act.speed))
         self.gain = min(3.0, max(0.2, self.gain * act.gain))
 
@@ -72,4 +73,5 @@ class Memory:
 
     @property
     def last_heard(self) -> str:
+        """What the user heard last of the agent; "" where nothing was."""
         return next((exchange.heard for exchange in reversed(self.history) if exchange.heard), "")

@@ -83,6 +83,7 @@ class Phrasebook:
             await asyncio.gather(*(say(line) for line in whole + begun if line not in self._spoken))
 
     def spoken(self, text: str) -> list[Speech] | None:
+        """The speech of a line that was spoken ahead."""
         return self._spoken.get(text)
 
 

@@ -24,6 +24,7 @@ class BadMessage(Exception):
         self.field = field
 
     def as_event(self) -> Error:
+        """As it is told to the client."""
         return Error(code=self.code, message=str(self), field=self.field)
 
 

@@ -18,6 +18,8 @@ MAX_MESSAGE_BYTES = 262_144  # of one JSON message: a base64 chunk of that size 
 
 
 class Event(BaseModel):
+    """Anything that is sent or that happens: immutable, told apart by `type`."""
+
     model_config = ConfigDict(frozen=True)
 
 
@@ -48,6 +50,8 @@ class AudioChunk(Event):
 
 
 class Interrupt(Event):
+    """The listener presses a button: the agent falls silent."""
+
     type: Literal["interrupt", "audio_interrupt"] = "interrupt"
 
 
@@ -60,6 +64,8 @@ class PlaybackProgress(Event):
 
 
 class PlaybackDone(Event):
+    """All of this generation was played, `played_ms` in all. `estimated`: the server's own reckoning."""
+
     type: Literal["playback_done"] = "playback_done"
     generation: Generation
     played_ms: Milliseconds
@@ -67,6 +73,8 @@ class PlaybackDone(Event):
 
 
 class PlaybackStopped(Event):
+    """The answer to `playback_stop`: `played_ms` of the generation were played. `estimated` as above."""
+
     type: Literal["playback_stopped"] = "playback_stopped"
     generation: Generation
     played_ms: Milliseconds
@@ -74,15 +82,21 @@ class PlaybackStopped(Event):
 
 
 class Text(Event):
+    """A typed turn."""
+
     type: Literal["text"] = "text"
     text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT)]
 
 
 class Ping(Event):
+    """Is anybody there? Answered by `pong`."""
+
     type: Literal["ping"] = "ping"
 
 
 class Stop(Event):
+    """The conversation is over, and is not resumed."""
+
     type: Literal["stop"] = "stop"
 
 
@@ -97,6 +111,8 @@ CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(ClientMessage)
 
 
 class Limits(Event):
+    """What a client may send."""
+
     max_message_bytes: int = MAX_MESSAGE_BYTES
     max_audio_bytes: int = MAX_AUDIO_BYTES
     max_text: int = MAX_TEXT
@@ -117,6 +133,8 @@ class Ready(Event):
 
 
 class StateChanged(Event):
+    """The conversation is in another state, `at_ms` after it began; `reason` is the event that moved it."""
+
     type: Literal["state"] = "state"
     state: State
     previous: State
@@ -136,6 +154,8 @@ class TranscriptUpdate(Event):
 
 
 class IntentFound(Event):
+    """What the user wants, with a confidence of 0..1."""
+
     type: Literal["intent"] = "intent"
     name: str
     confidence: float
@@ -143,18 +163,24 @@ class IntentFound(Event):
 
 
 class Source(Event):
+    """A passage of the knowledge, and how well it fits (0..1)."""
+
     id: str
     title: str
     score: float
 
 
 class Sources(Event):
+    """The passages that the reply is made from."""
+
     type: Literal["sources"] = "sources"
     passages: list[Source]
     turn: int
 
 
 class AgentResponse(Event):
+    """A clause that the agent is about to say; the last message of a reply is `final` and has no text."""
+
     type: Literal["agent_response"] = "agent_response"
     text: str
     final: bool
@@ -173,12 +199,16 @@ class SpokenChunk(Event):
 
 
 class Duck(Event):
+    """Play more quietly, at `gain` (0..1)."""
+
     type: Literal["duck"] = "duck"
     generation: Generation
     gain: float
 
 
 class Unduck(Event):
+    """Play as loudly as before."""
+
     type: Literal["unduck"] = "unduck"
     generation: Generation
     gain: float = 1.0
@@ -210,6 +240,8 @@ class PlaybackStop(Event):
 
 
 class AgentHeard(Event):
+    """The words of the reply that were heard. `estimated`: the listener did not say what was played."""
+
     type: Literal["agent_heard"] = "agent_heard"
     text: str
     turn: int
@@ -245,6 +277,8 @@ class ShuttingDown(Event):
 
 
 class Pong(Event):
+    """The answer to `ping`."""
+
     type: Literal["pong"] = "pong"
 
 
@@ -275,6 +309,8 @@ ServerMessage = (
 
 
 class SessionStarted(Event):
+    """A listener is there; `resumed`: a conversation goes on."""
+
     type: Literal["session_started"] = "session_started"
     greeting: bool
     resumed: bool
@@ -315,6 +351,8 @@ class TurnReopened(Event):
 
 
 class TurnEnded(Event):
+    """The user's turn is over."""
+
     type: Literal["turn_ended"] = "turn_ended"
     turn: int
     revision: int
@@ -347,6 +385,8 @@ class Prompted(Event):
 
 
 class FirstAudioReady(Event):
+    """The reply has sound."""
+
     type: Literal["first_audio_ready"] = "first_audio_ready"
     generation: Generation
 
@@ -359,6 +399,8 @@ class ReplyEmpty(Event):
 
 
 class Disconnected(Event):
+    """The listener is gone."""
+
     type: Literal["disconnected"] = "disconnected"
     reason: str
 

@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 
 class Passage(TypedDict):
+    """A passage as the page shows it."""
+
     title: str
     score: float
 
@@ -79,11 +81,13 @@ class Viewer:
             self._turns[-1, number] = _empty() | {"user": exchange.user, "agent": exchange.heard, "heard": exchange.heard}
 
     def look(self) -> View:
+        """What is to be shown now; `changed` is false until there is more."""
         self.changed = False
         turns = list(self._turns.values())
         return View(state=self._state, caption=self._caption, caption_final=self._final, turns=turns, spreads=self._spreads)
 
     def follow(self, message: ServerMessage) -> None:
+        """Takes in a message that the listener was sent."""
         match message:
             case StateChanged():
                 self._state = message.state
@@ -145,15 +149,18 @@ class Newest(Generic[T]):
         self._over = False
 
     def put(self, view: T) -> None:
+        """Replaces the view that nobody has taken yet."""
         self._view = view
         self._count += 1
         self._changed.set()
 
     def end(self) -> None:
+        """No more views come."""
         self._over = True
         self._changed.set()
 
     async def follow(self) -> AsyncIterator[T]:
+        """Each view that is the newest when it is asked for, until the end."""
         seen = 0
         while not self._over:
             if seen == self._count or self._view is None:

@@ -64,17 +64,21 @@ class Reply:
 
     @property
     def committed(self) -> bool:
+        """The turn that it answers has ended."""
         return self._committed.is_set()
 
     @property
     def text(self) -> str:
+        """What has been made of it so far."""
         return " ".join(self.clauses)
 
     @property
     def cancelled(self) -> bool:
+        """It was given up."""
         return self._task is not None and (self._task.cancelled() or self._task.cancelling() > 0)
 
     def start(self) -> None:
+        """Begins to make it."""
         self._task = asyncio.create_task(self._run())
 
     def commit(self) -> None:
@@ -91,6 +95,7 @@ class Reply:
             self._ready(self)
 
     def cancel(self) -> None:
+        """Gives it up: every stage ends."""
         if self._task is not None:
             self._task.cancel()
             if not self.committed:

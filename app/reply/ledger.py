@@ -95,6 +95,7 @@ class Ledger:
         return ms - sum(min(length, ms - start) for start, length in self.waits if start < ms)
 
     def send(self, length_ms: float, now: float) -> None:
+        """`length_ms` more leave at `now` (clock ms)."""
         self.sent_ms += length_ms
         self.sent_at = now
 

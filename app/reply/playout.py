@@ -36,6 +36,8 @@ IDLE_FRAME = Frame(SILENCE, 0, 0, 0.0)
 
 
 class Playout:
+    """Of one reply, which fills the ledger."""
+
     def __init__(self, reply: Reply, ledger: Ledger) -> None:
         self._reply = reply
         self._ledger = ledger
@@ -53,6 +55,7 @@ class Playout:
         self._held = HOLD_FRAMES
 
     def go_on(self) -> None:
+        """Ends a pause of `hold`."""
         self._held = 0
 
     def frame(self, now: float) -> Frame | None:

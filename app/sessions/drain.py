@@ -26,6 +26,7 @@ def under_way(session: Session) -> bool:
 
 
 async def nowhere() -> str:
+    """Where to go on, for one process alone: at the same address."""
     return ""
 
 
@@ -41,6 +42,7 @@ class Drain:
         self._task: asyncio.Task[None] | None = None
 
     async def __call__(self) -> None:
+        """Returns when nobody is left, or after the time that is given to them."""
         if self._task is None:
             self._sessions.draining = True
             self._task = asyncio.create_task(self._drain(), name="drain")

@@ -40,6 +40,7 @@ class Load:
         self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._tick)
 
     def stop(self) -> None:
+        """Ends the watching."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -48,5 +49,6 @@ class Load:
         self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._tick)
 
     def look(self) -> None:
+        """Takes one more sample."""
         self._looks.append(self._behind_s() > BEHIND_S)
         self.overloaded = self.share > (OPEN_AGAIN if self.overloaded else CLOSE)

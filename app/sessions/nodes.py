@@ -41,6 +41,8 @@ class Node(BaseModel):
 
 
 class Nodes:
+    """What the processes on one Redis know of each other."""
+
     def __init__(self, store: Store, settings: Settings, tickets: Tickets, is_open: Callable[[], bool]) -> None:
         self._store = store
         self._url = settings.node_url

@@ -11,6 +11,8 @@ log = logging.getLogger(__name__)
 
 
 class Readiness:
+    """Of the services of this process."""
+
     def __init__(self, services: Services) -> None:
         self._services = services
         self._finished = asyncio.Event()

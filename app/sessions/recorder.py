@@ -29,9 +29,11 @@ class StoreRecorder:
             self._store.latency({"session": session_id, "turn": entry["turn"], "spans": entry["spans"]})
 
     def changed(self, context: ConversationContext) -> None:
+        """The record is renewed."""
         self._store.save(record_of(context))
 
     def measured(self, context: ConversationContext, turn: int, reply: Spans | None, stop: Spans | None) -> None:
+        """The times go to the metrics and to the traces."""
         to_epoch = context.clock.epoch_ms() - context.clock.ms()
         for name, spans in (("turn", reply), ("interruption", stop)):
             if spans is not None:

@@ -49,7 +49,9 @@ class Peer(Protocol):
         """Nobody has been there for long: it may be ended when the place is needed."""
         ...
 
-    def send(self, message: ServerMessage) -> None: ...
+    def send(self, message: ServerMessage) -> None:
+        """Sends `message`, or queues it."""
+        ...
 
     def close(self, last: Farewell | None = None) -> None:
         """Ends the connection, with `last` as its last message if there is one."""
@@ -84,6 +86,7 @@ class Seat:
 
 @contextlib.contextmanager
 def erased_is_unknown() -> Iterator[None]:
+    """To a client, a session that was erased never was."""
     try:
         yield
     except Erased:
@@ -91,6 +94,8 @@ def erased_is_unknown() -> Iterator[None]:
 
 
 class Sessions:
+    """The conversations of this process, by their ids."""
+
     def __init__(
         self,
         settings: Settings,
@@ -278,6 +283,7 @@ class Sessions:
 
     @property
     def tickets(self) -> Tickets:
+        """Who may join which."""
         return self._tickets
 
     @property
@@ -286,6 +292,7 @@ class Sessions:
         return not self.draining and not self.load.overloaded and len(self._opening) + len(self._peers()) < self._max
 
     def seats(self) -> list[Seat]:
+        """All of them, as they are now."""
         return list(self._seats.values())
 
     async def part(self, seats: list[Seat], last: Farewell) -> None:

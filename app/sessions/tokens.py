@@ -48,41 +48,56 @@ class Refused(Exception):
         REFUSED.labels(self.code).inc()
 
     def as_event(self) -> Error:
+        """As it is told to the client, whose connection it ends."""
         return Error(code=self.code, message=str(self), fatal=True)
 
 
 class Forbidden(Refused):
+    """The token is not of this session."""
+
     code = "wrong_token"
 
 
 class Foreign(Forbidden):
+    """The token was made with another secret."""
+
     code = "other_secret"
 
 
 class Unknown(Refused):
+    """There is no such session, or no more."""
+
     code = "unknown_session"
     status = 404
 
 
 class Full(Refused):
+    """All conversations are taken, or the models are behind."""
+
     code = "full"
     status = 503
     retry_after_s = 10
 
 
 class Leaving(Refused):
+    """This server is going down."""
+
     code = "shutting_down"
     status = 503
     retry_after_s = 1
 
 
 class Crowd(Refused):
+    """One address has all that it may have."""
+
     code = "too_many"
     status = 429
     retry_after_s = 10
 
 
 class NotReady(Refused):
+    """The models are not warm, and will not be."""
+
     code = "not_ready"
     status = 503
     retry_after_s = 10

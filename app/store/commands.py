@@ -159,14 +159,17 @@ class Room(NamedTuple):
 
     @property
     def evicts(self) -> bool:
+        """It throws keys away when it is full."""
         return self.policy not in ("", "noeviction")
 
 
 def session_key(session_id: str) -> str:
+    """The key of a session's record."""
     return f"session:{session_id}"
 
 
 def log_key(session_id: str) -> str:
+    """The key of a session's log."""
     return f"logs:session:{session_id}"
 
 
@@ -182,6 +185,7 @@ def reaching() -> Iterator[None]:
 
 
 def is_hopeless(answer: Exception) -> bool:
+    """Whether it would be answered so again."""
     return isinstance(answer, ResponseError) and str(answer).startswith(_HOPELESS)
 
 

@@ -69,9 +69,11 @@ class EmbeddedServer:
 
     @property
     def url(self) -> str:
+        """Where it listens."""
         return f"unix://{quote(str(self.socket))}"
 
     async def ensure(self) -> None:
+        """Starts it where it does not run. Raises StoreError."""
         try:
             if not self._own_folder():
                 return
@@ -86,6 +88,7 @@ class EmbeddedServer:
             raise StoreError(f"the embedded store can not run in {self.folder}: {error}") from error
 
     async def stop(self) -> None:
+        """Ends it, once its file is written."""
         await self._end()
         if self._lock is not None:
             os.close(self._lock)

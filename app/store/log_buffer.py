@@ -24,6 +24,7 @@ class Entry:
     dropped: int = 0
 
     def text(self) -> bytes:
+        """As it is written."""
         if self.dropped:
             return encode({"at_ms": self.at_ms, "kind": "dropped", "count": self.dropped})
         return self.payload
@@ -46,6 +47,7 @@ class Waiting:
     marker: Entry | None = None
 
     def add(self, entry: Entry, ranked: int) -> None:
+        """Appends an entry of this rank."""
         self.entries[entry.number] = entry
         self.by_rank[ranked].append(entry.number)
         self.size += len(entry.payload)

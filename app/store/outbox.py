@@ -56,6 +56,7 @@ class Outbox:
         return len(self._log) + len(self._records) + len(self._latency)
 
     def save(self, record: SessionRecord) -> None:
+        """Keeps this as the session's state; the last one wins."""
         if held := self._hold(record.session_id):
             revision = held.record.revision + 1 if held.record else 1
             held.record = record.model_copy(update={"revision": revision, "updated_ms": self._clock.epoch_ms()})
@@ -63,11 +64,13 @@ class Outbox:
             self._arrived()
 
     def log(self, session_id: str, entry: Mapping[str, Any]) -> None:
+        """Appends to the session's log."""
         if self._hold(session_id):
             self.drop("buffer_full", self._log.add(session_id, entry))
             self._arrived()
 
     def latency(self, entry: Mapping[str, Any]) -> None:
+        """Appends the figures of a turn."""
         if len(self._latency) < _LATENCY_WAITING:
             self._latency.append(encode(entry))
             self._arrived()
@@ -126,6 +129,7 @@ class Outbox:
         return settle
 
     def refused(self, session_id: str, answer: Exception) -> None:
+        """The server will never take what is written of this session: nothing more is."""
         logger.error("session %s can not be written: %s", session_id, answer)
         self.forget(session_id, "refused")
 

@@ -15,6 +15,8 @@ LEAST_S = 2.0  # that a reader has, before he gives way; a log is read in less
 
 @dataclass(slots=True, eq=False)
 class Reader:
+    """Whoever reads does not keep the writer waiting."""
+
     session_id: str
     address: str
     since: float  # seconds

@@ -63,6 +63,7 @@ class Store:
 
     @property
     def status(self) -> Status:
+        """Whether what is written arrives."""
         return self._writer.status
 
     def on_lost(self, tell: Callable[[str, Lost], None]) -> None:

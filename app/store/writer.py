@@ -68,6 +68,7 @@ class Writer:
 
     @property
     def status(self) -> Status:
+        """Whether what is written arrives."""
         full = self._room.full if self._room else 0.0
         reason = self._away
         if not reason and self._refuses:

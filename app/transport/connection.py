@@ -254,6 +254,7 @@ class Connection(ABC):
                 session.receive(message)
 
     def seated(self) -> Seat:
+        """The conversation that it has. Raises BadMessage before there is one."""
         if self.seat is None:
             raise BadMessage("not_started", "the first message is start", "type")
         return self.seat

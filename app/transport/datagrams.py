@@ -35,6 +35,8 @@ class Intake:
         self._checks = Allowance(CHECKS_PER_SECOND, CHECKS_AT_ONCE, at=self._now())
 
     def guard(self, receive: Callable[[bytes, Address], None]) -> Callable[[bytes, Address], None]:
+        """`receive`, for datagrams that are let in."""
+
         def guarded(data: bytes, address: Address) -> None:
             try:
                 if self._lets_in(data, address[:2]):

@@ -49,6 +49,7 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         self._due = 0.0  # seconds, loop time, of the next frame
 
     def copy(self) -> "Handler":
+        """FastRTC asks for one for each connection."""
         return Handler()
 
     def carry(self, call: "Call", pc: RTCPeerConnection, track: Any) -> None:
@@ -87,6 +88,7 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         return None if self._rtp is None else self._rtp.stamp(self._frames)
 
     def wake(self) -> None:
+        """There is something to send, or the connection is over."""
         self._news.set()
 
     # --- in -----------------------------------------------------------------------------------------------------------

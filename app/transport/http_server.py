@@ -73,10 +73,12 @@ class Server(uvicorn.Server):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begins to accept connections, never more than there are descriptors for."""
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM or SIGINT: what is under way is ended first; the second time nothing is."""
         self._signals += 1
         if self._signals > 2 or not self.started or self._loop is None:
             super().handle_exit(sig, frame)
@@ -121,6 +123,7 @@ class Patient(asyncio.Protocol):
     _stalled: asyncio.TimerHandle | None = None
 
     def pause_writing(self) -> None:
+        """The client does not take what it is sent."""
         super().pause_writing()
         self._paused_at = self.loop.time()
         self._patience_s += self.transport.get_write_buffer_size() / SLOWEST
@@ -128,6 +131,7 @@ class Patient(asyncio.Protocol):
         self.config.stalled[self] = None
 
     def resume_writing(self) -> None:
+        """The client takes what it is sent."""
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
@@ -136,6 +140,7 @@ class Patient(asyncio.Protocol):
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is over."""
         self.resume_writing()
         super().connection_lost(exc)
 
@@ -149,6 +154,7 @@ class Connection(Patient, H11Protocol):
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client has connected: its first request is awaited for so long."""
         super().connection_made(transport)
         setattr(transport, "max_size", READ)  # noqa: B010 (asyncio's own 256 KiB have no other name)
         self._watch()
@@ -160,10 +166,12 @@ class Connection(Patient, H11Protocol):
             oldest.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is over."""
         self._rest()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        """A part of a request has come."""
         if data.count(b"\r\n") > LINES:
             self.transport.abort()
             return
@@ -195,6 +203,7 @@ class Connection(Patient, H11Protocol):
             self.send_400_response("Invalid HTTP request received.")
 
     def on_response_complete(self) -> None:
+        """The next request is awaited."""
         super().on_response_complete()
         self._watch()
 
@@ -221,30 +230,36 @@ class Socket(Patient, WebSocketsSansIOProtocol):
     answers are taken, keeps a client for ever whose handshake it cannot read, and logs a traceback for a text that is none."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection has become a WebSocket."""
         super().connection_made(transport)
         self.close_timeout = CLOSING_S
         self._frames = Allowance(FRAMES_PER_SECOND, FRAMES_AT_ONCE, at=self.loop.time())
 
     def data_received(self, data: bytes) -> None:
+        """Some bytes have come."""
         super().data_received(data)
         if not self.handshake_initiated:  # all of its head is here, for it was read as HTTP before
             self.transport.abort()
 
     def handle_ping(self) -> None:
+        """A ping brings no message, and is counted."""
         if self._counts() and self.writable.is_set():
             super().handle_ping()
         else:
             self.conn.data_to_send()  # the answer, for somebody who does not take any
 
     def handle_pong(self, event: Frame) -> None:
+        """A pong brings no message, and is counted."""
         if self._counts():
             super().handle_pong(event)
 
     def handle_cont(self, event: Frame) -> None:
+        """A piece of a message is counted."""
         if self._counts():
             super().handle_cont(event)
 
     def send_receive_event_to_app(self) -> None:
+        """A message is whole."""
         self.frames = [b"".join(self.frames)]
         try:
             if self.curr_msg_data_type == "text":
@@ -263,5 +278,6 @@ class Socket(Patient, WebSocketsSansIOProtocol):
         return not self.transport.is_closing()
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        """The app is done with the connection."""
         super().on_task_complete(task)
         self.loop.call_later(STALLED_S, self.transport.abort)  # with what the client has not taken yet

@@ -14,9 +14,13 @@ HELD = Gauge("parley_waiting", "Connections that have not begun a conversation")
 
 
 class Waits(Protocol):
+    """A connection that has not begun a conversation."""
+
     address: str
 
-    def close(self, last: Farewell | None = None) -> None: ...
+    def close(self, last: Farewell | None = None) -> None:
+        """Ends it, with `last` as its last message."""
+        ...
 
 
 class WaitingRoom:
@@ -31,6 +35,7 @@ class WaitingRoom:
         return len(self._waiting)
 
     def enter(self, connection: Waits) -> None:
+        """A connection came; another may have to give way."""
         counts = Counter(waiting.address for waiting in self._waiting)
         if connection.address and counts[connection.address] >= WAITING_OF_ONE:
             self._turn_out(connection.address)
@@ -40,6 +45,7 @@ class WaitingRoom:
         HELD.set(len(self._waiting))
 
     def leave(self, connection: Waits) -> None:
+        """A connection has begun, or is gone."""
         self._waiting.pop(connection, None)
         HELD.set(len(self._waiting))
 
@@ -49,5 +55,6 @@ class WaitingRoom:
         oldest.close(Error(code="crowded", message="newer connections took this one's place before it had started", fatal=True))
 
     def close(self) -> None:
+        """The server goes down: all are ended."""
         for waiting in list(self._waiting):
             waiting.close(ShuttingDown())

@@ -234,6 +234,7 @@ class Packed(MediaStreamTrack):
         self._resting = frames > 0
 
     async def recv(self) -> Packet:
+        """The next packet of speech."""
         frame = await self._track.recv()
         if not isinstance(frame, AudioFrame):
             self.stop()
@@ -252,5 +253,6 @@ class Packed(MediaStreamTrack):
         return packet
 
     def stop(self) -> None:
+        """No more packets come."""
         super().stop()
         self._track.stop()

@@ -265,6 +265,7 @@ class Call(Connection):
 
     @property
     def connected(self) -> bool:
+        """Its data channel is open."""
         return self._sounds
 
     def sounds(self) -> None:
@@ -280,12 +281,14 @@ class Call(Connection):
             super().ask(start)
 
     def begin(self, seat: Seat, start: Start, ready: Ready) -> None:
+        """The conversation is there."""
         self.send(ready.model_copy(update={"sample_rate": SPEAKING_RATE}))
         if self.viewer is not None:
             self.viewer.recall(seat.session.memory.history)
         seat.begin(start.greeting and not (start.resume and seat.resumed), start.eagerness)
 
     def sound(self, message: AudioChunk) -> None:
+        """Raises BadMessage: sound comes on the track."""
         raise BadMessage("bad_message", "audio_chunk: sound travels on the audio track here", "type")
 
     def send(self, message: ServerMessage) -> None:
@@ -304,6 +307,7 @@ class Call(Connection):
             self.channel.send(message.model_dump_json(exclude_none=True))
 
     def end(self, last: Farewell | None) -> None:
+        """Hangs up, with `last` as its last message."""
         if last is not None:
             self.send(last)
         self._finish(LAST_WORDS_S if self.channel is not None else 0.0)

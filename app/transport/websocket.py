@@ -55,6 +55,7 @@ CLOSE_CODES = {
 
 
 def router(sessions: Sessions, settings: Settings, waiting: WaitingRoom) -> APIRouter:
+    """The route of the WebSocket."""
     routes = APIRouter()
 
     @routes.websocket("/orchestrate")
@@ -91,6 +92,7 @@ class Outbox:
         self._items = deque(i for i in self._items if not (isinstance(i, Chunk) and i.generation <= generation))
 
     async def get(self) -> ServerMessage | Chunk | None:
+        """What is to be sent next; None at the end."""
         while not self._items:
             self._arrived.clear()
             await self._arrived.wait()
@@ -168,6 +170,7 @@ class Link(Connection):
         self._put(message)
 
     def end(self, last: Farewell | None) -> None:
+        """Hangs up, with `last` as its last message."""
         if last is not None:
             self._code = CLOSE_CODES.get(last.code if isinstance(last, Error) else last.type, 1008)
             self._outbox.put(last)
@@ -217,6 +220,7 @@ class Link(Connection):
                 await asyncio.sleep(0)  # `receive` gives what is there already without letting others in between
 
     def sound(self, message: AudioChunk) -> None:
+        """Sound in JSON. Raises BadMessage."""
         self._hear(decode(message.data))
 
     def _hear(self, data: bytes) -> None:
@@ -226,6 +230,7 @@ class Link(Connection):
             self.listen(self._ears.feed(samples))
 
     def begin(self, seat: Seat, start: Start, ready: Ready) -> None:
+        """The conversation is there."""
         self._binary, self._rate = start.binary, start.sample_rate
         self._ears = Resampler(start.sample_rate, HEARING_RATE)
         self._pacer = Pacer(seat.session.speak, start.sample_rate, self._put)

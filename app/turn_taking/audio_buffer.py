@@ -17,6 +17,7 @@ class RingBuffer:
         self._written = 0
 
     def append(self, samples: Pcm) -> None:
+        """int16 mono at HEARING_RATE."""
         at = self._written % len(self._samples)
         head = min(len(samples), len(self._samples) - at)
         self._samples[at : at + head] = samples[:head]

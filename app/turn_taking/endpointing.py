@@ -56,6 +56,7 @@ class Judge(NamedTuple):
 
     @classmethod
     def read(cls, language: Language) -> "Judge":
+        """The weights of a language."""
         stored = json.loads((language.folder / WEIGHTS).read_text("utf-8"))
         pauses = {name: Lengths(**lengths) for name, lengths in stored["pauses"].items()}
         return cls(language.wording, stored["weights"], pauses)
@@ -142,4 +143,5 @@ def features(wording: Wording, said: Said) -> Mapping[str, float]:
 
 
 def log_odds(probability: float) -> float:
+    """Of a probability, kept away from 0 and 1."""
     return log((probability + 0.01) / (1.01 - probability))

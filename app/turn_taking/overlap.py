@@ -28,6 +28,8 @@ OWN, OTHER = 0.58, 0.38
 
 
 class Overlap:
+    """One burst of sound over the agent."""
+
     def __init__(self, settings: Settings, wording: Wording, active: bool = True) -> None:
         self._settings = settings
         self._wording = wording
@@ -43,6 +45,7 @@ class Overlap:
         self._likeness: float | None = None  # to the user's voice
 
     def end(self) -> None:
+        """The burst is decided on."""
         self.active = False
 
     def voice(self, voiced_ms: float, thinking: bool, faint: bool) -> list[Signal]:

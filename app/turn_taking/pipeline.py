@@ -54,6 +54,8 @@ class _Faults:
 
 
 class HearingPipeline:
+    """Of one conversation."""
+
     def __init__(
         self,
         services: Services,

@@ -25,6 +25,7 @@ class SpeakerLock:
 
     @property
     def known(self) -> bool:
+        """Enough of the user's voice was heard to tell it from another."""
         return self._voice is not None and self._seconds >= KNOWN_S
 
     async def learn(self, audio: Audio) -> None:

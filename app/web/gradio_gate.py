@@ -45,31 +45,43 @@ Name = Annotated[str, StringConstraints(pattern=r"^[\w-]{1,64}$")]
 
 
 class PageOffer(BaseModel):
+    """What the page's component says to connect."""
+
     type: Literal["offer"]
     sdp: str
     webrtc_id: Name
 
 
 class PageCandidate(BaseModel):
+    """What it says of another address of the client."""
+
     type: Literal["ice-candidate"]
     candidate: IceCandidate | None = None
     webrtc_id: Name
 
 
 class Quit(BaseModel):
+    """What it says when the call is over."""
+
     webrtc_id: Name
 
 
 class Asks(BaseModel):
+    """What the page asks for of Gradio's queue."""
+
     fn_name: Literal["turn"]
 
 
 class Offers(BaseModel):
+    """A request of the component that offers or adds an address."""
+
     fn_name: Literal["offer"]
     data: Annotated[PageOffer | PageCandidate, Field(discriminator="type")]
 
 
 class Quits(BaseModel):
+    """A request of the component that hangs up."""
+
     fn_name: Literal["quit_output_stream"]
     data: Quit
 
@@ -138,6 +150,7 @@ class Fence:
         views.unread = self._unread
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, as ASGI has it."""
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
             return

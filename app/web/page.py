@@ -59,6 +59,7 @@ def render(view: View) -> tuple[str, str, str, str, str]:
 
 
 def render_state(state: State) -> str:
+    """The state, for the eye and for a screen reader."""
     label, hint = STATES[state]
     return f'<p class="badge" data-state="{state}"><b>{label}</b><span>{hint}</span></p>'
 
@@ -72,6 +73,7 @@ def render_caption(text: str, final: bool) -> str:
 
 
 def render_transcript(turns: Sequence[Turn]) -> str:
+    """The turns so far."""
     if not turns:
         return '<p class="empty">Nothing has been said yet. Ask how Parley works, or what a barge-in is.</p>'
     scroller = 'class="transcript" tabindex="0" role="log" aria-live="off" aria-label="Conversation"'
@@ -93,6 +95,7 @@ def _render_turn(turn: Turn) -> str:
 
 
 def render_sources(sources: Sequence[Passage]) -> str:
+    """The passages that the last reply was made from."""
     if not sources:
         return '<p class="empty">The last answer used no passage.</p>'
     rows = (

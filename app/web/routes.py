@@ -39,6 +39,8 @@ TASKS = Gauge("parley_tasks", "Tasks of the event loop")
 
 
 class ApiError(Exception):
+    """A refusal: `status`, and what is wrong in words."""
+
     def __init__(self, status: int, code: str, message: str, field: str | None = None, **headers: str) -> None:
         super().__init__(message)
         self.status = status
@@ -47,6 +49,7 @@ class ApiError(Exception):
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
     def response(self) -> JSONResponse:
+        """As it is sent."""
         error = {"code": self.code, "message": clean(str(self))} | ({"field": self.field} if self.field else {})
         return JSONResponse({"error": error}, self.status, NO_STORE | self.headers)
 
@@ -69,11 +72,15 @@ class Wishes(BaseModel):
 
 
 class Credentials(BaseModel):
+    """Which session, and the token that proves it."""
+
     session_id: str | None = Field(default=None, max_length=128)
     token: str | None = Field(default=None, max_length=256)
 
 
 class Offer(Credentials):
+    """A WebRTC offer."""
+
     type: Literal["offer"]
     sdp: str
     greeting: bool = True
@@ -93,15 +100,20 @@ WEBRTC: TypeAdapter[Offer | Candidate] = TypeAdapter(Annotated[Offer | Candidate
 class Rtc(Protocol):
     """The WebRTC transport. Both raise ValueError for what cannot be used."""
 
-    async def offer(self, session_id: str, token: str, sdp: str, kind: str, greeting: bool = True) -> dict[str, str]: ...
+    async def offer(self, session_id: str, token: str, sdp: str, kind: str, greeting: bool = True) -> dict[str, str]:
+        """Answers an offer. Raises Refused and BadOffer."""
+        ...
 
-    async def candidate(self, session_id: str, candidate: dict[str, Any]) -> None: ...
+    async def candidate(self, session_id: str, candidate: dict[str, Any]) -> None:
+        """Takes another address of the client. Raises BadOffer."""
+        ...
 
 
 class Route(APIRoute):
     """Gives every error of its handler the one shape; the app it is part of may have its own."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Every error leaves in the one shape."""
         handler = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
@@ -169,6 +181,7 @@ def bearer(request: Request) -> str:
 
 
 def router(sessions: Sessions, rtc: Rtc, store: Store, readiness: Readiness, settings: Settings) -> APIRouter:
+    """All routes of the API."""
     routes = APIRouter(route_class=Route)
     _session_routes(routes, sessions, settings, store)
     _webrtc_routes(routes, sessions, rtc)

@@ -26,6 +26,8 @@ WAIT_S = 0.01  # for more of them: a fiftieth of the pause after which somebody 
 
 
 class Recogniser:
+    """Speech to text, of several recordings at once."""
+
     def __init__(self) -> None:
         from app.settings import Settings
         from languages import find
@@ -38,10 +40,13 @@ class Recogniser:
 
     @serve.batch(max_batch_size=TOGETHER, batch_wait_timeout_s=WAIT_S)  # type: ignore[untyped-decorator]
     async def hear(self, asked: Sequence[Asked]) -> list[Transcript]:
+        """Serve collects the recordings that come at the same time."""
         return await asyncio.to_thread(self._whisper.transcribe, asked)
 
 
 class Voice:
+    """Text to speech."""
+
     def __init__(self) -> None:
         from app.settings import Settings
         from languages import find
@@ -52,14 +57,17 @@ class Voice:
         self._voice = HibariTts(settings.weights_dir, Workers(), find(settings.language))
 
     async def check_health(self) -> None:
+        """Serve asks again and again; the first time loads the model."""
         await self._voice.warm()
 
     async def speak(self, text: str, speed: float) -> AsyncIterator[bytes]:
+        """PCM16 mono at 24 kHz, as it is made."""
         async for piece in self._voice.speak(text, speed=speed):
             yield piece.samples.astype("<i2").tobytes()
 
 
 def build() -> "FastAPI":
+    """The application: the two models behind the HTTP API."""
     from deploy.ray.models_api import api
 
     ears = serve.get_deployment_handle("ears", "models")

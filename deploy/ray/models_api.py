@@ -30,6 +30,8 @@ Speak = Callable[[str, float], AsyncIterator[bytes]]
 
 
 class Speech(BaseModel):
+    """A request for speech."""
+
     input: str = Field(min_length=1, max_length=4096)
     model: str = VOICE
     voice: str = ""
@@ -38,6 +40,7 @@ class Speech(BaseModel):
 
 
 def api(recognise: Recognise, speak: Speak) -> FastAPI:
+    """The routes of OpenAI's audio API that Parley uses."""
     app = FastAPI(title="Parley's models", docs_url=None, redoc_url=None)
 
     @app.exception_handler(ServiceError)

@@ -14,4 +14,5 @@ class Emptiest(FIFOMixin, RequestRouter):  # type: ignore[misc]
     """The replica with the fewest requests under way, of LOOK_AT."""
 
     async def choose_replicas(self, candidate_replicas: Sequence[RunningReplica], pending_request: Any = None) -> Any:
+        """Those that are looked at for a request."""
         return [random.sample(list(candidate_replicas), min(LOOK_AT, len(candidate_replicas)))]

@@ -1,0 +1,1 @@
+"""What a burst of sound over the agent is."""

@@ -22,6 +22,8 @@ TOKENS = 4  # of the first words: 4 ms each
 
 
 class WhisperJudge:
+    """On the encoder that speech to text has loaded."""
+
     name = "barge_in"
 
     def __init__(self, stt: WhisperStt, workers: Workers) -> None:
@@ -30,10 +32,13 @@ class WhisperJudge:
         self._judge: Judge | None = None
 
     async def warm(self) -> None:
+        """Loads it. Raises ServiceError."""
         await self._stt.warm()
         self._judge = Judge.read(WEIGHTS)
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Frees it."""
+        ...
 
     async def glimpse(self, audio: Audio) -> Glimpse:
         """The first LONGEST_S of `audio` (HEARING_RATE) judged. Raises ServiceError for empty, NaN or many-channelled audio."""

@@ -1,0 +1,1 @@
+"""The agent's own voice in the microphone."""

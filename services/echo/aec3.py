@@ -27,9 +27,12 @@ STEADY = HEARING_RATE // 100  # samples by which the delay of an echo may differ
 
 
 class EchoCancellation(LocalService["type[AudioProcessingModule]"]):
+    """WebRTC's AEC3."""
+
     name = "echo"
 
     def canceller(self) -> "EchoCanceller":
+        """One for each conversation."""
         return EchoCanceller(self)
 
     def _load(self) -> type["AudioProcessingModule"]:
@@ -39,6 +42,7 @@ class EchoCancellation(LocalService["type[AudioProcessingModule]"]):
         return loaded
 
     async def clean(self, canceller: "EchoCanceller", heard: Pcm, played: Pcm) -> Pcm:
+        """A window without the agent's voice. Raises ServiceError."""
         return await self._run(Priority.VAD, canceller.process, self._loaded(), heard, played)
 
 
@@ -67,6 +71,7 @@ class EchoCanceller:
         return await self._service.clean(self, heard, played)
 
     def process(self, module: type["AudioProcessingModule"], heard: Pcm, played: Pcm) -> Pcm:
+        """On a worker's thread: a window without what was `played`."""
         from livekit.rtc import AudioFrame
 
         if self._apm is None:

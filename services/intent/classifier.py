@@ -35,6 +35,7 @@ class Model:
     examples: Vectors
 
     def classify(self, vector: Vectors, asks: bool) -> Intent:
+        """The likeliest intent of a sentence's vector; `asks`: it is a question."""
         logits = (vector @ self.weights + self.bias)[0]
         odds = np.exp(logits - logits.max())
         best = int(odds.argmax())
@@ -84,6 +85,7 @@ class LocalIntent:
             self._model = await self._workers.run(Priority.LOAD, _train, vectors, list(self._known.values()), cached)
 
     async def close(self) -> None:
+        """Nothing is held."""
         self._model = None
 
     async def classify(self, text: str) -> Intent:

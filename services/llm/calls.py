@@ -21,6 +21,8 @@ _NAME = re.compile(r"[\w.:-]+")
 
 
 class ToolCall(NamedTuple):
+    """A tool that the model wants to be run."""
+
     id: str
     name: str
     arguments: str  # JSON

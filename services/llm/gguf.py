@@ -50,6 +50,7 @@ class GgufAnswerer:
         await self._client.warm()
 
     async def close(self) -> None:
+        """Ends its server."""
         if self._client is not None:
             await self._client.close()
         kept, self._server, self._client = [self._server], None, None

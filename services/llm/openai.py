@@ -38,9 +38,11 @@ class OpenAiAnswerer:
         self._thinks = False if remote.is_openai else thinks
 
     async def warm(self) -> None:
+        """Asks the server which models it has. Raises ServiceError."""
         await self._peer.warm()
 
     async def close(self) -> None:
+        """Closes its connections."""
         await self._peer.close()
 
     async def answer(self, question: Question) -> AsyncIterator[str]:

@@ -10,6 +10,8 @@ _THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details", "thinking") 
 
 
 class Part(NamedTuple):
+    """A piece of what the model says."""
+
     text: str
     calls: Sequence[Any]  # pieces of tool calls
     thinks: bool  # the server tells thinking from words

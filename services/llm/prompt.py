@@ -64,6 +64,7 @@ def _with_deeds(said: Messages, done: Sequence[Deed], called: bool) -> Messages:
 
 
 def call(id: str, name: str, arguments: str) -> dict[str, Any]:
+    """A tool call as the API writes it."""
     return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 

@@ -1,0 +1,1 @@
+"""Passages of the knowledge, and whether they hold the answer."""

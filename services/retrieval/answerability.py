@@ -80,6 +80,7 @@ class Judge:
 
     @classmethod
     def load(cls, path: Path = MODEL) -> "Judge":
+        """The weights as they are kept."""
         with np.load(path) as stored:
             projection = stored["projection"].astype(np.float32)
             return cls(projection, stored["mean"], stored["scale"], stored["weights"], float(stored["bias"]))
@@ -110,6 +111,7 @@ def content(reading: Reading) -> tuple[list[tuple[str, float]], Vectors]:
 
 
 def narrow(vectors: Vectors, projection: Vectors) -> Narrow:
+    """The vectors of tokens on fewer axes."""
     return np.round(_norm(vectors @ projection) * 127).astype(np.int8)
 
 
@@ -248,6 +250,7 @@ def _tells(question: str, sentence: str) -> bool:
 
 
 def unit(vectors: Narrow) -> Vectors:
+    """Of length 1 each."""
     return np.asarray(vectors, np.float32) / np.float32(127)
 
 

@@ -37,11 +37,14 @@ class Section:
 
     @property
     def text(self) -> str:
+        """All of its sentences."""
         return " ".join(self.sentences)
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
+    """A file as sections with headings."""
+
     title: str
     sections: tuple[Section, ...]
 
@@ -191,6 +194,7 @@ def inside(title: str, text: str) -> str:
 
 
 def slug(text: str) -> str:
+    """A name for an address, made from a heading."""
     return re.sub(r"\W+", "-", text.lower()).strip("-") or "section"
 
 

@@ -74,6 +74,7 @@ class LocalRetriever:
                 raise
 
     async def close(self) -> None:
+        """Ends the watching of the folder."""
         if self._watching is not None:
             self._watching.cancel()
             self._watching = None

@@ -39,6 +39,8 @@ class Embedded:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
+    """A passage that was found, and how well it fits."""
+
     row: int
     score: float
     parts: Vectors  # the similarity of each sentence and question

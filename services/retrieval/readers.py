@@ -126,14 +126,17 @@ def _wide(data: bytes) -> str:
 
 
 def markdown(path: Path) -> Iterator[Line]:
+    """The lines of a Markdown file."""
     return markdown_lines(decoded(path.read_bytes()))
 
 
 def text(path: Path) -> Iterator[Line]:
+    """The lines of a plain text."""
     return plain_lines(decoded(path.read_bytes()), path.stem)
 
 
 def html(path: Path) -> Iterator[Line]:
+    """The lines of a web page."""
     data = path.read_bytes()
     named = _CHARSET.search(data[:4096])
     charset = named[1].decode().lower() if named else ""
@@ -153,6 +156,7 @@ def pdf(path: Path) -> Iterator[Line]:
 
 
 def word(path: Path) -> Iterator[Line]:
+    """The lines of a Word document."""
     from mammoth import convert_to_html
     from mammoth.images import img_element
 

@@ -60,11 +60,13 @@ class Classroom:
         self._judge = judge
 
     def index(self, lessons: Iterable[Lesson]) -> Index:
+        """The knowledge of some lessons."""
         sections = [lesson.section for lesson in lessons]
         kept = [self._readings[text] for section in sections for text in texts_of(section)]
         return build(sections, [Embedded(one.vector[0].astype(np.float16), self._judge.narrow(one)) for one in kept])
 
     def ask(self, index: Index, lesson: Lesson, question: str) -> Trial:
+        """What is found for a question of a lesson, and whether it ought to be answered."""
         asked = self._judge.ask(question, self._readings[question], index.rarity)
         hits = index.rank(question, self._readings[question].vector[0], FOUND)
         right = [index.sections[hit.row] == lesson.section for hit in hits]
@@ -91,6 +93,7 @@ class Classroom:
 
 
 async def main(weights: Path, data: Path | None) -> None:
+    """Trains the judge, writes its weights and prints its figures."""
     workers = Workers()
     embedder = Embedder(weights, workers)
     await embedder.warm()
@@ -126,6 +129,7 @@ async def main(weights: Path, data: Path | None) -> None:
 
 
 def train(trials: Sequence[Trial], axes: Vectors) -> Judge:
+    """The judge that these trials make."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
@@ -167,6 +171,7 @@ def tell(name: str, judged: Sequence[tuple[Trial, float]]) -> None:
 
 
 def invented() -> list[Lesson]:
+    """The lessons of `invented.yaml`."""
     lessons = []
     for topic in yaml.safe_load(EXAMPLES.read_text("utf-8")):
         for passage in topic["passages"]:

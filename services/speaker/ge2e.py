@@ -29,6 +29,8 @@ LEAST_S = 0.2
 
 
 class VoiceEncoder(LocalService["InferenceSession"]):
+    """The GE2E network in ONNX."""
+
     name = "speaker"
 
     async def voice(self, audio: Audio) -> Voice:

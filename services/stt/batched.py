@@ -31,6 +31,8 @@ class Asked(NamedTuple):
 
 
 class BatchedWhisper:
+    """Several recordings at once."""
+
     def __init__(self, folder: Path, language: Language, device: str = "cpu", cores: int = CORES) -> None:
         """`folder` is that of the weights; `device` is "cpu" or "cuda". Raises ServiceUnavailable for weights that cannot be had,
         RuntimeError or ValueError for a device that is not there. Blocks."""

@@ -32,6 +32,8 @@ class Tokens(NamedTuple):
 
 
 class Decoded(NamedTuple):
+    """Tokens, and what the decoder thinks of them."""
+
     ids: list[int]  # without the end
     unfinished: bool  # there was more
     sure: float  # mean log probability of the tokens, the end included

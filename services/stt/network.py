@@ -35,6 +35,8 @@ Cache = dict[str, NDArray[np.float32]]
 
 
 class Network(NamedTuple):
+    """The encoder and the decoder."""
+
     encoder: "InferenceSession"  # mel, places -> heard, and the keys and values of cross-attention
     decoder: "InferenceSession"  # ids, places, keys and values -> a row of logits for each place; keys and values of the ids
     options: "RunOptions | None" = None  # of every run: `terminate` ends the one under way, which raises

@@ -45,9 +45,11 @@ class OpenAiStt:
         return self._peer.model.startswith(OURS)
 
     async def warm(self) -> None:
+        """Asks the server which models it has. Raises ServiceError."""
         await self._peer.warm()
 
     async def close(self) -> None:
+        """Closes its connections."""
         await self._peer.close()
 
     async def transcribe(

@@ -18,11 +18,14 @@ FRAME = HEARING_RATE // 50  # samples to one frame of the encoder
 
 
 class Judge(NamedTuple):
+    """The weights of the regression."""
+
     weights: NDArray[np.float32]  # (512,)
     bias: float
 
     @classmethod
     def read(cls, path: Path) -> Self:
+        """The weights as they are kept."""
         stored = json.loads(path.read_text("utf-8"))
         return cls(np.array(stored["weights"], np.float32), float(stored["bias"]))
 

@@ -17,6 +17,8 @@ FIRST_MERGE = "Ġ t"  # missing in the published tokenizer.json: without it " th
 
 
 class Vocabulary(NamedTuple):
+    """Which tokens stay, and what they are in the whole vocabulary."""
+
     tokenizer: "Tokenizer"
     rows: list[int]  # the number that each token has in the published model, timestamps last
     never: list[int]  # tokens that are not speech

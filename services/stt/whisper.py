@@ -58,6 +58,8 @@ THOROUGH = Look(WINDOW_S, 4, PLAIN_NOISE)  # as the model was trained: 290 ms of
 
 
 class Whisper(NamedTuple):
+    """The model, its tokenizer and its vocabulary."""
+
     network: Network
     tokenizer: "Tokenizer"
     language: str  # code
@@ -76,6 +78,8 @@ class Reading(NamedTuple):
 
 
 class WhisperStt(LocalService[Whisper]):
+    """Whisper base on this machine."""
+
     name = "stt"
 
     def __init__(self, folder: Path, workers: Workers, language: Language) -> None:
@@ -272,6 +276,7 @@ def prompt_of(tokenizer: "Tokenizer", tokens: Tokens, language: str, words: str)
 
 
 def control(tokenizer: "Tokenizer", name: str) -> int:
+    """The number of a control token."""
     found = tokenizer.token_to_id(f"<|{name}|>")
     if found is None:
         raise ServiceError("stt", f"the tokenizer has no token <|{name}|>")

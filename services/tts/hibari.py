@@ -53,6 +53,8 @@ class _Voice(NamedTuple):
 
 
 class HibariTts(LocalService[_Voice]):
+    """hibari on this machine."""
+
     name = "tts"
 
     def __init__(self, folder: Path, workers: Workers, language: Language) -> None:

@@ -33,9 +33,11 @@ class OpenAiTts:
         self._rate = rate
 
     async def warm(self) -> None:
+        """Asks the server which models it has. Raises ServiceError."""
         await self._peer.warm()
 
     async def close(self) -> None:
+        """Closes its connections."""
         await self._peer.close()
 
     async def speak(self, clause: str, *, speed: float = 1.0) -> AsyncIterator[Speech]:

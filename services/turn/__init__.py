@@ -1,0 +1,1 @@
+"""Whether a sentence sounds finished."""

@@ -23,6 +23,8 @@ NO = 0.5  # probability below which a second look is not worth its time
 
 
 class SmartTurn(LocalService["InferenceSession"]):
+    """Smart Turn in ONNX."""
+
     name = "turn"
 
     async def complete(self, audio: Audio) -> float:

@@ -1,0 +1,1 @@
+"""Voice or other sound."""

@@ -21,9 +21,12 @@ HUSH = 94
 
 
 class SileroVad(LocalService["InferenceSession"]):
+    """Silero in ONNX."""
+
     name = "vad"
 
     def detector(self) -> "SileroDetector":
+        """One for each conversation."""
         return SileroDetector(self)
 
     def _load(self) -> "InferenceSession":
@@ -41,6 +44,7 @@ class SileroDetector:
         self.reset()
 
     def reset(self) -> None:
+        """What was heard so far is forgotten."""
         self._h = self._c = np.zeros(STATE, np.float32)
         self._hushed = 0  # windows in a row
         self._context = np.zeros(CONTEXT, np.float32)
