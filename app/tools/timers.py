@@ -107,7 +107,7 @@ _PLACES = {
     -1: {"last", "latest", "longer", "longest", "later", "latter"},
 }
 _NTH = ("first ", "second ", "third ", "fourth ", "other ")
-_LONGEST_CHOICE = 10  # words of an answer to "Which one?"
+_LONGEST_CHOICE = 10  # words of an answer to "Which one?", which may be as long as what a reminder is about
 
 
 def heard_length(text: str) -> float | None:
@@ -194,8 +194,12 @@ def meant(timers: Sequence[Timer], which: str) -> list[Timer]:
     """Those of `timers` that `which` names by length, name, purpose or place in the row in which they are over; all where it names
     none."""
     ordered = sorted(timers, key=lambda timer: timer.due_ms)
-    if (but := _BUT.search(which)) and len(kept := meant(timers, but[1])) < len(timers):
+    if (but := _BUT.search(which)) and len(kept := _named(ordered, but[1])) < len(timers):
         return [timer for timer in ordered if timer not in kept]
+    return _named(ordered, which)
+
+
+def _named(ordered: list[Timer], which: str) -> list[Timer]:
     said = figures(which)
     words = set(re.findall(r"[\w'’]+", said))
     lengths = {run[2] for run in _runs(_spelled(which))}
@@ -221,7 +225,7 @@ def _words(text: str) -> set[str]:
 
 def chosen(timers: Sequence[Timer], text: str) -> str | None:
     """`text` where it answers which of `timers` is meant, None where it is something else."""
-    if len(text.split()) > _LONGEST_CHOICE or _COMMAND.match(text):
+    if len(text) > LONGEST_ABOUT or len(text.split()) > _LONGEST_CHOICE or _COMMAND.match(text):
         return None
     return text if _ALL.search(text) or 0 < len(meant(timers, text)) < len(timers) else None
 

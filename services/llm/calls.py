@@ -10,6 +10,8 @@ from services.base import Question, ServiceError
 from services.llm.prompt import Messages, call, calling, result
 
 MOST = 16  # calls in one round
+LONGEST = 16_000  # characters of a call, in whatever it is written
+TRIES = 200  # beginnings of JSON in a text that are none
 
 _XML = re.compile(r"<(?:function=|invoke name=\"?)([\w.-]+)\"?>(.*?)(?=</function>|</invoke>|<function=|<invoke |$)", re.DOTALL)
 _PARAMETER = re.compile(
@@ -58,7 +60,7 @@ class Calls:
             if index is not None:
                 self._places[index] = len(self.made) - 1
         elif at is not None:
-            self.made[at] = ToolCall(known.id, known.name or name, known.arguments + more)
+            self.made[at] = ToolCall(known.id, known.name or name, fit(known.arguments + more))
 
     def write(self, text: str, names: Collection[str]) -> bool:
         """Takes the calls that stand in `text`; whether there are any."""
@@ -70,7 +72,7 @@ class Calls:
     def _add(self, id: str, name: str, arguments: str) -> None:
         if len(self.made) >= MOST:
             raise ServiceError("llm", f"more than {MOST} tool calls at once")
-        self.made.append(ToolCall(id or f"call_{len(self.made)}", name, arguments))
+        self.made.append(ToolCall(id or f"call_{len(self.made)}", name, fit(arguments)))
 
     async def use(self, question: Question) -> Messages:
         """Runs the tools in order; the messages that tell the model what came of it."""
@@ -82,6 +84,13 @@ class Calls:
             said = await tool.run(each.arguments or "{}") if tool else f"There is no tool {each.name}."
             messages.append(result(each.id, said))
         return messages
+
+
+def fit(text: str) -> str:
+    """`text`, which belongs to a call. Raises ServiceError when it is longer than any tool needs."""
+    if len(text) > LONGEST:
+        raise ServiceError("llm", f"a tool call has more than {LONGEST} characters")
+    return text
 
 
 def written(text: str, names: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -98,12 +107,12 @@ def written(text: str, names: Collection[str]) -> Iterator[tuple[str, dict[str, 
 
 
 def _json(text: str, names: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    decoder, at = json.JSONDecoder(), 0
-    while (start := text.find("{", at)) >= 0:
+    decoder, at, tries = json.JSONDecoder(), 0, TRIES
+    while tries and (start := text.find("{", at)) >= 0:
         try:
             value, end = decoder.raw_decode(text, start)
         except (ValueError, RecursionError):
-            at = start + 1
+            at, tries = start + 1, tries - 1
             continue
         before = [name for name in map(_bare, _NAME.findall(text[at:start])) if name in names]
         at = end

@@ -4,8 +4,12 @@ the model take them out; many do not (llama.cpp without a template, vLLM without
 import re
 from typing import Final, Literal
 
+from services.llm.calls import fit
+
 LONGEST = 8000  # characters of an answer: a server that does not count tokens is no longer listened to
 LONGEST_MARK = 64  # characters
+MOST_MARKS = 1000  # of one answer; whoever writes more says nothing
+PIECE = 4096  # characters that are looked at in one go: what is left of them is copied at each mark
 
 # The marks of DeepSeek R1, Qwen 3, Magistral, Kimi, Cohere, Gemma 4, gpt-oss (its channels), and their descendants.
 _THINKING = r"think|thinking|thought|thoughts|reasoning|reflection|seed:think|mm:think"
@@ -70,12 +74,16 @@ class Spoken:
         self._said = False
         self._given = False
         self._room = LONGEST
+        self._marks = MOST_MARKS
         self._mode: Mode = "words"
         self._depth = 0
         self._before = ""  # the last character before `_rest`
 
     def feed(self, text: str) -> str:
-        """The words that `text` adds."""
+        """The words that `text` adds. Raises ServiceError for a call that is too long."""
+        return "".join(self._feed(text[at : at + PIECE]) for at in range(0, len(text), PIECE) if not self.over)
+
+    def _feed(self, text: str) -> str:
         self._rest += text
         words = ""
         while not self.over and (match := self._next()) is not None:
@@ -85,6 +93,8 @@ class Spoken:
             if match.lastgroup == "thought" and self._mode == "words":
                 words, self._kept, self._said = "", "", self._given
             words += self._meet(match.lastgroup or "", mark)
+            self._marks -= 1
+            self.over = self.over or not self._marks
         return self._give(words + self._take(len(self._rest) if self.over else self._certain()))
 
     def release(self) -> str:
@@ -119,7 +129,7 @@ class Spoken:
         taken = self._rest[:size]
         self._advance(size)
         if self._mode in ("call", "channel"):
-            self._call += taken
+            self._call = fit(self._call + taken)
         words = taken if self._mode == "words" and not self.over else ""
         self._said = self._said or bool(words.strip())
         return words

@@ -23,9 +23,10 @@ FIGURES = TypeAdapter(Transcript)
 # What recognisers write beside the words: tokens of Whisper, "[BLANK_AUDIO]", "(coughing)", notes of music, times of subtitles.
 _BESIDE = re.compile(
     r"<\|[^|<>]{0,40}\|>|\[[^\[\]]{0,60}\]|\([^()]{0,60}\)|[♪♫♬]|"
-    r"^\s*(?:WEBVTT|\d{1,6}(?=\s*\n\s*\d\d:))\s*$|^\s*(?:\d\d:)?\d\d:\d\d[.,]\d{3} --> .*$",
+    r"^[^\S\n]*(?:WEBVTT|\d{1,6}(?=[^\S\n]*\n[^\S\n]*\d\d:))[^\S\n]*$|^[^\S\n]*(?:\d\d:)?\d\d:\d\d[.,]\d{3} --> .*$",
     re.MULTILINE,
 )
+LONGEST = 8000  # characters of a turn, which has 30 s
 # Where the text of an answer stands, by the first of these that is there: OpenAI's own, what others call it (whisper.cpp writes a
 # list of pieces there), and the pieces of an answer that has nothing else.
 _TEXTS = ("text", "transcription", "transcript", "segments")
@@ -109,6 +110,8 @@ async def _text(reading: Reading) -> str:
                 text = text_in("stt", event.get("text", text))
             elif (added := _added(event, kind)) is not None:
                 text += added
+            if len(text) > LONGEST:
+                raise ServiceError("stt", f"heard more than {LONGEST} characters in one turn")
             known = known or kind.startswith("transcript.") or _added(event, kind) is not None
     if not known:
         raise ServiceError("stt", "answers no text")

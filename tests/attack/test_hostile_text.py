@@ -38,10 +38,14 @@ from services.embedding import plain
 from services.followup import FollowUps
 from services.http_body import LONGEST_FIELD, LONGEST_TEXT, SLICE, Reading, text_in
 from services.intent.classifier import words
+from services.llm import calls as calling
+from services.llm.calls import Calls
 from services.llm.extractive import GroundedAnswerer
+from services.llm.markup import Spoken
 from services.retrieval.answerability import stem
 from services.retrieval.documents import sentences, slug
 from services.retrieval.index import stems
+from services.stt import openai as recogniser
 from services.tts.cleaning import cleaned, readable
 from services.tts.pieces import LONGEST, align, pieces
 
@@ -56,7 +60,7 @@ CALL_S = 0.5  # of one call with the longest text and history; 24 and 21 were se
 
 
 def modules() -> list[ModuleType]:
-    files = sorted(file for room in ("app", "services") for file in (ROOT / room).rglob("*.py"))
+    files = sorted(file for room in ("app", "languages", "services") for file in (ROOT / room).rglob("*.py"))
     names = [".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for file in files]
     return [importlib.import_module(name) for name in names if not name.endswith("__main__")]
 
@@ -116,7 +120,7 @@ def _part(operator: Any, argument: Any, rng: random.Random) -> str:
 def hostile(pattern: str, flags: int) -> Iterator[str]:
     """The expression's own pieces over and over, alone and behind the beginning of a match, and nothing that ends it."""
     rng, tree = random.Random(pattern.encode("utf-8", "surrogatepass")), grammar.parse(pattern, flags)
-    units = {" ", "a", "1", '"', "[", "(", "a ", "1.", "1,", "a.", "! "}
+    units = {" ", "\n", "\t", "\n ", "a", "1", '"', "[", "(", "a ", "1.", "1,", "a.", "! "}
     for _ in range(10):
         whole = example(tree, rng)
         units.update(filter(None, (whole, whole[:-1], whole[: len(whole) // 2], rng.choice(whole or "a"))))
@@ -152,6 +156,7 @@ UNITS = (
     "http://", "www.", "Dr. ", "1. x ", "ten ", "one hundred ", "in ", "to ", "timer ", "remind me to ",
     "remind me in ", "hour ", "half an ", "and ", "and a half ", "please ", "what about ", "tell me more ", "yes ",
     "mm-hm ", "the other one ", "at five ", "p.m. ", "\u0301", "é", "\ufdfa", "🙂", "IV ", "²", "½", "search for ",
+    "but-", "besides ", "all but ",
     "what do you have on ", "I can also tell you about ", "spell ", "in Tokyo ", "tomorrow ", "next ", "1e", "°", "%",
 )  # fmt: skip
 HEADS = ("", "remind me in an hour to ", "what about x in $")
@@ -164,6 +169,8 @@ def _cut_up(text: str) -> list[str]:
 
 
 DIALOGUE = Dialogue(Phrasebook(ENGLISH), ["one", "two"])
+ABOUT = ("water the plants, all " + "one hundred and five " * 20)[: timers.LONGEST_ABOUT]
+ROW = [timers.Timer(1e15 + at, 61.0 + at, ABOUT, "pasta") for at in range(timers.MOST)]
 
 
 CALLS: dict[str, Callable[[str], object]] = {
@@ -174,6 +181,8 @@ CALLS: dict[str, Callable[[str], object]] = {
     "words of an intent": lambda text: words(text, ENGLISH.intents.padding),
     "sought": abilities.sought,
     "heard_length": timers.heard_length,
+    "meant": lambda text: timers.meant(ROW, text),
+    "chosen": lambda text: timers.chosen(ROW, text),
     "is_question": ENGLISH.wording.is_question,
     "is_request": ENGLISH.wording.is_request,
     "features of an end": lambda text: endings.features(ENGLISH.wording, endings.Said(text, asked=text)),
@@ -194,10 +203,16 @@ CALLS: dict[str, Callable[[str], object]] = {
 }
 
 
-@pytest.mark.parametrize("name", [*CALLS, *(f"{t.name} listens" for t in TOOLS.values())])
+CALLS |= {f"{t.name} listens": t.listen for t in TOOLS.values()}
+CALLS |= {
+    f"{t.name} takes": lambda text, take=t.take: take(text, Memory(history=[Exchange(text, "Which one?")], timers=list(ROW)))  # type: ignore[misc]
+    for t in TOOLS.values()
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
 def test_a_text_is_dealt_with_at_once(name: str) -> None:
-    listening = {f"{t.name} listens": t.listen for t in TOOLS.values()}
-    work = CALLS.get(name) or listening[name]
+    work = CALLS[name]
     for text in TEXTS:
         assert seconds(lambda text=text: work(text)) < CALL_S, text[:60]
 
@@ -216,6 +231,58 @@ def test_an_answer_about_hostile_passages_comes_at_once() -> None:
 
     for unit in UNITS:
         assert seconds(lambda unit=unit: asyncio.run(answer(unit * (MAX_TEXT // len(unit))))) < CALL_S, unit
+
+
+MARKS = (
+    "<s>",
+    "<think></think>",
+    "`<s>",
+    "<|x|>",
+    "[INST]",
+    "<tool_call></tool_call>",
+    "<tool_call>{",
+    "{",
+    '{"a":',
+    "```",
+    "[a(",
+    "\n",
+)
+
+
+@pytest.mark.parametrize("mark", MARKS)
+def test_what_a_model_writes_is_read_at_once(mark: str) -> None:
+    """As much as may stand in one text of its answer."""
+    text = (mark * LONGEST_FIELD)[:LONGEST_FIELD]
+
+    def read() -> None:
+        spoken, calls = Spoken(held=True, tools=True), Calls()
+        with suppress(ServiceError):
+            rest = spoken.feed(text) + spoken.end()
+            for part in (*spoken.calls, rest, text[: calling.LONGEST]):
+                calls.write(part, {"set_timer"})
+
+    assert seconds(read) < CALL_S
+
+
+def test_pieces_of_a_call_are_put_together_at_once() -> None:
+    def piece(arguments: str) -> dict[str, object]:
+        return {"index": 0, "function": {"name": "set_timer", "arguments": arguments}}
+
+    def join(size: int, rest: str) -> None:
+        calls = Calls()
+        with suppress(ServiceError):
+            for part in (piece('{"a": "' + "x" * size), *[piece(rest)] * 1000):
+                calls.join(part)
+
+    for size in (0, calling.LONGEST - 2000, LONGEST_FIELD):
+        assert seconds(lambda size=size: join(size, "x")) < CALL_S
+
+
+def test_what_a_recogniser_writes_is_read_at_once() -> None:
+    """It is refused when it is longer than a turn."""
+    for unit in ("\n", " ", "1\n", "[", "<|", "00:00.000 --> \n", "\n\t"):
+        text = (unit * recogniser.LONGEST)[: recogniser.LONGEST]
+        assert seconds(lambda text=text: recogniser._BESIDE.sub(" ", text)) < CALL_S, unit
 
 
 PARTS = ("[[[[]]]],", "1,", '{"a":0},', "[", '"\\u00e9",', "{},", '"' + "x" * 99 + '",')
