@@ -43,7 +43,7 @@ def named(element: str) -> str | None:
     the form of RFC 7239, `for="[2001:db8::1]:80";proto=https`. None for what names no address."""
     pair = re.search(r"(?:^|;)\s*for\s*=([^;]*)", element, re.IGNORECASE)
     bare = (pair[1] if pair else element).strip().strip('"')
-    parts = re.fullmatch(r"\[([^\[\]]*)\](?::\w*)?|([\d.]+):\w*", bare)
+    parts = re.fullmatch(r"\[([^\[\]]{0,64})\](?::\w{0,16})?|([\d.]{7,15}):\w{0,16}", bare)
     return network((parts[1] or parts[2] or "") if parts else bare)
 
 

@@ -12,6 +12,10 @@ from aiortc.sdp import MediaDescription, SessionDescription, candidate_from_sdp
 
 MAX_SDP = 64 * 1024
 MAX_CANDIDATES = 64
+MAX_OF_A_KIND = (
+    2 * MAX_CANDIDATES
+)  # lines that begin alike, of both sections: aiortc holds each of a kind against all of another
+MAX_FORMATS = 64  # of one section; Chromium offers nine
 OPUS = "audio/opus"  # which every WebRTC endpoint can (RFC 7874, section 3)
 LEAST_MESSAGE = 16 * 1024  # bytes that a client must be able to take: a state with all that is said in it
 HASHES = {"sha-256": 32, "sha-384": 48, "sha-512": 64}  # bytes; others are too weak, or unknown to aiortc
@@ -34,6 +38,8 @@ def check_offer(sdp: Any, kind: Any) -> None:
         raise BadOffer(f"sdp: must be text of at most {MAX_SDP} characters")
     if kind != "offer":
         raise BadOffer('type: must be "offer"')
+    if fault := _too_many(sdp):
+        raise BadOffer(f"sdp: {fault}")
     try:
         fault = next(_faults(SessionDescription.parse(sdp), sdp), None)
     except (
@@ -42,6 +48,18 @@ def check_offer(sdp: Any, kind: Any) -> None:
         raise BadOffer(f"sdp: cannot be parsed ({error})"[:300]) from error
     if fault:
         raise BadOffer(f"sdp: {fault}")
+
+
+def _too_many(sdp: str) -> str:
+    """What there is too much of to be parsed; "" where there is not."""
+    lines = sdp.splitlines()
+    kinds = Counter(line.partition(":")[0].split(" ")[0] for line in lines)
+    kind, count = max(kinds.items(), key=lambda found: found[1], default=("", 0))
+    if count > MAX_OF_A_KIND:
+        return f"has {count} lines of {kind[:20]}"
+    if any(len(line.split()) > MAX_FORMATS + 3 for line in lines if line.startswith("m=")):
+        return f"has more than {MAX_FORMATS} formats in a line"
+    return ""
 
 
 def _faults(offer: SessionDescription, sdp: str) -> Iterator[str]:

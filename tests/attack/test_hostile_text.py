@@ -21,6 +21,7 @@ from typing import Any
 
 import httpx
 import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from app.dialogue import clauses
 from app.dialogue.memory import Memory
@@ -29,6 +30,7 @@ from app.protocol.messages import MAX_TEXT
 from app.tools import builtin as abilities
 from app.tools import timers
 from app.tools.registry import TOOLS
+from app.transport.offers import MAX_OF_A_KIND, MAX_SDP, BadOffer, check_offer
 from app.turn_taking import endpointing as endings
 from languages.en import LANGUAGE as ENGLISH
 from languages.en.speech import speakable
@@ -48,6 +50,7 @@ from services.retrieval.index import stems
 from services.stt import openai as recogniser
 from services.tts.cleaning import cleaned, readable
 from services.tts.pieces import LONGEST, align, pieces
+from tests.fuzz.offers import LINES
 
 FOLLOW_UPS = FollowUps(ENGLISH.follow_ups)
 
@@ -247,6 +250,31 @@ MARKS = (
     "[a(",
     "\n",
 )
+
+
+OFFER = re.sub(r"[\w-]+\.local\b", "192.0.2.7", Path(__file__).with_name("chromium.sdp").read_bytes().decode())  # no mDNS
+SECTION = OFFER.index("a=", OFFER.index("m=audio"))
+LINE_KINDS = {line.partition(":")[0]: line for line in [*LINES, *OFFER.splitlines()] if line.startswith("a=")}
+OTHERS = ("", "a=rtpmap:1 x/1", "a=rtpmap:111 opus/48000/2", "a=rtcp-fb:* x")
+
+
+@pytest.mark.parametrize("kind", LINE_KINDS)
+def test_an_offer_is_looked_at_at_once(kind: str) -> None:
+    """Whatever is said in it over and over, up to the longest that is let in."""
+
+    async def answer(sdp: str) -> None:
+        with suppress(BadOffer):
+            check_offer(sdp, "offer")
+            pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+            await pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+            await pc.createAnswer()
+            await pc.close()
+
+    for other in OTHERS:
+        unit = "".join(f"{line}\r\n" for line in (LINE_KINDS[kind], other) if line)
+        for times in ((MAX_SDP - len(OFFER)) // len(unit), MAX_OF_A_KIND // 2):
+            sdp = OFFER[:SECTION] + unit * times + OFFER[SECTION:]
+            assert seconds(lambda sdp=sdp: asyncio.run(answer(sdp))) < CALL_S, unit
 
 
 @pytest.mark.parametrize("mark", MARKS)

@@ -43,7 +43,7 @@ def test_the_defaults_are_those_of_the_page(name: str) -> None:
     [
         ("connections that have not started", (pending.WAITING, pending.WAITING_OF_ONE)),
         ("body of a request", (api.MAX_BODY // 1024, int(api.BODY_TIMEOUT_S))),
-        ("session description", (offers.MAX_SDP // 1024, offers.MAX_CANDIDATES)),
+        ("session description", (offers.MAX_SDP // 1024, offers.MAX_CANDIDATES, offers.MAX_OF_A_KIND)),
         ("datagrams for its sockets", (datagrams.LEARNED, datagrams.LARGEST // 1024, datagrams.UNREAD)),
         ("STUN messages", (int(datagrams.CHECKS_PER_SECOND), int(datagrams.STRANGERS_PER_SECOND))),
         ("bad messages", (connection.MISTAKES,)),
