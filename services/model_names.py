@@ -17,6 +17,7 @@ _NEITHER = (
     r"|\bveo\b|clip\b|siglip|\bvad\b|silero|babbage|davinci|realtime|audio-preview|gpt-audio|diari[sz]|wespeaker|mmproj|colbert|\bocr\b|upscal|musicgen"
 )
 _MEANT = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in (("stt", _EARS), ("tts", _VOICES), ("", _NEITHER))}
+MOST, LONGEST = 5000, 300  # models of a list, and characters of a name, that are looked at
 # What some say of a model besides its name: `task` (speaches), `type` (LM Studio, Together), `pipeline_tag` (Hugging Face).
 _TASKS = {
     "llm": re.compile(r"llm|vlm|chat|language|text-generation|image-text-to-text|any-to-any|completion", re.IGNORECASE),
@@ -39,8 +40,12 @@ def _models(listed: Any) -> Iterator[Mapping[str, Any]]:
     found = (listed.get("data") or listed.get("models") or ()) if isinstance(listed, dict) else listed
     if not isinstance(found, list | tuple):
         raise TypeError("no list of models")
-    for model in found:
-        if isinstance(model, dict) and isinstance(name := model.get("id") or model.get("name"), str) and name:
+    for model in found[:MOST]:
+        if (
+            isinstance(model, dict)
+            and isinstance(name := model.get("id") or model.get("name"), str)
+            and 0 < len(name) <= LONGEST
+        ):
             yield {**model, "id": name}
 
 

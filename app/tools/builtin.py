@@ -158,8 +158,8 @@ def _alarms_heard(text: str) -> dict[str, Any] | None:
 async def set_alarms(
     context: AgentContext,
     at: Annotated[list[At], Field(min_length=2, max_length=MOST)],
-    abouts: Annotated[Sequence[About], Field(description="what each is for")] = (),
-    names: Annotated[Sequence[Name], Field(description="what the user calls each")] = (),
+    abouts: Annotated[Sequence[About], Field(max_length=MOST, description="what each is for")] = (),
+    names: Annotated[Sequence[Name], Field(max_length=MOST, description="what the user calls each")] = (),
 ) -> str:
     """Sets several alarms, reminders or timers at once."""
     if len(context.memory.timers) + len(at) > MOST:
@@ -189,7 +189,7 @@ def _due(at: str, now: datetime, due: datetime | None) -> tuple[float | None, st
 async def set_timers(
     context: AgentContext,
     seconds: Annotated[list[Annotated[float, Field(ge=1, le=LONGEST_S)]], Field(min_length=1, max_length=MOST)],
-    names: Annotated[Sequence[Name], Field(description="what the user calls each")] = (),
+    names: Annotated[Sequence[Name], Field(max_length=MOST, description="what the user calls each")] = (),
 ) -> str:
     """Sets several timers at once."""
     if len(context.memory.timers) + len(seconds) > MOST:
@@ -282,7 +282,8 @@ async def spell_word(context: AgentContext, word: Annotated[str, Field(min_lengt
 
 @tool()
 async def search_knowledge(
-    context: AgentContext, query: Annotated[str, Field(min_length=1, description="a question or a few words")]
+    context: AgentContext,
+    query: Annotated[str, Field(min_length=1, max_length=LONGEST_ABOUT, description="a question or a few words")],
 ) -> str:
     """Searches the knowledge base for more than the passages that came with the question."""
     passages = await context.services.retrieval.search(query, PASSAGES)

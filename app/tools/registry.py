@@ -84,6 +84,9 @@ def _for_intent(intent: str) -> list[ToolSpec]:
     return [registered for registered in TOOLS.values() if intent and registered.intent == intent]
 
 
+LONGEST_ARGUMENTS = 4000  # characters: what was done is remembered with them, and told to the model again with each turn
+
+
 class Toolbox:
     """The tools as one reply uses them; `committed` is set when the turn that it answers is over."""
 
@@ -142,6 +145,8 @@ class Toolbox:
 
     async def _call(self, found: ToolSpec, arguments: str) -> str:
         """For a language model: JSON in, and a word on what went wrong instead of an exception."""
+        if len(arguments) > LONGEST_ARGUMENTS:
+            return f"Wrong arguments: more than {LONGEST_ARGUMENTS} characters"
         try:
             return await self._run(found, found.arguments.model_validate_json(arguments))
         except ValidationError as error:

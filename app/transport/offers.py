@@ -38,8 +38,8 @@ def check_offer(sdp: Any, kind: Any) -> None:
         raise BadOffer(f"sdp: must be text of at most {MAX_SDP} characters")
     if kind != "offer":
         raise BadOffer('type: must be "offer"')
-    if fault := _too_many(sdp):
-        raise BadOffer(f"sdp: {fault}")
+    if excess := _too_many(sdp):
+        raise BadOffer(f"sdp: {excess}")
     try:
         fault = next(_faults(SessionDescription.parse(sdp), sdp), None)
     except (

@@ -4,7 +4,6 @@ send: bodies are read by us, within limits, and handed on as we understood them.
 
 import asyncio
 import json
-import logging
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,15 +14,16 @@ import gradio as gr
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from fastrtc import WebRTC
+from gradio.utils import LRUCache
 from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, ValidationError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.limits import Budgets
+from app.core.limits import Budgets, quiet_logger
 from app.protocol.codec import complaint
 from app.web.origins import siblings
 from app.web.routes import ApiError, IceCandidate, read_body
 
-log = logging.getLogger(__name__)
+log = quiet_logger(__name__)
 T = TypeVar("T")
 
 # Gradio runs inline scripts and builds functions from text, hence the two "unsafe" words. Its own page and FastRTC's would load a
@@ -37,6 +37,7 @@ COMPONENT = ("/gradio_api/component_server", "/gradio_api/component_server/")
 JOIN = "/gradio_api/queue/join"
 DATA = "/gradio_api/queue/data"
 HEADERS = {b"host", b"accept", b"accept-encoding", b"accept-language", b"if-none-match", b"if-modified-since", b"user-agent"}
+PAGES = 16  # that are kept, one for each name by which the server is reached
 READERS = 2  # of one page's views: the browser opens a new stream before the old one is gone
 JOINS_PER_SECOND, JOINS_AT_ONCE = 0.2, 5.0  # of one connection's views: each is a session of Gradio
 UNREAD = 100  # views that may wait for a page that does not read them
@@ -99,6 +100,13 @@ class Joins(BaseModel):
 JOINS = TypeAdapter(Joins)
 
 
+class Pending(LRUCache):  # type: ignore[misc]
+    """What Gradio keeps for pages to fetch. Of two that read one view both delete it when they go."""
+
+    def __delitem__(self, page: str) -> None:
+        self.pop(page, None)
+
+
 class Views:
     """Which page looks at which connection: each connection has one viewer, the newest."""
 
@@ -146,6 +154,8 @@ class Fence:
         self._component = component
         self._views = views
         self._queue = page._queue
+        self._queue.pending_messages_per_session = Pending(self._queue.pending_messages_per_session.max_size)
+        self._pages: dict[tuple[Any, ...], list[Message]] = {}
         self._joins = Budgets(JOINS_PER_SECOND, JOINS_AT_ONCE)
         views.unread = self._unread
 
@@ -156,7 +166,9 @@ class Fence:
             return
         path, method = scope["path"].removeprefix(scope.get("root_path", "")), scope["method"]
         try:
-            if method in ("GET", "HEAD") and FILES.fullmatch(path):
+            if method == "GET" and path in ("", "/"):
+                await self._page(scope, receive, send)
+            elif method in ("GET", "HEAD") and FILES.fullmatch(path):
                 await self._pass(scope, receive, send)
             elif method == "GET" and path == DATA:
                 await self._stream(scope, receive, send)
@@ -168,6 +180,25 @@ class Fence:
                 raise ApiError(404, "not_found", "there is nothing here")
         except ApiError as error:
             await error.response()(scope, receive, send)
+
+    async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The page is the same for all who reach it by one name. Gradio takes up to 30 ms to make it."""
+        key = scope["scheme"], scope.get("root_path", ""), tuple(v for name, v in scope["headers"] if name == b"host")
+        if key not in self._pages:
+            made: list[Message] = []
+
+            async def keep(message: Message) -> None:
+                made.append(message)
+
+            plain = [pair for pair in scope["headers"] if pair[0] == b"host"]
+            await self._pass({**scope, "headers": plain}, receive, keep)
+            if not made or made[-1].get("more_body"):
+                raise ApiError(400, "cut_off", "the request ended early")
+            while len(self._pages) >= PAGES:  # anybody may think of names
+                del self._pages[next(iter(self._pages))]
+            self._pages[key] = made
+        for message in self._pages[key]:
+            await send(message)
 
     async def _answer(self, request: Request) -> Response:
         """What the component is told: the way to its servers, an answer to its offer."""

@@ -84,11 +84,15 @@ class Track:
         self.shape: Shape | None = None
         self.packed = ""  # FFmpeg's name of a form that must be there as a whole to be decoded
         self._rest = b""
+        self._later: list[bytes] = []  # of a packed form, what came after `_rest`
 
     def feed(self, data: bytes, last: bool = False) -> Audio:
         """The samples that `data` adds. Raises ServiceError for what is no sound."""
+        if self.packed:
+            self._later.append(data)
+            return np.zeros(0, np.float32)
         self._rest += data
-        if self.packed or (self.shape is None and not self._begin(last)):
+        if self.shape is None and not self._begin(last):
             return np.zeros(0, np.float32)
         assert self.shape is not None
         parts = [np.zeros(0, np.float32)]
@@ -102,7 +106,7 @@ class Track:
 
     def unpacked(self) -> Audio:
         """All of a packed sound, at SPEAKING_RATE. Takes time: not for the event loop. Raises ServiceError."""
-        return unpacked(self._rest, self.packed)
+        return unpacked(b"".join([self._rest, *self._later]), self.packed)
 
     def _ready(self) -> int:
         assert self.shape is not None

@@ -44,10 +44,12 @@ from services.llm import calls as calling
 from services.llm.calls import Calls
 from services.llm.extractive import GroundedAnswerer
 from services.llm.markup import Spoken
+from services.model_names import suited
 from services.retrieval.answerability import stem
 from services.retrieval.documents import sentences, slug
 from services.retrieval.index import stems
 from services.stt import openai as recogniser
+from services.tts.audio_formats import Shape, Track
 from services.tts.cleaning import cleaned, readable
 from services.tts.pieces import LONGEST, align, pieces
 from tests.fuzz.offers import LINES
@@ -311,6 +313,26 @@ def test_what_a_recogniser_writes_is_read_at_once() -> None:
     for unit in ("\n", " ", "1\n", "[", "<|", "00:00.000 --> \n", "\n\t"):
         text = (unit * recogniser.LONGEST)[: recogniser.LONGEST]
         assert seconds(lambda text=text: recogniser._BESIDE.sub(" ", text)) < CALL_S, unit
+
+
+@pytest.mark.parametrize("head", [b"OggS", b"ID3", b"fLaC", b"RIFF\x00\x00\x00\x00WAVE", b"\x00\x01"])
+def test_sound_in_small_pieces_is_kept_at_once(head: bytes) -> None:
+    """Sixteen megabytes, a kilobyte at a time."""
+
+    def hear() -> None:
+        sound = Track(Shape(24_000), "audio/ogg")
+        with suppress(ServiceError):
+            sound.feed(head)
+            for _ in range(16_000):
+                sound.feed(bytes(1024))
+
+    assert seconds(hear) < CALL_S
+
+
+def test_a_list_of_models_is_looked_at_at_once() -> None:
+    for names in (["a-" * (LONGEST_FIELD // 2)], ["whisper-" * (LONGEST_FIELD // 8)], [f"m{n}" for n in range(95_000)]):
+        for capability in ("llm", "stt", "tts"):
+            assert seconds(lambda names=names, c=capability: suited({"data": [{"id": name} for name in names]}, c)) < CALL_S
 
 
 PARTS = ("[[[[]]]],", "1,", '{"a":0},', "[", '"\\u00e9",', "{},", '"' + "x" * 99 + '",')

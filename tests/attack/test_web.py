@@ -19,7 +19,7 @@ import pytest_asyncio
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.attack.clients import HELD, Attacker, log_of
+from tests.attack.clients import HELD, Attacker, log_of, peer
 from tests.bench.server import ROOT, Server, serve
 from tests.integration.talker import talk, ticket
 
@@ -191,6 +191,18 @@ async def test_no_file_and_no_other_place_is_had(http: httpx.AsyncClient, path: 
     assert response.json()["error"]["code"]
 
 
+async def test_the_page_is_made_once(server: Server, http: httpx.AsyncClient) -> None:
+    """... for each name of the server; it is the same whatever else is asked, and for whoever packs it."""
+    async with unharmed(server):
+        first = await http.get("/")
+        assert first.status_code == 200 and len(first.content) > 10_000
+        for number in range(200):
+            other = await http.get(f"/?n={number}", headers={"Accept-Encoding": "gzip" if number % 2 else "br"})
+            assert other.content == first.content and other.headers["content-security-policy"]
+        by_name = await http.get("/", headers={"Host": "localhost"})
+        assert by_name.status_code == 200
+
+
 def said(**fields: object) -> dict[str, object]:
     return {"component_id": 11, "session_hash": "x", "fn_name": "offer", **fields}
 
@@ -229,6 +241,19 @@ async def test_unknown_connections_have_no_view(server: Server, http: httpx.Asyn
             response = await http.post("/gradio_api/queue/join", json=body)
             assert response.status_code == 404
             assert (await http.get("/gradio_api/queue/data", params={"session_hash": f"s{number}"})).status_code == 404
+
+
+async def test_two_who_read_one_view_leave_no_traceback(server: Server, http: httpx.AsyncClient) -> None:
+    attacker = Attacker(http)
+    async with unharmed(server):
+        async with peer() as one:
+            await attacker.page(one, "viewed")
+            body = {"data": [{"webrtc_id": "viewed"}], "session_hash": "viewer"}
+            assert (await http.post("/gradio_api/queue/join", json=body)).status_code == 200
+            readers = [asyncio.create_task(http.get("/gradio_api/queue/data?session_hash=viewer", timeout=2)) for _ in range(2)]
+            await asyncio.sleep(0.5)
+        await asyncio.gather(*readers, return_exceptions=True)
+        await attacker.empty()
 
 
 @pytest.mark.parametrize("path", ["/gradio_api/upload", "/gradio_api/component_server/", "/gradio_api/queue/join", "/sessions"])

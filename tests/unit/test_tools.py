@@ -1,6 +1,7 @@
 """Tools: their schema, what a language model gets back, and reaching them without one."""
 
 import asyncio
+import json
 from datetime import datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -55,6 +56,14 @@ def test_arguments_become_a_schema() -> None:
     assert schema["required"] == ["seconds"]
     assert "context" not in schema["properties"]
     assert TOOLS["set_timer"].description.startswith("Sets a timer")
+
+
+def test_arguments_without_end_are_refused_and_not_remembered() -> None:
+    memory, names = Memory(), ["x" * 190] * 40
+    for arguments in ({"seconds": [60] * 2, "names": names}, {"seconds": [60] * 2, "names": [""] * 40}):
+        assert call("set_timers", json.dumps(arguments), memory).startswith("Wrong arguments")
+    assert call("search_knowledge", json.dumps({"query": "x" * 3000}), memory).startswith("Wrong arguments")
+    assert not memory.done and not memory.timers
 
 
 def test_a_model_is_told_what_is_wrong_with_its_arguments() -> None:
