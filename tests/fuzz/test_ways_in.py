@@ -33,6 +33,7 @@ from tests.fuzz.test_offers import offers
 CASES = cases(600)
 WARM_UP = 0.3  # of the cases
 REFERENCE = "#/components/schemas/{model}"
+WAITING = 16_000  # bytes that a client has sent and that are still under way
 TOGETHER = 50  # messages before it is looked what came of them
 FILLINGS = (
     "x",
@@ -102,6 +103,11 @@ async def test_a_data_channel(target: Target) -> None:
             one, pongs = Peer(), 0
             await target.attacker.call(one)
         assert one.channel is not None
+        # aiortc takes what it is given, and after a loss sends a packet a second: a ping would wait behind all of it.
+        for _ in range(6000):
+            if one.channel.bufferedAmount <= WAITING or one.closed.is_set():
+                break
+            await asyncio.sleep(0.01)
         if one.channel.readyState == "open":
             data = message(rng, rng.randrange(4)).encode()[:MAX_MESSAGE_BYTES]  # aiortc sends no more
             one.channel.send(data if rng.random() < 0.2 else data.decode(errors="ignore"))
@@ -112,14 +118,14 @@ async def test_a_data_channel(target: Target) -> None:
                 answers["answered"] += 1
             except AssertionError:
                 answers["ended"] += 1
-            except TimeoutError:  # on a busy machine the packets that tell of the end may be lost
+            except TimeoutError:  # the packets that tell of the end may be lost, where the machine is busy
                 answers["lost"] += 1
                 one.closed.set()
         if one.closed.is_set():
             assert "internal" not in one.codes()
             await one.pc.close()
             one = None
-    assert answers["lost"] <= 1 + answers["answered"] // 20, answers
+    assert answers["lost"] <= 1, answers
     if one is not None:
         assert "internal" not in one.codes()
         await one.pc.close()
