@@ -62,6 +62,31 @@ async def test_sound_before_the_start_is_kept_nowhere(attacker: Attacker, server
     assert server.memory_mb() < before + 100
 
 
+@pytest.mark.parametrize("flights", [0, 1, 10_000])
+async def test_a_handshake_that_is_never_done_keeps_no_place(attacker: Attacker, flights: int) -> None:
+    """Its addresses are good. Of the DTLS handshake nothing comes, or its beginning, once or over and over."""
+    loop = asyncio.get_running_loop()
+    async with peer() as one:
+        dtls, hello = one.sender.transport, b""
+        send = dtls.transport._send
+
+        async def begin(data: bytes) -> None:
+            nonlocal hello
+            hello = hello or data
+            for _ in range(flights):
+                await send(hello)
+                await asyncio.sleep(0.001)
+
+        dtls.transport._send = begin
+        begun = loop.time()
+        answer = await attacker.component({"sdp": await one.offer(), "type": "offer", "webrtc_id": f"half{flights}"})
+        await one.pc.setRemoteDescription(RTCSessionDescription(answer["sdp"], answer["type"]))
+        assert await attacker.figure("parley_waiting") == 1
+        await attacker.empty()
+        assert loop.time() - begun < START_S + 4
+        assert hello if flights else not one.opened.is_set()
+
+
 @pytest.mark.parametrize("transport", ["websocket", "webrtc"])
 async def test_pings_quiet_sound_and_idle_commands_keep_no_place(attacker: Attacker, url: str, transport: str) -> None:
     noises = ("ping", {}), ("interrupt", {}), ("playback_progress", {"generation": 0, "played_ms": 5})
