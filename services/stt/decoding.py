@@ -1,5 +1,5 @@
-"""Greedy decoding of Whisper with timestamps. The rules of what may follow what are those of its training (openai/whisper,
-whisper/decoding.py, ApplyTimestampRules).
+"""Decoding of Whisper with timestamps: greedy here, by beam search in `services.stt.beam`. The rules of what may follow what are
+those of its training (openai/whisper, whisper/decoding.py, ApplyTimestampRules).
 
 A guess of the text costs little: it is fed at once, and what the decoder would have said itself is kept. So a guess changes the
 time, and at most which of two equally likely spellings is taken (speculative decoding: Leviathan, Kalman and Matias 2023).
@@ -47,19 +47,15 @@ def decode(decoder: Decoder, tokens: Tokens, prompt: list[int], start: int, gues
     follow = [tokens.first_timestamp, *guess]  # what was fed of the guess, and is not yet agreed with
     at = 0  # the place in the guess that comes next
     rows = decoder.feed([*prompt, *follow], [start, *range(len(prompt) - 1, len(prompt) + len(follow))])
-    no_speech = float(np.exp(_log_probabilities(rows[0])[tokens.silence]))
+    no_speech = float(np.exp(log_probabilities(rows[0])[tokens.silence]))
     ids: list[int] = []
     total, closed, rows = 0.0, 0.0, rows[1:]
     while True:
         for row in rows:
-            scores = _log_probabilities(_allowed(row, tokens, ids))
+            scores = log_probabilities(allowed(row, tokens, ids))
             token = int(np.argmax(scores))
             total += float(scores[token])
-            marks = float(np.exp(_log_probabilities(row)[tokens.marks]).sum())
-            if tokens.says(token):
-                closed = marks
-            elif ids and tokens.says(ids[-1]):
-                closed = max(closed, marks)
+            closed = ends(row, tokens, ids, token, closed)
             if token == tokens.end or len(ids) == most:
                 return Decoded(ids, token != tokens.end, total / (len(ids) + 1), no_speech, closed)
             ids.append(token)
@@ -81,12 +77,22 @@ def _after(guess: list[int], at: int, token: int) -> int:
     return min(same, key=lambda place: abs(place - at)) + 1 if same else max(at, min(at + 1, len(guess) - 1))
 
 
-def _log_probabilities(row: NDArray[np.float32]) -> NDArray[np.float32]:
+def ends(row: NDArray[np.float32], tokens: Tokens, ids: list[int], token: int, closed: float) -> float:
+    """What `Decoded.closed` becomes, where it was `closed` after `ids` and `token` is said next. `row`: the logits there."""
+    said = tokens.says(token)
+    if not said and not (ids and tokens.says(ids[-1])):
+        return closed
+    marks = float(np.exp(log_probabilities(row)[tokens.marks]).sum())
+    return marks if said else max(closed, marks)
+
+
+def log_probabilities(row: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of the tokens, by their logits."""
     shifted = row - row.max()
     return np.asarray(shifted - np.log(np.exp(shifted).sum()), np.float32)
 
 
-def _allowed(row: NDArray[np.float32], tokens: Tokens, ids: list[int]) -> NDArray[np.float32]:
+def allowed(row: NDArray[np.float32], tokens: Tokens, ids: list[int]) -> NDArray[np.float32]:
     """The logits of what may follow `ids`; all else is -inf."""
     first = tokens.first_timestamp
     row = row.copy()

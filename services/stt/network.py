@@ -28,6 +28,7 @@ SOURCES = (Path(__file__), Path(whole_numbers.__file__), Path(weights.__file__))
 LAYERS, HEADS, WIDTH = 6, 8, 512  # of Whisper base
 HEAD = WIDTH // HEADS
 FUSED = "com.microsoft"  # the operators that ONNX Runtime adds to the standard's
+MEMORY = [f"{kind}{layer}" for layer in range(LAYERS) for kind in ("key", "value")]  # of attention
 NUMBERS = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
 
 Weights = Mapping[str, NDArray[np.generic]]
@@ -173,6 +174,13 @@ class _Graph:
     def attention(self, *inputs: str, more: tuple[str, ...] = (), **attributes: Any) -> str:
         return self.op("MultiHeadAttention", *inputs, more=more, domain=FUSED, num_heads=HEADS, **attributes)
 
+    def counted(self, stands_for: str, asking: str) -> str:
+        """What is added to the scores of attention, so that each place counts for as many as it stands for. `asking` has shape (1,
+        places that ask, WIDTH)."""
+        ones, asked = self.array([1, 1]), self.op("Shape", stands_for)
+        shape = self.op("Concat", ones, self.op("Shape", asking, start=1, end=2), asked, axis=0)
+        return self.op("Expand", stands_for, shape)
+
     def feed_forward(self, x: str, name: str, whole: bool) -> str:
         """`whole` is whether what comes out of the bend can be brought to whole numbers."""
         wide = self.bend(self.linear(self.norm(x, f"{name}/layer_norm"), f"{name}/linear_0"))
@@ -190,18 +198,19 @@ def _value(name: str, shape: tuple[int | str, ...], whole: bool = False) -> "Val
 
 
 def _encoder(arrays: Weights) -> bytes:
-    """mel (1, 80, 2 t), the places (n) of 0 ... t - 1 that are looked at -> heard (1, n, WIDTH); cross_key0, cross_value0, ... (1,
-    HEADS, n, HEAD)."""
+    """mel (1, 80, 2 t), the places (n) of 0 ... t - 1 that are looked at, and for how many each of them stands, as a logarithm
+    (stands_for, n) -> heard (1, n, WIDTH); cross_key0, cross_value0, ... (1, HEADS, n, HEAD)."""
     graph = _Graph(arrays, by_row=False)
     x = graph.convolved(graph.input("mel", 1, 80, "frames"), "encoder/conv1", 1)
     x = graph.op("Transpose", graph.convolved(x, "encoder/conv2", 2), perm=[0, 2, 1])
     x = graph.placed(x, "encoder/position_encodings/encodings", graph.array([0]), graph.op("Shape", x, start=1, end=2))
     x = graph.op("Gather", x, graph.input("places", "n", whole=True), axis=1)
+    stands_for = graph.counted(graph.input("stands_for", "n"), x)
     for layer in range(LAYERS):
         name = f"encoder/layer_{layer}"
         own = f"{name}/self_attention"
         parts = graph.split(graph.linear(graph.norm(x, f"{own}/layer_norm"), f"{own}/linear_0"), 3)
-        x = graph.op("Add", x, graph.linear(graph.attention(*parts), f"{own}/linear_1"))
+        x = graph.op("Add", x, graph.linear(graph.attention(*parts, "", "", stands_for), f"{own}/linear_1"))
         # A few places have values so large there that 8 bits leave nothing of the others: of 20 s of speech a sentence was lost.
         x = graph.feed_forward(x, f"{name}/ffn", whole=False)
     x = graph.norm(x, "encoder/layer_norm")
@@ -216,18 +225,21 @@ def _encoder(arrays: Weights) -> bytes:
 
 
 def _decoder(arrays: Weights, rows: list[int]) -> bytes:
-    """ids (1, n), places (m), cross_key0, ... as the encoder gives them, past_key0, ... (1, HEADS, p, HEAD) -> logits (m, rows) of
-    those places of the ids, and key0, ... (1, HEADS, p + n, HEAD), which are the past of the next run."""
+    """ids (b, n) of `b` texts of one sound, places (m), stands_for (t) and cross_key0, ... as `encode` returns them,
+    past_key0, ... (b, HEADS, p, HEAD) -> logits (b, m, rows) of those places of the ids, and key0, ... (b, HEADS, p + n, HEAD),
+    which are the past of the next run."""
     graph = _Graph(arrays, by_row=True)  # a guess must not change what is heard
-    ids = graph.input("ids", 1, "n", whole=True)
+    ids = graph.input("ids", "b", "n", whole=True)
     words = graph.columns(arrays["decoder/embeddings/weight"][rows].T)
     x = graph.op("Cast", graph.op("Transpose", graph.op("Gather", words[0], ids, axis=1), perm=[1, 2, 0]), to=1)
     x = graph.op("Mul", x, graph.op("Unsqueeze", graph.op("Gather", words[1], ids), graph.array([2])))
     places = graph.input("places", "m", whole=True)
-    past = [f"past_{kind}{layer}" for layer in range(LAYERS) for kind in ("key", "value")]
+    past = [f"past_{name}" for name in MEMORY]
     for name in past:
-        graph.input(name, 1, HEADS, "p", HEAD)
+        graph.input(name, "b", HEADS, "p", HEAD)
         graph.input(name.replace("past", "cross"), 1, HEADS, "t", HEAD)
+    graph.input("stands_for", "t")
+    stands_for = ""
     first = graph.op("Shape", past[0], start=2, end=3)
     end = graph.op("Add", first, graph.op("Shape", ids, start=1, end=2))
     x = graph.placed(x, "decoder/position_encodings/encodings", first, end)
@@ -240,28 +252,42 @@ def _decoder(arrays: Weights, rows: list[int]) -> bytes:
         y = graph.attention(*parts, "", "", "", *before, more=memory, unidirectional=1)
         x = graph.op("Add", x, graph.linear(y, f"{own}/linear_1"))
         asked = graph.linear(graph.norm(x, f"{cross}/layer_norm"), f"{cross}/linear_0")
-        y = graph.attention(asked, f"cross_key{layer}", f"cross_value{layer}")
+        # What is asked of the sound at one place does not depend on the other places: all texts ask as if they were one.
+        in_line = graph.op("Reshape", asked, graph.array([1, -1, WIDTH]))
+        stands_for = stands_for or graph.counted("stands_for", in_line)
+        y = graph.attention(in_line, f"cross_key{layer}", f"cross_value{layer}", "", "", stands_for)
+        y = graph.op("Reshape", y, graph.op("Shape", asked))
         x = graph.op("Add", x, graph.linear(y, f"{cross}/linear_2"))
         x = graph.feed_forward(x, f"{name}/ffn", whole=True)
-        graph.outputs += [_value(kept, (1, HEADS, "q", HEAD)) for kept in memory]
+        graph.outputs += [_value(kept, ("b", HEADS, "q", HEAD)) for kept in memory]
     x = graph.op("Gather", graph.norm(x, "decoder/layer_norm"), places, axis=1)
-    graph.output("logits", graph.op("Squeeze", graph.matrix(x, words), graph.array([0])), "m", len(rows))
+    graph.output("logits", graph.matrix(x, words), "b", "m", len(rows))
     return graph.model()
 
 
 class Decoder:
-    """The decoder at work on what the encoder heard: it knows the tokens it was fed."""
+    """The decoder at work on what the encoder heard: it knows the tokens it was fed, in one text or, after `branch`, in several."""
 
     def __init__(self, network: Network, heard: Cache) -> None:
         self._session, self._options = network.decoder, network.options
-        self._cross = {name: value for name, value in heard.items() if name.startswith("cross")}
-        self._past: Cache = {name.replace("cross", "past"): np.zeros((1, HEADS, 0, HEAD), np.float32) for name in self._cross}
+        self._heard = {name: value for name, value in heard.items() if name != "heard"}
+        self._past: Cache = {f"past_{name}": np.zeros((1, HEADS, 0, HEAD), np.float32) for name in MEMORY}
         self._names = [output.name for output in self._session.get_outputs()]
 
     def feed(self, tokens: list[int], places: list[int]) -> NDArray[np.float32]:
-        """More tokens; returns the logits of what follows each of `places` among them, shape (len(places), vocabulary)."""
-        inputs = {"ids": np.array([tokens], np.int64), "places": np.array(places, np.int64)}
-        values = self._session.run(None, {**inputs, **self._cross, **self._past}, self._options)
+        """More tokens of the one text; returns the logits of what follows each of `places` among them, shape (len(places),
+        vocabulary)."""
+        return np.asarray(self._run([tokens], places)[0], np.float32)
+
+    def branch(self, parents: list[int], tokens: list[int]) -> NDArray[np.float32]:
+        """From here on there are as many texts as `parents`: each is the text of that number, with one of `tokens` behind it.
+        Returns the logits of what follows, shape (len(parents), vocabulary)."""
+        self._past = {name: np.ascontiguousarray(value[parents]) for name, value in self._past.items()}
+        return np.asarray(self._run([[token] for token in tokens], [0])[:, 0], np.float32)
+
+    def _run(self, tokens: list[list[int]], places: list[int]) -> NDArray[np.float32]:
+        inputs = {"ids": np.array(tokens, np.int64), "places": np.array(places, np.int64)}
+        values = self._session.run(None, {**inputs, **self._heard, **self._past}, self._options)
         found = dict(zip(self._names, values, strict=True))
         logits = found.pop("logits")
         self._past = {f"past_{name}": value for name, value in found.items()}
@@ -273,8 +299,12 @@ class Decoder:
             self._past = {name: np.ascontiguousarray(value[:, :, :-count]) for name, value in self._past.items()}
 
 
-def encode(network: Network, mel: NDArray[np.float32], places: NDArray[np.int64]) -> Cache:
-    """What the encoder makes of `mel`, shape (80, frames), looking at those `places` of 20 ms."""
+def encode(
+    network: Network, mel: NDArray[np.float32], places: NDArray[np.int64], stands_for: NDArray[np.float32] | None = None
+) -> Cache:
+    """What the encoder makes of `mel`, shape (80, frames), looking at those `places` of 20 ms, each of which stands for so many
+    like it (one, unless told)."""
+    counts = np.zeros(len(places), np.float32) if stands_for is None else np.log(stands_for)
     names = [output.name for output in network.encoder.get_outputs()]
-    values = network.encoder.run(None, {"mel": mel[None], "places": places}, network.options)
-    return dict(zip(names, values, strict=True))
+    values = network.encoder.run(None, {"mel": mel[None], "places": places, "stands_for": counts}, network.options)
+    return {**dict(zip(names, values, strict=True)), "stands_for": counts}

@@ -28,7 +28,7 @@ from languages.en import LANGUAGE as ENGLISH
 from languages.wording import words_of
 from services import embedded
 from services.base import VAD_WINDOW, Services, Transcript
-from services.stt import decoding, network
+from services.stt import beam, decoding, network
 from services.stt import speech_judge as judge
 from services.stt import vocabulary_subset as english
 from services.stt import whisper as local
@@ -50,7 +50,7 @@ LEAD_S, SILENCE_S = 0.5, 0.3  # of room tone, before and after
 CROP_S, STEP_S = 4.0, 2.0  # of a noise
 BABBLES = 12
 KEPT = Path(tempfile.gettempdir()) / "parley-recognition"
-SOURCES = tuple(Path(str(module.__file__)) for module in (decoding, english, judge, local, network))
+SOURCES = tuple(Path(str(module.__file__)) for module in (beam, decoding, english, judge, local, network))
 T = TypeVar("T")
 
 

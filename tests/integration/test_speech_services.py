@@ -8,6 +8,7 @@ import jiwer
 import numpy as np
 import pytest
 import soxr
+from numpy.typing import NDArray
 from onnxruntime import RunOptions
 
 from app.settings import Settings
@@ -30,8 +31,8 @@ from services.base import (
     VoiceDetector,
 )
 from services.fallback import SparedStt
-from services.stt.network import Network
-from services.stt.whisper import WhisperStt, listen
+from services.stt.network import Decoder, Network
+from services.stt.whisper import NEAR_S, THOROUGH, WINDOW_S, WhisperStt, listen
 from services.tts.hibari import HibariTts
 from services.vad import silero as vad
 from services.vad.silero import SileroDetector
@@ -272,6 +273,51 @@ async def test_expected_words_are_spelled_and_hardly_disturb_the_rest(services: 
     assert jiwer.wer([plain(clip.text) for clip in SPEECH], [plain(text) for text in others]) <= 0.07, others
     for clip in SOUNDS:
         assert (await services.stt.transcribe(clip.audio, final=True, prompt=expected)).text == ""
+
+
+async def test_a_closer_look_hears_the_words_and_none_in_noise(services: Services) -> None:
+    heard = [(await services.stt.transcribe(clip.audio, final=True, thorough=True)).text for clip in SPEECH]
+    assert jiwer.wer([plain(clip.text) for clip in SPEECH], [plain(text) for text in heard]) <= 0.06, heard
+    for clip in SOUNDS:
+        assert (await services.stt.transcribe(clip.audio, final=True, thorough=True)).text == ""
+
+
+async def test_the_places_in_silence_that_are_looked_at_count_for_those_that_are_not(services: Services) -> None:
+    """So what the encoder makes of speech is nearly what it makes of it with all of the silence."""
+    model = cast(WhisperStt, services.stt).model()
+    for clip in SPEECH[:2]:
+        speech = round(clip.seconds * 50)
+
+        def seen(sparse: int, closely: bool) -> NDArray[np.float32]:
+            return listen(model, clip.audio, WINDOW_S, sparse, closely=closely)["heard"][0, :speech]  # noqa: B023
+
+        whole = seen(1, False)
+        counted, missing = (float(np.square(seen(THOROUGH.sparse, closely) - whole).mean()) for closely in (True, False))
+        assert counted < missing / 2
+        assert np.array_equal(seen(1, True), whole), "each place counts for itself"
+        assert len(listen(model, clip.audio, WINDOW_S, closely=True)["heard"][0]) < speech + 50 * (NEAR_S + WINDOW_S / 4) + 2
+
+
+async def test_texts_that_are_followed_at_once_do_not_disturb_each_other(services: Services) -> None:
+    model = cast(WhisperStt, services.stt).model()
+    heard = listen(model, SPEECH[0].audio, 8)
+    prompt = [model.tokenizer.token_to_id(f"<|{name}|>") for name in ("startoftranscript", "en", "transcribe")]
+    first, (one, two) = model.tokens.first_timestamp, model.tokenizer.encode(" hello there", add_special_tokens=False).ids[:2]
+
+    def follow(*texts: list[int]) -> NDArray[np.float32]:
+        """What follows each of these texts of two tokens, the second of which changes the order."""
+        beam, count = Decoder(model.network, heard), len(texts)
+        beam.feed([*prompt, first], [3])
+        beam.branch([0] * count, [ids[0] for ids in reversed(texts)])
+        return beam.branch(list(reversed(range(count))), [ids[1] for ids in texts])
+
+    twice, other = [one, one], [two, two]
+    rows = follow(twice, other, [one, two])
+    assert np.abs(rows[0] - rows[1]).max() > 1
+    assert np.abs(rows[:2] - follow(other, twice)[::-1]).max() < 1e-3
+    assert np.abs(rows[0] - follow(twice)[0]).max() < 1, (
+        "one text takes another way through the products: some roundings differ"
+    )
 
 
 async def test_a_guess_changes_no_word_of_what_is_heard(services: Services) -> None:
