@@ -2,13 +2,15 @@
 `from parley import create_app, mount, Settings`.
 
 Our packages are then loaded as `parley.app`, `parley.languages` and `parley.services`, beside the project's. Inside them, and
-nowhere else, an import of one of these names means ours.
+nowhere else, an import of one of these names means ours. Where ours are loaded under their short names already, as by `app.py`,
+the long names are those same modules: an extension imports from `parley.services.base` wherever it runs.
 """
 
 import builtins
+import importlib
 import sys
 from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
+from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +18,8 @@ from typing import Any
 
 OURS = ("app", "languages", "services")
 __path__ = [str(Path(__file__).parent)]
+_file = getattr(sys.modules.get("app"), "__file__", None)
+LOADED = _file is not None and Path(_file).parent == Path(__file__).parent / "app"  # under their short names
 
 
 def _import(name: str, *rest: Any, **named: Any) -> ModuleType:
@@ -23,6 +27,9 @@ def _import(name: str, *rest: Any, **named: Any) -> ModuleType:
     level = rest[3] if len(rest) > 3 else named.get("level", 0)
     if level == 0 and name.partition(".")[0] in OURS:
         name = f"{__name__}.{name}"
+        if not (rest[2] if len(rest) > 2 else named.get("fromlist")):
+            builtins.__import__(name, *rest, **named)
+            return sys.modules[".".join(name.split(".")[:2])]  # `import services.base` binds `services`
     return builtins.__import__(name, *rest, **named)
 
 
@@ -32,10 +39,24 @@ class _Loader(SourceFileLoader):
         super().exec_module(module)
 
 
+class _Same(Loader):
+    """Gives a module that is loaded under its short name."""
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        self._module = importlib.import_module(spec.name.removeprefix(f"{__name__}."))
+        self._spec = self._module.__spec__
+        return self._module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self._spec
+
+
 class _Finder(MetaPathFinder):
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         if not name.startswith(tuple(f"{__name__}.{ours}" for ours in OURS)):
             return None
+        if LOADED:
+            return ModuleSpec(name, _Same(), is_package=True)
         spec = PathFinder.find_spec(name, path)
         if spec is not None and isinstance(spec.loader, SourceFileLoader):
             spec.loader = _Loader(spec.loader.name, spec.loader.path)

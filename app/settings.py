@@ -5,25 +5,25 @@ import re
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, cast, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 import languages
 from app.core.environment import PREFIX, DotEnv, EnvFile, Environment, cache_folder
 from app.core.redaction import clean, hide
+from services.vendors import Capability, parted, registered
 
 SECRET_LENGTH = 32  # characters: 128 bits in hexadecimal digits
 
 
-def _place(value: str) -> str:
-    """Where a capability is: raises ValueError for what is no such place."""
-    if value in ("local", "openai") or value.startswith(("http://", "https://")) or value.endswith(".gguf"):
-        return value.rstrip("/")
-    raise ValueError(f'{value!r} is neither "local" nor "openai" nor a URL')
+def _place(value: str, info: ValidationInfo) -> str:
+    """Which vendor a capability is of. Raises ValueError for one that is not registered."""
+    registered(cast(Capability, info.field_name), parted(value)[0])
+    return value.rstrip("/")
 
 
 def _zone(value: str) -> str:
@@ -207,19 +207,20 @@ class Settings(BaseSettings):
         default=None, description="folder of documents to answer from (.md, .txt, .html, .pdf, .docx, .csv); empty: ours"
     )
 
-    # Services: "local" (embedded), "openai", or the URL of a service that speaks like OpenAI's, up to and with /v1
+    # Services: "local" (embedded), "openai", the URL of a service that speaks like OpenAI's, up to and with /v1, or a vendor of
+    # another package (docs/extending.md), as NAME or NAME=WHERE
     llm: Place = Field(
-        default="local", description="language model: local (answers from the knowledge alone), openai, URL or .gguf"
+        default="local", description="language model: local (answers from the knowledge alone), openai, URL, .gguf or a vendor"
     )
     llm_model: str = Field(default="", description="its name; empty: the service's first, or a small one of OpenAI")
     llm_key: Key = Field(default=SecretStr(""), description="key of the service at a URL")
     llm_first_s: Seconds = Field(default=8.0, description="its first word later than this: answers come from the knowledge")
-    stt: Place = Field(default="local", description="speech to text: local, openai or URL")
+    stt: Place = Field(default="local", description="speech to text: local, openai, URL or a vendor")
     stt_model: str = ""
     stt_key: Key = SecretStr("")
     stt_first_s: Seconds = Field(default=5.0, description="its text later than this: the embedded recogniser is asked")
     stt_captions: bool = Field(default=False, description="ask the service for live captions too, not only at pauses")
-    tts: Place = Field(default="local", description="voice: local, openai or URL")
+    tts: Place = Field(default="local", description="voice: local, openai, URL or a vendor")
     tts_model: str = ""
     tts_key: Key = SecretStr("")
     tts_voice: str = Field(default="alloy", description="voice of the service")

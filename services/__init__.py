@@ -1,6 +1,5 @@
 """The outside world behind Protocols (`services.base`): one folder a capability."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,12 +7,15 @@ from languages.base import Language
 from services.base import Services
 
 if TYPE_CHECKING:
-    from services.http import Remote
     from services.workers import Workers
 
 
 def embedded(
-    weights: Path, cache: Path, language: Language, knowledge: Path | None = None, workers: "Workers | None" = None
+    weights: Path,
+    cache: Path,
+    language: Language,
+    knowledge: Path | None = None,
+    workers: "Workers | None" = None,
 ) -> Services:
     """All services on this machine, for `language`. `weights` is the folder of the model files, `cache` keeps what is computed from
     texts, and `knowledge` is the folder to answer from (None: the built-in one). The models run on `workers` (None: on new ones).
@@ -50,41 +52,3 @@ def embedded(
         tts=HibariTts(weights, workers, language),
         waited_s=workers.waited_s,
     )
-
-
-def connected(
-    services: Services,
-    language: Language,
-    llm: "Remote | Path | None" = None,
-    stt: "Remote | None" = None,
-    tts: "Remote | None" = None,
-    voice: str = "",
-    captions: bool = False,
-    rate: int = 24_000,
-) -> Services:
-    """`services` with HTTP services before the embedded ones, which take over where those fail. `llm` may also be a GGUF file that
-    is run here. `voice` is one of `tts`, and `rate` that of its raw PCM in Hz; `captions` says that `stt` is asked for captions
-    too. Raises ValueError when the file or what it needs is missing."""
-    from services.fallback import SparedStt, SparedTts
-    from services.llm.openai import OpenAiAnswerer
-    from services.stt.openai import OpenAiStt
-    from services.stt.whisper import WhisperStt
-    from services.tts.openai import OpenAiTts
-
-    health = services.health
-    names = {"model": llm, "stt": stt, "tts": tts}
-    remote = frozenset(name for name, place in names.items() if place is not None and not isinstance(place, Path))
-    changed = replace(services, remote=remote)
-    if isinstance(llm, Path):
-        from services.llm.gguf import GgufAnswerer
-
-        changed = replace(changed, model=GgufAnswerer(llm, health))
-    elif llm is not None:
-        changed = replace(changed, model=OpenAiAnswerer(llm, health))
-    if stt is not None:
-        judge = services.stt.speech if isinstance(services.stt, WhisperStt) else None
-        ears = OpenAiStt(stt, health, language.code)
-        changed = replace(changed, stt=SparedStt(ears, services.stt, captions, judge, lambda: ears.ours))
-    if tts is not None:
-        changed = replace(changed, tts=SparedTts(OpenAiTts(tts, health, voice, rate), services.tts))
-    return changed

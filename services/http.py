@@ -9,17 +9,15 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
-from purgatory import AsyncCircuitBreakerFactory
-from purgatory.domain.model import OpenedState
-from pydantic import SecretStr
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 
 from services.base import ServiceError, ServiceTimeout, ServiceUnavailable
+from services.endpoint import Endpoint
+from services.guard import Guard
 from services.health import Health
 from services.http_body import Reading
 from services.http_errors import Refused, Rejected, complaint, objection
@@ -27,10 +25,8 @@ from services.model_names import suited
 
 log = logging.getLogger(__name__)
 
-OPENAI: Final = "https://api.openai.com/v1"
 ATTEMPTS = 3
 BACKOFF_S = 0.1  # before the first retry, doubled for the next, where the server names no time
-FAILURES = 3  # in a row after which a service is left alone
 POOL = 8  # connections kept open
 KEEP_S = 60.0  # a connection is kept open for so long without use
 LOADS_S = 300.0  # a model may take so long to be loaded
@@ -39,26 +35,6 @@ UNSURE_S = 1.0  # an answer that has not begun by then may wait for a model to b
 
 Fields = dict[str, Any]
 Build = Callable[[frozenset[str]], Fields]  # from the names of what the server refuses to what it is sent
-
-
-@dataclass(frozen=True, slots=True)
-class Remote:
-    """An OpenAI-compatible service: `url` is what `/models` stands under. Limits in seconds: on connecting, on the wait for the
-    first piece of an answer, between two pieces, and on all waiting together. After FAILURES it is left alone for `rest_s`."""
-
-    url: str
-    model: str = ""
-    key: SecretStr = field(default_factory=lambda: SecretStr(""))
-    connect_s: float = 2.0
-    first_s: float = 8.0
-    gap_s: float = 5.0
-    total_s: float = 60.0
-    rest_s: float = 20.0
-
-    @property
-    def is_openai(self) -> bool:
-        """It is OpenAI itself, and not a server that speaks like it."""
-        return self.url == OPENAI
 
 
 _TRY_AGAIN = (Refused, httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
@@ -77,7 +53,7 @@ class _Unsuited(ServiceError):
 class Peer:
     """One service. It says of each call to `health` whether it worked."""
 
-    def __init__(self, service: str, remote: Remote, health: Health, usual: str = "default", of_openai: str = "") -> None:
+    def __init__(self, service: str, remote: Endpoint, health: Health, usual: str = "default", of_openai: str = "") -> None:
         """`usual` is the model that is asked for where the server does not tell which ones it has, `of_openai` that of OpenAI."""
         self.service = service
         self.remote = remote
@@ -90,9 +66,7 @@ class Peer:
         self._idle: list[httpx.AsyncClient] = []
         self._loading: asyncio.Task[None] | None = None
         self._answered_at = float("-inf")
-        # Whoever breaks off says nothing about the service.
-        ignored: list[Any] = [asyncio.CancelledError, GeneratorExit]
-        self._breakers = AsyncCircuitBreakerFactory(FAILURES, remote.rest_s, ignored)
+        self._guard = Guard(service, health, remote.rest_s)
 
     async def warm(self) -> None:
         """Connects, and asks for the name of the model where none is set. Never raises: a service that is away may come back."""
@@ -118,27 +92,21 @@ class Peer:
         """The answer to a POST of what `build` makes: JSON, or a form where there are `files`; the name of the model is added. The
         body of the answer is read inside the context. Raises ServiceError, ServiceTimeout, ServiceUnavailable; what the body of the
         context raises of httpx or as TimeoutError becomes one of these."""
-        try:
-            async with await self._breakers.get_breaker(self.service), self._answer(path, build, files) as reading:
-                yield reading
-        except OpenedState:
-            raise self._failure(ServiceUnavailable, "is left alone after repeated failures") from None
-        except ServiceError as error:
-            self._health.failed(self.service, str(error).removeprefix(f"{self.service}: "))
-            raise
-        except (httpx.TimeoutException, TimeoutError) as error:
-            raise self._failure(ServiceTimeout, f"{self._host} took too long") from error
-        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
-            raise self._failure(ServiceUnavailable, f"{self._host}: {type(error).__name__}: {error}") from error
-        except Exception as error:  # in reading what somebody else has written: it is the service that fails, not the turn
-            log.exception("%s: %s answers what was not expected", self.service, self._host)
-            raise self._failure(ServiceError, f"{self._host} answers what was not expected: {type(error).__name__}") from error
+        async with self._guard.call():
+            try:
+                async with self._answer(path, build, files) as reading:
+                    yield reading
+            except ServiceError:
+                raise
+            except (httpx.TimeoutException, TimeoutError) as error:
+                raise ServiceTimeout(self.service, f"{self._host} took too long") from error
+            except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
+                raise ServiceUnavailable(self.service, f"{self._host}: {type(error).__name__}: {error}") from error
+            except Exception as error:  # in reading what somebody else has written: it is the service that fails, not the turn
+                log.exception("%s: %s answers what was not expected", self.service, self._host)
+                message = f"{self._host} answers what was not expected: {type(error).__name__}"
+                raise ServiceError(self.service, message) from error
         self._answered_at = _now()
-        self._health.worked(self.service)
-
-    def _failure(self, kind: type[ServiceError], message: str) -> ServiceError:
-        self._health.failed(self.service, message)
-        return kind(self.service, message)
 
     @property
     def _host(self) -> str:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from services.base import Question, ServiceUnavailable, closing
+from services.endpoint import Endpoint
 from services.health import Health
-from services.http import Remote
 from services.llm.openai import OpenAiAnswerer
+from services.vendors import ServiceSettings
 from services.workers import CORES
 
 if TYPE_CHECKING:
@@ -26,12 +27,15 @@ FIRST_S = 20.0  # a long prompt is read for seconds on two cores
 class GgufAnswerer:
     """Runs `model`, a GGUF file. Nothing but this object can talk to it: its key is random and never leaves the process."""
 
+    guarded = True
+    in_process = True
+
     def __init__(self, model: Path, health: Health) -> None:
         """Raises ValueError when the file or the package that runs it is missing."""
         if not model.is_file():
-            raise ValueError(f"llm: there is no file {model}")
+            raise ValueError(f"there is no file {model}")
         if find_spec("xllamacpp") is None:
-            raise ValueError("llm: a .gguf file needs the package xllamacpp: pip install -r requirements-llm.txt")
+            raise ValueError("a .gguf file needs the package xllamacpp: pip install -r requirements-llm.txt")
         self._model = model
         self._health = health
         self._server: Server | None = None
@@ -45,7 +49,7 @@ class GgufAnswerer:
         except RuntimeError as error:
             raise ServiceUnavailable("llm", f"{self._model} cannot be loaded: {error}") from error
         self._server = server
-        remote = Remote(f"{server.listening_address}/v1", self._model.stem, SecretStr(key), first_s=FIRST_S)
+        remote = Endpoint(f"{server.listening_address}/v1", self._model.stem, SecretStr(key), first_s=FIRST_S)
         self._client = OpenAiAnswerer(remote, self._health, thinks=False)  # llama.cpp tells thinking from words
         await self._client.warm()
 
@@ -79,3 +83,8 @@ class GgufAnswerer:
         params.ui = False
         params.verbosity = 0
         return Server(params)
+
+
+def vendor(settings: ServiceSettings) -> GgufAnswerer:
+    """Raises ValueError as GgufAnswerer does."""
+    return GgufAnswerer(Path(settings.endpoint.url).expanduser(), settings.health)

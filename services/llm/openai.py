@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from services.base import Question, ServiceError, ServiceTimeout, closing
+from services.endpoint import Endpoint
 from services.health import Health
-from services.http import Fields, Peer, Remote
+from services.http import Fields, Peer
 from services.llm.calls import Calls
 from services.llm.markup import Spoken
 from services.llm.parts import choices, part_of
 from services.llm.prompt import Messages, prompt
+from services.vendors import ServiceSettings
 
 MODEL = "gpt-4.1-mini"  # of OpenAI, where none is set
 ROUNDS = 4  # of tools and answers in one reply
@@ -31,7 +33,9 @@ class OpenAiAnswerer:
     """Answers with the words of a language model. What changes from turn to turn (question, passages) comes last in the prompt, so
     that servers can keep the work on all that is before it."""
 
-    def __init__(self, remote: Remote, health: Health, thinks: bool | None = None) -> None:
+    guarded = True
+
+    def __init__(self, remote: Endpoint, health: Health, thinks: bool | None = None) -> None:
         """`thinks`: the model writes the end of its thinking only; None: that is not known."""
         self._peer = Peer("llm", remote, health, of_openai=MODEL)
         self._limits = _LIMITS if remote.is_openai else _LIMITS[::-1]
@@ -116,6 +120,11 @@ class OpenAiAnswerer:
                 return
         if not known:
             raise ServiceError("llm", "answers without any choices")
+
+
+def vendor(settings: ServiceSettings) -> OpenAiAnswerer:
+    """OpenAI, or whoever speaks like it."""
+    return OpenAiAnswerer(settings.endpoint, settings.health)
 
 
 async def _watched(events: AsyncIterator[T], hold_s: float | None) -> AsyncIterator[T | None]:

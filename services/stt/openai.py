@@ -10,12 +10,14 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from services.base import HEARING_RATE, Audio, ServiceError, Transcript, closing
+from services.endpoint import Endpoint
 from services.health import Health
-from services.http import Fields, Peer, Remote
+from services.http import Fields, Peer
 from services.http_body import Reading, text_in
 from services.llm.parts import choices, part_of
 from services.onnx_model import require_sound
 from services.stt.whisper import SILENCE
+from services.vendors import ServiceSettings
 
 MODEL = "gpt-4o-mini-transcribe"  # of OpenAI, where none is set
 OURS = "parley-"  # how the names of our own server's models begin
@@ -35,7 +37,9 @@ _TEXTS = ("text", "transcription", "transcript", "segments")
 class OpenAiStt:
     """Sends a WAV file and reads the text as it comes: streamed where the server can, whole where it cannot."""
 
-    def __init__(self, remote: Remote, health: Health, language: str) -> None:
+    guarded = True
+
+    def __init__(self, remote: Endpoint, health: Health, language: str) -> None:
         """`language`: its ISO 639 code."""
         self._peer = Peer("stt", remote, health, usual="whisper-1", of_openai=MODEL)
         self._language = language
@@ -71,6 +75,11 @@ class OpenAiStt:
         files = {"file": ("speech.wav", sound, "audio/wav")}
         async with self._peer.post("audio/transcriptions", build, files) as reading:
             return await (_verbose(reading) if self.ours else _plain(reading))
+
+
+def vendor(settings: ServiceSettings) -> OpenAiStt:
+    """OpenAI, or whoever speaks like it."""
+    return OpenAiStt(settings.endpoint, settings.health, settings.language)
 
 
 def wav(audio: Audio) -> bytes:

@@ -8,11 +8,13 @@ import numpy as np
 import soxr
 
 from services.base import SPEAKING_RATE, Audio, ServiceError, Speech, closing
+from services.endpoint import Endpoint
 from services.health import Health
-from services.http import Fields, Peer, Remote
+from services.http import Fields, Peer
 from services.http_body import Reading
 from services.tts.audio_formats import Shape, Track
 from services.tts.cleaning import readable
+from services.vendors import ServiceSettings
 
 MODEL = "gpt-4o-mini-tts"  # of OpenAI, where none is set
 VOICE_RATE = 24_000  # Hz, of "pcm" (OpenAI's API reference, createSpeech), unless the settings or the answer name another
@@ -27,7 +29,9 @@ _CHANNELS = re.compile(r"channels=([1-8])\b")
 class OpenAiTts:
     """`rate` is that of raw PCM in Hz, where the answer does not tell it."""
 
-    def __init__(self, remote: Remote, health: Health, voice: str, rate: int = VOICE_RATE) -> None:
+    guarded = True
+
+    def __init__(self, remote: Endpoint, health: Health, voice: str, rate: int = VOICE_RATE) -> None:
         self._peer = Peer("tts", remote, health, usual="tts-1", of_openai=MODEL)
         self._voice = voice
         self._rate = rate
@@ -57,6 +61,11 @@ class OpenAiTts:
         async with self._peer.post("audio/speech", build) as reading, closing(_speech(reading, self._rate)) as pieces:
             async for piece in pieces:
                 yield piece
+
+
+def vendor(settings: ServiceSettings) -> OpenAiTts:
+    """OpenAI, or whoever speaks like it."""
+    return OpenAiTts(settings.endpoint, settings.health, settings.voice, settings.rate)
 
 
 async def _speech(reading: Reading, rate: int) -> AsyncIterator[Speech]:

@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 import pytest_asyncio
 import uvicorn
-from pydantic import SecretStr
 
 from app.settings import Settings
 from deploy.ray.models_api import EARS, VOICE, api
 from languages.en import LANGUAGE as ENGLISH
-from services import connected, embedded
+from services import embedded
 from services.base import HEARING_RATE, SPEAKING_RATE, Audio, Services, ServiceUnavailable, Transcript
+from services.endpoint import Endpoint
 from services.health import Health
-from services.http import Remote
 from services.stt.batched import Asked, BatchedWhisper
 from services.stt.openai import OpenAiStt, wav
+from services.tts.openai import OpenAiTts
+from services.vendors import connected
 from tests.bench.clips import HERE, sentences
 from tests.integration.redis_servers import becomes
 
@@ -83,7 +84,7 @@ async def test_a_long_turn_is_cut_and_heard_whole(batched: BatchedWhisper, clips
 
 
 async def test_a_conversation_is_told_as_much_as_by_its_own_ears(url: str, local: Services, clips: Sequence[Audio]) -> None:
-    ears = OpenAiStt(Remote(url, "", SecretStr("")), Health(), ENGLISH.code)
+    ears = OpenAiStt(Endpoint(url), Health(), ENGLISH.code)
     await ears.warm()
     assert ears.ours
     heard, own = await ears.transcribe(clips[0], final=True), await local.stt.transcribe(clips[0], final=True)
@@ -101,7 +102,9 @@ async def test_nothing_is_judged_twice(
         raise AssertionError("the node has listened itself")
 
     monkeypatch.setattr(local.stt, "speech", judge)
-    apart = connected(local, ENGLISH, stt=Remote(url, "", SecretStr("")), tts=Remote(url, "", SecretStr("")))
+    apart = connected(
+        local, stt=OpenAiStt(Endpoint(url), Health(), ENGLISH.code), tts=OpenAiTts(Endpoint(url), Health(), "any")
+    )
     await apart.stt.warm()
     assert (await apart.stt.transcribe(clips[1], final=True)).text == "What's the weather like?"
     assert (await apart.stt.transcribe(clips[1], final=True, prompt="away")).text == "What's the weather like?", (
@@ -110,7 +113,7 @@ async def test_nothing_is_judged_twice(
 
 
 async def test_the_voice_says_the_same(url: str, local: Services) -> None:
-    apart = connected(local, ENGLISH, tts=Remote(url, "", SecretStr("")))
+    apart = connected(local, tts=OpenAiTts(Endpoint(url), Health(), "any"))
     await apart.tts.warm()
     spoken = [piece.samples async for piece in apart.tts.speak("Two nodes are better than one.")]
     own = [piece.samples async for piece in local.tts.speak("Two nodes are better than one.")]

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from services.base import ServiceError, Tool
+from services.endpoint import Endpoint
 from services.health import Health
-from services.http import Remote
 from services.llm.openai import OpenAiAnswerer
 from services.stt.openai import OpenAiStt
 from services.tts.openai import OpenAiTts
@@ -33,7 +33,7 @@ async def _weather(arguments: str) -> str:
     return "It rains."
 
 
-async def ask(place: Remote) -> None:
+async def ask(place: Endpoint) -> None:
     model = OpenAiAnswerer(place, Health())
     tool = Tool("weather", "Tells the weather.", {"type": "object"}, _weather)
     try:
@@ -43,7 +43,7 @@ async def ask(place: Remote) -> None:
         await model.close()
 
 
-async def transcribe(place: Remote) -> None:
+async def transcribe(place: Endpoint) -> None:
     stt = OpenAiStt(place, Health(), "en")
     try:
         assert isinstance((await stt.transcribe(SPEECH[:4000], final=True)).text.encode(), bytes)
@@ -51,7 +51,7 @@ async def transcribe(place: Remote) -> None:
         await stt.close()
 
 
-async def speak(place: Remote) -> None:
+async def speak(place: Endpoint) -> None:
     tts = OpenAiTts(place, Health(), "alloy")
     try:
         async for speech in tts.speak("Hello there."):
@@ -63,7 +63,7 @@ async def speak(place: Remote) -> None:
 
 @pytest.mark.parametrize("use", [ask, transcribe, speak])
 async def test_whatever_a_service_answers_is_an_answer_or_an_error_of_the_service(
-    use: Callable[[Remote], Awaitable[None]], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    use: Callable[[Endpoint], Awaitable[None]], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     certificates = httpx.create_ssl_context()  # a client takes 50 ms to read them
     monkeypatch.setattr(httpx, "create_ssl_context", lambda: certificates)
@@ -82,7 +82,7 @@ async def test_whatever_a_service_answers_is_an_answer_or_an_error_of_the_servic
 
     tasks, memory = 0, 0
     async with Scripted(behave) as peer:
-        place = Remote(peer.url, "m", first_s=1.0, gap_s=0.5, total_s=3.0)
+        place = Endpoint(peer.url, "m", first_s=1.0, gap_s=0.5, total_s=3.0)
         for case in range(CASES):
             sent[:] = [hostile(rng)]
             try:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from services.base import HEARING_RATE, ServiceError, ServiceTimeout, ServiceUnavailable, Tool, closing
+from services.endpoint import Endpoint
 from services.fallback import SparedStt, SparedTts
+from services.guard import FAILURES
 from services.health import Health
-from services.http import FAILURES, Remote
 from services.http_body import LONGEST_TEXT
 from services.llm.openai import MODEL, OpenAiAnswerer
 from services.stt.openai import OpenAiStt
@@ -336,7 +337,7 @@ async def test_what_is_wrong_otherwise_is_not_asked_again() -> None:
 
 async def test_openai_is_asked_for_the_model_that_is_meant_and_not_for_the_first_of_its_list(monkeypatch: Any) -> None:
     async with Scripted(fussy(), models={"data": [{"id": "dall-e-2"}, {"id": "gpt-4-0613"}]}) as peer:
-        monkeypatch.setattr("services.http.OPENAI", peer.url)
+        monkeypatch.setattr("services.endpoint.OPENAI", peer.url)
         model = asking(peer)
         await model.warm()
         assert await text_of(model) == "Fine."
@@ -387,7 +388,7 @@ async def test_a_server_without_a_model_for_this_is_not_asked() -> None:
 
 async def test_a_server_that_comes_up_later_is_asked_for_its_model_then() -> None:
     port = free_port()
-    model = OpenAiAnswerer(Remote(f"http://127.0.0.1:{port}/v1", first_s=2.0), Health())
+    model = OpenAiAnswerer(Endpoint(f"http://127.0.0.1:{port}/v1", first_s=2.0), Health())
     await model.warm()
     with pytest.raises(ServiceUnavailable):
         await text_of(model)
@@ -596,7 +597,7 @@ async def test_a_query_in_the_address_is_sent_with_every_request() -> None:
         await caller.say(delta("Fine."), FINISH)
 
     async with Scripted(behave) as peer:
-        assert await text_of(OpenAiAnswerer(Remote(f"{peer.url}?api-version=2025-01-01", "m"), Health())) == "Fine."
+        assert await text_of(OpenAiAnswerer(Endpoint(f"{peer.url}?api-version=2025-01-01", "m"), Health())) == "Fine."
         assert paths == ["/v1/chat/completions?api-version=2025-01-01"]
 
 

@@ -26,9 +26,11 @@ from services.base import (
     Tool,
     closing,
 )
+from services.endpoint import Endpoint
 from services.fallback import SparedStt, SparedTts, unspoken
+from services.guard import FAILURES
 from services.health import Health
-from services.http import ATTEMPTS, FAILURES, Remote
+from services.http import ATTEMPTS
 from services.llm.openai import OpenAiAnswerer
 from services.stt.openai import OpenAiStt
 from services.tts.openai import OpenAiTts
@@ -42,9 +44,9 @@ TONE = (np.sin(np.arange(24_000) / 20) * 8000).astype("<i2")  # a second at 24 k
 SPEECH = (np.sin(np.arange(HEARING_RATE) / 9) * 0.3).astype(np.float32)
 
 
-def remote(peer: Scripted | str, **limits: float) -> Remote:
+def remote(peer: Scripted | str, **limits: float) -> Endpoint:
     url = peer if isinstance(peer, str) else peer.url
-    return Remote(url, key=SecretStr(KEY), **{"first_s": 2.0, "gap_s": 2.0, **limits})  # type: ignore[arg-type]
+    return Endpoint(url, key=SecretStr(KEY), **{"first_s": 2.0, "gap_s": 2.0, **limits})  # type: ignore[arg-type]
 
 
 def question(*tools: Tool) -> Question:

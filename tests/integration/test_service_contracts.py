@@ -15,8 +15,8 @@ from app.settings import Settings
 from languages.en import LANGUAGE as ENGLISH
 from services import embedded
 from services.base import SPEAKING_RATE, Exchange, Intent, Passage, Question, ServiceUnavailable, closing
+from services.endpoint import Endpoint
 from services.health import Health
-from services.http import Remote
 from services.llm.gguf import GgufAnswerer
 from services.llm.openai import OpenAiAnswerer
 from services.stt.openai import OpenAiStt
@@ -86,7 +86,7 @@ async def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
 
 async def test_a_server_stops_generating_when_the_answer_is_broken_off() -> None:
     async with llama() as url, httpx.AsyncClient() as observer:
-        answerer = OpenAiAnswerer(Remote(url), Health())
+        answerer = OpenAiAnswerer(Endpoint(url), Health())
 
         async def busy() -> bool:
             slots = await observer.get(url.removesuffix("/v1") + "/slots")
@@ -104,7 +104,7 @@ async def test_a_server_stops_generating_when_the_answer_is_broken_off() -> None
 @pytest.mark.parametrize("model_name", ["embedded", "whole"])
 async def test_speech_is_recognised_as_by_the_model_behind_it(speech: tuple[FastAPI, str], model_name: str) -> None:
     app, url = speech
-    stt = OpenAiStt(Remote(url, model_name), Health(), "en")
+    stt = OpenAiStt(Endpoint(url, model_name), Health(), "en")
     clip = next(clip for clip in clips(HERE) if clip.kind == "utt")
     heard = await stt.transcribe(clip.audio, final=True, prompt="Parley")
     assert jiwer.wer(plain(clip.text), plain(heard.text)) < 0.3
@@ -115,7 +115,7 @@ async def test_speech_is_recognised_as_by_the_model_behind_it(speech: tuple[Fast
 async def test_speech_comes_in_pieces_and_is_understood(speech: tuple[FastAPI, str]) -> None:
     _, url = speech
     health = Health()
-    tts, stt = OpenAiTts(Remote(url), health, "any"), OpenAiStt(Remote(url), health, "en")
+    tts, stt = OpenAiTts(Endpoint(url), health, "any"), OpenAiStt(Endpoint(url), health, "en")
     await asyncio.gather(tts.warm(), stt.warm())
     said = "The quick brown fox jumps over the lazy dog."
     pieces = [piece.samples async for piece in tts.speak(said)]

@@ -1,0 +1,29 @@
+"""By which names our modules are imported: the short ones, and behind `parley.` for extensions and for projects that have packages
+of the same names."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def python(*lines: str, cwd: Path = ROOT) -> str:
+    done = subprocess.run([sys.executable, "-c", "; ".join(lines)], cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_an_extension_gets_the_modules_that_the_app_has() -> None:
+    short, long = "services.base", "parley.services.base"
+    lines = ["import app, parley", f"import {long} as long, {short} as short", "print(long is short, short.__spec__.name)"]
+    assert python(*lines) == "True services.base"
+    assert python("import app, parley", "print(parley.Settings is app.Settings)") == "True"
+    tool = "from parley.app.tools.registry import tool"
+    assert python("import app.tools.registry as short", tool, "print(short.tool is tool)") == "True"
+
+
+def test_beside_packages_of_the_same_names_ours_are_apart(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("mine = True\n")
+    lines = ["import sys, app", f"sys.path.append({str(ROOT)!r})", "from parley.services.base import Speech"]
+    assert python(*lines, "print(Speech.__module__, app.mine)", cwd=tmp_path) == "parley.services.base True"
