@@ -35,9 +35,11 @@ def main() -> int:
         from app.bootstrap.service_registry import outfit
         from app.bootstrap.startup import Front
         from app.dialogue.phrasebook import Phrasebook
+        from app.tools.loading import load_tools
         from app.transport.http_server import Config, Server
         from languages import find
 
+        load_tools(settings.tools)
         services, phrasebook = outfit(settings), Phrasebook(find(settings.language))
     except (OSError, ValueError, ServiceError) as error:
         print(f"parley: {clean(str(error))}", file=sys.stderr)

@@ -23,7 +23,7 @@ def create_app(
 ) -> "FastAPI":
     """The page and the API on one app. Without `services` those of the settings are used, without `phrasebook` our lines.
     `mounted`: by which names it is reached is another app's business. Raises ValueError for settings that cannot work (a knowledge
-    folder that is missing or empty)."""
+    folder that is missing or empty, a tool that cannot be loaded)."""
     from app.bootstrap.gradio_import import import_gradio
 
     # Gradio and the models cost a second to import: whoever only wants the settings does not pay for it.
@@ -31,9 +31,11 @@ def create_app(
     from app.bootstrap.application import build_app
     from app.bootstrap.service_registry import outfit
     from app.dialogue.phrasebook import Phrasebook
+    from app.tools.loading import load_tools
     from languages import find
 
     settings = settings or Settings()
+    load_tools(settings.tools)
     return build_app(settings, services or outfit(settings), phrasebook or Phrasebook(find(settings.language)), mounted)
 
 

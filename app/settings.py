@@ -241,6 +241,9 @@ class Settings(BaseSettings):
     )
 
     # Tools
+    tools: str = Field(
+        default="", description="more tools: folders of .py files, .py files or names of Python packages, separated by commas"
+    )
     tool_timeout_s: Seconds = Field(default=5.0, description="a tool that takes longer is given up")
     time_zone: Annotated[str, AfterValidator(_zone)] = Field(
         default="", description="where the time is told, e.g. Europe/Berlin; empty: the machine's zone"

@@ -1,6 +1,8 @@
 """The outside world behind Protocols (`services.base`): one folder a capability."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from languages.base import Language
@@ -16,10 +18,12 @@ def embedded(
     language: Language,
     knowledge: Path | None = None,
     workers: "Workers | None" = None,
+    phrases: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Services:
     """All services on this machine, for `language`. `weights` is the folder of the model files, `cache` keeps what is computed from
     texts, and `knowledge` is the folder to answer from (None: the built-in one). The models run on `workers` (None: on new ones).
-    Raises ValueError when that folder cannot be used."""
+    `phrases` are examples by intent of what people say, beside those of the language. Raises ValueError when the folder of the
+    knowledge cannot be used."""
     from services.barge_in.whisper_encoder import WhisperJudge
     from services.echo.aec3 import EchoCancellation
     from services.embedding import Embedder
@@ -46,7 +50,7 @@ def embedded(
         barge_in=WhisperJudge(stt, workers),
         speaker=VoiceEncoder(weights, workers),
         stt=stt,
-        intent=LocalIntent(embedder, workers, cache, language),
+        intent=LocalIntent(embedder, workers, cache, language, more=phrases),
         retrieval=LocalRetriever(embedder, workers, cache, language, knowledge),
         llm=GroundedAnswerer(language),
         tts=HibariTts(weights, workers, language),

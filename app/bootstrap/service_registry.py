@@ -3,6 +3,7 @@
 from pydantic import SecretStr
 
 from app.settings import Settings
+from app.tools.registry import phrases_by_intent
 from languages import find
 from services import embedded
 from services.base import Service, Services
@@ -11,10 +12,10 @@ from services.vendors import Capability, ServiceSettings, connected, make, parte
 
 
 def outfit(settings: Settings) -> Services:
-    """The embedded services, with those before them that `settings` name. Raises ValueError
+    """The embedded services, with those before them that `settings` name; what wakes the tools is known to them. Raises ValueError
     for what cannot work: a folder or a file that is missing, a key that is needed, a vendor that is not known."""
     language, computed = find(settings.language), settings.weights_dir / "computed"
-    services = embedded(settings.weights_dir, computed, language, settings.knowledge)
+    services = embedded(settings.weights_dir, computed, language, settings.knowledge, phrases=phrases_by_intent())
 
     def chosen(capability: Capability, own: Service) -> Service:
         name, endpoint = _endpoint(settings, capability)

@@ -4,7 +4,7 @@ one they are reached by the intent of what was said."""
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, get_type_hints
@@ -35,7 +35,8 @@ class ToolError(Exception):
 class ToolSpec:
     """`listen` gets the arguments out of spoken text (None: they are missing, and the line that `ask` names asks for them), `take`
     out of an answer to the tool's own question (None: it is no answer to it). A tool that `acts` changes something: it is not run
-    for a turn that may not be over."""
+    for a turn that may not be over. `phrases` are examples of what people say who want it, beside those of its intent in the
+    language."""
 
     name: str
     description: str
@@ -46,6 +47,7 @@ class ToolSpec:
     take: Take
     ask: Callable[[str], str] | None
     acts: bool
+    phrases: Sequence[str] = ()
 
 
 TOOLS: dict[str, ToolSpec] = {}
@@ -59,25 +61,49 @@ def tool(
     take: Take | None = None,
     ask: str | Callable[[str], str] = "",
     acts: bool = False,
+    phrases: Sequence[str] = (),
 ) -> Callable[[Function], Function]:
     """Registers `async def name(context: AgentContext, ...) -> str` under its name. Its docstring is the description, its other
-    parameters are the arguments as pydantic takes them, and what it returns is told to a language model, or spoken as it is."""
+    parameters are the arguments as pydantic takes them, and what it returns is told to a language model, or spoken as it is. With
+    `phrases` and no `intent` the intent has the tool's own name. Raises TypeError for a function of another form, and ValueError
+    for a name that another module's tool has."""
 
     def register(function: Function) -> Function:
+        name = function.__name__
         hints = get_type_hints(function, include_extras=True)
-        _, *parameters = inspect.signature(function).parameters.values()
+        given = list(inspect.signature(function).parameters.values())
+        context, parameters = given[:1], given[1:]
+        if not context or not inspect.iscoroutinefunction(function) or any(p.name not in hints for p in parameters):
+            form = f"async def {name}(context: AgentContext, ...) -> str"
+            raise TypeError(f"{name}: a tool is `{form}`, with a type for each argument")
+        if name in TOOLS and TOOLS[name].run.__module__ != function.__module__:
+            raise ValueError(f"there is a tool {name} already, in {TOOLS[name].run.__module__}")
         fields: dict[str, Any] = {
             p.name: (hints[p.name], ... if p.default is inspect.Parameter.empty else p.default) for p in parameters
         }
-        name = function.__name__
-        arguments = create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
-        taken = take or (lambda text, memory: listen(text))
-        asking = (lambda text: ask) if isinstance(ask, str) and ask else ask or None
-        description = inspect.getdoc(function) or ""
-        TOOLS[name] = ToolSpec(name, description, arguments, function, intent, listen, taken, asking, acts)
+        TOOLS[name] = ToolSpec(
+            name,
+            inspect.getdoc(function) or "",
+            create_model(name, __config__=ConfigDict(extra="forbid"), **fields),
+            function,
+            intent or (name if phrases else ""),
+            listen,
+            take or (lambda text, memory: listen(text)),
+            (lambda text: ask) if isinstance(ask, str) and ask else ask or None,
+            acts,
+            phrases,
+        )
         return function
 
     return register
+
+
+def phrases_by_intent() -> dict[str, list[str]]:
+    """What the tools add to the examples of what people say."""
+    found: dict[str, list[str]] = {}
+    for spec in TOOLS.values():
+        found.setdefault(spec.intent, []).extend(spec.phrases)
+    return {intent: phrases for intent, phrases in found.items() if phrases}
 
 
 def _for_intent(intent: str) -> list[ToolSpec]:

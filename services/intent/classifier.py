@@ -3,8 +3,10 @@
 import asyncio
 import hashlib
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import yaml
@@ -56,12 +58,20 @@ class LocalIntent:
     """
 
     def __init__(
-        self, embedder: Embedder, workers: Workers, cache_dir: Path, language: Language, examples: Path | None = None
+        self,
+        embedder: Embedder,
+        workers: Workers,
+        cache_dir: Path,
+        language: Language,
+        examples: Path | None = None,
+        more: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:
+        """`more`: examples beside those of the file, of its intents and of others."""
         self._embedder = embedder
         self._cache_dir = cache_dir
         self._workers = workers
         self._examples = examples or language.folder / "intents.yaml"
+        self._more = more
         self._words = language.intents
         self._known: dict[str, str] = {}
         self._model: Model | None = None
@@ -76,6 +86,8 @@ class LocalIntent:
 
     async def _learn(self) -> None:
         examples = read_examples(self._examples)
+        for intent, texts in self._more.items():
+            examples[intent] = [*examples.get(intent, []), *texts]
         self._known = {words(plain(text)): name for name, texts in examples.items() for text in texts}
         digest = hashlib.sha256(repr((sorted(self._known.items()), VECTORS)).encode()).hexdigest()
         cached = self._cache_dir / f"intent-{digest[:16]}.npz"
