@@ -1,6 +1,6 @@
 """Many machines: conversations while a node is killed, while all are replaced, while replicas come and go. On a local cluster of
-Ray Serve with three nodes, or with `--kind plain` on three processes; needs requirements-ray.txt. About twenty minutes on two
-cores; `--events N` kills and replaces N times."""
+Ray Serve with three nodes, or with `--kind plain` on three processes; needs requirements-ray.txt. `--kind` loss, roll, scale,
+delay, share and batch are its parts; `--events N` kills and replaces N times. Half an hour on two cores."""
 
 import asyncio
 import contextlib
@@ -9,6 +9,7 @@ from argparse import Namespace
 from collections.abc import AsyncIterator
 from typing import Any
 
+from tests.bench.cluster_shares import batch, delay, scale, share
 from tests.bench.clusters import Cluster, on_ray, plain
 from tests.bench.guests import Guest, audit
 from tests.bench.report import judge, percentile
@@ -24,6 +25,9 @@ TARGETS = {
     "log_faults": ("<=", 0),
     "roll_replies_cut": ("<=", 0),
     "roll_turns_lost": ("<=", 0),
+    "scale_moved_while_talking": ("<=", 0),
+    "serve_adds_p50_ms": ("<=", 10.0),
+    "share_grows": ("<=", 1.1),
 }
 
 
@@ -110,13 +114,19 @@ def _seconds(waits: list[float]) -> str:
 
 
 async def run(args: Namespace) -> dict[str, Any]:
-    kinds = args.kind or ["loss", "roll"]
+    kinds = args.kind or ["loss", "roll", "scale", "delay", "share", "batch"]
     figures: dict[str, Any] = {}
-    async with _where(kinds) as cluster:
-        if "loss" in kinds:
-            figures |= await losses(cluster, args.events or KILLS)
-        if "roll" in kinds:
-            figures |= await rolls(cluster, args.events or ROLLS)
+    if {"loss", "roll"} & set(kinds):
+        async with _where(kinds) as cluster:
+            if "loss" in kinds:
+                figures |= await losses(cluster, args.events or KILLS)
+            if "roll" in kinds:
+                figures |= await rolls(cluster, args.events or ROLLS)
+    for name, measure in (("scale", scale), ("delay", delay), ("share", share)):
+        if name in kinds:
+            figures |= await measure()
+    if "batch" in kinds:
+        figures |= await batch(args)
     wanted = {key: target for key, target in TARGETS.items() if key in figures}
     return judge("many machines", figures, wanted)
 

@@ -56,6 +56,10 @@ class Plain:
         command = ("-m", "tests.deploy.node")
         return await own.enter_async_context(serve(Namespace(server=""), command, **self._shared)), own
 
+    def cpu_s(self) -> float:
+        """CPU seconds that all have used."""
+        return sum(server.cpu_s() for server, _ in self._nodes)
+
     async def kill(self) -> None:
         counts = await self.held()
         server, _ = self._nodes[counts.index(max(counts))]

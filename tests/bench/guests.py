@@ -22,6 +22,7 @@ AGAIN_S = 0.1  # between two attempts to come back
 OPEN_S = 1.5  # a server that takes longer to open is given up for another
 WRITTEN_S = 0.3  # what was acknowledged so long before a server was killed must be known
 PATIENCE_S = 60.0
+SETTLED_S = 5.0
 TURN_S = 40.0  # a question and all of its answer
 Broken = (ConnectionClosed, InvalidHandshake, RefusedError, OSError, httpx.TransportError, TimeoutError)
 
@@ -153,8 +154,9 @@ class Guest:
 
 
 async def audit(guests: Sequence[Guest]) -> dict[str, Any]:
-    """The audits of all, added up."""
+    """The audits of all, added up, once what was handed over is written."""
     total: Counter[str] = Counter()
+    await asyncio.sleep(SETTLED_S)
     async with httpx.AsyncClient(timeout=20) as http:
         for guest in guests:
             total.update(await guest.audit(http))

@@ -16,7 +16,8 @@ SLOW_S = 240.0  # a local cluster on two busy cores takes its time to start a re
 PATIENT = {  # of a local cluster, whose nodes share two cores
     "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
     "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "60",
-    "RAY_health_check_period_ms": "500",  # a node that is gone is known to be within 2 s, as docs/scaling.md advises
+    "RAY_health_check_initial_delay_ms": "500",  # a node that is gone is known to be within 2 s: see docs/scaling.md
+    "RAY_health_check_period_ms": "500",
     "RAY_health_check_timeout_ms": "2000",
     "RAY_health_check_failure_threshold": "2",
     "PYTHONPATH": str(ROOT),
