@@ -58,6 +58,7 @@ class WebRtcCall(Call):
         self._inbox: asyncio.Queue[str] = asyncio.Queue()
         self.spawn(self._read())
         self._begins = 0.0  # where the present generation begins on the RTP clock, ms
+        self._url = ""
         self._alive = asyncio.Event()  # something has come since it was last looked
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -84,7 +85,7 @@ class WebRtcCall(Call):
 
     async def _connect(self, url: str, greeting: bool) -> None:
         """Raises RefusedError, TimeoutError and httpx.HTTPError."""
-        peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._url, peer = url, RTCPeerConnection(RTCConfiguration(iceServers=[]))
         since = self.now() if self.microphone.sent else float("-inf")  # the first frame sets the clock
         self.peer, self.channel = peer, peer.createDataChannel("text")
         opened = asyncio.Event()
@@ -102,6 +103,18 @@ class WebRtcCall(Call):
         if await self.event("ready", since) is None:
             raise RefusedError(0, str(self.events("error") or "the server never said that it is ready"))
 
+    async def _asked(self) -> bool:
+        """Asks for a sign of the server. False when it is known to have gone: its own address refuses a connection."""
+        await self.transmit({"type": "ping"})
+        try:
+            async with httpx.AsyncClient(timeout=LOOK_S * (GONE_LOOKS - ASK_LOOKS)) as http:
+                await http.get(f"{self._url}/healthz")
+        except httpx.ConnectError:
+            return False
+        except httpx.HTTPError:
+            pass  # it says nothing
+        return True
+
     async def _watch(self) -> None:
         """Of a server that has gone nobody tells: it is asked when nothing comes, and has gone when it does not answer either."""
         while True:
@@ -110,8 +123,8 @@ class WebRtcCall(Call):
                 await asyncio.sleep(LOOK_S)
                 silent = 0 if self._alive.is_set() else silent + 1
                 self._alive.clear()
-                if silent == ASK_LOOKS:
-                    await self.transmit({"type": "ping"})
+                if silent == ASK_LOOKS and not await self._asked():
+                    break
                 if self.channel.readyState == "closed":
                     break
             if not await self.again():

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from tests.bench.client import Call, Message, RefusedError
 from tests.bench.clips import RATE
@@ -47,6 +47,8 @@ class WebSocketCall(Call):
             socket = await connect(f"ws{url.removeprefix('http')}/orchestrate?{who}", max_size=None, compression=None)
         except InvalidStatus as error:
             raise RefusedError(error.response.status_code, error.response.body.decode()) from error
+        except InvalidHandshake as error:  # it goes down while it is asked
+            raise RefusedError(0, str(error)) from error
         try:
             await socket.send(json.dumps({"type": "start", "sample_rate": RATE, "format": "pcm16", "binary": True, **start}))
             ready = json.loads(await socket.recv())

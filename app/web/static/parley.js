@@ -197,9 +197,17 @@
       silent = alive || now !== heard ? 0 : silent + 1;
       heard = now;
       alive = false;
-      if (silent === ASK_LOOKS) send({ type: "ping" });
+      if (silent === ASK_LOOKS) ask();
       if (silent >= GONE_LOOKS) retry();
     }, LOOK_MS);
+  }
+
+  // A process that is gone refuses at its own address what it can no longer answer over the connection.
+  function ask() {
+    const { pc } = peer;
+    const url = storedSession()?.url;
+    send({ type: "ping" });
+    if (url) fetch(`${url}/healthz`).catch(() => peer?.pc === pc && wanted && retry());
   }
 
   function drop() {
