@@ -68,7 +68,10 @@ def router(sessions: Sessions, settings: Settings, waiting: WaitingRoom) -> APIR
                 JSONResponse(body, refused.status, {"Retry-After": str(refused.retry_after_s)})
             )
             return
-        await websocket.accept()
+        try:
+            await websocket.accept()
+        except (RuntimeError, WebSocketDisconnect):  # the client has left while it waited behind a proxy
+            return
         await Link(websocket, sessions, settings, waiting).serve()
 
     return routes

@@ -6,12 +6,16 @@ import struct
 
 import numpy as np
 import pytest
+from fastapi import FastAPI
+from starlette.types import Message
 
 from app.conversation.session import Session
 from app.protocol.codec import BadMessage, parse
 from app.protocol.messages import PlaybackStop, StateChanged
 from app.reply.playout import FRAME, Frame
 from app.sessions.tokens import Ticket
+from app.transport.pending import WaitingRoom
+from app.transport.websocket import router
 from tests.unit.connection import Client, scene
 from tests.unit.doubles import Desk, pcm
 
@@ -31,6 +35,23 @@ async def test_without_credentials_a_session_is_made(desk: Desk) -> None:
     assert ready["limits"]["max_audio_bytes"] == 192_000
     desk.sessions.authorize(ready["session_id"], ready["token"])
     assert [message["type"] for _, message in client.sent][:2] == ["ready", "state"]
+
+
+@scene()
+async def test_a_client_that_left_before_it_was_accepted_is_no_error(desk: Desk) -> None:
+    """As Ray Serve tells it: its proxy has the client, and the app may hear of its coming only after it has gone."""
+    app, sent = FastAPI(), list[Message]()
+    app.include_router(router(desk.sessions, desk.settings, WaitingRoom(1)))
+
+    async def receive() -> Message:
+        return {"type": "websocket.disconnect", "code": 1006}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "websocket", "path": "/orchestrate", "query_string": b"", "headers": [], "subprotocols": []}
+    await app(scope, receive, send)
+    assert not sent
 
 
 @scene()
