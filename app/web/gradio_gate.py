@@ -38,6 +38,7 @@ JOIN = "/gradio_api/queue/join"
 DATA = "/gradio_api/queue/data"
 HEADERS = {b"host", b"accept", b"accept-encoding", b"accept-language", b"if-none-match", b"if-modified-since", b"user-agent"}
 PAGES = 16  # that are kept, one for each name by which the server is reached
+LOOKERS = 8  # names of pages that look at one connection, the newest of them
 READERS = 2  # of one page's views: the browser opens a new stream before the old one is gone
 JOINS_PER_SECOND, JOINS_AT_ONCE = 0.2, 5.0  # of one connection's views: each is a session of Gradio
 UNREAD = 100  # views that may wait for a page that does not read them
@@ -219,6 +220,8 @@ class Fence:
         if not self._joins.take(name, asyncio.get_running_loop().time()):
             raise ApiError(429, "too_many", "the views of this connection were asked for too often")
         self._forget()
+        while len(mine := [page for page, of in self._views.names.items() if of == name]) >= LOOKERS:
+            self._drop(mine[0])
         self._views.names[join.session_hash] = name
         body = {
             "data": [{"textbox": "", "webrtc_id": name}],
@@ -248,12 +251,15 @@ class Fence:
         """Gradio keeps what was never fetched, and a line of statistics for every view, for ever."""
         names = self._views.names
         for page in [page for page, name in names.items() if not self._views.is_there(name) and not self._views.readers[page]]:
-            del names[page]
-            self._queue.pending_messages_per_session.pop(page, None)
-            self._queue.pending_event_ids_session.pop(page, None)
+            self._drop(page)
         told = self._queue.event_analytics
         for event in [event for event, line in told.items() if line["status"] not in ("queued", "processing")]:
             del told[event]
+
+    def _drop(self, page: str) -> None:
+        del self._views.names[page]
+        self._queue.pending_messages_per_session.pop(page, None)
+        self._queue.pending_event_ids_session.pop(page, None)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send, query: bytes = b"") -> None:
         """Hands a request on to Gradio; what it says of its failures stays here, and so do its words on origins."""

@@ -258,10 +258,16 @@ def _norm(vectors: Vectors) -> Vectors:
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9), np.float32)
 
 
+LONGEST_WORD = 50  # letters; English words have 45 at most
 _stemmer = snowballstemmer.stemmer("english")
 
 
-@lru_cache(maxsize=100_000)
 def stem(word: str) -> str:
-    """What a lower-case English word has in common with its inflections."""
+    """What a lower-case English word has in common with its inflections. What is too long to be one is left as it is, and not kept:
+    anybody can think of such."""
+    return _stem(word) if len(word) <= LONGEST_WORD else word
+
+
+@lru_cache(maxsize=100_000)
+def _stem(word: str) -> str:
     return str(_stemmer.stemWord(word))

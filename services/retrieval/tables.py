@@ -120,13 +120,20 @@ def _words_of(
     return names, columns
 
 
+KEPT = 300  # characters of a text of which it is kept what times it names; a question may be longer
+
+
 def _key(row: str) -> str:
     """What names a row: its first cell."""
     return row.partition(": ")[0].lower()
 
 
-@lru_cache(maxsize=10_000)
 def _times(text: str, cycle: int) -> frozenset[int]:
+    return (_times_of if len(text) <= KEPT else _times_of.__wrapped__)(text, cycle)
+
+
+@lru_cache(maxsize=10_000)
+def _times_of(text: str, cycle: int) -> frozenset[int]:
     """The days of the week (`cycle` 0) or the months (1) that `text` names, with those between the ends of a range."""
     names, pattern = _CYCLES[cycle]
     found = set[int]()
