@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from app.conversation.session import Session
 from app.core.client_address import Callers
 from app.core.clock import LoopClock
+from app.core.limits import quiet_logger
 from app.core.redaction import clean_logs
 from app.core.telemetry import traces
 from app.core.watchdog import Watchdog
@@ -70,10 +71,16 @@ class _Conversations:
             session.context.send(degraded if reason else restored)
 
 
+# Loggers of libraries that write a line, or a traceback, whenever a client brings it about.
+TALKATIVE = ("uvicorn.error", "asyncio", "fastrtc.utils", "aiortc.rtcdtlstransport", "aioice.ice")
+
+
 def build_app(settings: Settings, services: Services, phrasebook: Phrasebook, mounted: bool = False) -> FastAPI:
     """The whole app, `mounted` in another one or on its own. Its lifespan opens the store, warms the models in the background, and
     closes everything."""
     clean_logs()
+    for name in TALKATIVE:
+        quiet_logger(name)
     store = Store(settings)
     exporter = traces()
     readiness = Readiness(services)

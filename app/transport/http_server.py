@@ -17,10 +17,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
-from app.core.limits import Allowance, OncePerEpisode
+from app.core.limits import Allowance, quiet_logger
 from app.settings import Settings
 
-log = logging.getLogger(__name__)
+log = quiet_logger(__name__)
 
 BACKLOG = 100  # connections that may wait in the kernel; as many are accepted in one go, before the first of them is looked at
 SPARE = 128  # descriptors that are not for clients' connections: files, the store, the sockets of WebRTC
@@ -36,10 +36,11 @@ CLOSING_S = 2.0  # for a client to answer that a WebSocket is being closed
 
 
 class Config(uvicorn.Config):
-    """uvicorn's, and the limits of `Connection`."""
+    """uvicorn's, and the limits of `Connection`: for our own server, and for another app's that we are mounted in."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        """Raises ValueError for more connections than this process may open."""
+    def __init__(self, app: ASGIApp, settings: Settings, **others: Any) -> None:
+        """`others`: arguments of uvicorn's own, such as `host` and `port`. Raises ValueError for more connections than this process
+        may open."""
         self.request_timeout_s = settings.request_timeout_s
         self.max_connections = _most(settings.max_connections)
         self.waiting: dict[Patient, None] = {}  # on which no request is being answered, the longest wait first
@@ -56,9 +57,8 @@ class Config(uvicorn.Config):
             timeout_graceful_shutdown=3,
             ws_max_size=1 << 20,
             ws_per_message_deflate=False,  # a thousand bytes would unpack to a million; sound does not shrink anyway
+            **others,
         )
-        for name in ("uvicorn.error", "asyncio", __name__):
-            logging.getLogger(name).addFilter(OncePerEpisode())
 
 
 class Server(uvicorn.Server):

@@ -14,7 +14,8 @@ from tests.bench.server import Server, serve
 MOUNTED = """
 import sys, uvicorn
 from fastapi import FastAPI
-from app import mount
+from app import Settings, mount
+from app.transport.http_server import Config
 
 host = FastAPI()
 
@@ -22,7 +23,8 @@ host = FastAPI()
 def secret() -> str:
     return "of the host"
 
-uvicorn.run(mount(host, "/deep/voice"), host="127.0.0.1", port=int(sys.argv[-1]), log_level="warning")
+settings = Settings()
+uvicorn.Server(Config(mount(host, "/deep/voice", settings), settings, port=int(sys.argv[-1]))).run()
 """
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -72,6 +74,7 @@ async def test_the_page_and_both_transports_work_below_it(server: Server) -> Non
         async with peer() as one:
             await attacker.page(one, "below")
             async with socket_at(server.url) as other:
+                assert other.response is not None and "Sec-WebSocket-Extensions" not in other.response.headers
                 await other.send(json.dumps({"type": "start", "session_id": "below", "token": "x"}))
                 assert (await first(other, "error"))["code"] == "wrong_token"
             one.send("ping")
