@@ -28,7 +28,7 @@ from app.store.records import SessionRecord
 from app.store.store import Store
 from app.transport import websocket as socket
 from app.transport.pending import WaitingRoom
-from app.transport.webrtc import Line
+from app.transport.webrtc import WebRtcTransport
 from app.web import page as ui
 from app.web import routes as api
 from app.web.gradio_gate import Views
@@ -116,7 +116,7 @@ def build_app(settings: Settings, services: Services, phrasebook: Phrasebook, mo
     # FastAPI's own pages of documentation load scripts from elsewhere.
     app = FastAPI(title="Parley", docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.drain = drain
-    line = Line(sessions, settings, waiting)
+    line = WebRtcTransport(sessions, settings, waiting)
     views = Views(line.has_page)
     ui.build(line.stream, views)
     line.serve(line.stream.webrtc_component)

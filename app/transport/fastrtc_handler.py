@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from app.core.limits import quiet_logger
 from app.core.resampler import Resampler
 from app.reply.playout import FRAME_MS, IDLE_FRAME
-from app.transport.rtp import Packed, SenderClock
+from app.transport.rtp import OpusTrack, SenderClock
 from services.base import HEARING_RATE, SPEAKING_RATE
 
 if TYPE_CHECKING:
-    from app.transport.webrtc import Call
+    from app.transport.webrtc_call import Call
 
 log = quiet_logger(__name__)
 
@@ -41,7 +41,7 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         self._ears: Resampler | None = None
         self._form = (0, 0)  # Hz and channels of what arrives
         self._rtp: SenderClock | None = None
-        self._packed: Packed | None = None
+        self._packed: OpusTrack | None = None
         self._viewed = 0  # the frame with which the last view left
         self._frames = 0  # given to the track so far, and silence left out
         self._silent = 0  # frames in a row
@@ -59,7 +59,7 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         self._track = AudioCallback(
             track, event_handler=self, context=Context(webrtc_id=call.id), set_additional_outputs=call.views.put
         )
-        self._packed = Packed(self._track)
+        self._packed = OpusTrack(self._track)
         pc.addTrack(self._packed)
         self._rtp = SenderClock(pc)
 

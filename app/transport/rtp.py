@@ -70,7 +70,7 @@ def speech_decoder() -> AudioCodecContext:
     return codec
 
 
-class AtOnce(JitterBuffer):
+class JitterBufferBypass(JitterBuffer):
     """In place of aiortc's buffer: every packet of Opus is decoded as it comes and put on the track, for each is a whole frame and
     whoever listens counts what arrives: there is nothing to smooth. A packet that was overtaken, or cannot be decoded, is dropped.
 
@@ -112,7 +112,7 @@ def length_s(packet: bytes) -> float:
 
 
 def hear_at_once(pc: RTCPeerConnection, admit: Callable[[float], bool]) -> None:
-    """Takes the wait out of arriving audio, which must be Opus; see `AtOnce` for `admit`. To be called before any arrives."""
+    """Takes the wait out of arriving audio, which must be Opus. `admit`: see `JitterBufferBypass`. Called before any arrives."""
     for receiver in pc.getReceivers():
         track = getattr(receiver.track, "_queue", None)
         if track is None or not hasattr(receiver, JITTER_BUFFER):
@@ -120,7 +120,7 @@ def hear_at_once(pc: RTCPeerConnection, admit: Callable[[float], bool]) -> None:
                 "the jitter buffer of this aiortc is not known: sound arrives 80 ms later, and more when packets are lost"
             )
             return
-        setattr(receiver, JITTER_BUFFER, AtOnce(track, admit))
+        setattr(receiver, JITTER_BUFFER, JitterBufferBypass(track, admit))
 
 
 def forgive(pc: RTCPeerConnection, counts: Callable[[int], bool]) -> None:
@@ -212,7 +212,7 @@ def speech_encoder(bit_rate: int) -> AudioCodecContext:
     return codec
 
 
-class Packed(MediaStreamTrack):
+class OpusTrack(MediaStreamTrack):
     """A track of 20 ms frames as Opus packets. aiortc would encode them in stereo on another thread, after it has read each sample
     in Python for a level that nobody asks for: with silence most of the time, a third of what a connection costs."""
 

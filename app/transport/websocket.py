@@ -72,12 +72,12 @@ def router(sessions: Sessions, settings: Settings, waiting: WaitingRoom) -> APIR
             await websocket.accept()
         except (RuntimeError, WebSocketDisconnect):  # the client has left while it waited behind a proxy
             return
-        await Link(websocket, sessions, settings, waiting).serve()
+        await WebSocketConnection(websocket, sessions, settings, waiting).serve()
 
     return routes
 
 
-class Outbox:
+class SendQueue:
     """What waits to be sent, in order and bounded."""
 
     def __init__(self) -> None:
@@ -113,13 +113,13 @@ def encode(item: ServerMessage | Chunk, binary: bool) -> str | bytes:
     return SpokenChunk(audio=text, generation=item.generation, sequence=item.sequence, ms=item.ms).model_dump_json()
 
 
-class Link(Connection):
+class WebSocketConnection(Connection):
     """One connection, from its acceptance to its end."""
 
     def __init__(self, websocket: WebSocket, sessions: Sessions, settings: Settings, waiting: WaitingRoom) -> None:
         super().__init__(sessions, settings, waiting)
         self._websocket = websocket
-        self._outbox = Outbox()
+        self._outbox = SendQueue()
         self._binary = False
         self._pacer: Pacer | None = None
         self._ears = Resampler(HEARING_RATE, HEARING_RATE)

@@ -13,7 +13,7 @@ from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCRtpRe
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame
 
-from app.transport.rtp import Packed
+from app.transport.rtp import OpusTrack
 from tests.bench.client import Call, Message, RefusedError, post
 
 RATE = 48_000
@@ -92,7 +92,7 @@ class WebRtcCall(Call):
         self.channel.on("open", opened.set)
         self.channel.on("message", self._inbox.put_nowait)
         peer.on("track", self._track)
-        peer.addTrack(Packed(_Uplink(self)))
+        peer.addTrack(OpusTrack(_Uplink(self)))
         await peer.setLocalDescription(await peer.createOffer())
         who = {"session_id": self.session["session_id"], "token": self.session["token"], "greeting": greeting}
         local = peer.localDescription

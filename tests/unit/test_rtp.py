@@ -14,13 +14,13 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.rtp import RtpPacket
 from av import AudioFrame, Packet
 
-from app.transport.rtp import FADING, QUEUE, SAMPLES, AtOnce, Packed, forgive, length_s, shut
+from app.transport.rtp import FADING, QUEUE, SAMPLES, JitterBufferBypass, OpusTrack, forgive, length_s, shut
 
 
 def received(payloads: dict[int, bytes], sequence: list[int]) -> list[AudioFrame]:
     """What is on the track when packets of these numbers came in this order."""
     track: asyncio.Queue[AudioFrame] = asyncio.Queue()
-    buffer = AtOnce(track, lambda seconds: True)
+    buffer = JitterBufferBypass(track, lambda seconds: True)
     for number in sequence:
         assert buffer.add(RtpPacket(sequence_number=number, payload=payloads[number])) == (False, None), "aiortc decodes it too"
     return [track.get_nowait() for _ in range(track.qsize())]
@@ -85,11 +85,11 @@ async def test_what_is_not_admitted_is_not_decoded_and_what_is_not_taken_is_not_
     payload = bytes((await packets(1.0))[0])
     track: asyncio.Queue[AudioFrame] = asyncio.Queue()
     lengths: list[float] = []
-    closed = AtOnce(track, lambda seconds: lengths.append(seconds) is not None)
+    closed = JitterBufferBypass(track, lambda seconds: lengths.append(seconds) is not None)
     for number in range(10):
         closed.add(RtpPacket(sequence_number=number, payload=payload))
     assert track.empty() and lengths == [pytest.approx(0.02)] * 10
-    opened = AtOnce(track, lambda seconds: True)
+    opened = JitterBufferBypass(track, lambda seconds: True)
     for number in range(QUEUE + 100):
         opened.add(RtpPacket(sequence_number=number, payload=payload))
     assert track.qsize() == QUEUE
@@ -126,7 +126,7 @@ class Frames(MediaStreamTrack):
 
 
 async def packets(*loudness: float) -> list[Packet]:
-    track = Packed(Frames(*loudness))
+    track = OpusTrack(Frames(*loudness))
     return [await track.recv() for _ in loudness]
 
 
@@ -149,7 +149,7 @@ async def test_silence_that_lasts_is_one_small_packet_and_sound_comes_back() -> 
 
 
 async def test_silence_that_is_left_out_counts_and_what_comes_in_it_is_empty() -> None:
-    track = Packed(Frames(*[1.0] * 3, *[0.0] * 20, *[1.0] * 3))
+    track = OpusTrack(Frames(*[1.0] * 3, *[0.0] * 20, *[1.0] * 3))
     sent = [await track.recv() for _ in range(20)]
     track.leave_out(20)
     sent += [await track.recv() for _ in range(6)]
@@ -164,7 +164,7 @@ async def test_silence_that_is_left_out_counts_and_what_comes_in_it_is_empty() -
 
 async def test_when_the_track_has_nothing_more_it_ends() -> None:
     frames = Frames(0.5)
-    track = Packed(frames)
+    track = OpusTrack(frames)
     await track.recv()
     with pytest.raises(MediaStreamError):
         await track.recv()

@@ -8,7 +8,8 @@ import pytest
 
 from app.protocol.messages import Pong
 from app.transport.pending import WaitingRoom
-from app.transport.webrtc import MAX_QUEUED, Call, Line
+from app.transport.webrtc import WebRtcTransport
+from app.transport.webrtc_call import MAX_QUEUED, Call
 from tests.unit.doubles import Desk
 
 
@@ -27,12 +28,12 @@ class Channel:
 @pytest.fixture
 async def line() -> Any:
     desk = Desk()
-    line = Line(desk.sessions, desk.settings, WaitingRoom(desk.settings.max_sessions))
+    line = WebRtcTransport(desk.sessions, desk.settings, WaitingRoom(desk.settings.max_sessions))
     yield line
     await line.close()
 
 
-async def test_who_does_not_read_is_cut_off(line: Line) -> None:
+async def test_who_does_not_read_is_cut_off(line: WebRtcTransport) -> None:
     call = Call(line)
     line.calls.add(call)
     call.channel = channel = Channel()
@@ -45,7 +46,7 @@ async def test_who_does_not_read_is_cut_off(line: Line) -> None:
     assert len(channel.sent) == sent
 
 
-async def test_a_message_that_the_client_cannot_take_raises_nothing(line: Line) -> None:
+async def test_a_message_that_the_client_cannot_take_raises_nothing(line: WebRtcTransport) -> None:
     def refuse(text: str) -> None:
         raise ValueError("the remote party only supports messages up to 10 bytes")
 
