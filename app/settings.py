@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, cast, get_args
+from typing import Annotated, Any, Literal, Self, cast
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -15,7 +15,10 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 import languages
 from app.core.environment import PREFIX, DotEnv, EnvFile, Environment, cache_folder
 from app.core.redaction import clean, hide
+from app.core.session_settings import EAGERNESS, Eagerness, SessionSettings
 from services.vendors import Capability, parted, registered
+
+__all__ = ["EAGERNESS", "Eagerness", "Settings", "read_settings"]
 
 SECRET_LENGTH = 32  # characters: 128 bits in hexadecimal digits
 
@@ -97,8 +100,6 @@ Folder = Annotated[Path, AfterValidator(_folder)]
 Key = Annotated[SecretStr, AfterValidator(_key)]
 Place = Annotated[str, AfterValidator(_place)]
 Seconds = Annotated[float, Field(gt=0)]
-Eagerness = Literal["low", "medium", "high"]
-EAGERNESS: tuple[Eagerness, ...] = get_args(Eagerness)
 
 
 class Settings(BaseSettings):
@@ -224,6 +225,10 @@ class Settings(BaseSettings):
     tts_model: str = ""
     tts_key: Key = SecretStr("")
     tts_voice: str = Field(default="alloy", description="voice of the service")
+    tts_voices: str = Field(
+        default="",
+        description="voices that a conversation may choose from, separated by commas; empty: OpenAI's, or its one voice",
+    )
     tts_rate: Annotated[int, Field(ge=4000, le=192_000)] = Field(
         default=24_000, description="Hz of its raw PCM, where it does not tell"
     )
@@ -330,9 +335,26 @@ class Settings(BaseSettings):
         """Names (lower case) by which browsers may reach this server; "*" for any."""
         return _listed(self.allowed_hosts)
 
+    def session_voices(self) -> tuple[str, ...]:
+        """Voices that a conversation may choose from, where they are named."""
+        return tuple(_listed(self.tts_voices))
+
     def framers(self) -> list[str]:
         """Origins that may show the page in a frame."""
         return _listed(self.frame_ancestors)
+
+    def of_session(self) -> SessionSettings:
+        """What holds for a conversation that sets nothing."""
+        return SessionSettings(
+            voice=None if self.tts == "local" else self.tts_voice,
+            speed=self.speed,
+            eagerness=self.eagerness,
+            interruption="speech",
+            language=self.language,
+            greeting=self.greeting,
+            half_duplex=self.half_duplex,
+            recording=self.log_transcripts,
+        )
 
     def rtc_configuration(self) -> dict[str, Any]:
         """The ICE servers, as browsers and aiortc take them; none on a network where both sides see each other."""

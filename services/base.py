@@ -282,10 +282,16 @@ class Answerer(Service, Protocol):
 
 
 class TextToSpeech(Service, Protocol):
-    """Text to speech."""
+    """Text to speech. `voices` are the names of those that may be chosen; none where there is only one."""
 
-    def speak(self, clause: str, *, speed: float = 1.0) -> AsyncIterator[Speech]:
-        """Speech for one clause, in pieces as they are made. Text with nothing to say yields nothing."""
+    @property
+    def voices(self) -> Sequence[str]:
+        """Names of voices."""
+        ...
+
+    def speak(self, clause: str, *, speed: float = 1.0, voice: str = "") -> AsyncIterator[Speech]:
+        """Speech for one clause, in pieces as they are made. Text with nothing to say yields nothing. `voice` is one of `voices`,
+        or "" for the usual one."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
@@ -90,11 +90,16 @@ class SparedStt(_Spared[SpeechToText]):
 class SparedTts(_Spared[TextToSpeech]):
     """Where `first` fails in mid-clause, `spare` goes on with the words that have not been spoken yet."""
 
-    async def speak(self, clause: str, *, speed: float = 1.0) -> AsyncIterator[Speech]:
+    @property
+    def voices(self) -> Sequence[str]:
+        """Those of the service."""
+        return self._first.voices
+
+    async def speak(self, clause: str, *, speed: float = 1.0, voice: str = "") -> AsyncIterator[Speech]:
         """By the service, and where it fails by the embedded one."""
         spoken = 0  # samples
         try:
-            async with closing(self._first.speak(clause, speed=speed)) as pieces:
+            async with closing(self._first.speak(clause, speed=speed, voice=voice)) as pieces:
                 async for piece in pieces:
                     spoken += len(piece.samples)
                     yield piece

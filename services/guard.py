@@ -3,7 +3,7 @@ of whether it works. Whatever such a service raises or answers leaves here as a 
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
 
@@ -147,9 +147,15 @@ class GuardedTts(_Guarded[TextToSpeech]):
 
     name = "tts"
 
-    async def speak(self, clause: str, *, speed: float = 1.0) -> AsyncIterator[Speech]:
-        """Speech for `clause`. Raises ServiceError, also after a part."""
-        pieces = self._pieces(lambda: self._service.speak(clause, speed=speed), _is_speech)
+    @property
+    def voices(self) -> Sequence[str]:
+        """Those of the service."""
+        return getattr(self._service, "voices", ())
+
+    async def speak(self, clause: str, *, speed: float = 1.0, voice: str = "") -> AsyncIterator[Speech]:
+        """Speech for `clause`. A service that has no `voices` need not take a voice. Raises ServiceError, also after a part."""
+        chosen: dict[str, Any] = {"voice": voice} if voice else {}
+        pieces = self._pieces(lambda: self._service.speak(clause, speed=speed, **chosen), _is_speech)
         async with closing(pieces):
             async for piece in pieces:
                 yield piece

@@ -33,8 +33,8 @@ _OURS = {
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:
     """What the settings say of one capability. `embedded` is the service of this capability that is always there and stands in,
-    `language` the ISO 639 code of what is spoken, `voice` a name and `rate` the Hz of raw sound, for voices. A service that uses a
-    `Peer` of `services.http` gives it `health`."""
+    `language` the ISO 639 code of what is spoken, `voice` a name, `rate` the Hz of raw sound and `voices` what a conversation may
+    choose from (empty: whatever there is), for voices. A service that uses a `Peer` of `services.http` gives it `health`."""
 
     endpoint: Endpoint
     embedded: Service
@@ -42,6 +42,7 @@ class ServiceSettings:
     language: str
     voice: str = ""
     rate: int = 24_000
+    voices: tuple[str, ...] = ()
 
 
 def embedded(settings: ServiceSettings) -> Service:

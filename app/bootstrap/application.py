@@ -7,6 +7,7 @@ from weakref import WeakSet
 
 from fastapi import FastAPI
 
+from app.conversation.possible import impossible
 from app.conversation.session import Session
 from app.core.client_address import Callers
 from app.core.clock import LoopClock
@@ -85,7 +86,14 @@ def build_app(settings: Settings, services: Services, phrasebook: Phrasebook, mo
     exporter = traces()
     readiness = Readiness(services)
     conversations = _Conversations(settings, services, phrasebook, StoreRecorder(store, exporter))
-    sessions = Sessions(settings, conversations.make, store, ready=readiness.wait, waited_s=services.waited_s)
+    sessions = Sessions(
+        settings,
+        conversations.make,
+        store,
+        ready=readiness.wait,
+        waited_s=services.waited_s,
+        impossible=lambda chosen: impossible(chosen, settings, services),
+    )
     nodes = Nodes(store, settings, sessions.tickets, lambda: sessions.open_to_all)
     drain = Drain(sessions, settings.drain_s, nodes.elsewhere if settings.redis_url else nowhere)
     waiting = WaitingRoom(settings.max_sessions)

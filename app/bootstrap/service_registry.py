@@ -19,7 +19,8 @@ def outfit(settings: Settings) -> Services:
 
     def chosen(capability: Capability, own: Service) -> Service:
         name, endpoint = _endpoint(settings, capability)
-        wanted = ServiceSettings(endpoint, own, services.health, language.code, settings.tts_voice, settings.tts_rate)
+        voice = (settings.tts_voice, settings.tts_rate, settings.session_voices())
+        wanted = ServiceSettings(endpoint, own, services.health, language.code, *voice)
         return make(capability, name, wanted)
 
     llm, stt, tts = chosen("llm", services.llm), chosen("stt", services.stt), chosen("tts", services.tts)

@@ -8,19 +8,22 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from app.conversation.possible import impossible
 from app.conversation.state_machine import Fact
 from app.core.latency import Spans
+from app.core.session_settings import SessionSettings
 from app.dialogue.context import AgentContext
-from app.protocol.messages import MAX_TEXT, Happening, ServerMessage, State, Text
+from app.protocol.codec import BadMessage
+from app.protocol.messages import MAX_TEXT, Configured, Happening, ServerMessage, State, Text, TurnEnded
 from app.reply.player import Player
 from app.reply.speaker import Speaker
-from app.settings import Eagerness
+from app.store.records import withhold
 from app.turn_taking.listener import Listener
 from app.turn_taking.pipeline import HearingPipeline
 
 log = logging.getLogger(__name__)
 
-LOGGED = frozenset({"transcript", "intent", "sources", "agent_response", "agent_heard", "error", "latency"})
+LOGGED = frozenset({"transcript", "intent", "sources", "agent_response", "agent_heard", "error", "latency", "configured"})
 
 
 class Recorder(Protocol):
@@ -60,7 +63,7 @@ class ConversationContext:
         self.state: State = "IDLE"
         self.ended = asyncio.Event()  # said goodbye or was stopped: there is nothing to resume
         self.faults: set[str] = set()  # what has failed so far: a fault that repeats is told whole once
-        self.pending: deque[Text] = deque()  # typed turns that wait for silence
+        self.pending: deque[Text | TurnEnded] = deque()  # turns that wait for silence
         self.prefix = ""  # text of a turn that was reopened, where its audio is not kept
         self.spans: dict[tuple[int, int], Spans] = {}  # of the turn that may have ended, by turn and revision
         self.onset: Spans | None = None  # of an interruption under way
@@ -88,10 +91,10 @@ class ConversationContext:
             self.audit({"kind": message.type, **message.model_dump(exclude={"type"})})
 
     def audit(self, entry: Mapping[str, Any]) -> None:
-        """Writes `entry` into the audit log."""
+        """Writes `entry` into the audit log, without its texts where they are not to be kept."""
         if self.recorder is not None:
             with self.contained("the log"):
-                self.recorder.log(self.id, entry)
+                self.recorder.log(self.id, withhold(entry) if self.memory.settings.recording is False else entry)
 
     def measured(self, turn: int, reply: Spans | None, stop: Spans | None) -> None:
         """Hands on the times of a turn that is over."""
@@ -105,10 +108,13 @@ class ConversationContext:
             with self.contained("the record"):
                 self.recorder.changed(self)
 
-    def waiting_text(self) -> Text:
-        """What was typed while the agent spoke, as one turn: as many texts of those that wait as one turn may hold."""
-        text = self.pending.popleft().text
-        while self.pending and len(text) + len(self.pending[0].text) < MAX_TEXT:
+    def waiting_turn(self) -> Text | TurnEnded:
+        """The next turn that waited for silence. Texts are one turn: as many of those that wait as one turn may hold."""
+        first = self.pending.popleft()
+        if isinstance(first, TurnEnded):
+            return first
+        text = first.text
+        while self.pending and isinstance(self.pending[0], Text) and len(text) + len(self.pending[0].text) < MAX_TEXT:
             text = f"{text} {self.pending.popleft().text}"
         return Text(text=text)
 
@@ -116,9 +122,13 @@ class ConversationContext:
         """`text` after that of the turn which it goes on with, if there is one."""
         return f"{self.prefix} {text}".strip()
 
-    def eagerness(self) -> Eagerness:
-        """How soon a turn is taken for whole: as this conversation was asked to, or as all are."""
-        return self.memory.eagerness or self.settings.eagerness
+    def configure(self, chosen: SessionSettings) -> None:
+        """Changes the settings that `chosen` names. Raises BadMessage for one that cannot be had here: then all stay."""
+        for name, why in impossible(chosen, self.settings, self.agent.services).items():
+            raise BadMessage("not_possible", f"{name}: {why}", name)
+        self.memory.settings = self.memory.settings.changed_by(chosen)
+        self.send(Configured(settings=self.agent.session_settings.without("instructions")))
+        self.changed()
 
     def expected_words(self) -> str:
         """Words to listen for: names of this conversation, then those of the knowledge."""
@@ -128,7 +138,10 @@ class ConversationContext:
 
     def holds(self, fact: Fact) -> bool:
         """Whether a fact that the state machine asks for is so now. The user may be speaking where a turn is under way, or a sound
-        that may become one; a reply waits where it has sound and was not let out."""
+        that may become one; a reply waits where it has sound and was not let out; speech waits where the agent is not to be
+        interrupted by it."""
+        if fact == "speech_waits":
+            return self.agent.session_settings.interruption == "button"
         if fact == "user_may_be_speaking":
             return self.hearing.overlap_pending if self.state == "THINKING" else self.hearing.taking_turn
         reply = self.player.reply

@@ -35,7 +35,7 @@ from services.base import Exchange
 log = logging.getLogger(__name__)
 
 HISTORY = 50  # exchanges remembered
-WAITING = 8  # typed turns that wait for silence at once
+WAITING = 8  # turns that wait for silence at once
 # What goes wrong in one of these costs nothing but the effect itself.
 MINOR = frozenset({Effect.DUCK, Effect.HOLD, Effect.UNDUCK, Effect.NOTE_PROGRESS})
 
@@ -129,12 +129,13 @@ def reopen(context: ConversationContext, event: Happening) -> None:
 
 
 def keep_text(context: ConversationContext, event: Happening) -> None:
-    """A typed turn waits until the agent has fallen silent."""
-    if not isinstance(event, Text):
+    """A turn waits until the agent has fallen silent: one that was typed, or spoken where that is not to interrupt it."""
+    if not isinstance(event, Text | TurnEnded):
         return
     if len(context.pending) == WAITING:
-        context.send(Error(code="busy", message=f"{WAITING} texts wait for an answer: this one is dropped.", field="text"))
+        context.send(Error(code="busy", message=f"{WAITING} turns wait for an answer: this one is dropped.", field="text"))
         return
+    context.spans.clear()  # the answer to a spoken turn is measured from when it can begin
     context.pending.append(event)
 
 

@@ -16,10 +16,11 @@ from app.dialogue.context import AgentContext
 from app.dialogue.memory import Memory
 from app.protocol.messages import (
     AudioChunk,
+    ClientMessage,
+    Configure,
     Disconnected,
     Faulted,
     Happening,
-    Interrupt,
     Ping,
     PlaybackDone,
     PlaybackProgress,
@@ -29,15 +30,11 @@ from app.protocol.messages import (
     Start,
     State,
     StateChanged,
-    Stop,
-    Text,
 )
 from app.reply.playout import Frame
 from services.base import Pcm
 
 log = logging.getLogger(__name__)
-
-ControlMessage = Interrupt | PlaybackProgress | PlaybackDone | PlaybackStopped | Text | Stop
 
 
 class Session:
@@ -74,7 +71,8 @@ class Session:
 
     def start(self, greeting: bool, resumed: bool) -> None:
         """A listener is there."""
-        self.dispatch(SessionStarted(greeting=greeting and self.settings.greeting, resumed=resumed))
+        wanted = bool(self.context.agent.session_settings.greeting)
+        self.dispatch(SessionStarted(greeting=greeting and wanted, resumed=resumed))
 
     def disconnect(self, reason: str) -> None:
         """The listener is gone; the conversation can be resumed."""
@@ -94,10 +92,14 @@ class Session:
             self.hearing.played(frame.samples)
         return frame
 
-    def receive(self, message: ControlMessage | Start | AudioChunk | Ping) -> None:
-        """A control message of the client. Those about a reply that is over are dropped."""
+    def receive(self, message: ClientMessage) -> None:
+        """A control message of the client. Those about a reply that is over are dropped. Raises BadMessage for what cannot be
+        done."""
         if isinstance(message, Start | AudioChunk | Ping):
             raise TypeError(f"{message.type} belongs to the transport")
+        if isinstance(message, Configure):
+            self.context.configure(message.settings)
+            return
         ledger = self.player.ledger
         if isinstance(message, PlaybackProgress | PlaybackDone | PlaybackStopped):
             if ledger is None or self.player.reply is None or message.generation != ledger.generation:
@@ -175,7 +177,7 @@ class Session:
     def _follow_up(self, event: Happening) -> None:
         """What waited for this event: a typed turn, and whoever watches for silence."""
         if self.state == "LISTENING" and self.context.pending:
-            self.dispatch(self.context.waiting_text())
+            self.dispatch(self.context.waiting_turn())
         for watcher in (self._timers, self._inactivity):
             with self.context.contained("what is said in a silence"):
                 watcher.follow(event)

@@ -1,7 +1,7 @@
 """The conversation's states as data: (state, event) -> (next state, effects). Pure; `Session` carries the effects out.
 
-Two events mean something else while somebody may be speaking or a reply waits: GUARDS has their rows, each with the fact on which
-it is taken.
+Some events mean something else while somebody may be speaking, while a reply waits, or where the agent is not to be interrupted by
+speech: GUARDS has their rows, each with the fact on which it is taken.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ class Effect(StrEnum):
     STOP_PLAYBACK = "stop_playback"  # new generation, flush, playback_stop, cancel
     WITHDRAW = "withdraw"  # cancel a reply of which nothing was heard
     REOPEN = "reopen"  # the user's turn goes on: keep its audio and text
-    KEEP_TEXT = "keep_text"  # a typed turn waits until the agent has fallen silent
+    KEEP_TEXT = "keep_text"  # a turn waits until the agent has fallen silent
     JOIN_TEXT = "join_text"  # a typed turn goes on with the turn that has no answer yet
     NOTE_PROGRESS = "note_progress"  # the listener acknowledged playback
     RECORD = "record"  # write the turn down with what was heard of it
@@ -44,7 +44,7 @@ class IllegalTransition(Exception):
 
 
 Row = tuple[State, tuple[Effect, ...]]
-Fact = Literal["user_may_be_speaking", "reply_waits"]
+Fact = Literal["user_may_be_speaking", "reply_waits", "speech_waits"]
 
 # A late acknowledgement may meet any state after its reply ended: it is noted, and changes nothing.
 _LATE: dict[str, tuple[Effect, ...]] = {
@@ -131,11 +131,15 @@ TRANSITIONS: dict[tuple[State, str], Row] = {
 }
 
 
+_OVER_THE_AGENT = ("speech_onset", "onset_held", "barge_in", "turn_reopened")
+
 GUARDS: dict[tuple[State, str], tuple[Fact, Row]] = {
     ("LISTENING", "first_audio_ready"): ("user_may_be_speaking", ("LISTENING", ())),
     ("THINKING", "first_audio_ready"): ("user_may_be_speaking", ("THINKING", ())),
     ("LISTENING", "onset_dismissed"): ("reply_waits", ("LISTENING", (Effect.RELEASE_WAITING,))),
     ("THINKING", "onset_dismissed"): ("reply_waits", ("THINKING", (Effect.RELEASE_WAITING,))),
+    **{("SPEAKING", event): ("speech_waits", ("SPEAKING", ())) for event in _OVER_THE_AGENT},
+    ("SPEAKING", "turn_ended"): ("speech_waits", ("SPEAKING", (Effect.KEEP_TEXT,))),
 }
 
 

@@ -45,7 +45,11 @@ class TurnListener:
 
     def eagerness(self) -> Eagerness:
         """How soon a turn is taken for whole in this conversation."""
-        return self._context.eagerness()
+        return self._context.agent.session_settings.eagerness or "medium"
+
+    def half_duplex(self) -> bool:
+        """The microphone is not heard while the agent speaks."""
+        return bool(self._context.agent.session_settings.half_duplex)
 
     def caption(self, text: str, final: bool, turn: int, revision: int) -> None:
         """The words of the turn so far."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from app.core.clock import Clock
+from app.core.session_settings import SessionSettings
 from app.dialogue.memory import Memory
 from app.dialogue.phrasebook import Dialogue
 from app.settings import Settings
@@ -19,6 +20,11 @@ class AgentContext:
     memory: Memory
     settings: Settings
     clock: Clock
+
+    @property
+    def session_settings(self) -> SessionSettings:
+        """What holds in this conversation now."""
+        return self.memory.settings.over(self.settings.of_session())
 
     @property
     def language(self) -> Language:

@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from statistics import median
 
-from app.settings import Eagerness
+from app.core.session_settings import SessionSettings
 from languages.wording import Wording
 from services.base import Deed, Exchange
 
@@ -51,7 +51,7 @@ class Memory:
     asked: str = ""  # the tool that has asked for what it must know
     request: str = ""  # the turn that it asked about
     done: list[Deed] = field(default_factory=list)  # what tools have changed since the last exchange of `history`
-    eagerness: Eagerness | None = None  # of this conversation; None: that of the app
+    settings: SessionSettings = field(default_factory=SessionSettings)  # of this conversation, where they are not the process's
     waits: deque[float] = field(default_factory=lambda: deque(maxlen=WAITS))  # ms from a turn's end to its answer's first sound
 
     def adjust(self, act: Act) -> None:

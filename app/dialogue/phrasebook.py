@@ -59,13 +59,18 @@ class Phrasebook:
         path = path or language.folder / "lines.yaml"
         try:
             raw = dict(yaml.safe_load(path.read_text(encoding="utf-8")))
-            self.instructions: str = f"{raw.pop('persona')}\n\n{raw.pop('prompt')}"  # for a language model
+            self._persona, self._prompt = str(raw.pop("persona")), str(raw.pop("prompt"))
             self.lines: dict[str, list[str]] = {str(name): [str(line) for line in lines] for name, lines in raw.items()}
         except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
             raise ValueError(f"{path}: cannot read the lines that are spoken: {error}") from error
         self.language = language
         self._spoken: dict[str, list[Speech]] = {}
         self._speaking = asyncio.Lock()
+        self.speed = 1.0  # of what is spoken ahead
+
+    def instructions(self, persona: str = "") -> str:
+        """For a language model: who it is (`persona`, or that of the language), and how it is to speak."""
+        return f"{persona or self._persona}\n\n{self._prompt}"
 
     async def speak_ahead(self, tts: TextToSpeech, speed: float) -> None:
         """Synthesises the lines of SPOKEN_AHEAD and the first clauses of BEGUN_AHEAD, AT_ONCE at a time, those that are not yet.
@@ -79,6 +84,7 @@ class Phrasebook:
         whole = [line for name in SPOKEN_AHEAD for line in self.lines.get(name, ())]
         begun = [first_clause(line, self.language) for name in BEGUN_AHEAD for line in self.lines.get(name, ())]
         async with self._speaking:
+            self.speed = speed
             await tts.warm()
             await asyncio.gather(*(say(line) for line in whole + begun if line not in self._spoken))
 
@@ -141,15 +147,16 @@ class Dialogue:
                 return Act([self.line(PLAIN_LINES[name])])
         return None
 
-    async def speak(self, clause: str, tts: TextToSpeech, speed: float) -> AsyncIterator[Speech]:
-        """Speech for a clause. A line spoken ahead is used only where the voice has failed or for the plain pace."""
+    async def speak(self, clause: str, tts: TextToSpeech, speed: float, voice: str = "") -> AsyncIterator[Speech]:
+        """Speech for a clause. A line spoken ahead is used only where the voice has failed, or for its pace where no `voice` was
+        chosen."""
         ready = self.phrasebook.spoken(clause)
-        if ready and speed == 1.0:
+        if ready and speed == self.phrasebook.speed and not voice:
             for piece in ready:
                 yield piece
             return
         try:
-            async with closing(tts.speak(clause, speed=speed)) as pieces:
+            async with closing(tts.speak(clause, speed=speed, voice=voice)) as pieces:
                 async for piece in pieces:
                     yield piece
         except ServiceError:

@@ -6,13 +6,14 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from app.core.redaction import clean
-from app.settings import Eagerness
+from app.core.session_settings import Eagerness, SessionSettings
 
 State = Literal["IDLE", "LISTENING", "THINKING", "SPEAKING", "INTERRUPTED"]
 SampleRate = Literal[8000, 16000, 24000, 48000]
 Generation = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Milliseconds = Annotated[float, Field(ge=0, le=86_400_000, allow_inf_nan=False)]
 MAX_TEXT = 2000  # characters of a typed turn
+MAX_TOKEN = 8192  # characters: the settings of its conversation stand in it
 MAX_AUDIO_BYTES = 192_000  # of one chunk: 2 s at 48 kHz
 MAX_MESSAGE_BYTES = 262_144  # of one JSON message: a base64 chunk of that size and its envelope
 
@@ -32,7 +33,7 @@ class Start(Event):
 
     type: Literal["start"] = "start"
     session_id: str | None = Field(default=None, max_length=128)
-    token: str | None = Field(default=None, max_length=256)
+    token: str | None = Field(default=None, max_length=MAX_TOKEN)
     sample_rate: SampleRate = 48000
     format: Literal["pcm16"] = "pcm16"
     binary: bool = False
@@ -88,6 +89,14 @@ class Text(Event):
     text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT)]
 
 
+class Configure(Event):
+    """Changes those of the conversation's settings that it names, from now on; one that is null is as the process is set again.
+    Answered with `configured`, or with an error: then all stay as they were."""
+
+    type: Literal["configure"] = "configure"
+    settings: SessionSettings
+
+
 class Ping(Event):
     """Is anybody there? Answered by `pong`."""
 
@@ -101,7 +110,7 @@ class Stop(Event):
 
 
 ClientMessage = Annotated[
-    Start | AudioChunk | Interrupt | PlaybackProgress | PlaybackDone | PlaybackStopped | Text | Ping | Stop,
+    Start | AudioChunk | Interrupt | PlaybackProgress | PlaybackDone | PlaybackStopped | Text | Configure | Ping | Stop,
     Field(discriminator="type"),
 ]
 CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(ClientMessage)
@@ -276,6 +285,13 @@ class ShuttingDown(Event):
     after_ms: float = 0.0
 
 
+class Configured(Event):
+    """What holds in the conversation from now on. Instructions are not repeated: they may be whose made the session."""
+
+    type: Literal["configured"] = "configured"
+    settings: SessionSettings
+
+
 class Pong(Event):
     """The answer to `ping`."""
 
@@ -301,6 +317,7 @@ ServerMessage = (
     | Latency
     | Error
     | ShuttingDown
+    | Configured
     | Pong
 )
 

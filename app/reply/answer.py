@@ -89,7 +89,7 @@ class Answer:
         is_meta = intent.name in META_INTENTS or (intent.name == "go_on" and self._memory.unheard)
         if self._services.model is not None and not is_meta:
             cited = [passage for passage in passages if passage.score >= CITED]
-            instructions = self._dialogue.phrasebook.instructions
+            instructions = self._dialogue.phrasebook.instructions(self._memory.settings.instructions or "")
             question = Question(text, intent, cited, history, instructions, self._toolbox.offers(), tuple(self._memory.done))
             answer = self._answer_with_llm(self._services.model, question, offline)
         async with closing(offline), closing(answer):

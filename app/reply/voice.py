@@ -51,12 +51,13 @@ class Voice:
 
     async def _sounds_of(self, clause: str) -> AsyncIterator[Sound]:
         first: str | None = clause
-        speed = self._context.settings.speed * self._context.memory.speed
+        speed = (self._context.session_settings.speed or 1.0) * self._context.memory.speed
+        voice = self._context.memory.settings.voice or ""
         gain = self._context.memory.gain
         if (act := self._answer.act) is not None and not self._committed.is_set():
             speed, gain = speed * act.speed, gain * act.gain
         await self._answer.settled("tts")
-        async with closing(self._context.dialogue.speak(clause, self._context.services.tts, speed)) as speeches:
+        async with closing(self._context.dialogue.speak(clause, self._context.services.tts, speed, voice)) as speeches:
             while True:
                 with self._spans.working("tts", self._context.clock):
                     speech = await anext(speeches, None)

@@ -6,6 +6,7 @@ from typing import Any
 
 from app.conversation.context import ConversationContext
 from app.core.latency import Spans
+from app.core.session_settings import SessionSettings
 from app.core.telemetry import Traces, observe
 from app.dialogue.memory import Memory, Timer
 from app.store.records import PendingReply, SessionRecord
@@ -43,12 +44,11 @@ class StoreRecorder:
 
 
 def record_of(context: ConversationContext) -> SessionRecord:
-    """The session as it would be remembered if its connection ended now."""
+    """The session as it would be remembered if its connection ended now; without what was said where that is not to be kept."""
     memory, reply, ledger = context.memory, context.player.reply, context.player.ledger
     profile = {
         "speed": memory.speed,
         "gain": memory.gain,
-        "eagerness": memory.eagerness,
         "timers": [asdict(timer) for timer in memory.timers],
     }
     base = SessionRecord(
@@ -56,8 +56,9 @@ def record_of(context: ConversationContext) -> SessionRecord:
         state=context.state,
         turn=memory.turn,
         generation=memory.generation,
-        history=tuple(memory.history),
+        history=() if memory.settings.recording is False else tuple(memory.history),
         profile=profile,
+        settings=memory.settings.as_kept(),
     )
     if reply is None or ledger is None or context.state not in UNDER_WAY:
         pending = PendingReply(turn=0, generation=0, clauses=tuple(memory.unheard)) if memory.unheard else None
@@ -66,6 +67,8 @@ def record_of(context: ConversationContext) -> SessionRecord:
     pending = PendingReply(
         turn=turn, generation=reply.generation, clauses=tuple(reply.clauses), first_unheard=ledger.heard_clauses()
     )
+    if memory.settings.recording is False:
+        return base.model_copy(update={"pending": pending, "acked_ms": ledger.heard_ms})
     under_way = (Exchange(reply.request.text, heard, tuple(memory.done)),) if heard or reply.request.text else ()
     update = {"history": base.history + under_way, "pending": pending, "acked_ms": ledger.heard_ms}
     return base.model_copy(update=update)
@@ -75,6 +78,7 @@ def memory_of(record: SessionRecord) -> Memory:
     """What a resumed conversation remembers. "Where was I?" goes on from the first clause that was not heard."""
     unheard = record.pending.clauses[record.pending.first_unheard :] if record.pending else ()
     counted = {"turn": record.turn, "generation": record.generation}
-    profile: dict[str, Any] = {**record.profile, **counted}
+    profile: dict[str, Any] = {**record.profile, **counted, "settings": SessionSettings.kept(record.settings or {})}
+    profile.pop("eagerness", None)  # where it stood once
     profile["timers"] = [Timer(**timer) for timer in profile.get("timers", ())]
     return Memory(history=list(record.history), unheard=list(unheard), **profile)

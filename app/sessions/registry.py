@@ -14,10 +14,11 @@ from prometheus_client import Counter, Gauge
 from app.conversation.session import Session
 from app.core.clock import Clock, LoopClock
 from app.core.limits import quiet_logger
+from app.core.session_settings import Eagerness, SessionSettings
 from app.protocol.messages import Error, Farewell, ServerMessage, ShuttingDown
 from app.sessions.load import Load
-from app.sessions.tokens import Crowd, Full, Leaving, NotReady, Refused, Ticket, Tickets, Unknown, eagerness_of
-from app.settings import Eagerness, Settings
+from app.sessions.tokens import PLAIN, Crowd, Full, Impossible, Leaving, NotReady, Refused, Ticket, Tickets, Unknown
+from app.settings import Settings
 from app.store.outbox import Lost
 from app.store.records import Erased, SessionRecord, StoreError
 from app.store.store import Store
@@ -70,7 +71,9 @@ class Seat:
     def begin(self, greeting: bool, eagerness: Eagerness | None = None) -> None:
         """The connection is ready for messages: the conversation starts, or goes on. `eagerness` holds for it from now on."""
         if self.peer is not None:
-            self.session.memory.eagerness = eagerness or self.session.memory.eagerness
+            if eagerness is not None:
+                memory = self.session.memory
+                memory.settings = memory.settings.changed_by(SessionSettings(eagerness=eagerness))
             self.session.attach(self.peer.send)
             self.session.start(greeting, self.resumed)
 
@@ -104,10 +107,11 @@ class Sessions:
         ready: Callable[[], Awaitable[None]],
         clock: Clock | None = None,
         waited_s: Callable[[], float] = lambda: 0.0,
+        impossible: Callable[[SessionSettings], dict[str, str]] = lambda chosen: {},
     ) -> None:
         """`make` builds a session from its id and, when it is resumed, its record; `ready` returns when one can begin, or raises
-        ServiceError when none ever will; `waited_s` says for how long work for the models has waited. Raises as `signing_secret`
-        does."""
+        ServiceError when none ever will; `waited_s` says for how long work for the models has waited, `impossible` which settings
+        of a conversation cannot be had here, and why. Raises as `signing_secret` does."""
         self.draining = False  # this process is going down: nobody is let in any more
         self.load = Load(lambda: max([waited_s(), *(seat.session.hearing.behind * WINDOW_S for seat in self._seats.values())]))
         self._tickets = Tickets(settings, clock or LoopClock())
@@ -116,6 +120,7 @@ class Sessions:
         self._make = make
         self._store = store
         self._ready = ready
+        self._impossible = impossible
         self._seats: dict[str, Seat] = {}
         self._tasks: dict[Seat, asyncio.Task[None]] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -123,11 +128,14 @@ class Sessions:
         store.on_lost(self._lost)
         CAPACITY.set_function(lambda: 0 if self.draining else self._max)
 
-    def create(self, eagerness: Eagerness | None = None) -> Ticket:
-        """A new id with its token, for a conversation of this `eagerness`. Raises Full or Leaving when nobody could open it now."""
+    def create(self, chosen: SessionSettings = PLAIN) -> Ticket:
+        """A new id with its token, for a conversation that is set so. Raises Full or Leaving when nobody could open it now, and
+        Impossible or TooMuch for settings that it cannot have."""
+        for name, why in self._impossible(chosen).items():
+            raise Impossible(f"{name}: {why}", name)
         self._check_room()
         self._check_load()
-        return self._tickets.issue(eagerness)
+        return self._tickets.issue(chosen)
 
     def authorize(self, session_id: str, token: str) -> None:
         """Raises Forbidden unless the token was made for this id."""
@@ -198,7 +206,7 @@ class Sessions:
         async with self._lock(session_id):
             seat = self._seats.get(session_id)
             if seat is None:
-                seat = await self._seat(session_id, peer.address)
+                seat = await self._seat(session_id, peer.address, self._tickets.settings_in(token))
             else:
                 if seat.peer is None:
                     self._check_crowd(peer.address)
@@ -221,7 +229,7 @@ class Sessions:
     def _lock(self, session_id: str) -> asyncio.Lock:
         return self._locks.setdefault(session_id, asyncio.Lock())
 
-    async def _seat(self, session_id: str, address: str) -> Seat:
+    async def _seat(self, session_id: str, address: str, chosen: SessionSettings) -> Seat:
         self._check_crowd(address)
         self._make_room()
         self._opening.append(address)
@@ -242,11 +250,18 @@ class Sessions:
             self._opening.remove(address)
         said = record is not None and bool(record.history or record.generation)
         seat = self._seats[session_id] = Seat(self._make(session_id, record), resumed=said)
-        seat.session.memory.eagerness = seat.session.memory.eagerness or eagerness_of(session_id)
+        memory = seat.session.memory
+        memory.settings = self._fitting(chosen if record is None or record.settings is None else memory.settings)
         task = self._tasks[seat] = asyncio.create_task(self._run(seat), name=f"session {session_id}")
         task.add_done_callback(lambda _: self._gone(seat))
         LIVE.set(len(self._seats))
         return seat
+
+    def _fitting(self, chosen: SessionSettings) -> SessionSettings:
+        """Without what cannot be had in this process: it may have been chosen in another."""
+        if faults := self._impossible(chosen):
+            log.warning("a conversation goes on without what it was set to: %s", ", ".join(faults))
+        return chosen.without(*faults)
 
     async def _run(self, seat: Seat) -> None:
         error = None

@@ -10,24 +10,32 @@ Errors
     +-- Leaving     this process is going down
     +-- Crowd       as many as may come from one address
     +-- NotReady    the models could not be started
+    +-- Impossible  this process cannot do what is wanted of the conversation
+    +-- TooMuch     what is wanted of it takes too many words
 """
 
+import base64
 import hmac
+import json
 import logging
 import os
 import re
 import secrets
+import zlib
 from typing import NamedTuple
 
+from cryptography.fernet import Fernet
 from filelock import FileLock
 from prometheus_client import Counter
 
 from app.core.clock import Clock
-from app.protocol.messages import Error
-from app.settings import EAGERNESS, Eagerness, Settings
+from app.core.session_settings import SessionSettings
+from app.protocol.messages import MAX_TOKEN, Error
+from app.settings import Settings
 
 log = logging.getLogger(__name__)
 
+PLAIN = SessionSettings()
 SECRET_BYTES = 32
 ID_BYTES = 18
 KEY_DIGITS = 16
@@ -43,13 +51,15 @@ class Refused(Exception):
     status = 403
     retry_after_s = 0
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, field: str | None = None) -> None:
+        """`field` names what of the client's wishes is at fault."""
         super().__init__(message)
+        self.field = field
         REFUSED.labels(self.code).inc()
 
     def as_event(self) -> Error:
         """As it is told to the client, whose connection it ends."""
-        return Error(code=self.code, message=str(self), fatal=True)
+        return Error(code=self.code, message=str(self), fatal=True, field=self.field)
 
 
 class Forbidden(Refused):
@@ -103,6 +113,20 @@ class NotReady(Refused):
     retry_after_s = 10
 
 
+class Impossible(Refused):
+    """This process cannot do what is wanted of the conversation."""
+
+    code = "not_possible"
+    status = 400
+
+
+class TooMuch(Refused):
+    """What is wanted of the conversation takes too many words."""
+
+    code = "too_large"
+    status = 400
+
+
 class Ticket(NamedTuple):
     """What a client needs to open a conversation; `expires_at` is in seconds since 1970 (UTC)."""
 
@@ -138,12 +162,6 @@ def signing_secret(settings: Settings) -> bytes:
     return key
 
 
-def eagerness_of(session_id: str) -> Eagerness | None:
-    """What its ticket was issued with."""
-    wanted = session_id.rpartition(".")[2]
-    return next((one for one in EAGERNESS if one == wanted), None)
-
-
 class Tickets:
     """Issues ids and tokens, and knows them again without keeping them."""
 
@@ -151,18 +169,31 @@ class Tickets:
         """Raises as `signing_secret` does."""
         self._secret = signing_secret(settings)
         self.key = self._mac("which key is this?")[:KEY_DIGITS]  # tells it from others and tells nothing of it
+        self._box = Fernet(base64.urlsafe_b64encode(bytes.fromhex(self._mac("what is sealed in a token"))))
         self._ttl_s = settings.session_ttl_s
         self._clock = clock
 
-    def issue(self, eagerness: Eagerness | None = None) -> Ticket:
-        """What is wanted of the conversation stands in its id, as nothing is kept of it yet: `eagerness_of` reads it."""
+    def issue(self, chosen: SessionSettings = PLAIN) -> Ticket:
+        """`chosen` stands in the token, sealed, as nothing is kept of the conversation yet: `settings_in` reads it. Raises
+        TooMuch where that would make it longer than MAX_TOKEN."""
         issued = int(self._clock.epoch_ms() / 1000)
-        session_id = f"{issued:x}-{secrets.token_urlsafe(ID_BYTES)}{f'.{eagerness}' if eagerness else ''}"
-        return Ticket(session_id, self._sign(session_id), issued + self._ttl_s)
+        session_id = f"{issued:x}-{secrets.token_urlsafe(ID_BYTES)}"
+        kept = json.dumps(chosen.as_kept(), ensure_ascii=False).encode()
+        sealed = self._box.encrypt(zlib.compress(kept)).decode() if chosen.as_kept() else ""
+        token = self._sign(session_id, sealed)
+        if len(token) > MAX_TOKEN:
+            raise TooMuch("the settings of a conversation are too long together: shorten the instructions", "instructions")
+        return Ticket(session_id, token, issued + self._ttl_s)
+
+    def settings_in(self, token: str) -> SessionSettings:
+        """What a token that was checked was issued with."""
+        sealed = token.split(".", 2)[2:]
+        return SessionSettings.kept(json.loads(zlib.decompress(self._box.decrypt(sealed[0])))) if sealed else PLAIN
 
     def check(self, session_id: str, token: str) -> None:
         """Raises Forbidden unless the token was made for this id, and Foreign where it was by the rules, but elsewhere."""
-        if hmac.compare_digest(self._sign(session_id).encode(), token.encode("utf-8", "replace")):
+        sealed = "".join(token.split(".", 2)[2:])
+        if hmac.compare_digest(self._sign(session_id, sealed).encode("utf-8", "replace"), token.encode("utf-8", "replace")):
             return
         key, dot, _ = token.partition(".")
         if dot and re.fullmatch(rf"[0-9a-f]{{{KEY_DIGITS}}}", key) and key != self.key:
@@ -182,8 +213,9 @@ class Tickets:
         if not self.is_young(session_id):
             raise Unknown("this session has expired")
 
-    def _sign(self, session_id: str) -> str:
-        return f"{self.key}.{self._mac(session_id)}"
+    def _sign(self, session_id: str, sealed: str = "") -> str:
+        mac = self._mac(session_id)
+        return f"{self.key}.{self._mac(f'{mac} {sealed}')}.{sealed}" if sealed else f"{self.key}.{mac}"
 
     def _mac(self, text: str) -> str:
         return hmac.new(self._secret, text.encode("utf-8", "replace"), "sha256").hexdigest()

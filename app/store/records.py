@@ -62,6 +62,7 @@ class SessionRecord(BaseModel):
     acked_ms: float = 0.0
     pending: PendingReply | None = None
     updated_ms: float = 0.0
+    settings: dict[str, Any] | None = None  # `SessionSettings.as_kept`; None before the first save
 
 
 def bounded(record: SessionRecord) -> SessionRecord:

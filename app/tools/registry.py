@@ -106,10 +106,6 @@ def phrases_by_intent() -> dict[str, list[str]]:
     return {intent: phrases for intent, phrases in found.items() if phrases}
 
 
-def _for_intent(intent: str) -> list[ToolSpec]:
-    return [registered for registered in TOOLS.values() if intent and registered.intent == intent]
-
-
 LONGEST_ARGUMENTS = 4000  # characters: what was done is remembered with them, and told to the model again with each turn
 
 
@@ -121,18 +117,25 @@ class Toolbox:
         self.committed = committed
         self._told: dict[str, str] = {}  # what the tools that act have said in this reply, by their name
 
+    def _allowed(self) -> list[ToolSpec]:
+        chosen = self._context.memory.settings.tools
+        return [spec for spec in TOOLS.values() if chosen is None or spec.name in chosen]
+
+    def _for_intent(self, intent: str) -> list[ToolSpec]:
+        return [spec for spec in self._allowed() if intent and spec.intent == intent]
+
     def offers(self) -> list[Tool]:
         """What a language model may use."""
-        return [Tool(t.name, t.description, t.arguments.model_json_schema(), partial(self._call, t)) for t in TOOLS.values()]
+        return [Tool(t.name, t.description, t.arguments.model_json_schema(), partial(self._call, t)) for t in self._allowed()]
 
     async def by_intent(self, intent: str, text: str) -> str | None:
         """What the tool for `intent` has to say to `text`, or the question for what it still must know; None: there is no such
         tool."""
         memory = self._context.memory
-        asked, request = TOOLS.get(memory.asked), memory.request
+        asked, request = next((spec for spec in self._allowed() if spec.name == memory.asked), None), memory.request
         # Of several tools for one intent it is the first that hears what it must know.
         found, arguments = await self._answered(asked, request, text)
-        if found is None and (wanted := _for_intent(intent)):
+        if found is None and (wanted := self._for_intent(intent)):
             found = next((t for t in wanted if t.listen(text) is not None), None) or next(
                 filter(lambda t: t.ask, wanted), wanted[0]
             )
@@ -161,7 +164,7 @@ class Toolbox:
     async def _answered(self, asked: ToolSpec | None, request: str, text: str) -> tuple[ToolSpec | None, dict[str, Any] | None]:
         """The tool that `text` answers, where one has asked, and its arguments. What the answer leaves open is taken from what was
         said before: "a pasta timer" keeps its name."""
-        for found in _for_intent(asked.intent) if asked is not None else ():
+        for found in self._for_intent(asked.intent) if asked is not None else ():
             taken = found.take(text, self._context.memory)
             arguments = await taken if isinstance(taken, Awaitable) else taken
             if arguments is not None:

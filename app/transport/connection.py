@@ -10,6 +10,7 @@ from app.core.client_address import caller
 from app.core.limits import Allowance, Episodes, quiet_logger
 from app.protocol.codec import BadMessage, parse
 from app.protocol.messages import (
+    MAX_TOKEN,
     AudioChunk,
     ClientMessage,
     Error,
@@ -36,7 +37,7 @@ from services.base import VAD_WINDOW, Pcm
 log: logging.Logger = quiet_logger(__name__)
 
 MISTAKES = 20  # bad messages that are answered one by one; beyond, and faster than one a second, the client is cut off
-MAX_START_BYTES = 4096  # of a message of somebody who is not known yet
+MAX_START_BYTES = MAX_TOKEN + 4096  # of a message of somebody who is not known yet
 TEXTS_PER_SECOND, TEXTS_AT_ONCE = 1.0, 10.0  # typed turns: each is work for the models that all conversations share
 # Sound, in seconds of it a second. A client is in real time; what a stalled network held back comes at once.
 SOUND_RATE = 2.0

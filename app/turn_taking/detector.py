@@ -24,6 +24,7 @@ class TurnDetector:
         self._level = UserLevel()
         self._overlap = Overlap(settings, language.wording, active=False)
         self._rise = EnergyOnset()
+        self.half_duplex = settings.half_duplex  # nothing is heard while the agent speaks
 
     @property
     def overlap_pending(self) -> bool:
@@ -44,7 +45,7 @@ class TurnDetector:
             self.turn.begin(activity.burst_ms)
         threshold = self._settings.vad_threshold
         ratio = RELEASE_RATIO if activity.in_burst else DUCK_RATIO if agent == "speaking" else 1.0
-        deaf = self._settings.half_duplex and agent == "speaking"
+        deaf = self.half_duplex and agent == "speaking"
         voiced = not deaf and probability >= threshold * ratio
         risen = not deaf and agent == "speaking" and not self._overlap.active and self._rise.window(level_db)
         if voiced:

@@ -39,6 +39,10 @@ class Listener(Protocol):
         """How soon a pause is taken for the end of a turn in this conversation."""
         ...
 
+    def half_duplex(self) -> bool:
+        """The microphone is not heard while the agent speaks."""
+        ...
+
     def caption(self, text: str, final: bool, turn: int, revision: int) -> None:
         """The words of the turn so far."""
         ...

@@ -159,6 +159,7 @@ class HearingPipeline:
             self._faults.failed("vad", error)
             probability = 0.0
         level_db = 10 * float(np.log10(np.square(window, dtype=np.float32).mean() + 1e-6))
+        self._detector.half_duplex = self._listener.half_duplex()
         self._act_on(self._detector.window(probability, *self._listener.agent(), level_db))
         self._jobs.wake()
 

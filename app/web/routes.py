@@ -13,16 +13,18 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect
 
 from app.core.client_address import caller
 from app.core.redaction import clean
+from app.core.session_settings import SessionSettings
 from app.protocol.codec import complaint
+from app.protocol.messages import MAX_TOKEN
 from app.sessions.readiness import Readiness
 from app.sessions.registry import Sessions
 from app.sessions.tokens import Refused
-from app.settings import Eagerness, Settings
+from app.settings import Settings
 from app.store.records import Busy, StoreError, encode
 from app.store.store import Store
 
@@ -63,19 +65,11 @@ class IceCandidate(BaseModel):
     usernameFragment: str | None = Field(default=None, max_length=256)  # noqa: N815
 
 
-class Wishes(BaseModel):
-    """What a client may ask of a new session; fields that are not known are refused, so that none is thought to be obeyed."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    eagerness: Eagerness | None = None
-
-
 class Credentials(BaseModel):
     """Which session, and the token that proves it."""
 
     session_id: str | None = Field(default=None, max_length=128)
-    token: str | None = Field(default=None, max_length=256)
+    token: str | None = Field(default=None, max_length=MAX_TOKEN)
 
 
 class Offer(Credentials):
@@ -93,7 +87,7 @@ class Candidate(Credentials):
     candidate: IceCandidate | None = None
 
 
-WISHES: TypeAdapter[Wishes] = TypeAdapter(Wishes)
+SETTINGS: TypeAdapter[SessionSettings] = TypeAdapter(SessionSettings)
 WEBRTC: TypeAdapter[Offer | Candidate] = TypeAdapter(Annotated[Offer | Candidate, Field(discriminator="type")])
 
 
@@ -123,7 +117,7 @@ class Route(APIRoute):
                 return error.response()
             except Refused as error:
                 headers = {"Retry_After": str(error.retry_after_s)} if error.retry_after_s else {}
-                return ApiError(error.status, error.code, str(error), **headers).response()
+                return ApiError(error.status, error.code, str(error), error.field, **headers).response()
             except Busy as error:
                 return ApiError(429, "busy", str(error), Retry_After="1").response()
             except StoreError as error:
@@ -167,7 +161,8 @@ def valid(model: TypeAdapter[T], body: bytes) -> T:
         return model.validate_json(body)
     except ValidationError as error:
         path, words = complaint(error)
-        field = ".".join(path[1:] if len(path) > 1 else path) or None
+        tagged = model is WEBRTC and len(path) > 1
+        field = ".".join(path[1:] if tagged else path) or None
         raise ApiError(400, "bad_request", words, field) from None
 
 
@@ -194,7 +189,7 @@ def _session_routes(routes: APIRouter, sessions: Sessions, settings: Settings, s
 
     @routes.post("/sessions")
     async def create(request: Request) -> Response:
-        ticket = sessions.create(valid(WISHES, await read_body(request) or b"{}").eagerness)
+        ticket = sessions.create(valid(SETTINGS, await read_body(request) or b"{}"))
         expires_at = datetime.fromtimestamp(ticket.expires_at, UTC).isoformat().replace("+00:00", "Z")
         body = {
             "session_id": ticket.session_id,

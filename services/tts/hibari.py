@@ -62,15 +62,17 @@ class HibariTts(LocalService[_Voice]):
         super().__init__(folder, workers)
         self._language = language
 
-    async def speak(self, clause: str, *, speed: float = 1.0) -> AsyncIterator[Speech]:
+    voices = ()
+
+    async def speak(self, clause: str, *, speed: float = 1.0, voice: str = "") -> AsyncIterator[Speech]:
         """Speech for `clause`: a piece for each sentence or 25 words, with 10 ms of silence before and 120 ms after (240 at the
         end of a sentence, 40 where no mark stands). The `words` of all pieces together are `clause.split()`. `speed` is clamped to
         0.5..2.
 
         Raises ServiceError."""
-        voice = self._loaded()
+        loaded = self._loaded()
         for words in pieces(clause, self._language.sentences):
-            speech = await self._run(Priority.SPEECH, _speak, voice, words, float(np.clip(speed, *SPEEDS)))
+            speech = await self._run(Priority.SPEECH, _speak, loaded, words, float(np.clip(speed, *SPEEDS)))
             if len(speech.samples):
                 yield speech
 

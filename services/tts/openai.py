@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import numpy as np
 import soxr
@@ -17,6 +17,8 @@ from services.tts.cleaning import readable
 from services.vendors import ServiceSettings
 
 MODEL = "gpt-4o-mini-tts"  # of OpenAI, where none is set
+# Those of OpenAI (API reference, createSpeech). Of another server nobody knows which there are: those that the settings name.
+VOICES = tuple("alloy ash ballad cedar coral echo fable marin nova onyx sage shimmer verse".split())
 VOICE_RATE = 24_000  # Hz, of "pcm" (OpenAI's API reference, createSpeech), unless the settings or the answer name another
 FIRST = 20  # ms in the first piece: what is there is heard at once
 LATER = 200  # ms in the others
@@ -31,7 +33,10 @@ class OpenAiTts:
 
     guarded = True
 
-    def __init__(self, remote: Endpoint, health: Health, voice: str, rate: int = VOICE_RATE) -> None:
+    def __init__(
+        self, remote: Endpoint, health: Health, voice: str, rate: int = VOICE_RATE, voices: Sequence[str] = ()
+    ) -> None:
+        self.voices = tuple(voices) or (VOICES if remote.is_openai else (voice,))
         self._peer = Peer("tts", remote, health, usual="tts-1", of_openai=MODEL)
         self._voice = voice
         self._rate = rate
@@ -44,7 +49,7 @@ class OpenAiTts:
         """Closes its connections."""
         await self._peer.close()
 
-    async def speak(self, clause: str, *, speed: float = 1.0) -> AsyncIterator[Speech]:
+    async def speak(self, clause: str, *, speed: float = 1.0, voice: str = "") -> AsyncIterator[Speech]:
         """Speech in pieces of 20 ms (the first) and 200 ms, without word times. Raises ServiceError, also after a part."""
         if not (said := readable(clause)):
             return
@@ -52,7 +57,7 @@ class OpenAiTts:
         def build(refused: frozenset[str]) -> Fields:
             body = {
                 "input": said,
-                "voice": self._voice,
+                "voice": voice or self._voice,
                 "response_format": "pcm",
                 "speed": min(max(speed, SPEEDS[0]), SPEEDS[1]),
             }
@@ -65,7 +70,7 @@ class OpenAiTts:
 
 def vendor(settings: ServiceSettings) -> OpenAiTts:
     """OpenAI, or whoever speaks like it."""
-    return OpenAiTts(settings.endpoint, settings.health, settings.voice, settings.rate)
+    return OpenAiTts(settings.endpoint, settings.health, settings.voice, settings.rate, settings.voices)
 
 
 async def _speech(reading: Reading, rate: int) -> AsyncIterator[Speech]:

@@ -9,6 +9,7 @@ import numpy as np
 from fastapi import WebSocketDisconnect
 from starlette.datastructures import Headers, QueryParams
 
+from app.conversation.possible import impossible
 from app.conversation.session import Session
 from app.core.clock import LoopClock
 from app.dialogue.context import AgentContext
@@ -95,7 +96,14 @@ class Desk:
         self.made: list[Session] = []
         self.unready: ServiceError | None = None
         self.wall = Wall()
-        self.sessions = Sessions(self.settings, self.make, self.store, self.ready, self.wall)  # type: ignore[arg-type]
+        self.sessions = Sessions(
+            self.settings,
+            self.make,
+            self.store,  # type: ignore[arg-type]
+            self.ready,
+            self.wall,
+            impossible=lambda chosen: impossible(chosen, self.settings, self.services),
+        )
 
     def make(self, session_id: str, record: SessionRecord | None) -> Session:
         dialogue = Dialogue(Phrasebook(ENGLISH), self.services.retrieval.topics())

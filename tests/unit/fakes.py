@@ -193,10 +193,13 @@ class FakeTts(Fake):
     delay_s: float = 0.02
     error: ServiceError | None = None
     spoken: list[str] = field(default_factory=list)
+    asked: list[tuple[str, float]] = field(default_factory=list)  # for which voice and pace
+    voices: Sequence[str] = ("coral", "sage")
     tail_ms: int = 0  # silence after each clause
 
-    async def speak(self, clause: str, *, speed: float = 1.0) -> AsyncIterator[Speech]:
+    async def speak(self, clause: str, *, speed: float = 1.0, voice: str = "") -> AsyncIterator[Speech]:
         await asyncio.sleep(self.delay_s)
+        self.asked.append((voice, speed))
         if self.error is not None:
             raise self.error
         self.spoken.append(clause)
@@ -265,7 +268,7 @@ class Caller:
 
     async def __aenter__(self) -> "Caller":
         self._tasks = [asyncio.create_task(self.session.run()), asyncio.create_task(self._line())]
-        self.session.start(greeting=self.settings.greeting, resumed=False)
+        self.session.start(greeting=True, resumed=False)
         return self
 
     async def __aexit__(self, *_: object) -> None:

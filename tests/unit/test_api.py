@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.core.session_settings import SessionSettings
 from app.sessions.tokens import Ticket
 from app.store.records import Busy, SessionRecord
 from app.store.writer import Status
@@ -109,20 +110,55 @@ async def test_a_session_is_as_eager_as_it_was_asked_to_be(site: Site) -> None:
     body = response.json()
     assert response.status_code == 201
     seat = await site.sessions.open(body["session_id"], body["token"], Peer())
-    assert seat.session.context.eagerness() == "low"
+    assert seat.session.context.agent.session_settings.eagerness == "low"
     plain = await site.http.post("/sessions", json={})
     seat = await site.sessions.open(plain.json()["session_id"], plain.json()["token"], Peer())
-    assert seat.session.context.eagerness() == site.settings.eagerness
+    assert seat.session.context.agent.session_settings.eagerness == site.settings.eagerness
     refusal(await site.http.post("/sessions", json={"eagerness": "eager"}), 400, "bad_request", "eagerness")
     refusal(await site.http.post("/sessions", json={"eagernes": "low"}), 400, "bad_request", "eagernes")
     refusal(await site.http.post("/sessions", content=b"{"), 400, "bad_request")
 
 
+async def test_a_session_is_made_with_settings_of_its_own(site: Site) -> None:
+    wanted = {"voice": "coral", "speed": 1.25, "interruption": "button", "tools": ["set_timer"], "recording": False}
+    made = (await site.http.post("/sessions", json=wanted)).json()
+    seat = await site.sessions.open(made["session_id"], made["token"], Peer())
+    assert seat.session.memory.settings == SessionSettings.model_validate(wanted)
+    assert (await site.http.get(f"/sessions/{made['session_id']}", headers=bearer(made["token"]))).status_code == 200
+
+
+async def test_settings_that_cannot_be_had_are_refused(site: Site) -> None:
+    for wrong, field in (
+        ({"speed": 9}, "speed"),
+        ({"instructions": 7}, "instructions"),
+        ({"tools": ["set_timer", ""]}, "tools.1"),
+        ({"mood": "sunny"}, "mood"),
+    ):
+        refusal(await site.http.post("/sessions", json=wrong), 400, "bad_request", field)
+    for impossible, field in (
+        ({"instructions": "Be brief."}, "instructions"),
+        ({"voice": "bariton"}, "voice"),
+        ({"tools": ["cook"]}, "tools"),
+        ({"language": "de"}, "language"),
+    ):
+        refusal(await site.http.post("/sessions", json=impossible), 400, "not_possible", field)
+
+
 async def test_nobody_makes_another_session_of_his_ticket(site: Site) -> None:
-    ticket = site.sessions.create("low")
-    for session_id in (ticket.session_id.removesuffix(".low"), f"{ticket.session_id}.high"):
-        headers = bearer(ticket.token)
-        refusal(await site.http.get(f"/sessions/{session_id}", headers=headers), 403, "wrong_token")
+    ticket = site.sessions.create(SessionSettings(eagerness="low"))
+    other = site.sessions.create(SessionSettings(eagerness="high"))
+    key, mac, sealed = ticket.token.split(".")
+    tokens = (
+        f"{key}.{mac}",
+        f"{key}.{mac}.",
+        f"{key}.{mac}.{other.token.split('.')[2]}",
+        f"{ticket.token}.",
+        f"{key}.{mac}.{sealed}x",
+    )
+    for token in tokens:
+        refusal(await site.http.get(f"/sessions/{ticket.session_id}", headers=bearer(token)), 403, "wrong_token")
+    for session_id in (other.session_id, f"{ticket.session_id} {sealed}"):
+        refusal(await site.http.get(f"/sessions/{session_id}", headers=bearer(ticket.token)), 403, "wrong_token")
 
 
 async def test_a_full_house_says_when_to_come_back(site: Site) -> None:

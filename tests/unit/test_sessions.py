@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.core.session_settings import SessionSettings
 from app.protocol.messages import Stop, Text
 from app.sessions.recorder import record_of
 from app.sessions.registry import GRACE_S, Seat
@@ -57,18 +58,18 @@ def record(ticket: Ticket) -> SessionRecord:
 
 @scene(eagerness="high")
 async def test_eagerness_is_kept_with_the_conversation(desk: Desk) -> None:
-    ticket, peer = desk.sessions.create("low"), Peer()
+    ticket, peer = desk.sessions.create(SessionSettings(eagerness="low")), Peer()
     seat = await desk.sessions.open(ticket.session_id, ticket.token, peer)
     seat.begin(greeting=False)
-    assert seat.session.context.eagerness() == "low"
+    assert seat.session.context.agent.session_settings.eagerness == "low"
     seat.begin(greeting=False, eagerness="medium")
     desk.store.records[ticket.session_id] = record_of(seat.session.context)
     seat.leave("away")
     desk.sessions._drop(seat)
     _, again, _ = await join(desk, ticket)
-    assert (again is not seat, again.session.context.eagerness()) == (True, "medium")
+    assert (again is not seat, again.session.context.agent.session_settings.eagerness) == (True, "medium")
     _, plain, _ = await join(desk)
-    assert plain.session.context.eagerness() == "high"
+    assert plain.session.context.agent.session_settings.eagerness == "high"
 
 
 @scene()

@@ -57,7 +57,7 @@ async def test_a_client_that_left_before_it_was_accepted_is_no_error(desk: Desk)
 @scene()
 async def test_start_says_how_eager_the_agent_is_to_answer(desk: Desk) -> None:
     await Client(desk).start(eagerness="high")
-    assert desk.made[0].context.eagerness() == "high"
+    assert desk.made[0].context.agent.session_settings.eagerness == "high"
     with pytest.raises(BadMessage, match="eagerness"):
         parse('{"type": "start", "eagerness": "eager"}')
 

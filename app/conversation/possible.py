@@ -1,0 +1,23 @@
+"""What of a conversation's settings this process cannot do."""
+
+from app.core.session_settings import SessionSettings
+from app.settings import Settings
+from app.tools.registry import TOOLS
+from services.base import Services
+
+
+def impossible(chosen: SessionSettings, settings: Settings, services: Services) -> dict[str, str]:
+    """Why not, by the name of the setting; empty where everything can be done."""
+    faults: dict[str, str] = {}
+    if chosen.instructions and services.model is None:
+        faults["instructions"] = "there is no language model that could follow them"
+    voices = services.tts.voices
+    if chosen.voice is not None and chosen.voice not in voices:
+        faults["voice"] = f"there are {', '.join(voices)}" if voices else "there is only one"
+    if unknown := [name for name in chosen.tools or () if name not in TOOLS]:
+        faults["tools"] = f"there is no {', '.join(unknown)}: there are {', '.join(TOOLS)}"
+    if chosen.language not in (None, settings.language):
+        faults["language"] = f"{settings.language} is spoken here"
+    if chosen.recording and not settings.log_transcripts:
+        faults["recording"] = "no text is written down here"
+    return faults
