@@ -86,12 +86,17 @@ def build_app(settings: Settings, services: Services, phrasebook: Phrasebook, mo
     exporter = traces()
     readiness = Readiness(services)
     conversations = _Conversations(settings, services, phrasebook, StoreRecorder(store, exporter))
+
+    def waited_s() -> float:
+        """What the models do before they are warm makes no conversation late."""
+        return services.waited_s() if readiness.ready else 0.0
+
     sessions = Sessions(
         settings,
         conversations.make,
         store,
         ready=readiness.wait,
-        waited_s=services.waited_s,
+        waited_s=waited_s,
         impossible=lambda chosen: impossible(chosen, settings, services),
     )
     nodes = Nodes(store, settings, sessions.tickets, lambda: sessions.open_to_all)

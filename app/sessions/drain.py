@@ -13,6 +13,7 @@ from app.sessions.registry import Sessions
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.05  # how often it is looked who has fallen silent
+UNHEARD = 1  # windows that wait to be listened to: of more, it is not known yet whether somebody speaks
 AFTER_MS = 500.0  # where no other node is known: whoever stands before this one needs a moment to see that it is going
 
 
@@ -20,9 +21,8 @@ def under_way(session: Session) -> bool:
     """Whether something is being said, or is about to be: a turn of the user's, or a reply that was not yet heard to its end."""
     reply, hearing = session.player.reply, session.hearing
     replying = session.state in ("THINKING", "SPEAKING", "INTERRUPTED") or (reply is not None and not reply.cancelled)
-    return session.state != "IDLE" and (
-        replying or hearing.taking_turn or hearing.overlap_pending or bool(session.context.pending)
-    )
+    speaking = hearing.taking_turn or hearing.overlap_pending or hearing.behind > UNHEARD
+    return session.state != "IDLE" and (replying or speaking or bool(session.context.pending))
 
 
 async def nowhere() -> str:
@@ -55,6 +55,7 @@ class Drain:
     async def _drain(self) -> None:
         seats = self._sessions.seats()
         log.info("going down: %d conversations, %d of them in mid-turn", len(seats), sum(under_way(s.session) for s in seats))
+        await self._elsewhere()  # asking, it tells the others that this one takes nobody any more
         try:
             async with asyncio.timeout(self._drain_s):
                 await self._until_silent()

@@ -315,7 +315,7 @@ class Sessions:
         whoever goes on with them finds all of it."""
         for seat in seats:
             seat.session.disconnect("shutting_down")
-        await self._store.drain(WRITTEN_S)
+        await self._store.written([seat.session.id for seat in seats], WRITTEN_S)
         for seat in seats:
             if self._seats.get(seat.session.id) is seat:
                 self._drop(seat, last)

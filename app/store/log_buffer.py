@@ -128,6 +128,10 @@ class Buffer:
         """All that was in flight for this session is written; returns how many entries that were."""
         return len(self._flight.pop(session_id, []))
 
+    def holds(self, session_id: str) -> bool:
+        """Whether anything of this session waits or is in flight."""
+        return session_id in self._waiting or session_id in self._flight
+
     def discard(self, session_id: str) -> int:
         """Forget this session's entries; returns how many entries of the conversation are lost by that."""
         waiting = self._waiting.pop(session_id, Waiting())

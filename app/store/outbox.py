@@ -55,6 +55,10 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._log) + len(self._records) + len(self._latency)
 
+    def holds(self, session_id: str) -> bool:
+        """Whether anything of this session is still to be written."""
+        return session_id in self._records or self._log.holds(session_id)
+
     def save(self, record: SessionRecord) -> None:
         """Keeps this as the session's state; the last one wins."""
         if held := self._hold(record.session_id):

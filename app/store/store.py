@@ -5,7 +5,8 @@ news that another process has taken the session, or erased it.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from typing import Any, Self
 
 from app.core.clock import LoopClock
@@ -26,6 +27,7 @@ CAPACITY = 20_000  # log entries that wait for Redis: some 10 MB, over an hour o
 _CLOSE_S = 3.0  # how long the last writes may take
 _CLAIM_S = 1.0  # how long a conversation may wait for its past
 _AGAIN_S = 0.1  # between attempts to claim
+_LOOK_S = 0.01  # between looks at whether something has been written
 _ERASED_S = 86_400  # a process that was cut off for longer, with an erased session in memory, would bring it back
 _MET, _MET_S = 16, 20  # other processes that are looked at in one go, and seconds for which they are taken to be there
 # Tombstones for sessions of which nothing is stored: a process that is cut off may have one in memory, but anybody can ask for them
@@ -87,6 +89,15 @@ class Store:
     async def drain(self, timeout_s: float) -> bool:
         """Wait until all that was handed over is written; False when that takes longer."""
         return await self._writer.drain(timeout_s)
+
+    async def written(self, session_ids: Iterable[str], timeout_s: float) -> bool:
+        """Wait until all of these sessions is written, whatever others still hand over; False when that takes longer."""
+        waiting = set(session_ids)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while waiting := set(filter(self._outbox.holds, waiting)):  # noqa: ASYNC110 (what is written is not told by session)
+                    await asyncio.sleep(_LOOK_S)
+        return not waiting
 
     async def load(self, session_id: str) -> SessionRecord | None:
         """The session's state, None when there is none. Raises Erased, and StoreError when Redis is away and memory does not

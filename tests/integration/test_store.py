@@ -627,3 +627,24 @@ async def test_many_sessions_are_written_side_by_side(server: Backend, tmp_path:
         assert await store.drain(10)
         for session in range(30):
             assert_complete(await logged(store, f"s{session}"), 40)
+
+
+async def test_a_session_is_written_while_others_go_on(server: Backend, tmp_path: Path) -> None:
+    async with Store(server.settings(tmp_path)) as store:
+
+        async def chatter() -> None:
+            while True:
+                store.log("other", {"kind": "state"})
+                await asyncio.sleep(0)
+
+        talking = asyncio.create_task(chatter())
+        store.save(SessionRecord(session_id="s", turn=3))
+        assert await store.written(["s"], 10)
+        loaded = await store.load("s")
+        assert loaded is not None and loaded.turn == 3
+        server.signal(signal.SIGSTOP)
+        store.save(SessionRecord(session_id="s", turn=4))
+        assert not await store.written(["s"], 0.1)
+        server.signal(signal.SIGCONT)
+        assert await store.written(["s"], 10)
+        talking.cancel()

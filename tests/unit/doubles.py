@@ -60,7 +60,7 @@ class MemoryStore:
         self.claims += 1
         return await self.load(session_id)
 
-    async def drain(self, timeout_s: float) -> bool:
+    async def written(self, session_ids: list[str], timeout_s: float) -> bool:
         await asyncio.sleep(self.delay_s)
         return not self.away
 
