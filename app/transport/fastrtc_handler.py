@@ -104,7 +104,7 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         """int16 as it was decoded, shape (1, samples). Raises nothing: an error here would deafen the connection for good."""
         try:
             if self._call is not None and self._call.seat is not None and self._ears is not None:
-                self._call.listen(self._ears.feed(frame[1].reshape(-1)))
+                self._call.microphone.listen(self._ears.feed(frame[1].reshape(-1)))
         except Exception:
             log.exception("a frame of sound was lost on its way in")
 

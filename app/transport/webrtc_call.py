@@ -51,7 +51,7 @@ class RtcPeer:
         pc.on("connectionstatechange", self._changed)
         await pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
         forgive(pc, self._packet)
-        hear_at_once(pc, call.admit)
+        hear_at_once(pc, call.microphone.admit)
         await pc.setLocalDescription(await pc.createAnswer())
         guard(pc)
         return {"sdp": also_at(pc.localDescription.sdp, call.settings.node_address), "type": pc.localDescription.type}
@@ -111,7 +111,7 @@ class Call(Connection):
     def connect(self, channel: Any) -> None:
         """The client has opened a data channel."""
         if self.channel is not None:
-            self.guard(lambda: self._refuse(channel))
+            self.messages.guard(lambda: self._refuse(channel))
             return
         self.channel = channel
         channel.on("message", self._message)
@@ -123,8 +123,8 @@ class Call(Connection):
         raise BadMessage("second_channel", "a connection has one data channel, and this is another")
 
     def _message(self, data: str | bytes) -> None:
-        if self.counts() and data != HANDSHAKE:
-            self.take(data)
+        if self.messages.counts() and data != HANDSHAKE:
+            self.messages.take(data)
 
     @property
     def connected(self) -> bool:

@@ -210,13 +210,13 @@ class WebSocketConnection(Connection):
             if incoming["type"] == "websocket.disconnect":
                 self._hang_up()
                 return
-            if not self.counts():
+            if not self.messages.counts():
                 return
             data = incoming.get("bytes")
             if data is None:
-                self.take(incoming["text"])
+                self.messages.take(incoming["text"])
             else:
-                self.guard(partial(self._hear, data))
+                self.messages.guard(partial(self._hear, data))
             if self.opening is not None and not self.opening.done():
                 await asyncio.wait([self.opening])  # what was sent behind `start` is for the conversation
             else:
@@ -229,8 +229,8 @@ class WebSocketConnection(Connection):
     def _hear(self, data: bytes) -> None:
         self.seated()
         samples = pcm(data)
-        if self.admit(len(samples) / self._rate):
-            self.listen(self._ears.feed(samples))
+        if self.microphone.admit(len(samples) / self._rate):
+            self.microphone.listen(self._ears.feed(samples))
 
     def begin(self, seat: Seat, start: Start, ready: Ready) -> None:
         """The conversation is there."""

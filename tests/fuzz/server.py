@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 
 from app.bootstrap import service_registry as outfit
-from app.transport import connection
+from app.transport import message_intake
 from services.base import Intent, Services
 from tests.unit.fakes import FakeIntent, fake_services
 
@@ -30,6 +30,6 @@ def scripted() -> Services:
 
 if __name__ == "__main__":
     outfit.outfit = lambda settings: scripted()
-    connection.MISTAKES = connection.TEXTS_AT_ONCE = 10**9
+    message_intake.MISTAKES = message_intake.TEXTS_AT_ONCE = 10**9
     sys.argv[0] = "app.py"
     runpy.run_path("app.py", run_name="__main__")

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.dialogue.memory import Timer
-from app.transport.connection import MISTAKES
+from app.transport.message_intake import MISTAKES
 from app.transport.websocket import OUTBOX
 from app.turn_taking.pipeline import BACKLOG
 from tests.unit.connection import Client, scene
