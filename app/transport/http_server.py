@@ -47,6 +47,7 @@ class Config(uvicorn.Config):
         self.stalled: dict[Patient, None] = {}  # whose clients do not take what is sent, the same
         super().__init__(
             app,
+            loop="asyncio",  # uvloop, which uvicorn takes where it is installed (Ray brings it), cannot be told how much to read
             http=Connection,
             ws=Socket,
             log_config=None,

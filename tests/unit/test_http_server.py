@@ -6,8 +6,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 
-from app.transport.http_server import SLOWEST, STALLED_S, Patient
+from app.settings import Settings
+from app.transport.http_server import SLOWEST, STALLED_S, Config, Patient
 from tests.unit.virtual_time import run
 
 GREAT = 65_536  # bytes that are in the buffer when a client has fallen behind
@@ -50,3 +52,8 @@ async def lasts_s(takes_in_s: float, until_s: float = 1000.0) -> float:
 def test_a_client_is_left_that_takes_less_than_it_should(bytes_per_s: float, lasts: float) -> None:
     assert STALLED_S == 30.0
     assert run(lasts_s(GREAT / bytes_per_s)) == pytest.approx(lasts, rel=0.1)
+
+
+def test_another_event_loop_that_is_installed_is_not_taken() -> None:
+    """uvicorn would: and of a connection on uvloop it cannot be said how much is read of it at once."""
+    assert Config(FastAPI(), Settings(_env_file=None)).loop == "asyncio"  # type: ignore[call-arg]
