@@ -243,7 +243,7 @@ async def test_an_error_inside_is_not_shown_and_not_raised(desk: Desk) -> None:
     desk.made[0].receive = explode  # type: ignore[method-assign]
     with pytest.MonkeyPatch.context() as patch:
         logged: list[logging.LogRecord] = []
-        patch.setattr(logging.getLogger("app.transport.connection"), "handle", logged.append)
+        patch.setattr(logging.getLogger("app.transport.message_intake"), "handle", logged.append)
         client.say({"type": "interrupt"})
         await asyncio.sleep(0.01)
     assert client.codes() == ["internal"] and "boom" not in str(client.of("error"))
