@@ -224,6 +224,7 @@ class Scripted:
         task = asyncio.current_task()
         assert task is not None
         self._callers[task] = caller
+        task.add_done_callback(lambda done: self._callers.pop(done, None))
         try:
             while (request := await caller.request()) is not None:
                 path, body = request
