@@ -49,8 +49,8 @@ class Language:
 
     `phrase` finds the gap before a phrase, where speech may pause. `speakable` makes a text without markup ready for the voice:
     numbers, units and addresses as they are read out, "" where nothing can be said. `tokens` is the file that says which tokens of
-    Whisper the language needs, one bit each (`python -m services.stt.vocabulary` makes that of English); without it the recogniser
-    keeps all of them."""
+    Whisper the language needs, one bit each (`python -m services.making.whisper_vocabulary` makes that of English); without it the
+    recogniser keeps all of them."""
 
     code: str
     name: str

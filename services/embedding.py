@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from services.making.quantisation import in_whole_numbers
 from services.onnx_model import LocalService, onnx_session
-from services.quantisation import in_whole_numbers
 from services.weights import fetch
 from services.workers import Priority, Workers
 

@@ -2,7 +2,7 @@
 
 Similarity alone takes every passage on the same subject for an answer. Late interaction (the nearest word of the passage for each
 word of the question, after ColBERT, Khattab & Zaharia 2020), missing words and the kind of answer asked for tell them apart.
-What else the knowledge holds does not enter. `python -m services.retrieval.train` makes `evidence.npz`.
+What else the knowledge holds does not enter. `python -m services.making.answerability` makes `evidence.npz`.
 """
 
 import re

@@ -1,4 +1,5 @@
-"""Whisper's vocabulary cut down to one language. `services.stt.vocabulary` makes the list of tokens that stay for English.
+"""Whisper's vocabulary cut down to one language. `services.making.whisper_vocabulary` makes the list of tokens that stay
+for English.
 
 At each step the decoder weighs every token it knows, and those 51,865 rows are more than half of the memory that a step reads.
 40,000 of them are of the letters a to z, and noise is no longer taken for other scripts.

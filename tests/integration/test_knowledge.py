@@ -16,8 +16,8 @@ from services.base import Exchange, Intent, Question, ServiceUnavailable
 from services.embedding import MODEL, Embedder, plain
 from services.intent.classifier import LocalIntent, read_examples
 from services.llm.extractive import GroundedAnswerer
+from services.making.quantisation import in_whole_numbers
 from services.onnx_model import onnx_session
-from services.quantisation import in_whole_numbers
 from services.retrieval.answerability import Judge
 from services.retrieval.documents import Section
 from services.retrieval.folder import DEFAULT_FOLDER, LocalRetriever

@@ -1,6 +1,6 @@
 """Trains the judge of evidence on `invented.yaml` and the built-in knowledge, writes `evidence.npz`, and prints how it does on
-subjects that it has not seen: `python -m services.retrieval.train`. `--data` names a folder with text/rag_xquad, whose subjects are
-judged too and never trained on."""
+subjects that it has not seen: `python -m services.making.answerability`. `--data` names a folder with text/rag_xquad, whose
+subjects are judged too and never trained on."""
 
 import argparse
 import asyncio
@@ -215,7 +215,7 @@ def _axes(readings: list[Reading]) -> Vectors:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m services.retrieval.train", description="Train the judge of evidence.")
+    parser = argparse.ArgumentParser(prog="python -m services.making.answerability", description="Train the judge of evidence.")
     parser.add_argument("--weights", type=Path, default=Path.home() / ".cache" / "parley", help="folder of the model files")
     parser.add_argument("--data", type=Path, help="folder with text/rag_xquad, to judge on other subjects")
     args = parser.parse_args()

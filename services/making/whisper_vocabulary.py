@@ -1,5 +1,5 @@
-"""Which of Whisper's tokens a language in plain letters needs: `python -m services.stt.vocabulary` writes the list of that which
-the settings name."""
+"""Which of Whisper's tokens a language in plain letters needs: `python -m services.making.whisper_vocabulary` writes the list of
+that which the settings name."""
 
 import argparse
 import json
