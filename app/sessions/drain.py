@@ -67,8 +67,12 @@ class Drain:
 
     async def _until_silent(self) -> None:
         while (seats := self._sessions.seats()) and not self._hurry.is_set():
-            if silent := [seat for seat in seats if not under_way(seat.session)]:
-                await self._sessions.part(silent, await self._told())
+            if not all(under_way(seat.session) for seat in seats):
+                last = await self._told()
+                silent = [
+                    seat for seat in self._sessions.seats() if not under_way(seat.session)
+                ]  # a turn may have come meanwhile
+                await self._sessions.part(silent, last)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     await self._hurry.wait()

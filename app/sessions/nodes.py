@@ -19,6 +19,7 @@ from services.retrieval.folder import DEFAULT_FOLDER
 log = logging.getLogger(__name__)
 
 MEET_S = 5.0  # how often a server says that it is there, and looks at some others
+FIND_S = 0.5  # in which another one is found, or none
 ROOT = Path(__file__).parents[2]
 SOURCES = ("app", "languages", "services")
 ALIKE = {
@@ -63,8 +64,9 @@ class Nodes:
     async def elsewhere(self) -> str:
         """The base URL of a server that takes conversations; "" where none is known."""
         try:
-            nodes = await self._meet()
-        except StoreError:
+            async with asyncio.timeout(FIND_S):
+                nodes = await self._meet()
+        except (StoreError, TimeoutError):
             return ""
         urls = [node.url for node in nodes if node.open and node.url and node.seal == self._tickets.seal(node.url)]
         return random.choice(urls) if urls else ""

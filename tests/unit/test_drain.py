@@ -17,8 +17,9 @@ SILENCE = pcm(16000, 20, 0)
 class Draining:
     """A drain that has begun."""
 
-    def __init__(self, desk: Desk, drain_s: float = 30.0, url: str = "") -> None:
+    def __init__(self, desk: Desk, drain_s: float = 30.0, url: str = "", found_s: float = 0.0) -> None:
         async def elsewhere() -> str:
+            await asyncio.sleep(found_s)
             return url
 
         self.drain = Drain(desk.sessions, drain_s, elsewhere)
@@ -114,6 +115,18 @@ async def test_a_turn_that_is_being_spoken_or_thought_about_is_answered(desk: De
         assert client.of("agent_heard") and told(client)
         assert client.sent[-1][1]["type"] == "shutting_down"
     assert [len(session.memory.history) for session in desk.made] == [1, 1]
+
+
+@scene()
+async def test_a_turn_that_comes_while_another_server_is_looked_for_is_answered(desk: Desk) -> None:
+    client = Client(desk)
+    await client.start()
+    drain = Draining(desk, found_s=0.4)
+    await asyncio.sleep(0.6)  # the second time it is asked: for this client
+    client.say({"type": "text", "text": "how does it work?"})
+    await drain.task
+    assert client.of("agent_heard") and told(client)
+    assert not client.of("playback_stop")
 
 
 @scene()
