@@ -1,7 +1,7 @@
 """Parley: a voice agent you can talk over. `create_app()` makes the whole app, `mount()` puts it into another FastAPI app."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from app.settings import Settings
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from app.dialogue.phrasebook import Phrasebook
+    from app.transport.registry import Transport
     from services.base import Services
 
 __all__ = ["Settings", "create_app", "mount"]
@@ -20,9 +21,11 @@ def create_app(
     services: "Services | None" = None,
     phrasebook: "Phrasebook | None" = None,
     mounted: bool = False,
+    transports: "Sequence[Transport]" = (),
 ) -> "FastAPI":
     """The page and the API on one app. Without `services` those of the settings are used, without `phrasebook` our lines.
-    `mounted`: by which names it is reached is another app's business. Raises ValueError for settings that cannot work (a knowledge
+    `mounted`: by which names it is reached is another app's business. `transports` are served beside ours
+    (`app.transport.registry`). Raises ValueError for settings that cannot work (a knowledge
     folder that is missing or empty, a tool that cannot be loaded)."""
     from app.bootstrap.gradio_import import import_gradio
 
@@ -36,7 +39,9 @@ def create_app(
 
     settings = settings or Settings()
     load_tools(settings.tools)
-    return build_app(settings, services or outfit(settings), phrasebook or Phrasebook(find(settings.language)), mounted)
+    return build_app(
+        settings, services or outfit(settings), phrasebook or Phrasebook(find(settings.language)), mounted, transports
+    )
 
 
 def mount(

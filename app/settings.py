@@ -347,13 +347,9 @@ class Settings(BaseSettings):
         """What holds for a conversation that sets nothing."""
         return SessionSettings(
             voice=None if self.tts == "local" else self.tts_voice,
-            speed=self.speed,
-            eagerness=self.eagerness,
             interruption="speech",
-            language=self.language,
-            greeting=self.greeting,
-            half_duplex=self.half_duplex,
             recording=self.log_transcripts,
+            **{name: getattr(self, name) for name in ("speed", "eagerness", "language", "greeting", "half_duplex")},
         )
 
     def rtc_configuration(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from weakref import WeakSet
 
 from fastapi import FastAPI
@@ -13,6 +13,7 @@ from app.core.client_address import Callers
 from app.core.clock import LoopClock
 from app.core.limits import quiet_logger
 from app.core.redaction import clean_logs
+from app.core.session_settings import SessionSettings
 from app.core.telemetry import traces
 from app.core.watchdog import Watchdog
 from app.dialogue.context import AgentContext
@@ -27,8 +28,8 @@ from app.sessions.registry import Sessions
 from app.settings import Settings
 from app.store.records import SessionRecord
 from app.store.store import Store
-from app.transport import websocket as socket
 from app.transport.pending import WaitingRoom
+from app.transport.registry import Transport, transports
 from app.transport.webrtc import WebRtcTransport
 from app.web import page as ui
 from app.web import routes as api
@@ -63,6 +64,10 @@ class _Conversations:
         self._live.add(session)
         return session
 
+    def impossible(self, chosen: SessionSettings) -> dict[str, str]:
+        """Which settings of a conversation cannot be had here, and why."""
+        return impossible(chosen, self._settings, self._services)
+
     def announce(self, service: str, reason: str) -> None:
         """The health of a service has changed; an empty reason: it works."""
         name, instead = SERVICES[service]
@@ -76,29 +81,39 @@ class _Conversations:
 TALKATIVE = ("uvicorn.error", "asyncio", "fastrtc.utils", "aiortc.rtcdtlstransport", "aioice.ice")
 
 
-def build_app(settings: Settings, services: Services, phrasebook: Phrasebook, mounted: bool = False) -> FastAPI:
-    """The whole app, `mounted` in another one or on its own. Its lifespan opens the store, warms the models in the background, and
-    closes everything."""
+def _let_in(app: FastAPI, settings: Settings, mounted: bool) -> None:
+    """Who may ask for what."""
+    app.add_middleware(Callers, header=settings.address_header)
+    api.allow_origins(app, settings)
+    app.add_middleware(Doorkeeper, settings=settings, mounted=mounted)
+
+
+def _quiet() -> None:
     clean_logs()
     for name in TALKATIVE:
         quiet_logger(name)
+
+
+def _page(line: WebRtcTransport) -> Views:
+    """Makes the page of a transport, and says what it may show."""
+    views = Views(line.has_page)
+    ui.build(line.stream, views)
+    line.serve(line.stream.webrtc_component)
+    return views
+
+
+def build_app(
+    settings: Settings, services: Services, phrasebook: Phrasebook, mounted: bool = False, more: Sequence[Transport] = ()
+) -> FastAPI:
+    """The whole app, `mounted` in another one or on its own, with `more` transports than ours. Its lifespan opens the store, warms
+    the models in the background, and closes everything."""
+    _quiet()
     store = Store(settings)
     exporter = traces()
     readiness = Readiness(services)
     conversations = _Conversations(settings, services, phrasebook, StoreRecorder(store, exporter))
-
-    def waited_s() -> float:
-        """What the models do before they are warm makes no conversation late."""
-        return services.waited_s() if readiness.ready else 0.0
-
-    sessions = Sessions(
-        settings,
-        conversations.make,
-        store,
-        ready=readiness.wait,
-        waited_s=waited_s,
-        impossible=lambda chosen: impossible(chosen, settings, services),
-    )
+    waited_s, not_here = readiness.waited_s, conversations.impossible
+    sessions = Sessions(settings, conversations.make, store, readiness.wait, waited_s=waited_s, impossible=not_here)
     nodes = Nodes(store, settings, sessions.tickets, lambda: sessions.open_to_all)
     drain = Drain(sessions, settings.drain_s, nodes.elsewhere if settings.redis_url else nowhere)
     waiting = WaitingRoom(settings.max_sessions)
@@ -130,13 +145,10 @@ def build_app(settings: Settings, services: Services, phrasebook: Phrasebook, mo
     app = FastAPI(title="Parley", docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.drain = drain
     line = WebRtcTransport(sessions, settings, waiting)
-    views = Views(line.has_page)
-    ui.build(line.stream, views)
-    line.serve(line.stream.webrtc_component)
-    app.add_middleware(Callers, header=settings.address_header)
-    api.allow_origins(app, settings)
-    app.add_middleware(Doorkeeper, settings=settings, mounted=mounted)
+    views = _page(line)
+    _let_in(app, settings, mounted)
     app.include_router(api.router(sessions, line, store, readiness, settings))
-    app.include_router(socket.router(sessions, settings, waiting))
+    for transport in transports(more):
+        app.include_router(transport(sessions, settings, waiting))
     ui.mount(app, line.stream, views, "/", settings.node_url)
     return app

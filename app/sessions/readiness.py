@@ -25,6 +25,10 @@ class Readiness:
         """A first turn would be fast."""
         return not self.waiting and not self.failed
 
+    def waited_s(self) -> float:
+        """For how long work for the models has waited. What they do before they are warm makes no conversation late."""
+        return self._services.waited_s() if self.ready else 0.0
+
     async def warm(self, after: Callable[[], Awaitable[None]]) -> None:
         """Warms all services at once, then does `after`, which needs them. What fails is logged and named in `failed`."""
         await asyncio.gather(*(self._warm(name, service.warm) for name, service in self._services.all().items()))

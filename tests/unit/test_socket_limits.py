@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from app.dialogue.memory import Timer
 from app.transport.message_intake import MISTAKES
-from app.transport.websocket import OUTBOX
+from app.transport.paced import OUTBOX
 from app.turn_taking.pipeline import BACKLOG
 from tests.unit.connection import Client, scene
 from tests.unit.doubles import Desk, pcm
