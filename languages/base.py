@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from languages.sentences import Sentences
+from languages.tools import Sayings, Understanding
 from languages.wording import NEVER, NO_WORDS, Wording, Words
 
 
@@ -42,6 +43,38 @@ class IntentWords:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class KnowledgeWords:
+    """How texts to answer from, and questions to them, are worded. What a question and a sentence hold is looked for in lower case,
+    all else in the text as it is.
+
+    `short` finds a short form at the end of a piece that ends no sentence, `open_line` the end of a wrapped line that goes on in
+    the next; a sentence that `leaning` matches leans on the one before. `empty` are words that need no counterpart in an answer,
+    and `stem` is what a word has in common with its inflections. `kinds` are what is asked for, and what a sentence must hold to
+    tell it, of which the first that fits is taken; `counted` finds the thing of "how many things" as its group 1, `number` a
+    number, `who` and `where` that a name or a place is asked for, `place` what stands before one. `name` is a name in mid-sentence,
+    of a question or an answer, `name_in_text` one of which the recogniser should be told. `measured` finds what "how much" is asked
+    of as its group 1, `span` the ends of a range of numbers; each of `cycles` tells which of the days of a week, or of the months,
+    are named, by their numbers."""
+
+    short: re.Pattern[str] = NEVER
+    open_line: re.Pattern[str] = re.compile(r"[,–—-]$")
+    leaning: re.Pattern[str] = NEVER
+    empty: Words = NO_WORDS
+    stem: Callable[[str], str] = str
+    kinds: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = ()
+    counted: re.Pattern[str] = NEVER
+    number: re.Pattern[str] = re.compile(r"\d")
+    who: re.Pattern[str] = NEVER
+    where: re.Pattern[str] = NEVER
+    place: re.Pattern[str] = NEVER
+    name: re.Pattern[str] = NEVER
+    name_in_text: re.Pattern[str] = NEVER
+    measured: re.Pattern[str] = NEVER
+    span: re.Pattern[str] = re.compile(r"\b(\d{1,4})\s*[-–—]\s*(\d{1,4})\b")
+    cycles: tuple[Callable[[str], frozenset[int]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Language:
     """`code` is that of ISO 639, as recognisers take it. `folder` holds `lines.yaml` (every line that the agent speaks of its own,
     and who it is), `intents.yaml` (what people want, with examples) and `endpointing.json` (how the end of a turn is judged, made
@@ -50,7 +83,7 @@ class Language:
     `phrase` finds the gap before a phrase, where speech may pause. `speakable` makes a text without markup ready for the voice:
     numbers, units and addresses as they are read out, "" where nothing can be said. `tokens` is the file that says which tokens of
     Whisper the language needs, one bit each (`python -m services.making.whisper_vocabulary` makes that of English); without it the
-    recogniser keeps all of them."""
+    recogniser keeps all of them. `hears` and `says` are for the tools."""
 
     code: str
     name: str
@@ -61,4 +94,7 @@ class Language:
     speakable: Callable[[str], str] = str
     intents: IntentWords = field(default_factory=IntentWords)
     follow_ups: FollowUpWords = field(default_factory=FollowUpWords)
+    knowledge: KnowledgeWords = field(default_factory=KnowledgeWords)
     tokens: Path | None = None
+    hears: Understanding = field(default_factory=Understanding)
+    says: Sayings = field(default_factory=Sayings)

@@ -75,7 +75,7 @@ class Glimpse:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What the user wants: a name from `languages/en/intents.yaml`, or `out_of_scope`. `confidence` is 0..1."""
+    """What the user wants: a name from `intents.yaml` of the language, or `out_of_scope`. `confidence` is 0..1."""
 
     name: str
     confidence: float

@@ -8,6 +8,7 @@ from languages import find
 from services import embedded
 from services.base import Service, Services
 from services.endpoint import OPENAI, Endpoint
+from services.tts.hibari import SPEAKS
 from services.vendors import Capability, ServiceSettings, connected, make, parted
 
 
@@ -24,6 +25,8 @@ def outfit(settings: Settings) -> Services:
         return make(capability, name, wanted)
 
     llm, stt, tts = chosen("llm", services.llm), chosen("stt", services.stt), chosen("tts", services.tts)
+    if tts is services.tts and language.code != SPEAKS:
+        raise ValueError(f"the built-in voice does not speak {language.name}: name another one with tts")
     return connected(services, llm, stt, tts, settings.stt_captions)
 
 

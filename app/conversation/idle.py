@@ -18,7 +18,6 @@ from app.protocol.messages import (
     TurnReopened,
     TurnUnrecognised,
 )
-from app.tools.timers import said_length
 
 STILL_THERE = "still_there"
 GOODBYE = "silence_goodbye"
@@ -85,9 +84,9 @@ class TimerAnnouncer(IdleWatcher):
             self._wake_in(wait_ms / 1000)
         elif self._quiet:
             self._saying = first
-            reminder = "reminder_due_of" if first.about.startswith(("that ", "about ")) else "reminder_due"
-            line = reminder if first.about else "timer_due_named" if first.name else "timer_due"
-            values = {"length": said_length(first.length_s), "about": first.about, "called": first.name}
+            says = self._context.agent.language.says
+            line = says.reminder(first.about) if first.about else "timer_due_named" if first.name else "timer_due"
+            values = {"length": says.length(first.length_s), "about": first.about, "called": first.name}
             self._context.dispatch(Prompted(line=line, values=values))
 
 

@@ -122,7 +122,7 @@ class Dialogue:
         for topic in self._rng.sample(self._topics, min(2 * OFFERED, len(self._topics))):
             if len(some) < OFFERED and not any(_covers(topic, other) or _covers(other, topic) for other in some):
                 some.append(topic)
-        return ", ".join(some[:-1]) + " or " + some[-1] if len(some) > 1 else "".join(some)
+        return self.language.says.either(some)
 
     def meta_intent(self, intent: Intent, text: str, memory: Memory) -> Act | None:
         """What to do in a turn that is about the conversation itself; None: the turn asks for knowledge."""

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 from app.dialogue.context import AgentContext
 from app.dialogue.memory import Act
 from app.protocol.messages import IntentFound, ServerMessage, Source, Sources
-from app.tools.builtin import sought
 from app.tools.registry import Toolbox
 from services.base import Answerer, Passage, Question, ServiceError, closing
 
@@ -78,7 +77,7 @@ class Answer:
             yield self._dialogue.line(self._request.line, **self._request.values)
             return
         text, history = self._request.text, list(self._memory.history)
-        query = sought(text)
+        query = self._dialogue.language.hears.sought(text)
         intent, passages = await _both(
             self._timed("intent", lambda: self._services.intent.classify(text)),
             self._timed("retrieval", lambda: self._services.retrieval.search(query, history=history)),

@@ -12,15 +12,15 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from app.dialogue.context import AgentContext
-from app.dialogue.memory import Memory
+from languages.tools import Arguments, Heard, Remembered
 from services.base import Deed, Tool
 
 log = logging.getLogger(__name__)
 
 LONGEST = 500  # characters of what came of a tool that are remembered
 
-Listen = Callable[[str], dict[str, Any] | None]
-Take = Callable[[str, Memory], dict[str, Any] | Awaitable[dict[str, Any] | None] | None]
+Listen = Callable[[str], Arguments | None]
+Take = Callable[[str, Remembered], Arguments | Awaitable[Arguments | None] | None]
 
 
 class Asks(str):
@@ -33,8 +33,8 @@ class ToolError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """`listen` gets the arguments out of spoken text (None: they are missing, and the line that `ask` names asks for them), `take`
-    out of an answer to the tool's own question (None: it is no answer to it). A tool that `acts` changes something: it is not run
+    """`heard` tells how the arguments are heard in spoken text; None: the language says so, by the tool's name. The line that `ask`
+    names asks for those that are missing, where the language names no other. A tool that `acts` changes something: it is not run
     for a turn that may not be over. `phrases` are examples of what people say who want it, beside those of its intent in the
     language."""
 
@@ -43,8 +43,7 @@ class ToolSpec:
     arguments: type[BaseModel]
     run: Callable[..., Awaitable[str]]
     intent: str
-    listen: Listen
-    take: Take
+    heard: Heard | None
     ask: Callable[[str], str] | None
     acts: bool
     phrases: Sequence[str] = ()
@@ -57,16 +56,17 @@ Function = Callable[..., Awaitable[str]]
 
 def tool(
     intent: str = "",
-    listen: Listen = lambda text: {},
+    listen: Listen | None = None,
     take: Take | None = None,
     ask: str | Callable[[str], str] = "",
     acts: bool = False,
     phrases: Sequence[str] = (),
 ) -> Callable[[Function], Function]:
     """Registers `async def name(context: AgentContext, ...) -> str` under its name. Its docstring is the description, its other
-    parameters are the arguments as pydantic takes them, and what it returns is told to a language model, or spoken as it is. With
-    `phrases` and no `intent` the intent has the tool's own name. Raises TypeError for a function of another form, and ValueError
-    for a name that another module's tool has."""
+    parameters are the arguments as pydantic takes them, and what it returns is told to a language model, or spoken as it is.
+    `listen` and `take` are those of `Heard`, for a tool of which the language knows nothing. With `phrases` and no `intent` the
+    intent has the tool's own name. Raises TypeError for a function of another form, and ValueError for a name that another module's
+    tool has."""
 
     def register(function: Function) -> Function:
         name = function.__name__
@@ -87,8 +87,7 @@ def tool(
             create_model(name, __config__=ConfigDict(extra="forbid"), **fields),
             function,
             intent or (name if phrases else ""),
-            listen,
-            take or (lambda text, memory: listen(text)),
+            Heard(listen, take) if listen is not None else None,
             (lambda text: ask) if isinstance(ask, str) and ask else ask or None,
             acts,
             phrases,
@@ -124,6 +123,11 @@ class Toolbox:
     def _for_intent(self, intent: str) -> list[ToolSpec]:
         return [spec for spec in self._allowed() if intent and spec.intent == intent]
 
+    def _heard(self, found: ToolSpec) -> Heard:
+        """How the arguments of a tool are heard: as it says itself, or the language; else one that needs some has none."""
+        needs = any(argument.is_required() for argument in found.arguments.model_fields.values())
+        return found.heard or self._context.language.hears.tools.get(found.name) or Heard(lambda text: None if needs else {})
+
     def offers(self) -> list[Tool]:
         """What a language model may use."""
         return [Tool(t.name, t.description, t.arguments.model_json_schema(), partial(self._call, t)) for t in self._allowed()]
@@ -136,10 +140,10 @@ class Toolbox:
         # Of several tools for one intent it is the first that hears what it must know.
         found, arguments = await self._answered(asked, request, text)
         if found is None and (wanted := self._for_intent(intent)):
-            found = next((t for t in wanted if t.listen(text) is not None), None) or next(
+            found = next((t for t in wanted if self._heard(t).listen(text) is not None), None) or next(
                 filter(lambda t: t.ask, wanted), wanted[0]
             )
-            arguments = found.listen(text)
+            arguments = self._heard(found).listen(text)
         if found is None and asked is None:
             return None
         await self.committed.wait() if asked is not None or (found is not None and found.acts) else None
@@ -150,7 +154,8 @@ class Toolbox:
             return self._told[found.name]
         if arguments is None:
             memory.asked, memory.request = found.name, text
-            return self._context.dialogue.line(found.ask(text) if found.ask else "apology_tool")
+            asking = self._heard(found).ask or found.ask
+            return self._context.dialogue.line(asking(text) if asking else "apology_tool")
         try:
             said = await self._run(found, found.arguments(**arguments))
         except (ToolError, ValidationError) as error:
@@ -165,10 +170,11 @@ class Toolbox:
         """The tool that `text` answers, where one has asked, and its arguments. What the answer leaves open is taken from what was
         said before: "a pasta timer" keeps its name."""
         for found in self._for_intent(asked.intent) if asked is not None else ():
-            taken = found.take(text, self._context.memory)
+            heard = self._heard(found)
+            taken = heard.take(text, self._context.memory) if heard.take is not None else heard.listen(text)
             arguments = await taken if isinstance(taken, Awaitable) else taken
             if arguments is not None:
-                before = found.listen(f"{request} {text}") or {}
+                before = heard.listen(f"{request} {text}") or {}
                 return found, {name: value or before.get(name, value) for name, value in arguments.items()}
         return None, None
 

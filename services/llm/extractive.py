@@ -18,10 +18,6 @@ HOLDS = 0.42  # belief below which a passage is no answer; `python -m services.m
 WORDS = 60  # of an answer: about 20 s of speech
 SENTENCES = 4
 FIRST_BONUS = 0.15
-# A sentence that begins like this leans on the one before it.
-_LEANING = re.compile(
-    r"(?:It|Its|That|This|These|Those|They|Their|Then|So|But|And|Or|Both|Such|There|Also|Either|If not|With it|Without)\b"
-)
 
 
 class GroundedAnswerer:
@@ -31,6 +27,7 @@ class GroundedAnswerer:
         self, language: Language, known: float = KNOWN, known_unlikely: float = KNOWN_UNLIKELY, holds: float = HOLDS
     ) -> None:
         self._follow_ups = FollowUps(language.follow_ups)
+        self._language = language.knowledge
         self._known = known
         self._holds = holds
         self._known_unlikely = known_unlikely
@@ -50,7 +47,7 @@ class GroundedAnswerer:
         if self._follow_ups.takes_offer(question.text, question.history):
             said = self._best(near[:1])
         elif more:
-            said = _rest(near, question.history)
+            said = self._rest(near, question.history)
         else:
             said = self._best([passage for passage in near if passage.holds >= self._holds])
         for sentence in said:
@@ -61,30 +58,32 @@ class GroundedAnswerer:
         if not passages:
             return []
         first, *others = passages
-        said = stretch(_scored(first))
+        said = stretch(self._scored(first), self._language.leaning)
         if others and first.score - others[0].score < CLOSE and others[0].title != first.title:
             said += filter(None, [self._follow_ups.offer(inside(others[0].title, others[0].text))])
         return said
 
+    def _rest(self, passages: Sequence[Passage], history: Sequence[Exchange]) -> list[str]:
+        """What the listener has not heard yet of the passages."""
+        heard = plain(" ".join(exchange.heard for exchange in history))
+        for passage in passages:
+            new = [pair for pair in self._scored(passage) if plain(pair[0]) not in heard]
+            if new:
+                return stretch(new, self._language.leaning, from_start=True)
+        return []
 
-def _rest(passages: Sequence[Passage], history: Sequence[Exchange]) -> list[str]:
-    """What the listener has not heard yet of the passages."""
-    heard = plain(" ".join(exchange.heard for exchange in history))
-    for passage in passages:
-        new = [pair for pair in _scored(passage) if plain(pair[0]) not in heard]
-        if new:
-            return stretch(new, from_start=True)
-    return []
+    def _scored(self, passage: Passage) -> Sequence[tuple[str, float]]:
+        return passage.sentences or [(sentence, 0.0) for sentence in sentences(passage.text, self._language)]
 
 
-def stretch(scored: Sequence[tuple[str, float]], from_start: bool = False) -> list[str]:
-    """The consecutive sentences, at most SENTENCES and about WORDS, that fit best and can stand alone. Of a table it is the rows
-    that fit best, not their neighbours."""
+def stretch(scored: Sequence[tuple[str, float]], leaning: re.Pattern[str], from_start: bool = False) -> list[str]:
+    """The consecutive sentences, at most SENTENCES and about WORDS, that fit best and can stand alone, which one that `leaning`
+    matches cannot. Of a table it is the rows that fit best, not their neighbours."""
     best_sentence, best_score = max(scored, key=lambda pair: pair[1])
     if isinstance(best_sentence, Row) and not from_start:
         rows = ((sentence, score) for sentence, score in scored if isinstance(sentence, Row))
         return [str(sentence) for sentence, score in rows if best_score - score < CLOSE][:SENTENCES]
-    runs = [_run(scored[at:]) for at, (sentence, _) in enumerate(scored) if at == 0 or not _LEANING.match(sentence)]
+    runs = [_run(scored[at:]) for at, (sentence, _) in enumerate(scored) if at == 0 or not leaning.match(sentence)]
     best = runs[0]
     if not from_start:
         # The first sentence says what the passage is about: leaving it out must be worth it.
@@ -108,7 +107,3 @@ def _run(scored: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
             break
         run.append((sentence, score))
     return run
-
-
-def _scored(passage: Passage) -> Sequence[tuple[str, float]]:
-    return passage.sentences or [(sentence, 0.0) for sentence in sentences(passage.text)]

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from languages import find
 from services.embedding import Embedder, Reading, Vectors
 from services.llm.extractive import HOLDS, KNOWN
 from services.retrieval.answerability import MODEL, WIDTH, Judge, content
@@ -22,6 +23,7 @@ from services.retrieval.index import Embedded, Index, build, texts_of
 from services.retrieval.readers import read_folder
 from services.workers import Workers
 
+WORDS = find("en").knowledge  # the examples are in English
 EXAMPLES = Path(__file__).with_name("invented.yaml")
 FOUND = 3  # passages that a search brings
 JUDGED = 2  # of them: the third is hardly ever the one
@@ -63,7 +65,7 @@ class Classroom:
         """The knowledge of some lessons."""
         sections = [lesson.section for lesson in lessons]
         kept = [self._readings[text] for section in sections for text in texts_of(section)]
-        return build(sections, [Embedded(one.vector[0].astype(np.float16), self._judge.narrow(one)) for one in kept])
+        return build(sections, [Embedded(one.vector[0].astype(np.float16), self._judge.narrow(one)) for one in kept], WORDS)
 
     def ask(self, index: Index, lesson: Lesson, question: str) -> Trial:
         """What is found for a question of a lesson, and whether it ought to be answered."""
@@ -103,7 +105,7 @@ async def main(weights: Path, data: Path | None) -> None:
     await workers.close()
     untrained = np.zeros(1, np.float32)
     axes = _axes([readings[text] for lesson in known for text in texts_of(lesson.section)])
-    room = Classroom(readings, Judge(axes, untrained, untrained, untrained, 0.0))
+    room = Classroom(readings, Judge(WORDS, axes, untrained, untrained, untrained, 0.0))
     trials = list(room.trials(known))
     helping = [trial for lessons in own for trial in room.trials(lessons, overlapping=True)]
     helping += room.strangers(own[0], known)
@@ -138,7 +140,7 @@ def train(trials: Sequence[Trial], axes: Vectors) -> Judge:
     scaler = StandardScaler().fit(rows)
     regression = LogisticRegression(C=INVERSE_REGULARISATION, max_iter=2000).fit(scaler.transform(rows), labels)
     mean, scale, weights = (np.asarray(one, np.float32) for one in (scaler.mean_, scaler.scale_, regression.coef_[0]))
-    return Judge(axes, mean, scale, weights, float(regression.intercept_[0]))
+    return Judge(WORDS, axes, mean, scale, weights, float(regression.intercept_[0]))
 
 
 def belief(judge: Judge, trial: Trial) -> float:
@@ -175,7 +177,7 @@ def invented() -> list[Lesson]:
     lessons = []
     for topic in yaml.safe_load(EXAMPLES.read_text("utf-8")):
         for passage in topic["passages"]:
-            section = Section("", topic["title"], topic["title"], tuple(sentences(passage["text"])))
+            section = Section("", topic["title"], topic["title"], tuple(sentences(passage["text"], WORDS)))
             lessons.append(Lesson(topic["title"], section, passage["asked"]))
     return lessons
 
@@ -188,14 +190,18 @@ def recorded(data: Path) -> list[Lesson]:
         asked[question["passage_id"]].append(question["question"])
     passages = map(json.loads, rows["passages"].splitlines())
     return [
-        Lesson(one["title"], Section("", one["title"], one["title"], tuple(sentences(one["text"]))), asked[one["id"]])
+        Lesson(
+            one["title"],
+            Section("", one["title"], one["title"], tuple(sentences(one["text"], WORDS))),
+            asked[one["id"]],
+        )
         for one in passages
     ]
 
 
 def built_in() -> Iterator[list[Lesson]]:
     """The built-in knowledge, each time with other questions held back."""
-    documents = [document for _, document in read_folder(DEFAULT_FOLDER).values()]
+    documents = [document for _, document in read_folder(DEFAULT_FOLDER, WORDS).values()]
     for turn in range(HELD_BACK):
         yield [
             Lesson(
@@ -210,7 +216,7 @@ def built_in() -> Iterator[list[Lesson]]:
 
 def _axes(readings: list[Reading]) -> Vectors:
     """The WIDTH principal components of the word vectors, shape (DIMENSIONS, WIDTH)."""
-    words = np.concatenate([content(reading)[1] for reading in readings])
+    words = np.concatenate([content(reading, WORDS.empty)[1] for reading in readings])
     return np.asarray(np.linalg.svd(words - words.mean(axis=0), full_matrices=False)[2][:WIDTH].T, np.float32)
 
 

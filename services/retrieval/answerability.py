@@ -5,16 +5,16 @@ word of the question, after ColBERT, Khattab & Zaharia 2020), missing words and 
 What else the knowledge holds does not enter. `python -m services.making.answerability` makes `evidence.npz`.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import snowballstemmer
 from numpy.typing import NDArray
 
+from languages.base import KnowledgeWords, Language
+from languages.wording import Words
 from services.embedding import WORD, Reading, Vectors
 from services.retrieval.documents import Section
 
@@ -23,44 +23,13 @@ WIDTH = 64  # dimensions kept of a word's vector: with 32 the training passages 
 
 Narrow = NDArray[np.int8]  # word vectors, shape (n, WIDTH), each row of length 127
 
-EMPTY = frozenset(  # words that need no counterpart in an answer
-    (
-        "a about after an and another any are as at be been before being but by can could did do does down during else for from "
-        "had has have he her his how i if in into is it its many may me might much must my no not of on one or other our out "
-        "over s shall she should so some t than that the their them then there these they this those to under up us was we were "
-        "what when where which who whom whose why will with would you your"
-    ).split()
-)
-_NUMBER = (
-    r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|twenty|thirty|forty|fifty|sixty|seventy|"
-    r"eighty|ninety|hundred|thousand|million|billion|dozen|half|third|quarter|tenth|once|twice)\b"
-)
-_TIME = (
-    r"\b1\d{3}\b|\b20\d\d\b|\b(?:january|february|march|april|may|june|july|august|september|october|november|december|spring|"
-    r"summer|autumn|winter|\w+day|century|dawn|dusk|night|morning)\b"
-)
-# What is asked for, and what a sentence must hold to tell it. The first kind that fits is taken.
-_KINDS = (
-    (r"\b(?:when|since when|(?:what|which) (?:year|date|day|month|time))\b", _TIME),
-    (r"\bhow (?:many|much|long|old|tall|high|large|big|far|fast|often|deep|\w+ (?:is|was|are))\b", _NUMBER),
-    (r"\bwhat (?:percent|share|number|temperature)", _NUMBER),
-    (
-        r"\bwhy\b|\b(?:what (?:caused|was the)|for what) reason",
-        r"because|due|since|so that|in order|reason|caus|led|result|to \w+",
-    ),
-)
-_COUNTED = re.compile(r"\bhow many (?:\w+ing )?([^\W\d_]+)")
-_NAMED = re.compile(r"\b(?:who|whom|whose)\b")
-_PLACED = re.compile(r"\bwhere\b|\b(?:what|which) (?:city|country|town|place|island|river)\b")
-_PLACE = re.compile(r"\b(?:in|at|on|near|under|by|along|from)\b")
-_NAME_INSIDE = re.compile(r"(?<=[\w,] )[A-Z]\w+")  # a capital that no sentence begins with
-
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A question: its content words by their stems, their narrow vectors (unit length), how rare they are in English (0..1) and
-    their shares of its weight, which counts how rare they are in the knowledge too."""
+    their shares of its weight, which counts how rare they are in the knowledge too. `words` are those of its language."""
 
+    words: KnowledgeWords
     text: str
     stems: Sequence[str]
     vectors: Vectors
@@ -72,6 +41,7 @@ class Asked:
 class Judge:
     """`projection` is (DIMENSIONS, WIDTH); `mean`, `scale` and `weights` have one entry a feature."""
 
+    words: KnowledgeWords
     projection: Vectors
     mean: Vectors
     scale: Vectors
@@ -79,11 +49,13 @@ class Judge:
     bias: float
 
     @classmethod
-    def load(cls, path: Path = MODEL) -> "Judge":
+    def load(cls, language: Language, path: Path = MODEL) -> "Judge":
         """The weights as they are kept."""
         with np.load(path) as stored:
             projection = stored["projection"].astype(np.float32)
-            return cls(projection, stored["mean"], stored["scale"], stored["weights"], float(stored["bias"]))
+            return cls(
+                language.knowledge, projection, stored["mean"], stored["scale"], stored["weights"], float(stored["bias"])
+            )
 
     def probabilities(self, features: Vectors) -> Vectors:
         """The belief (0..1) that each passage holds the answer; `features` is (passages, features)."""
@@ -92,21 +64,21 @@ class Judge:
 
     def narrow(self, reading: Reading) -> Narrow:
         """The content words of a sentence, to be kept."""
-        return narrow(content(reading)[1], self.projection)
+        return narrow(content(reading, self.words.empty)[1], self.projection)
 
     def ask(self, text: str, reading: Reading, rarity: Callable[[str], float]) -> Asked:
         """`rarity` is the weight of a stem in this knowledge."""
-        words, vectors = content(reading)
-        stems = [stem(word) for word, _ in words]
+        words, vectors = content(reading, self.words.empty)
+        stems = [self.words.stem(word) for word, _ in words]
         rare = np.array([share for _, share in words], np.float32)
         weights = rare * np.array([rarity(one) for one in stems], np.float32)
-        return Asked(text, stems, unit(narrow(vectors, self.projection)), rare, weights / max(weights.sum(), 1e-9))
+        return Asked(self.words, text, stems, unit(narrow(vectors, self.projection)), rare, weights / max(weights.sum(), 1e-9))
 
 
-def content(reading: Reading) -> tuple[list[tuple[str, float]], Vectors]:
-    """The words that carry meaning; all words where none does."""
+def content(reading: Reading, empty: Words) -> tuple[list[tuple[str, float]], Vectors]:
+    """The words that carry meaning, all but those of `empty`; all words where none does."""
     words, vectors = reading.words()
-    full = [at for at, (word, _) in enumerate(words) if word not in EMPTY] or list(range(len(words)))
+    full = [at for at, (word, _) in enumerate(words) if word not in empty] or list(range(len(words)))
     return [words[at] for at in full], vectors[full]
 
 
@@ -133,9 +105,9 @@ def features(
         len(section.asked) > 0,
         similarity[best],
         len(WORD.findall(asked.text)),
-        _tells(asked.text, texts[best]),
-        _tells(asked.text, alike),
-        _counts(asked.text, texts[best]),
+        _tells(asked, texts[best]),
+        _tells(asked, alike),
+        _counts(asked, texts[best]),
         *_meeting(asked, section, nearest, best),
         *_naming(asked, section),
     ]
@@ -145,8 +117,8 @@ def features(
 
 def _meeting(asked: Asked, section: Section, nearest: Vectors, best: int) -> list[float]:
     """How the question's words are met: in the whole section, and in its best sentence; with its heading, and apart from it."""
-    words = _stems(section)
-    missing = _lacking(asked, _vocabulary(section)[1])
+    words = _stems(section, asked.words)
+    missing = _lacking(asked, _vocabulary(section, asked.words)[1])
     met = nearest.max(axis=0)
     unmet = missing * (1 - met)
     apart = asked.weights * _lacking(asked, words[0])  # what the heading does not say has to be said in the section
@@ -185,9 +157,9 @@ def _meeting(asked: Asked, section: Section, nearest: Vectors, best: int) -> lis
 
 def _naming(asked: Asked, section: Section) -> list[float]:
     """How many numbers and names of the question the section lacks."""
-    words, stems = _vocabulary(section)
+    words, stems = _vocabulary(section, asked.words)
     numbers = {word for word in WORD.findall(asked.text) if word[0].isdigit()}
-    names = {stem(name.lower()) for name in _NAME_INSIDE.findall(asked.text)}
+    names = {asked.words.stem(name.lower()) for name in asked.words.name.findall(asked.text)}
     return [len(numbers - words), len(names - stems)]
 
 
@@ -197,33 +169,35 @@ def _lacking(asked: Asked, stems: frozenset[str]) -> Vectors:
 
 
 @lru_cache(maxsize=10_000)
-def _stems(section: Section) -> list[frozenset[str]]:
+def _stems(section: Section, of: KnowledgeWords) -> list[frozenset[str]]:
     """Of its heading, then of each sentence and question."""
-    return [frozenset(map(stem, WORD.findall(text.lower()))) for text in (section.context, *section.sentences, *section.asked)]
+    return [
+        frozenset(map(of.stem, WORD.findall(text.lower()))) for text in (section.context, *section.sentences, *section.asked)
+    ]
 
 
-def _counts(question: str, sentence: str) -> float:
+def _counts(asked: Asked, sentence: str) -> float:
     """Of "how many things": 1 where a number stands a little before the thing in the sentence, else -1; 0 for other questions."""
-    counted = _COUNTED.search(question.lower())
+    counted = asked.words.counted.search(asked.text.lower())
     if counted is None:
         return 0.0
     words = WORD.findall(sentence.lower())
-    thing = stem(counted[1])
-    places = [at for at, word in enumerate(words) if stem(word) == thing]
-    return 1.0 if any(re.search(_NUMBER, " ".join(words[max(0, at - 4) : at])) for at in places) else -1.0
+    thing = asked.words.stem(counted[1])
+    places = [at for at, word in enumerate(words) if asked.words.stem(word) == thing]
+    return 1.0 if any(asked.words.number.search(" ".join(words[max(0, at - 4) : at])) for at in places) else -1.0
 
 
 @lru_cache(maxsize=10_000)
-def _vocabulary(section: Section) -> tuple[frozenset[str], frozenset[str]]:
+def _vocabulary(section: Section, of: KnowledgeWords) -> tuple[frozenset[str], frozenset[str]]:
     """The words of a section, and their stems."""
     words = frozenset(WORD.findall(" ".join([section.context, section.text, *section.asked]).lower()))
-    return words, frozenset(map(stem, words))
+    return words, frozenset(map(of.stem, words))
 
 
 @lru_cache(maxsize=10_000)
-def spoken(section: Section) -> frozenset[str]:
+def spoken(section: Section, of: KnowledgeWords) -> frozenset[str]:
     """The stems of what a section says."""
-    return frozenset(map(stem, WORD.findall(section.text.lower())))
+    return frozenset(map(of.stem, WORD.findall(section.text.lower())))
 
 
 def _nearest(question: Vectors, parts: Sequence[Narrow]) -> Vectors:
@@ -236,16 +210,16 @@ def _nearest(question: Vectors, parts: Sequence[Narrow]) -> Vectors:
     return found
 
 
-def _tells(question: str, sentence: str) -> bool:
+def _tells(asked: Asked, sentence: str) -> bool:
     """Whether a sentence holds the kind of thing that is asked for."""
-    said = question.lower()
-    for asks, tells in _KINDS:
-        if re.search(asks, said):
-            return re.search(tells, sentence.lower()) is not None
-    if _NAMED.search(said) or _PLACED.search(said):
-        asked = set(WORD.findall(said))
-        named = any(name.lower() not in asked for name in _NAME_INSIDE.findall(sentence))
-        return named or (_PLACED.search(said) is not None and _PLACE.search(sentence) is not None)
+    said, of = asked.text.lower(), asked.words
+    for asks, tells in of.kinds:
+        if asks.search(said):
+            return tells.search(sentence.lower()) is not None
+    if of.who.search(said) or of.where.search(said):
+        known = set(WORD.findall(said))
+        named = any(name.lower() not in known for name in of.name.findall(sentence))
+        return named or (of.where.search(said) is not None and of.place.search(sentence) is not None)
     return True
 
 
@@ -256,18 +230,3 @@ def unit(vectors: Narrow) -> Vectors:
 
 def _norm(vectors: Vectors) -> Vectors:
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9), np.float32)
-
-
-LONGEST_WORD = 50  # letters; English words have 45 at most
-_stemmer = snowballstemmer.stemmer("english")
-
-
-def stem(word: str) -> str:
-    """What a lower-case English word has in common with its inflections. What is too long to be one is left as it is, and not kept:
-    anybody can think of such."""
-    return _stem(word) if len(word) <= LONGEST_WORD else word
-
-
-@lru_cache(maxsize=100_000)
-def _stem(word: str) -> str:
-    return str(_stemmer.stemWord(word))

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import NamedTuple
 
+from languages.base import KnowledgeWords
+
 TAIL = 16  # characters of a sentence among which a short form at its end is looked for
 LONGEST = 160  # words of a section; a longer one is cut between sentences (the embedding reads 256 tokens)
 LONGEST_SENTENCE = 60  # words; a longer one is cut: it would be 20 s of speech, and no one question's answer
@@ -13,15 +15,9 @@ FULL_LINE, FULL_SHARE = 40, 0.75  # a wrapped line of plain text has so many cha
 
 # A sentence ends at its mark, when the next begins like one. Initials and common short forms do not end it.
 _END = re.compile(r"(?:(?<=[.!?…؟])|(?<=[.!?…][\"'”’)]))\s+|(?<=。)")
-_SHORT = re.compile(r"(?:\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|vs|etc|e\.g|i\.e|approx|Inc|Ltd|U\.S))\.[\"'”’)]*\s*$")
 
 _LEADERS = re.compile(r" ?(?:[.·_] ?){4,}")  # in a line whose spaces are single
 _BULLET = re.compile(r"^(?:[-*•‣–—]|\d{1,2}[.)])\s+(?=\w)")
-# The end of a line that goes on in the next.
-_OPEN = re.compile(
-    r"(?:[,–—-]|\b(?:a|an|the|of|to|in|on|at|by|for|from|with|and|or|but|as|is|are|was|were|be|been|has|have|had|that|which|who|"
-    r"than|into|over|under|between|its|their|his|her|our|your|my|this|these|those|not|no|will|can|may|must))$"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +58,18 @@ class Line(NamedTuple):
     quoted: bool = False
 
 
-def compose(lines: Iterable[Line], name: str) -> Document:
+def compose(lines: Iterable[Line], name: str, language: KnowledgeWords) -> Document:
     """The document made of `lines`. Section ids are `name#heading-slug`, `-2`, `-3` ... where that is taken."""
     title, ids = "", set[str]()
     sections: list[Section] = []
     for headings, body in _blocks(lines):
         title = title or (headings[0] if headings else "")
         path = [heading for heading in headings[1:] or headings if heading] or [name]
-        asks = [line.quoted and _asks(line.text) for line in body]
-        asked = tuple(question for line, one in zip(body, asks, strict=True) if one for question in sentences(line.text))
-        said = [sentence for line, one in zip(body, asks, strict=True) if not one for sentence in _said(line.text)]
+        asks = [line.quoted and _asks(line.text, language) for line in body]
+        asked = tuple(
+            question for line, one in zip(body, asks, strict=True) if one for question in sentences(line.text, language)
+        )
+        said = [sentence for line, one in zip(body, asks, strict=True) if not one for sentence in _said(line.text, language)]
         for part in _cut(said):
             sections.append(Section(_unique(f"{name}#{slug(path[-1])}", ids), path[-1], ": ".join(path), part, asked))
     return Document(title or name, tuple(sections))
@@ -91,17 +89,17 @@ def _blocks(lines: Iterable[Line]) -> Iterator[tuple[list[str], list[Line]]]:
     yield [heading.text for heading in levels], body
 
 
-def _asks(text: str) -> bool:
+def _asks(text: str, language: KnowledgeWords) -> bool:
     """Whether a quotation holds questions and nothing else: they are what the section answers."""
-    return all(sentence.endswith("?") for sentence in sentences(text))
+    return all(sentence.endswith("?") for sentence in sentences(text, language))
 
 
-def _said(text: str) -> list[str]:
+def _said(text: str, language: KnowledgeWords) -> list[str]:
     """The sentences of a line, of which none is longer than LONGEST_SENTENCE."""
     ended = _ended(text)
     if isinstance(text, Row):
         return [Row(part) for part in _shortened(ended)]
-    return [part for sentence in sentences(ended) for part in _shortened(sentence)]
+    return [part for sentence in sentences(ended, language) for part in _shortened(sentence)]
 
 
 def _ended(text: str) -> str:
@@ -121,21 +119,21 @@ def _shortened(sentence: str) -> Iterator[str]:
     yield " ".join(words)
 
 
-def sentences(text: str) -> list[str]:
+def sentences(text: str, language: KnowledgeWords) -> list[str]:
     """`text` cut into sentences."""
     found: list[list[str]] = []
     for piece in _END.split(text.strip()):
         if not piece:
             continue
         begins = piece.lstrip("\"'“‘([")[:1]
-        if found and (_SHORT.search(found[-1][-1][-TAIL:]) or not begins.isalnum() or begins.islower()):
+        if found and (language.short.search(found[-1][-1][-TAIL:]) or not begins.isalnum() or begins.islower()):
             found[-1].append(piece)
         else:
             found.append([piece])
     return [" ".join(parts) for parts in found]
 
 
-def unwrapped(paragraph: str) -> list[str]:
+def unwrapped(paragraph: str, language: KnowledgeWords) -> list[str]:
     """The statements of a paragraph of plain text: lines that were wrapped are put together, lines of a list are not. Leader dots
     between a thing and its price become a colon."""
     found: list[str] = []
@@ -144,7 +142,7 @@ def unwrapped(paragraph: str) -> list[str]:
     widest = max(map(len, lines), default=0)
     for line in filter(None, lines):
         item = _BULLET.sub("", line)
-        if found and item == line and _goes_on(before, line, widest):
+        if found and item == line and _goes_on(before, line, widest, language):
             found[-1] += " " + line
         else:
             found.append(item)
@@ -152,9 +150,9 @@ def unwrapped(paragraph: str) -> list[str]:
     return found
 
 
-def _goes_on(before: str, line: str, widest: int) -> bool:
+def _goes_on(before: str, line: str, widest: int, language: KnowledgeWords) -> bool:
     """Whether a line of plain text goes on in the next: by how that begins, by how this ends, or because it is full."""
-    if line[0].islower() or _OPEN.search(before):
+    if line[0].islower() or language.open_line.search(before):
         return True
     full = len(before) >= max(FULL_LINE, FULL_SHARE * widest)
     return full and not before[-1].isdigit() and before[-1] not in "€$£%:"

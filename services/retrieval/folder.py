@@ -45,13 +45,14 @@ class LocalRetriever:
         self._embedder = embedder
         self._workers = workers
         self._follow_ups = FollowUps(language.follow_ups)
+        self._language = language.knowledge
         self._folder = folder or DEFAULT_FOLDER
         self._cache = cache_dir / f"knowledge-{hashlib.sha256(str(self._folder.absolute()).encode()).hexdigest()[:16]}.npz"
         self._shelf: Shelf = {}
         self._documents: list[Document] = []
         self._index: Index | None = None
         self._vocabulary = ""
-        self._judge = Judge.load()
+        self._judge = Judge.load(language)
         # What is kept of a text is of no use to another model or another judge.
         self._made_by = f"{VECTORS}, {hashlib.sha256(self._judge.projection.tobytes()).hexdigest()[:8]}"
         self._reading = asyncio.Lock()
@@ -86,14 +87,14 @@ class LocalRetriever:
             return await self._read_anew()
 
     async def _read_anew(self) -> bool:
-        shelf = await self._workers.run(Priority.LOAD, read_folder, self._folder, self._shelf)
+        shelf = await self._workers.run(Priority.LOAD, read_folder, self._folder, self._language, self._shelf)
         if self._index is not None and shelf == self._shelf:
             return False
         documents = [document for _, document in shelf.values() if document.sections]
         sections = [section for document in documents for section in document.sections]
         embedded = await self._embedded([text for section in sections for text in texts_of(section)])
-        index = await self._workers.run(Priority.LOAD, build, sections, embedded)
-        words = await self._workers.run(Priority.LOAD, vocabulary, documents, self._embedder.pieces, VOCABULARY)
+        index = await self._workers.run(Priority.LOAD, build, sections, embedded, self._language)
+        words = await self._workers.run(Priority.LOAD, vocabulary, documents, self._language, self._embedder.pieces, VOCABULARY)
         self._shelf, self._documents, self._index, self._vocabulary = shelf, documents, index, ", ".join(words)
         return True
 

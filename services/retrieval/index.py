@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from languages.base import KnowledgeWords
 from services.base import Passage
 from services.embedding import Reading, Vectors
-from services.retrieval.answerability import Asked, Judge, Narrow, features, spoken, stem
+from services.retrieval.answerability import Asked, Judge, Narrow, features, spoken
 from services.retrieval.documents import Section
 from services.retrieval.tables import names_no_row
 
@@ -52,6 +53,7 @@ class Index:
     turn. Those of section i are rows starts[i] to starts[i + 1]; the words of part j are rows ends[j - 1] to ends[j] of `words`.
     `holders` maps a word stem to the sections that hold it."""
 
+    language: KnowledgeWords
     sections: Sequence[Section]
     whole: Kept
     axes: Vectors
@@ -99,7 +101,7 @@ class Index:
         first, second = self.sections[one], self.sections[other]
         if first.sentences == second.sentences:
             return True
-        words, others = spoken(first), spoken(second)
+        words, others = spoken(first, self.language), spoken(second, self.language)
         return len(words & others) >= SAME * len(words | others)
 
     def evidence(self, asked: Asked, hits: Sequence[Hit]) -> Vectors:
@@ -123,7 +125,7 @@ class Index:
         """Share (0..1) of the query's words in each section, weighed by how rare they are."""
         share = np.zeros(len(self.sections), np.float32)
         total = 0.0
-        for word in stems(text):
+        for word in stems(text, self.language):
             weight = self.rarity(word) ** 2
             total += weight
             if word in self.holders:
@@ -142,8 +144,8 @@ def texts_of(section: Section) -> list[str]:
     return [f"{section.context}. {section.text}", *sentences, *section.asked]
 
 
-def build(sections: Sequence[Section], embedded: Sequence[Embedded]) -> Index:
-    """An index from what was embedded of `texts_of` all sections, in order."""
+def build(sections: Sequence[Section], embedded: Sequence[Embedded], language: KnowledgeWords) -> Index:
+    """An index from what was embedded of `texts_of` all sections, in order, and the words of their language."""
     sizes = np.array([1 + len(section.sentences) + len(section.asked) for section in sections], np.int64)
     wholes = set((np.cumsum(sizes) - sizes).tolist())
     whole = np.stack([embedded[at].vector for at in sorted(wholes)])
@@ -151,10 +153,11 @@ def build(sections: Sequence[Section], embedded: Sequence[Embedded]) -> Index:
     axes = _principal(whole)
     holders: dict[str, list[int]] = defaultdict(list)
     for row, section in enumerate(sections):
-        for word in stems(" ".join([section.context, section.text, *section.asked])):
+        for word in stems(" ".join([section.context, section.text, *section.asked]), language):
             holders[word].append(row)
     kind = np.float32 if len(sections) <= CANDIDATES else np.float16
     return Index(
+        language,
         sections,
         whole.astype(kind),
         axes,
@@ -173,6 +176,6 @@ def _principal(vectors: Halves) -> Vectors:
     return np.asarray(np.linalg.eigh(wide.T @ wide)[1][:, -COARSE:], np.float32)
 
 
-def stems(text: str) -> set[str]:
+def stems(text: str, language: KnowledgeWords) -> set[str]:
     """The stems of the words of `text`."""
-    return {stem(word) for word in re.findall(r"[^\W_]+", text.lower())}
+    return {language.stem(word) for word in re.findall(r"[^\W_]+", text.lower())}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from languages.base import KnowledgeWords
 from services.retrieval.documents import Line, looks_headed, table, unwrapped
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _BREAK = re.compile(r"<br\s*/?>", re.I)
 _CALLOUT = re.compile(r"^\[![\w-]+\][+-]?\s*")  # of GitHub and Obsidian
 
 
-def markdown_lines(source: str) -> Iterator[Line]:
+def markdown_lines(source: str, language: KnowledgeWords) -> Iterator[Line]:
     """Code is left out: nobody can speak it."""
     tokens = MarkdownIt("commonmark").enable("table").parse(re.sub(r"\A---\r?\n.*?\n---\r?\n", "", source, flags=re.S))
     quotes = 0
@@ -32,7 +33,7 @@ def markdown_lines(source: str) -> Iterator[Line]:
     for before, token in zip([None, *tokens], tokens, strict=False):
         quotes += (token.type == "blockquote_open") - (token.type == "blockquote_close")
         if token.type == "html_block":
-            yield from html_lines(token.content)
+            yield from html_lines(token.content, language)
         elif token.type == "table_open":
             cells = []
         elif token.type == "tr_open" and cells is not None:
@@ -46,7 +47,7 @@ def markdown_lines(source: str) -> Iterator[Line]:
             yield Line(int(before.tag[1]), " ".join(_plain(token).split()))
         elif token.type == "inline":
             text = _CALLOUT.sub("", _plain(token)) if quotes else _plain(token)
-            yield from (Line(0, line, quotes > 0) for line in unwrapped(text))
+            yield from (Line(0, line, quotes > 0) for line in unwrapped(text, language))
 
 
 def _plain(token: Token) -> str:
@@ -59,7 +60,7 @@ def _plain(token: Token) -> str:
     ).strip()
 
 
-def html_lines(source: str) -> Iterator[Line]:
+def html_lines(source: str, language: KnowledgeWords) -> Iterator[Line]:
     """The text of a page. Its title is the heading of the whole where there is no `h1`."""
     from selectolax.lexbor import LexborHTMLParser
 
@@ -69,7 +70,7 @@ def html_lines(source: str) -> Iterator[Line]:
     page.strip_tags(_UNSPOKEN, recursive=True)
     if page.body is None:
         return
-    lines = _Lines()
+    lines = _Lines(language)
     lines.read(page.body)
     lines.end()
     if title_text and not any(line.level == 1 for line in lines.found):
@@ -80,7 +81,8 @@ def html_lines(source: str) -> Iterator[Line]:
 class _Lines:
     """What was read of a page so far: `found` whole lines, and the words of the one that is being read."""
 
-    def __init__(self) -> None:
+    def __init__(self, language: KnowledgeWords) -> None:
+        self._language = language
         self.found: list[Line] = []
         self._words: list[str] = []
         self._term = ""  # of a definition list, until its definition comes
@@ -105,7 +107,7 @@ class _Lines:
     def end(self, tag: str = "") -> None:
         """The line of an element `tag` ends here."""
         text, self._words = "".join(self._words), []
-        for line in [" ".join(text.split())] if tag in _LEVELS else unwrapped(text):
+        for line in [" ".join(text.split())] if tag in _LEVELS else unwrapped(text, self._language):
             if tag in _LEVELS:
                 self.found.append(Line(_LEVELS[tag], line))
             elif tag in ("dt", "summary") and not line.endswith("?"):
@@ -123,10 +125,10 @@ class _Lines:
         ]
         if max(map(len, rows), default=0) < 2 or node.css_first("table table, h1, h2, h3, h4, h5, h6") is not None:
             return False
-        texts = [[_text(cell) for cell in row] for row in rows]
+        texts = [[_text(cell, self._language) for cell in row] for row in rows]
         named = all(cell.tag == "th" for cell in rows[0])
         for caption in node.css("caption"):
-            self.found.extend(Line(0, line) for line in unwrapped(_text(caption)))
+            self.found.extend(Line(0, line) for line in unwrapped(_text(caption, self._language), self._language))
         self.found.extend(table(texts, named or looks_headed(texts, numbers_below=True)))
         return True
 
@@ -138,9 +140,9 @@ def _table_of(row: "LexborNode") -> int:
     return above.mem_id if above is not None else 0
 
 
-def _text(node: "LexborNode") -> str:
+def _text(node: "LexborNode", language: KnowledgeWords) -> str:
     """The words of a cell, with a space between what stands in lines of its own."""
-    inner = _Lines()
+    inner = _Lines(language)
     inner.read(node)
     inner.end()
     return " ".join(line.text for line in inner.found)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from languages.base import KnowledgeWords
 from services.base import ServiceUnavailable
 from services.retrieval.documents import Document, Line, compose, looks_headed, table, unwrapped
 from services.retrieval.markup import html_lines, markdown_lines
@@ -31,7 +32,7 @@ _MARKS = (  # a longer one before one that it begins with
 )
 
 
-def read_folder(folder: Path, known: Shelf = {}) -> Shelf:  # noqa: B006 (never changed)
+def read_folder(folder: Path, language: KnowledgeWords, known: Shelf = {}) -> Shelf:  # noqa: B006 (never changed)
     """The documents of all files of READERS in `folder` and below, in the order of their names; what `known` holds of unchanged
     files is not read again. A file that cannot be read is reported and skipped; at the first reading those of other kinds are
     named.
@@ -51,7 +52,7 @@ def read_folder(folder: Path, known: Shelf = {}) -> Shelf:  # noqa: B006 (never 
         try:
             facts = path.stat()
             stamp = (facts.st_size, facts.st_mtime_ns)
-            shelf[path] = before if before and before[0] == stamp else (stamp, read(path, folder))
+            shelf[path] = before if before and before[0] == stamp else (stamp, read(path, folder, language))
         except Exception as error:  # whatever a parser makes of a broken file
             log.warning("knowledge file %s is skipped: %s", path, str(error) or repr(error))
             continue
@@ -98,12 +99,12 @@ def readable(path: Path) -> bool:
     return path.suffix.lower() in READERS
 
 
-def read(path: Path, folder: Path) -> Document:
+def read(path: Path, folder: Path, language: KnowledgeWords) -> Document:
     """One file. Raises what its parser raises, and ValueError for one that is too large."""
     if path.stat().st_size > LARGEST:
         raise ValueError(f"it has more than {LARGEST // 1_000_000} MB")
     name = path.relative_to(folder).with_suffix("").as_posix()
-    return compose(READERS[path.suffix.lower()](path), name)
+    return compose(READERS[path.suffix.lower()](path, language), name, language)
 
 
 def decoded(data: bytes, charset: str = "") -> str:
@@ -125,37 +126,37 @@ def _wide(data: bytes) -> str:
     return "utf-16-le" if second.count(0) > first.count(0) else "utf-16-be"
 
 
-def markdown(path: Path) -> Iterator[Line]:
+def markdown(path: Path, language: KnowledgeWords) -> Iterator[Line]:
     """The lines of a Markdown file."""
-    return markdown_lines(decoded(path.read_bytes()))
+    return markdown_lines(decoded(path.read_bytes()), language)
 
 
-def text(path: Path) -> Iterator[Line]:
+def text(path: Path, language: KnowledgeWords) -> Iterator[Line]:
     """The lines of a plain text."""
-    return plain_lines(decoded(path.read_bytes()), path.stem)
+    return plain_lines(decoded(path.read_bytes()), path.stem, language)
 
 
-def html(path: Path) -> Iterator[Line]:
+def html(path: Path, language: KnowledgeWords) -> Iterator[Line]:
     """The lines of a web page."""
     data = path.read_bytes()
     named = _CHARSET.search(data[:4096])
     charset = named[1].decode().lower() if named else ""
     if charset in ("iso-8859-1", "latin1", "us-ascii", "ascii"):
         charset = "cp1252"  # as browsers take it (https://encoding.spec.whatwg.org/#names-and-labels)
-    return html_lines(decoded(data, "" if charset.startswith("utf-16") else charset))
+    return html_lines(decoded(data, "" if charset.startswith("utf-16") else charset), language)
 
 
-def pdf(path: Path) -> Iterator[Line]:
+def pdf(path: Path, language: KnowledgeWords) -> Iterator[Line]:
     """The text of all pages. A word that is divided at the end of a line is put together."""
     from pypdf import PdfReader
 
     reader = PdfReader(path)
     pages = "\n".join(page.extract_text() for page in reader.pages)
     whole = re.sub(r"(?<=[a-z])-\n(?=[a-z])", "", pages)
-    return plain_lines(whole, (reader.metadata and reader.metadata.title) or path.stem)
+    return plain_lines(whole, (reader.metadata and reader.metadata.title) or path.stem, language)
 
 
-def word(path: Path) -> Iterator[Line]:
+def word(path: Path, language: KnowledgeWords) -> Iterator[Line]:
     """The lines of a Word document."""
     from mammoth import convert_to_html
     from mammoth.images import img_element
@@ -164,10 +165,10 @@ def word(path: Path) -> Iterator[Line]:
         page = convert_to_html(
             file, style_map="p[style-name='Title'] => h1:fresh", convert_image=img_element(lambda image: {"src": ""})
         )
-    yield from html_lines(page.value)
+    yield from html_lines(page.value, language)
 
 
-def sheet(path: Path) -> Iterator[Line]:
+def sheet(path: Path, language: KnowledgeWords) -> Iterator[Line]:
     """A table, row by row."""
     source = decoded(path.read_bytes())
     try:
@@ -180,7 +181,7 @@ def sheet(path: Path) -> Iterator[Line]:
     yield from table(rows, looks_headed(rows))
 
 
-READERS: dict[str, Callable[[Path], Iterator[Line]]] = {
+READERS: dict[str, Callable[[Path, KnowledgeWords], Iterator[Line]]] = {
     ".md": markdown,
     ".markdown": markdown,
     ".txt": text,
@@ -194,7 +195,7 @@ READERS: dict[str, Callable[[Path], Iterator[Line]]] = {
 }
 
 
-def plain_lines(source: str, title: str) -> Iterator[Line]:
+def plain_lines(source: str, title: str, language: KnowledgeWords) -> Iterator[Line]:
     """Paragraphs are parted by empty lines; a short line without a full stop above one is its heading."""
     yield Line(1, title)
     paragraphs = [paragraph for paragraph in re.split(r"\n\s*\n", source.strip()) if paragraph.strip()]
@@ -203,7 +204,7 @@ def plain_lines(source: str, title: str) -> Iterator[Line]:
         if head and not below:
             yield Line(2, " ".join(paragraph.split()).rstrip(":"))
         else:
-            yield from (Line(0, line) for line in unwrapped(paragraph))
+            yield from (Line(0, line) for line in unwrapped(paragraph, language))
 
 
 def _is_heading(paragraph: str) -> bool:

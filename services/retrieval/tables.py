@@ -3,39 +3,17 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
 
+from languages.wording import Words
 from services.embedding import WORD, Vectors, plain
-from services.retrieval.answerability import EMPTY, Asked, Narrow, stem, unit
+from services.retrieval.answerability import Asked, Narrow, unit
 from services.retrieval.documents import Row, Section
 
 # By how much nearer a word must be to what names the rows than to their columns to be a name of that kind. Of 42 questions for rows
 # that four tables do not have 18 got another row, with this 2; of 51 for rows that they have none is lost.
 KIN = 0.06
 
-_WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_YEAR = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_NAMES = (
-    r"(?:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?s?",
-    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|"
-    r"dec(?:ember)?)",
-)
-_CYCLES = tuple(
-    (
-        names,
-        re.compile(rf"\b({pattern})\b\.?(?:\s*(?:-|–|—|to|through|till|until)\s*\b({pattern})\b)?"),
-    )
-    for names, pattern in zip((_WEEK, _YEAR), _NAMES, strict=True)
-)
-_EVERY = (
-    (re.compile(r"\bweekdays?\b|\bworkdays?\b|\bworking days?\b|\bduring the week\b"), range(5)),
-    (re.compile(r"\bweekends?\b"), range(5, 7)),
-    (re.compile(r"\bdaily\b|\bevery ?day\b|\ball week\b|\beach day\b|\b7 days\b|\bseven days\b|\b24/7\b"), range(7)),
-)
-_MAY = re.compile(r"\bmay(?= (?:i|we|you|one|he|she|they|my|the|a)\b)")  # the verb
-_RANGE = re.compile(r"\b(\d{1,4})\s*(?:-|–|—|to)\s*(\d{1,4})\b")
 _LISTED = re.compile(r"[^:.!?]{1,40}: (?=\S)")
-_MEASURED = re.compile(r"\bhow (\w+)")
 
 
 def names_no_row(asked: Asked, section: Section, parts: Sequence[Narrow]) -> bool:
@@ -47,12 +25,12 @@ def names_no_row(asked: Asked, section: Section, parts: Sequence[Narrow]) -> boo
     others = [sentence for at, sentence in enumerate(section.sentences) if at not in rows]
     prose = " ".join([section.context, *others, *section.asked]).lower()
     said = asked.text.lower()
-    for cycle in range(len(_CYCLES)):
-        wanted = _times(said, cycle)
-        kept = [found for key in keys if (found := _times(key, cycle))]
+    for times in asked.words.cycles:
+        wanted = times(said)
+        kept = [found for key in keys if (found := times(key))]
         if wanted and len(kept) > 1:
-            return not any(wanted & found for found in kept) and not wanted & _times(prose, cycle)
-    return _unknown(asked, section, parts, rows, keys, frozenset(map(stem, WORD.findall(prose))))
+            return not any(wanted & found for found in kept) and not wanted & times(prose)
+    return _unknown(asked, section, parts, rows, keys, frozenset(map(asked.words.stem, WORD.findall(prose))))
 
 
 def _rows(sentences: Sequence[str]) -> list[int]:
@@ -66,17 +44,18 @@ def _unknown(
     asked: Asked, section: Section, parts: Sequence[Narrow], rows: Sequence[int], keys: Sequence[str], prose: frozenset[str]
 ) -> bool:
     """Whether no row is named by what tells it from the others, and a word is said that can only be such a name."""
+    stem, empty = asked.words.stem, asked.words.empty
     words = [list(map(stem, WORD.findall(key))) for key in keys]
     counts = Counter(word for key in words for word in set(key))
     shared = {word for word, count in counts.items() if count > 1}
     own = {word for word in counts if word not in shared}
     spoken = list(map(stem, WORD.findall(asked.text.lower())))
     everything = frozenset(stem(word) for sentence in section.sentences for word in WORD.findall(sentence.lower())) | prose
-    if own & set(spoken) - set(map(stem, EMPTY)) or any(_spans(key, spoken) for key in keys):
+    if own & set(spoken) - set(map(stem, empty)) or any(_spans(key, spoken, asked.words.span) for key in keys):
         return False
-    kin = _kin(asked, everything, *_words_of(section, parts, rows, keys, shared))
+    kin = _kin(asked, everything, *_words_of(empty, section, parts, rows, keys, shared))
     return kin or any(
-        _beside(spoken, at, shared) and word not in everything and (word not in EMPTY or len(word) == 1)
+        _beside(spoken, at, shared) and word not in everything and (word not in empty or len(word) == 1)
         for at, word in enumerate(spoken)
     )
 
@@ -87,7 +66,7 @@ def _beside(spoken: Sequence[str], at: int, words: set[str]) -> bool:
 
 def _kin(asked: Asked, known: frozenset[str], names: Sequence[Vectors], columns: Sequence[Vectors]) -> bool:
     """Whether a word of the question that is not `known` is of the kind of the words that name the rows."""
-    measured = {stem(word) for word in _MEASURED.findall(asked.text.lower())}
+    measured = {asked.words.stem(word) for word in asked.words.measured.findall(asked.text.lower())}
     news = [vector for word, vector in zip(asked.stems, asked.vectors, strict=True) if word not in known | measured]
     if not names or not columns:
         return False
@@ -95,7 +74,7 @@ def _kin(asked: Asked, known: frozenset[str], names: Sequence[Vectors], columns:
 
 
 def _words_of(
-    section: Section, parts: Sequence[Narrow], rows: Sequence[int], keys: Sequence[str], shared: set[str]
+    empty: Words, section: Section, parts: Sequence[Narrow], rows: Sequence[int], keys: Sequence[str], shared: set[str]
 ) -> tuple[list[Vectors], list[Vectors]]:
     """The vectors of the words that name rows, and of those that stand in several rows beside the name, or in the heading."""
     names, columns = list[Vectors](), list[Vectors]()
@@ -106,12 +85,12 @@ def _words_of(
         if not word[0].isdigit()
     )
     for at, key in zip(rows, keys, strict=True):
-        words = [word for word in WORD.findall(plain(f"{section.context}: {section.sentences[at]}")) if word not in EMPTY]
+        words = [word for word in WORD.findall(plain(f"{section.context}: {section.sentences[at]}")) if word not in empty]
         if len(words) != len(parts[at]):
             continue  # not all of them were read
         vectors = unit(parts[at])
-        begins = len([word for word in WORD.findall(section.context.lower()) if word not in EMPTY])
-        ends = begins + len([word for word in WORD.findall(key) if word not in EMPTY])
+        begins = len([word for word in WORD.findall(section.context.lower()) if word not in empty])
+        ends = begins + len([word for word in WORD.findall(key) if word not in empty])
         for place, word in enumerate(words):
             if begins <= place < ends:
                 names.append(vectors[place])
@@ -120,33 +99,12 @@ def _words_of(
     return names, columns
 
 
-KEPT = 300  # characters of a text of which it is kept what times it names; a question may be longer
-
-
 def _key(row: str) -> str:
     """What names a row: its first cell."""
     return row.partition(": ")[0].lower()
 
 
-def _times(text: str, cycle: int) -> frozenset[int]:
-    return (_times_of if len(text) <= KEPT else _times_of.__wrapped__)(text, cycle)
-
-
-@lru_cache(maxsize=10_000)
-def _times_of(text: str, cycle: int) -> frozenset[int]:
-    """The days of the week (`cycle` 0) or the months (1) that `text` names, with those between the ends of a range."""
-    names, pattern = _CYCLES[cycle]
-    found = set[int]()
-    for match in pattern.finditer(_MAY.sub(" ", text)):
-        first = names.index(match[1][:3])
-        last = names.index(match[2][:3]) if match[2] else first
-        found |= {(first + step) % len(names) for step in range((last - first) % len(names) + 1)}
-    for every, days in _EVERY if cycle == 0 else ():
-        found |= set(days) if every.search(text) else set()
-    return frozenset(found)
-
-
-def _spans(key: str, spoken: Sequence[str]) -> bool:
+def _spans(key: str, spoken: Sequence[str], span: re.Pattern[str]) -> bool:
     """Whether a row for a range of numbers holds one that is said."""
     said = [int(word) for word in spoken if word.isdigit() and len(word) < 5]
-    return any(int(low) <= number <= int(high) for low, high in _RANGE.findall(key) for number in said)
+    return any(int(low) <= number <= int(high) for low, high in span.findall(key) for number in said)

@@ -39,8 +39,8 @@ class OpenAiStt:
 
     guarded = True
 
-    def __init__(self, remote: Endpoint, health: Health, language: str) -> None:
-        """`language`: its ISO 639 code."""
+    def __init__(self, remote: Endpoint, health: Health, language: str = "") -> None:
+        """`language`: its ISO 639 code; "": the service finds out."""
         self._peer = Peer("stt", remote, health, usual="whisper-1", of_openai=MODEL)
         self._language = language
 
@@ -69,7 +69,7 @@ class OpenAiStt:
             fields = {"language": self._language, "response_format": "json", "stream": "true", "prompt": prompt}
             if self.ours:
                 fields |= {"response_format": "verbose_json", "thorough": str(thorough).lower()}
-            return {name: value for name, value in fields.items() if name not in refused}
+            return {name: value for name, value in fields.items() if name not in refused and (value or name != "language")}
 
         sound = await asyncio.to_thread(wav, audio)
         files = {"file": ("speech.wav", sound, "audio/wav")}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hibari.g2p import G2P
     from onnxruntime import InferenceSession
 
+SPEAKS = "en"  # the language of the model
 VOICE_RATE = 24_000  # Hz
 STEP = VOICE_RATE // 40  # samples: the predicted durations count 25 ms (two 12.5 ms frames of the decoder)
 LOUD = 0.015  # of full scale: what lies below it before and after the speech is silence

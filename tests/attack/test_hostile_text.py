@@ -24,16 +24,15 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from app.dialogue import clauses
-from app.dialogue.memory import Memory
+from app.dialogue.memory import Memory, Timer
 from app.dialogue.phrasebook import Dialogue, Phrasebook
 from app.protocol.messages import MAX_TEXT
-from app.tools import builtin as abilities
-from app.tools import timers
-from app.tools.registry import TOOLS
 from app.transport.offers import MAX_OF_A_KIND, MAX_SDP, BadOffer, check_offer
 from app.turn_taking import endpointing as endings
 from languages.en import LANGUAGE as ENGLISH
+from languages.en import timers
 from languages.en.speech import speakable
+from languages.tools import MOST
 from languages.wording import is_echo
 from services.base import Exchange, Intent, Passage, Question, ServiceError, Word
 from services.embedding import plain
@@ -45,7 +44,6 @@ from services.llm.calls import Calls
 from services.llm.extractive import GroundedAnswerer
 from services.llm.markup import Spoken
 from services.model_names import suited
-from services.retrieval.answerability import stem
 from services.retrieval.documents import sentences, slug
 from services.retrieval.index import stems
 from services.stt import openai as recogniser
@@ -175,7 +173,7 @@ def _cut_up(text: str) -> list[str]:
 
 DIALOGUE = Dialogue(Phrasebook(ENGLISH), ["one", "two"])
 ABOUT = ("water the plants, all " + "one hundred and five " * 20)[: timers.LONGEST_ABOUT]
-ROW = [timers.Timer(1e15 + at, 61.0 + at, ABOUT, "pasta") for at in range(timers.MOST)]
+ROW = [Timer(1e15 + at, 61.0 + at, ABOUT, "pasta") for at in range(MOST)]
 
 
 CALLS: dict[str, Callable[[str], object]] = {
@@ -184,8 +182,8 @@ CALLS: dict[str, Callable[[str], object]] = {
     "takes_offer": lambda text: FOLLOW_UPS.takes_offer(text, [Exchange(text, FOLLOW_UPS.offer(text))]),
     "offered": FOLLOW_UPS.offered,
     "words of an intent": lambda text: words(text, ENGLISH.intents.padding),
-    "sought": abilities.sought,
-    "heard_length": timers.heard_length,
+    "sought": ENGLISH.hears.sought,
+    "heard_length": ENGLISH.hears.length,
     "meant": lambda text: timers.meant(ROW, text),
     "chosen": lambda text: timers.chosen(ROW, text),
     "is_question": ENGLISH.wording.is_question,
@@ -201,17 +199,18 @@ CALLS: dict[str, Callable[[str], object]] = {
     "speakable": lambda text: speakable(cleaned(text)),
     "readable": readable,
     "align": lambda text: align(text.split()[:LONGEST], [Word(word, 0, 1) for word in text.split()[::-1]]),
-    "sentences": sentences,
+    "sentences": lambda text: sentences(text, ENGLISH.knowledge),
     "slug": slug,
-    "stems": stems,
-    "stem": lambda text: stem(text.lower()),
+    "stems": lambda text: stems(text, ENGLISH.knowledge),
+    "stem": lambda text: ENGLISH.knowledge.stem(text.lower()),
 }
 
 
-CALLS |= {f"{t.name} listens": t.listen for t in TOOLS.values()}
+CALLS |= {f"{name} listens": heard.listen for name, heard in ENGLISH.hears.tools.items()}
 CALLS |= {
-    f"{t.name} takes": lambda text, take=t.take: take(text, Memory(history=[Exchange(text, "Which one?")], timers=list(ROW)))  # type: ignore[misc]
-    for t in TOOLS.values()
+    f"{name} takes": lambda text, take=heard.take: take(text, Memory(history=[Exchange(text, "Which one?")], timers=list(ROW)))  # type: ignore[misc]
+    for name, heard in ENGLISH.hears.tools.items()
+    if heard.take is not None
 }
 
 

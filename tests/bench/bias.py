@@ -40,8 +40,10 @@ async def run(args: Namespace) -> dict[str, Any]:
     await asyncio.gather(services.stt.warm(), services.retrieval.warm(), embedder.warm())
     ours = services.retrieval.vocabulary()
     said = [(clip.text, clip.audio) for clip in clips(args.data, *SPEECH)]
-    document = compose([Line(0, f"{text[:1].upper()}{text[1:].rstrip('.?! ')}.") for text, _ in said], "recordings")
-    theirs = ", ".join(vocabulary([document], embedder.pieces, VOCABULARY))
+    document = compose(
+        [Line(0, f"{text[:1].upper()}{text[1:].rstrip('.?! ')}.") for text, _ in said], "recordings", ENGLISH.knowledge
+    )
+    theirs = ", ".join(vocabulary([document], ENGLISH.knowledge, embedder.pieces, VOCABULARY))
     asked = [(text, audio) for text, audio, expected in spoken() if expected]
     without, with_theirs, with_ours = [await hear(services.stt, said, words) for words in ("", theirs, ours)]
     asked_without, asked_with = [await hear(services.stt, asked, words) for words in ("", ours)]

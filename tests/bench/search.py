@@ -75,9 +75,9 @@ async def searches(embedder: Embedder) -> dict[str, float]:
         return Embedded((vector / np.linalg.norm(vector)).astype(np.float16), random.integers(-60, 60, (8, WIDTH), np.int8))
 
     begun = time.perf_counter()
-    index = build(sections, [embedded() for section in sections for _ in texts_of(section)])
+    index = build(sections, [embedded() for section in sections for _ in texts_of(section)], ENGLISH.knowledge)
     built = time.perf_counter() - begun
-    judging, taken = Judge.load(), []
+    judging, taken = Judge.load(ENGLISH), []
     for row in random.integers(0, MANY, SEARCHES):
         text = " ".join(sections[row].sentences[0].split()[:8])
         reading = await embedder.read(text)

@@ -4,6 +4,7 @@
 import random
 from pathlib import Path
 
+from languages.en import LANGUAGE as ENGLISH
 from services.base import ServiceUnavailable
 from services.retrieval.documents import sentences
 from services.retrieval.readers import READERS, read_folder
@@ -34,7 +35,7 @@ def test_any_folder_is_read_or_named(tmp_path: Path) -> None:
         (folder / "good.txt").write_text("A word of greeting. The shop opens at nine.")
         for number in range(6):
             (folder / f"f{number}{rng.choice(list(READERS))}").write_bytes(content(rng))
-        shelf = read_folder(folder)
+        shelf = read_folder(folder, ENGLISH.knowledge)
         assert any("nine" in section.text for _, document in shelf.values() for section in document.sections)
         for _, document in shelf.values():
             for section in document.sections:
@@ -45,7 +46,7 @@ def test_any_folder_is_read_or_named(tmp_path: Path) -> None:
 def test_a_folder_of_broken_files_only_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.pdf").write_bytes(b"%PDF-1.4 nothing")
     try:
-        read_folder(tmp_path)
+        read_folder(tmp_path, ENGLISH.knowledge)
     except ServiceUnavailable as error:
         assert str(tmp_path) in str(error)
     else:
@@ -58,4 +59,4 @@ def test_sentences_hold_every_word() -> None:
         text = " ".join(
             rng.choice(("A.", "b", "Dr.", "etc.", "What?", '"No!"', "(x)", "5.", "…", "e.g.", "I")) for _ in range(30)
         )
-        assert " ".join(sentences(text)).split() == text.split()
+        assert " ".join(sentences(text, ENGLISH.knowledge)).split() == text.split()

@@ -182,11 +182,11 @@ async def test_what_was_kept_for_another_judge_is_embedded_again(
     folder = tmp_path / "docs"
     folder.mkdir()
     (folder / "pool.md").write_text(POOL)
-    judge = Judge.load()
+    judge = Judge.load(ENGLISH)
     other = replace(judge, projection=judge.projection[:, ::-1].copy())
-    monkeypatch.setattr("services.retrieval.folder.Judge.load", lambda: other)
+    monkeypatch.setattr("services.retrieval.folder.Judge.load", lambda language: other)
     await (await reading(thinking, folder, tmp_path / "cache")).close()
-    monkeypatch.setattr("services.retrieval.folder.Judge.load", lambda: judge)
+    monkeypatch.setattr("services.retrieval.folder.Judge.load", lambda language: judge)
     retriever = await reading(thinking, folder, tmp_path / "cache")
     assert "six pounds" in await say(retriever, "How much is a ticket for the pool?")
     await retriever.close()
@@ -433,7 +433,7 @@ async def test_a_broken_cache_is_made_again(thinking: Thinking, tmp_path: Path, 
 
 
 def built_in() -> list[Section]:
-    return [section for _, document in read_folder(DEFAULT_FOLDER).values() for section in document.sections]
+    return [section for _, document in read_folder(DEFAULT_FOLDER, ENGLISH.knowledge).values() for section in document.sections]
 
 
 def test_the_measured_questions_are_not_copied_into_what_they_measure() -> None:

@@ -17,7 +17,7 @@ from app.dialogue.phrasebook import Dialogue, Phrasebook
 from app.protocol.messages import PlaybackDone, PlaybackStopped, ServerMessage, StateChanged
 from app.reply.playout import FRAME_MS, Frame
 from app.settings import Settings
-from languages.en import LANGUAGE as ENGLISH
+from languages import find
 from services.base import (
     HEARING_RATE,
     SPEAKING_RATE,
@@ -253,7 +253,7 @@ class Caller:
         self.services = services or fake_services()
         self.settings = Settings(**{"greeting": False, "_env_file": None, **settings})  # type: ignore[arg-type]
         self.recorder = Recorder()
-        dialogue = Dialogue(Phrasebook(ENGLISH), self.services.retrieval.topics())
+        dialogue = Dialogue(Phrasebook(find(self.settings.language)), self.services.retrieval.topics())
         self.clock = VirtualClock()
         agent = AgentContext(self.services, dialogue, memory or Memory(), self.settings, self.clock)
         self.session = Session("test", agent, self.recorder)

@@ -70,20 +70,20 @@ async def test_more_moves_on_to_the_next_passage_and_ends() -> None:
 
 
 def test_an_answer_never_begins_with_a_sentence_that_leans_on_another() -> None:
-    said = stretch([("A.", 0.0), ("It is the best.", 0.9), ("Bees hum.", 0.8)])
+    said = stretch([("A.", 0.0), ("It is the best.", 0.9), ("Bees hum.", 0.8)], ENGLISH.knowledge.leaning)
     assert said == ["A.", "It is the best.", "Bees hum."]
     far = [("A.", 0.0), ("B.", 0.0), ("C.", 0.0), ("D.", 0.0), ("Bees hum.", 0.9), ("Loudly.", 0.8)]
-    assert stretch(far)[-2:] == ["Bees hum.", "Loudly."]
+    assert stretch(far, ENGLISH.knowledge.leaning)[-2:] == ["Bees hum.", "Loudly."]
 
 
 def test_an_answer_is_short() -> None:
     long = " ".join(["word"] * 40) + "."
-    assert stretch([(long, 0.5), (long, 0.5), (long, 0.5)]) == [long]
+    assert stretch([(long, 0.5), (long, 0.5), (long, 0.5)], ENGLISH.knowledge.leaning) == [long]
 
 
 def test_of_a_table_the_rows_that_fit_best_are_said_and_not_their_neighbours() -> None:
     before, apple, nut, pear = ("Baked by hand.", 0.3), (Row("Apple: 3."), 0.5), (Row("Nut: 4."), 0.7), (Row("Pear: 5."), 0.69)
-    assert stretch([before, apple, nut]) == ["Nut: 4."]
-    assert stretch([before, apple, nut, pear]) == ["Nut: 4.", "Pear: 5."]
-    assert stretch([("Baked by hand.", 0.8), apple, nut]) == ["Baked by hand."]
-    assert stretch([before, apple, nut], from_start=True) == ["Baked by hand."]
+    assert stretch([before, apple, nut], ENGLISH.knowledge.leaning) == ["Nut: 4."]
+    assert stretch([before, apple, nut, pear], ENGLISH.knowledge.leaning) == ["Nut: 4.", "Pear: 5."]
+    assert stretch([("Baked by hand.", 0.8), apple, nut], ENGLISH.knowledge.leaning) == ["Baked by hand."]
+    assert stretch([before, apple, nut], ENGLISH.knowledge.leaning, from_start=True) == ["Baked by hand."]

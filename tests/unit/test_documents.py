@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
+from languages.en import LANGUAGE as ENGLISH
 from services.base import ServiceUnavailable
 from services.retrieval.documents import LONGEST, LONGEST_SENTENCE, Document, Row, sentences
 from services.retrieval.readers import read, read_folder
@@ -61,7 +62,7 @@ def parse(tmp_path: Path) -> Callable[..., Document]:
         path = tmp_path / f"{name}{suffix}"
         path.parent.mkdir(exist_ok=True)
         path.write_text(source, "utf-8")
-        return read(path, tmp_path)
+        return read(path, tmp_path, ENGLISH.knowledge)
 
     return parsed
 
@@ -90,7 +91,7 @@ def test_a_pdf(tmp_path: Path) -> None:
     page = Figure()
     page.text(0.1, 0.8, "The lighthouse was built in 1811. It burns whale oil.")
     page.savefig(tmp_path / "light.pdf", metadata={"Title": "The lighthouse"})
-    document = read(tmp_path / "light.pdf", tmp_path)
+    document = read(tmp_path / "light.pdf", tmp_path, ENGLISH.knowledge)
     assert document.title == "The lighthouse"
     assert document.sections[0].sentences == ("The lighthouse was built in 1811.", "It burns whale oil.")
 
@@ -98,9 +99,9 @@ def test_a_pdf(tmp_path: Path) -> None:
 def test_only_changed_files_are_read_again(tmp_path: Path) -> None:
     (tmp_path / "same.md").write_text("Same.")
     (tmp_path / "other.md").write_text("Old.")
-    before = read_folder(tmp_path)
+    before = read_folder(tmp_path, ENGLISH.knowledge)
     (tmp_path / "other.md").write_text("Newer.")
-    after = read_folder(tmp_path, before)
+    after = read_folder(tmp_path, ENGLISH.knowledge, before)
     assert after[tmp_path / "same.md"] is before[tmp_path / "same.md"]
     assert after[tmp_path / "other.md"][1].sections[0].text == "Newer."
 
@@ -145,7 +146,7 @@ def test_a_long_section_is_cut_between_sentences(parse: Parse) -> None:
     ],
 )
 def test_sentences(text: str, expected: list[str]) -> None:
-    assert sentences(text) == expected
+    assert sentences(text, ENGLISH.knowledge) == expected
 
 
 MENU = """# Cakes
@@ -241,7 +242,7 @@ def test_html_in_markdown_is_read_too(parse: Parse) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "cp1252", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 def test_every_usual_encoding_is_read(tmp_path: Path, suffix: str, encoding: str) -> None:
     (tmp_path / f"menu{suffix}").write_bytes("Crème brûlée costs £4. It is good, très bon.".encode(encoding))
-    assert "Crème brûlée costs £4" in " ".join(texts(read(tmp_path / f"menu{suffix}", tmp_path)))
+    assert "Crème brûlée costs £4" in " ".join(texts(read(tmp_path / f"menu{suffix}", tmp_path, ENGLISH.knowledge)))
 
 
 @pytest.mark.parametrize(
@@ -251,7 +252,7 @@ def test_a_page_names_its_encoding(tmp_path: Path, declared: str, encoding: str)
     for head in (f'<meta charset="{declared}">', f'<meta http-equiv=Content-Type content="text/html; charset={declared}">'):
         (tmp_path / "page.html").write_bytes(f"<head>{head}</head><p>Čaj – “ano”".encode(encoding, "ignore"))
         wanted = "Čaj" if encoding != "cp1252" else "aj – “ano”"
-        assert wanted in texts(read(tmp_path / "page.html", tmp_path))[0]
+        assert wanted in texts(read(tmp_path / "page.html", tmp_path, ENGLISH.knowledge))[0]
 
 
 PRICES = """Opening hours
@@ -352,7 +353,7 @@ def test_a_word_document(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "bakery.docx", "w") as archive:
         for name, content in parts.items():
             archive.writestr(name, content)
-    document = read(tmp_path / "bakery.docx", tmp_path)
+    document = read(tmp_path / "bakery.docx", tmp_path, ENGLISH.knowledge)
     assert document.title == "The bakery"
     assert texts(document) == ["Baked by hand.", "Nut cake: Price 4.", "Apple cake: Price 3."]
     assert document.sections[0].title == "Prices"
@@ -363,7 +364,11 @@ def test_a_table_in_a_pdf(tmp_path: Path) -> None:
     for number, line in enumerate(["Espresso 2.20", "Cappuccino 3.10", "Flat white 3.40"]):
         page.text(0.1, 0.8 - number / 10, line)
     page.savefig(tmp_path / "menu.pdf")
-    assert texts(read(tmp_path / "menu.pdf", tmp_path)) == ["Espresso 2.20.", "Cappuccino 3.10.", "Flat white 3.40."]
+    assert texts(read(tmp_path / "menu.pdf", tmp_path, ENGLISH.knowledge)) == [
+        "Espresso 2.20.",
+        "Cappuccino 3.10.",
+        "Flat white 3.40.",
+    ]
 
 
 def test_links_are_followed_once_and_without_loops(tmp_path: Path) -> None:
@@ -380,7 +385,7 @@ def test_links_are_followed_once_and_without_loops(tmp_path: Path) -> None:
     (folder / "nowhere.md").symlink_to(tmp_path / "nothing")
     (folder / ".hidden").mkdir()
     (folder / ".hidden" / "three.md").write_text("Three.")
-    assert sorted(path.name for path in read_folder(folder)) == ["one.md", "two.md"]
+    assert sorted(path.name for path in read_folder(folder, ENGLISH.knowledge)) == ["one.md", "two.md"]
 
 
 def test_the_files_of_a_mounted_configmap_are_read_once(tmp_path: Path) -> None:
@@ -388,17 +393,17 @@ def test_the_files_of_a_mounted_configmap_are_read_once(tmp_path: Path) -> None:
     (tmp_path / "..2026_11" / "a.md").write_text("Mounted.")
     (tmp_path / "..data").symlink_to("..2026_11")
     (tmp_path / "a.md").symlink_to("..data/a.md")
-    assert [path.relative_to(tmp_path).as_posix() for path in read_folder(tmp_path)] == ["a.md"]
+    assert [path.relative_to(tmp_path).as_posix() for path in read_folder(tmp_path, ENGLISH.knowledge)] == ["a.md"]
 
 
 def test_files_of_a_kind_that_is_not_read_are_named_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "a.md").write_text("A.")
     for number in range(13):
         (tmp_path / f"table{number:02}.xlsx").write_bytes(b"PK")
-    shelf = read_folder(tmp_path)
+    shelf = read_folder(tmp_path, ENGLISH.knowledge)
     assert "table09.xlsx and 3 more" in caplog.text and "table10" not in caplog.text
     caplog.clear()
-    read_folder(tmp_path, shelf)
+    read_folder(tmp_path, ENGLISH.knowledge, shelf)
     assert caplog.text == ""
 
 
@@ -408,7 +413,7 @@ def test_a_file_that_is_too_large_is_named(
     monkeypatch.setattr("services.retrieval.readers.LARGEST", 1_000)
     (tmp_path / "huge.txt").write_text("Text. " * 1_000)
     (tmp_path / "small.txt").write_text("Text.")
-    assert [path.name for path in read_folder(tmp_path)] == ["small.txt"]
+    assert [path.name for path in read_folder(tmp_path, ENGLISH.knowledge)] == ["small.txt"]
     assert "huge.txt" in caplog.text
 
 
@@ -416,18 +421,18 @@ def test_a_file_that_is_too_large_is_named(
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_no_bytes_break_a_reader(tmp_path: Path, data: bytes, suffix: str) -> None:
     (tmp_path / f"any{suffix}").write_bytes(data)
-    for sentence in texts(read(tmp_path / f"any{suffix}", tmp_path)):
+    for sentence in texts(read(tmp_path / f"any{suffix}", tmp_path, ENGLISH.knowledge)):
         assert sentence.strip() and len(sentence.split()) <= LONGEST_SENTENCE
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ServiceUnavailable, match="nowhere does not exist"):
-        read_folder(tmp_path / "nowhere")
+        read_folder(tmp_path / "nowhere", ENGLISH.knowledge)
 
 
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ServiceUnavailable, match=str(tmp_path)):
-        read_folder(tmp_path)
+        read_folder(tmp_path, ENGLISH.knowledge)
 
 
 def test_a_broken_file_is_reported_and_skipped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -435,7 +440,7 @@ def test_a_broken_file_is_reported_and_skipped(tmp_path: Path, caplog: pytest.Lo
     (tmp_path / "empty.md").write_text("# Only a heading\n")
     (tmp_path / "good.md").write_text("\ufeff# Good\n\nText.", "utf-8")
     with caplog.at_level(logging.WARNING):
-        documents = [document for _, document in read_folder(tmp_path).values() if document.sections]
+        documents = [document for _, document in read_folder(tmp_path, ENGLISH.knowledge).values() if document.sections]
     assert [document.title for document in documents] == ["Good"]
     assert "bad.pdf" in caplog.text
     assert "empty.md" in caplog.text

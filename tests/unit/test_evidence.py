@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from services.retrieval.answerability import WIDTH, Asked, Judge, features, stem
+from languages.en import LANGUAGE as ENGLISH
+from services.retrieval.answerability import WIDTH, Asked, Judge, features
 from services.retrieval.documents import Section
 
 TOWER = Section("a#tower", "Tower", "Tower", ("The tower is 112 metres high.", "Ilse Branck painted it."))
@@ -22,7 +23,12 @@ def pointing(*axes: int) -> "np.ndarray[tuple[int, int], np.dtype[np.int8]]":
 def ask(text: str, words: list[str], axes: list[int]) -> Asked:
     share = np.full(len(words), 1 / len(words), np.float32)
     return Asked(
-        text, [stem(word) for word in words], pointing(*axes) / np.float32(127), np.ones(len(words), np.float32), share
+        ENGLISH.knowledge,
+        text,
+        [ENGLISH.knowledge.stem(word) for word in words],
+        pointing(*axes) / np.float32(127),
+        np.ones(len(words), np.float32),
+        share,
     )
 
 
@@ -68,7 +74,7 @@ def test_names_and_numbers_that_are_not_there() -> None:
 
 
 def test_what_is_met_is_believed_more_than_what_is_not() -> None:
-    judge = Judge.load()
+    judge = Judge.load(ENGLISH)
     met, unmet = (
         look(ask("how high is the tower", ["high", "tower"], [2, 0])),
         look(ask("who sold the bell", ["sold", "bell"], [8, 9])),

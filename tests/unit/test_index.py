@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from languages.en import LANGUAGE as ENGLISH
 from services.base import Passage
 from services.embedding import DIMENSIONS, Reading, Vectors
 from services.retrieval.answerability import WIDTH, Judge
@@ -14,7 +15,7 @@ CATS = Section("a#cats", "Cats", "Cats", ("Cats purr.", "They sleep."), ("What d
 DOGS = Section("a#dogs", "Dogs", "Dogs", ("Dogs bark.",))
 
 
-JUDGE = Judge.load()
+JUDGE = Judge.load(ENGLISH)
 NO_WORDS = np.zeros((0, WIDTH), np.int8)
 
 
@@ -28,7 +29,7 @@ def towards(*shares: float) -> Vectors:
 
 def index(sections: list[Section], *similarities: float) -> Index:
     """One in which the texts of all `sections` are so similar to X."""
-    return build(sections, [Embedded(towards(share).astype(np.float16), NO_WORDS) for share in similarities])
+    return build(sections, [Embedded(towards(share).astype(np.float16), NO_WORDS) for share in similarities], ENGLISH.knowledge)
 
 
 def search(where: Index, text: str, limit: int) -> list[Passage]:
@@ -71,11 +72,12 @@ def test_sections_that_say_the_same_are_found_once() -> None:
 
 
 def test_words_match_by_their_stems() -> None:
-    assert stems("Interrupting") == stems("interrupted") == stems("interrupts")
+    one, two, three = (stems(word, ENGLISH.knowledge) for word in ("Interrupting", "interrupted", "interrupts"))
+    assert one == two == three
 
 
 def test_the_vocabulary_is_rare_words_first_of_all_names_and_those_in_headings() -> None:
     section = Section("a#x", "The codec", "The codec", ("A muxer and a demuxer feed Opus.", "We use Opus.", "A muxer waits."))
     common = {"the", "we", "use", "and", "a", "feed", "wait", "waits"}
-    words = vocabulary([Document("A", (section,))], lambda word: 1 if word in common else 2, 3)
+    words = vocabulary([Document("A", (section,))], ENGLISH.knowledge, lambda word: 1 if word in common else 2, 3)
     assert words == ["Opus", "codec", "muxer"]

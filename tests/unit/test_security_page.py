@@ -10,7 +10,7 @@ from app.protocol import messages as events
 from app.settings import Settings
 from app.store import commands as keys
 from app.store import readers, records, store
-from app.tools import timers
+from app.tools.builtin import MOST as TIMERS
 from app.transport import datagrams, http_server, message_intake, offers, pending, sound_intake
 from app.web import routes as api
 
@@ -50,7 +50,7 @@ def test_the_defaults_are_those_of_the_page(name: str) -> None:
         ("sound: 2 s", (int(sound_intake.SOUND_RATE), int(sound_intake.FLOOD_S), int(sound_intake.SOUND_AT_ONCE_S))),
         ("one JSON message", (events.MAX_MESSAGE_BYTES // 1024, events.MAX_TEXT)),
         ("typed turns that wait", (effects.WAITING,)),
-        ("timers of one", (timers.MOST,)),
+        ("timers of one", (TIMERS,)),
         ("turns in memory", (effects.HISTORY, records.TURNS, records.RECORD_BYTES // 1000)),
         ("one session's log", (keys.LOG_ENTRIES, keys.LOG_BYTES // 1_000_000)),
         ("TCP connections", (http_server.MOST,)),

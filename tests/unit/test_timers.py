@@ -6,7 +6,8 @@ import pytest
 
 from app.dialogue.memory import Memory, Timer
 from app.sessions.recorder import memory_of, record_of
-from app.tools.timers import MOST, heard_length, said_length
+from app.tools.builtin import MOST
+from languages.en.timers import heard_length, said_length
 from tests.unit.fakes import Caller, FakeIntent, FakeStt, fake_services
 from tests.unit.virtual_time import run
 

@@ -13,7 +13,6 @@ from app.dialogue.context import AgentContext
 from app.dialogue.memory import Memory
 from app.dialogue.phrasebook import Dialogue, Phrasebook
 from app.settings import Settings
-from app.tools import builtin as abilities
 from app.tools.registry import TOOLS, Toolbox, ToolError, tool
 from languages.en import LANGUAGE as ENGLISH
 from tests.unit.fakes import VirtualClock, fake_services
@@ -244,8 +243,8 @@ def test_a_timer_of_more_than_a_day_is_refused_in_words(length: str) -> None:
 
 def test_a_search_finds_passages() -> None:
     assert call("search_knowledge", '{"query": "turns"}') == "One: The first passage."
-    assert abilities.sought("Search the knowledge base for jitter buffers") == "jitter buffers"
-    assert abilities.sought("How does it work?") == "How does it work?"
+    assert ENGLISH.hears.sought("Search the knowledge base for jitter buffers") == "jitter buffers"
+    assert ENGLISH.hears.sought("How does it work?") == "How does it work?"
 
 
 @pytest.fixture

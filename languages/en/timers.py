@@ -1,14 +1,10 @@
-"""Timers of a conversation, kept with what it remembers, and what people say of them: lengths, names, and which one is meant."""
+"""What people say of timers: lengths, names, and which one is meant."""
 
 import re
 from collections.abc import Sequence
 
-from app.dialogue.memory import Timer
 from languages.en.dates import figures
-
-LONGEST_S = 86_400.0
-LONGEST_ABOUT = 200  # characters of what a reminder is about
-MOST = 20  # timers of one conversation at a time: all are kept with it, and each is told
+from languages.tools import LONGEST_ABOUT, T, Timer
 
 _UNITS = {"day": 86_400.0, "hour": 3600.0, "minute": 60.0, "second": 1.0}
 _UNIT = r"(day|hour|minute|second)s?\b"
@@ -190,7 +186,7 @@ def heard_name(text: str) -> str:
     return ""
 
 
-def meant(timers: Sequence[Timer], which: str) -> list[Timer]:
+def meant(timers: Sequence[T], which: str) -> list[T]:
     """Those of `timers` that `which` names by length, name, purpose or place in the row in which they are over; all where it names
     none."""
     ordered = sorted(timers, key=lambda timer: timer.due_ms)
@@ -199,7 +195,7 @@ def meant(timers: Sequence[Timer], which: str) -> list[Timer]:
     return _named(ordered, which)
 
 
-def _named(ordered: list[Timer], which: str) -> list[Timer]:
+def _named(ordered: list[T], which: str) -> list[T]:
     said = figures(which)
     words = set(re.findall(r"[\w'’]+", said))
     lengths = {run[2] for run in _runs(_spelled(which))}

@@ -1,11 +1,13 @@
 """Several alarms and reminders in one sentence: "wake me at seven and at eight", "at 7 to call mom and at 8 to call dad"."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from app.tools.timers import MOST, heard_about, heard_length, heard_name
 from languages.en.dates import figures, heard_time
+from languages.en.timers import heard_about, heard_length, heard_name
+from languages.tools import MOST
 
 _NOW = datetime(2000, 1, 1, tzinfo=UTC)
 _APART = re.compile(r",? and (?!a (?:half|quarter)\b(?! (?:to|past|after)))|, ")
@@ -35,7 +37,7 @@ def unclear(text: str) -> bool:
     return _OPEN.search(figures(text)) is not None
 
 
-def in_turn(times: list[str], now: datetime) -> list[datetime | None]:
+def in_turn(times: Sequence[str], now: datetime) -> list[datetime | None]:
     """When each of `times` is; one of which it is open whether it is before noon comes after the one before it."""
     found: list[datetime | None] = []
     for said in times:

@@ -1,0 +1,229 @@
+"""What is heard of the tools' arguments in spoken English, and how their values are said."""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from languages.en.alarms import heard_alarms, in_turn, unclear
+from languages.en.dates import heard_day, heard_measure, heard_past, heard_span, heard_time, heard_whole
+from languages.en.places import answered_place, heard_place, zones_of
+from languages.en.spelling import heard_word, letters, named_word
+from languages.en.timers import (
+    called,
+    chosen,
+    heard_about,
+    heard_length,
+    heard_lengths,
+    heard_name,
+    meant,
+    of_all,
+    said_length,
+)
+from languages.tools import LONGEST_ABOUT, LONGEST_S, Heard, Remembered, Sayings, Understanding
+
+_EVERY = re.compile(r"\b(?:every|each|daily|weekly|weekdays)\b", re.IGNORECASE)
+_MORE = re.compile(r"\b(?:add|extend|prolong|lengthen)\b", re.IGNORECASE)
+_EITHER = re.compile(r"\btimer (?:for|of|to) \d{1,2}[:.]\d\d\b(?! ?[ap]\.?m)", re.IGNORECASE)
+_SEARCH = re.compile(
+    r"^\W*(?:(?:please|can you|could you|would you|okay|hey|parley)\W+)*"
+    r"(?:search(?: (?:in |through )?(?:the|your|my) [\w ]+?)? for|"
+    r"look (?:up|for)|find (?:me |out )?(?:something |anything )?(?:about|on)|"
+    r"what (?:do|does) (?:you|the|your|my) ?[\w ]*? (?:have on|have about|say about))\s+(\S.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def sought(text: str) -> str:
+    """What `text` wants to have looked up: "search the knowledge base for jitter buffers" seeks "jitter buffers"."""
+    match = _SEARCH.fullmatch(text)
+    return match[1] if match else text
+
+
+def _clock_heard(text: str) -> dict[str, Any]:
+    ago = -1 if re.search(r"\bago\b", text) else 1
+    return {"place": heard_place(text), "seconds": ago * (heard_length(text) or 0)}
+
+
+async def _clock_answered(text: str, memory: Remembered) -> dict[str, Any] | None:
+    place = await asyncio.to_thread(answered_place, text)
+    return {"place": place} if place else None
+
+
+def _date_heard(text: str) -> dict[str, Any]:
+    named = heard_day(text, date(2000, 1, 1)) or heard_measure(text) or heard_whole(text, date(2000, 1, 1))
+    place = heard_place(text)
+    if place and (
+        heard_day(place, date(2000, 1, 1)) or heard_span(text, date(2000, 1, 1)) or heard_whole(text, date(2000, 1, 1))
+    ):
+        place = ""
+    return {"place": place, "day": text[:LONGEST_ABOUT] if named else ""}
+
+
+def _timer_heard(text: str) -> dict[str, Any] | None:
+    length = heard_length(text)
+    if length is None or length > LONGEST_S or _EVERY.search(text):
+        return None
+    return {"seconds": length, "about": heard_about(text), "name": heard_name(text)}
+
+
+def _timers_heard(text: str) -> dict[str, Any] | None:
+    timers = heard_lengths(text)
+    if not timers or any(length > LONGEST_S for length, _ in timers):
+        return None
+    return {"seconds": [length for length, _ in timers], "names": [heard_name(words) for _, words in timers]}
+
+
+def _alarm_heard(text: str) -> dict[str, Any] | None:
+    """A time of day, a day, or a length that no timer has: what is said of it then is that it is too long. "A timer for 1:30" may
+    be a length as well, and is asked for."""
+    length, now = heard_length(text), datetime(2000, 1, 1, tzinfo=UTC)
+    day = heard_day(text, now.date())
+    told = heard_time(text, now) is not None and _EITHER.search(text) is None
+    if unclear(text):
+        return None
+    far = (length or 0) > LONGEST_S or (day is not None and (day - now.date()).days > 1)
+    if not told and not far and not _EVERY.search(text):
+        return None
+    return {"at": text[:LONGEST_ABOUT], "about": heard_about(text), "name": heard_name(text)}
+
+
+def _alarm_answered(text: str, memory: Remembered) -> dict[str, Any] | None:
+    """The time of day, of the day that was named before."""
+    told = _alarm_heard(text)
+    if told and heard_day(memory.request, date(2000, 1, 1)) is not None:
+        told["at"] = f"{memory.request} {text}"[:LONGEST_ABOUT]
+    return told
+
+
+def _alarms_heard(text: str) -> dict[str, Any] | None:
+    alarms = [] if _EVERY.search(text) or unclear(text) or heard_lengths(text) else heard_alarms(text)
+    if not alarms:
+        return None
+    return {
+        "at": [alarm.at[:LONGEST_ABOUT] for alarm in alarms],
+        "abouts": [alarm.about for alarm in alarms],
+        "names": [alarm.name for alarm in alarms],
+    }
+
+
+def _ask_when(text: str) -> str:
+    """The line that asks for what is missing: a timer has a length, a reminder and an alarm a time."""
+    order = re.search(r"\b(?:(remind|alarm|wake)|timer|count ?down)", text, re.IGNORECASE)
+    if order is None or order[1] is None:
+        return "timer_how_long"
+    return "timer_what_time" if unclear(text) or heard_day(text, date(2000, 1, 1)) else "timer_when"
+
+
+def _more_heard(text: str) -> dict[str, Any] | None:
+    length = heard_length(text) if _MORE.search(text) else None
+    return {"seconds": length, "which": heard_name(text)} if length else None
+
+
+def _more_answered(text: str, memory: Remembered) -> dict[str, Any] | None:
+    which = chosen(memory.timers, text)
+    return {"seconds": None, "which": which} if which and _MORE.search(memory.request) else None
+
+
+def _which_heard(text: str) -> dict[str, Any]:
+    return {"which": text[:LONGEST_ABOUT]}
+
+
+def _which_answered(text: str, memory: Remembered) -> dict[str, Any] | None:
+    """The answer is about those of which it was asked."""
+    which = chosen(meant(memory.timers, memory.request), text)
+    return {"which": which[:LONGEST_ABOUT], "among": memory.request[:LONGEST_ABOUT]} if which else None
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return ", ".join(parts[:-1]) + f" and {parts[-1]}" if len(parts) > 1 else parts[0]
+
+
+def _count(days: int, measure: str) -> str:
+    """So many days, or weeks and days, as they are said."""
+    if measure != "weeks":
+        return f"{days} day{'' if days == 1 else 's'}"
+    weeks, rest = divmod(days, 7)
+    parts = [f"{count} {unit}{'' if count == 1 else 's'}" for count, unit in ((weeks, "week"), (rest, "day")) if count]
+    return " and ".join(parts) or "0 weeks"
+
+
+def _either(parts: Sequence[str]) -> str:
+    return ", ".join(parts[:-1]) + " or " + parts[-1] if len(parts) > 1 else "".join(parts)
+
+
+def _spelling_heard(text: str) -> dict[str, Any] | None:
+    return {"word": word} if (word := heard_word(text)) else None
+
+
+def _spelling_answered(text: str, memory: Remembered) -> dict[str, Any] | None:
+    return {"word": word} if (word := named_word(text)) else None
+
+
+def _counted(text: str, today: date) -> date | None:
+    past = re.search(r"\b(?:since|ago)\b", text.lower()) is not None
+    return heard_past(text, today) if past else heard_day(text, today)
+
+
+def _said_date(day: date) -> str:
+    return f"{day:%A, %B %-d, %Y}"
+
+
+def _said_day(day: date, today: date) -> str:
+    days = (day - today).days
+    return _said_date(day) + (f", in {days} days" if days > 1 else "")
+
+
+def _said_time(time: datetime) -> str:
+    return f"{time:%-I:%M %p}"
+
+
+def _said_left(left: Sequence[tuple[float, str]]) -> str:
+    return ", then ".join(said_length(seconds) + (f" for {name}" if name and len(left) > 1 else "") for seconds, name in left)
+
+
+UNDERSTANDING = Understanding(
+    tools={
+        "current_time": Heard(_clock_heard, _clock_answered),
+        "current_date": Heard(_date_heard),
+        "extend_timer": Heard(_more_heard, _more_answered),
+        "set_timers": Heard(_timers_heard),
+        "set_timer": Heard(_timer_heard, ask=_ask_when),
+        "set_alarm": Heard(_alarm_heard, _alarm_answered, _ask_when),
+        "set_alarms": Heard(_alarms_heard),
+        "cancel_timers": Heard(_which_heard, _which_answered),
+        "list_timers": Heard(_which_heard),
+        "spell_word": Heard(_spelling_heard, _spelling_answered),
+    },
+    length=heard_length,
+    day=heard_day,
+    moment=heard_time,
+    moments=in_turn,
+    measure=heard_measure,
+    counted=_counted,
+    span=heard_span,
+    whole=heard_whole,
+    repeats=lambda text: _EVERY.search(text) is not None,
+    meant=meant,
+    means_all=of_all,
+    zones=zones_of,
+    apart=lambda place: re.split(r",? and ", place),
+    sought=sought,
+)
+SAYINGS = Sayings(
+    together=_listed,
+    either=_either,
+    length=said_length,
+    within=lambda seconds: f"in {said_length(seconds)}",
+    time=_said_time,
+    at=lambda time: f"at {_said_time(time)}",
+    day=_said_day,
+    full=_said_date,
+    short=lambda day, year: f"{day:%B %-d, %Y}" if year else f"{day:%B %-d}",
+    days=_count,
+    letters=letters,
+    timers=called,
+    left=_said_left,
+    reminder=lambda about: "reminder_due_of" if about.startswith(("that ", "about ")) else "reminder_due",
+)
