@@ -12,7 +12,9 @@ HAIL = 4  # words; what is longer and holds a hail is talk
 ECHO_WORDS, SAID_WORDS = 40, 400  # that are compared: the time that takes grows with their product
 LEAST_DICTATED = 3  # digits and letters in a row after other words, each a word: "in 2025" and "at 10:30" are none
 LEAST_NUMBER = 5  # digits of a number in one piece that nobody counts with
-LEAST_QUESTION = 5  # words; "How many wings?" may go on, "How many wings does a bird have?" hardly
+LEAST_QUESTION = 5  # words, "what's" two of them; "How many wings?" may go on, "How many wings does a bird have?" hardly
+LEAST_STREET = 4  # letters of an address before a number that may be its last part
+LAST_NUMBER = 3  # digits of such a number that are hardly followed by more
 
 Words = frozenset[str]  # in lower case
 NO_WORDS: Words = frozenset()
@@ -49,6 +51,15 @@ class Dictated(NamedTuple):
     whole: bool
 
 
+class Address(NamedTuple):
+    """Of what may be the address of a house: whether it is one, or was asked for; whether no more than its first number was said;
+    and how much there is (0..1) of a number that ends it, as that of a flat or a postal code does."""
+
+    given: bool
+    begun: bool
+    numbered: float
+
+
 @dataclass(frozen=True, slots=True)
 class Dictation:
     """How numbers, addresses and spellings are asked for and given. Patterns are searched in lower case.
@@ -56,8 +67,9 @@ class Dictation:
     `digits` are the words for them, and what stands between the parts of a number or an address. Of a line of the agent
     `asked_for` finds that it asks for such a thing, `counted` that it asks for a number that is said in one word, `card` and
     `postal` for which, `asks` that a line without marks is a question, `invites` one that leaves it open what is said, and how
-    much of it. `email` finds a whole address at the end. The others tell how many digits make a whole number: any, one whose last
-    group begins with one of `trunks`, a card's, a postcode."""
+    much of it. `email` finds a whole address at the end, `street` that of a house; `address` that one is asked for, and `written`
+    that it is of another kind. The others tell how many digits make a whole number: any, one whose last group begins with one of
+    `trunks`, a card's, a postcode."""
 
     digits: Words = NO_WORDS
     asked_for: re.Pattern[str] = NEVER
@@ -65,6 +77,9 @@ class Dictation:
     card: re.Pattern[str] = NEVER
     postal: re.Pattern[str] = NEVER
     email: re.Pattern[str] = NEVER
+    street: re.Pattern[str] = NEVER
+    address: re.Pattern[str] = NEVER
+    written: re.Pattern[str] = NEVER
     invites: re.Pattern[str] = NEVER
     asks: re.Pattern[str] = NEVER
     lengths: frozenset[int] = frozenset()
@@ -90,6 +105,19 @@ class Dictation:
             whole = whole or (digits in self.postal_lengths and bool(self.postal.search(asked.lower())))
         return Dictated(signs, alone or long or email, (whole or email) and not trails_off(text))
 
+    def place(self, text: str, asked: str = "") -> Address:
+        """`asked`: what the agent said last."""
+        wanted = self.last_question(asked)
+        wanted = "" if self.written.search(wanted) else wanted
+        if not self.street.search(text.lower()) and not self.address.search(wanted):
+            return Address(False, False, 0.0)
+        words = words_of(text)
+        last = list(takewhile(lambda word: word.isdecimal() or word in self.digits, reversed(words)))
+        named = sum(len(word) for word in words[: len(words) - len(last)] if not word.isdecimal())
+        digits = sum(len(word) if word.isdecimal() else 1 for word in last)
+        behind = min(digits, LAST_NUMBER) / LAST_NUMBER if named >= LEAST_STREET else 0.0
+        return Address(True, len(last) == len(words) > 0, behind)
+
     def asks_to_dictate(self, line: str) -> bool:
         """The agent asks for what is given in digits, letters or parts: a number, an address, a spelling."""
         asked = self.last_question(line)
@@ -104,6 +132,30 @@ class Dictation:
         """The last sentence of a line in lower case, "" where it is no question. A line without marks is one by its words."""
         last = re.split(r"(?<=[.?!])\s+", line.strip().lower())[-1]
         return last if last.endswith("?") or (last[-1:].isalnum() and self.asks.search(last)) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a question of the agent wants in a word or two, and whether it is there; all in lower case. `how_many` and `when` find
+    what is asked for, `number` and `time` that it was given; `more` finds that the agent asks whether there is anything else, and
+    what begins with one of `declining` says no."""
+
+    how_many: re.Pattern[str] = NEVER
+    number: re.Pattern[str] = NEVER
+    when: re.Pattern[str] = NEVER
+    time: re.Pattern[str] = NEVER
+    more: re.Pattern[str] = NEVER
+    declining: Words = NO_WORDS
+
+    def gives(self, text: str, question: str) -> bool:
+        """A number or a time was asked for, and is there."""
+        said = text.lower()
+        counted = self.how_many.search(question) and self.number.search(said)
+        return bool(counted or (self.when.search(question) and self.time.search(said)))
+
+    def declines(self, text: str, question: str) -> bool:
+        """There is nothing else."""
+        return bool(self.more.search(question)) and not self.declining.isdisjoint(words_of(text)[:1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +185,7 @@ class Wording:
     closing: re.Pattern[str] = NEVER
     name: re.Pattern[str] = NEVER
     dictation: Dictation = field(default_factory=Dictation)
+    answers: Answers = field(default_factory=Answers)
 
     def is_backchannel(self, text: str) -> bool:
         """At most four words, every one of them an acknowledgement; the same one may be heard many times over, as speech-to-text
@@ -155,10 +208,11 @@ class Wording:
         return hailed or self.is_question(text) or self.is_request(text)
 
     def ends_openly(self, text: str) -> bool:
-        """The text ends on a word after which a sentence has not ended, whatever mark follows."""
-        last = words_of(text)[-1:]
-        open_statement = not self.open_statements.isdisjoint(last) and not text.rstrip().endswith("?")
-        return not self.open_ends.isdisjoint(last) or open_statement
+        """The text ends on a word after which a sentence has not ended, whatever mark follows. "A" by itself is a letter."""
+        words = words_of(text)
+        open_statement = not self.open_statements.isdisjoint(words[-1:]) and not text.rstrip().endswith("?")
+        letter = len(words) == 1 and len(words[0]) == 1
+        return (not letter and not self.open_ends.isdisjoint(words[-1:])) or open_statement
 
     def is_closing(self, text: str) -> bool:
         """Thanks, a goodbye, or that this is all: few people go on after it."""
@@ -201,7 +255,10 @@ class Wording:
 
     def _asks(self, text: str, openers: Words, least: int) -> bool:
         return text.rstrip().endswith("?") and any(
-            len(words_of(part)) >= least and not openers.isdisjoint(self._opening(part)[:2]) for part in _whole_and_last(text)
+            len(words) + shortened >= least and not openers.isdisjoint(self._opening(part)[:2])
+            for part in _whole_and_last(text)
+            for words in [words_of(part)]
+            for shortened in [sum("'" in word and word in self.asking for word in words)]
         )
 
 

@@ -57,12 +57,14 @@ UNTOLD = 0.85  # `Transcript.closed` of a service that does not tell it: between
 @dataclass(frozen=True, slots=True)
 class Transcript:
     """Recognised speech. `no_speech` is the model's belief (0..1) that nothing was said, `closed` that the sentence ends where the
-    text does; `doubtful`: it would rather look again."""
+    text does, `ending` that the speaker stops there for good, by the sound of it (None: not told); `doubtful`: it would
+    rather look again."""
 
     text: str
     no_speech: float = 0.0
     closed: float = UNTOLD
     doubtful: bool = False
+    ending: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 One judgement for every kind of turn. A logistic regression gives the probability p that a silence is the end, and a log-logistic
 distribution S(t) how many pauses last so long: P(end | silence t) = p / (p + (1 - p) S(t)) grows with the silence. The turn is
-over where waiting on costs more than it spares: at the t with the least p t + (1 - p) c S(t), where c is what a pause that is
-taken for the end costs, in ms of waiting. `eagerness` chooses c. The weights are data (`endpointing.json`), made by
-`python -m tests.bench endings --fit`; docs/turn-taking.md has the curves.
+over where waiting on costs more than it spares: at the t with the least p u(t) + (1 - p) c S(t), where u is what waiting costs
+(`annoyance`) and c what a pause does that is taken for the end, both in ms. `eagerness` chooses c. The weights are data
+(`endpointing.json`), made by `python -m tests.bench endings --fit`; docs/turn-taking.md has the curves.
 """
 
 import json
@@ -20,9 +20,12 @@ from languages.wording import Wording, length, trails_off
 from services.base import UNTOLD
 
 WEIGHTS = "endpointing.json"  # in the folder of a language
+LONG_MS = 1000.0  # a wait above which each further ms costs more: whoever has finished begins to doubt that they were heard
+# Of what else a taken pause costs, where few are made: 0.2 in a request or a question, 1.6 in an answer or statement.
+SELDOM = 0.6
 LEAST_MS = 192.0  # no turn ends sooner: shorter silences are those within words and phrases
 SILENCES_MS = [LEAST_MS + 32.0 * window for window in range(51)]  # that may be required, to 1.8 s
-TAKEN_MS: Mapping[Eagerness, float] = {"low": 5000.0, "medium": 2000.0, "high": 800.0}
+TAKEN_MS: Mapping[Eagerness, float] = {"low": 12000.0, "medium": 2000.0, "high": 1000.0}
 WORD_MS = 384.0  # what has no words yet may be the beginning of one
 WHOLE = 0.93  # a question's `closed` above which its melody need not be asked for: of 46 ends of questions a quarter have less
 OWN = 1.5  # pauses of a speaker that count as much as everybody's
@@ -32,12 +35,13 @@ SPOKEN_OUT = 15  # words of a wish with all its details; a request that takes no
 @dataclass(frozen=True, slots=True)
 class Said:
     """What is known of a turn at the first silent window after it. `complete` is the end-of-turn model's probability (0..1),
-    `closed` the recogniser's that the sentence ends there; `understood`: the text is an order or a question that is whole as it
-    stands; `asked`: what the agent said last."""
+    `closed` the recogniser's that the sentence ends there, `ending` that the voice stops there for good (None: unknown);
+    `understood`: the text is an order or a question that is whole as it stands; `asked`: what the agent said last."""
 
     text: str
     complete: float = 0.0
     closed: float = UNTOLD
+    ending: float | None = None
     understood: bool = False
     asked: str = ""
 
@@ -48,10 +52,12 @@ def is_surely_whole(wording: Wording, text: str, closed: float) -> bool:
 
 
 class Judge(NamedTuple):
-    """The words of a language, the weights, by name of a feature, and the lengths of pauses: "dictated" and "other" ones."""
+    """The words of a language; the weights, by name of a feature; those where the sound of the end is not known; and the lengths of
+    pauses: "dictated" and "other" ones."""
 
     wording: Wording
     weights: Mapping[str, float]
+    unheard: Mapping[str, float]
     pauses: Mapping[str, "Lengths"]
 
     @classmethod
@@ -59,17 +65,21 @@ class Judge(NamedTuple):
         """The weights of a language."""
         stored = json.loads((language.folder / WEIGHTS).read_text("utf-8"))
         pauses = {name: Lengths(**lengths) for name, lengths in stored["pauses"].items()}
-        return cls(language.wording, stored["weights"], pauses)
+        return cls(language.wording, stored["weights"], stored["unheard"], pauses)
 
     def probability(self, said: Said) -> float:
         """That a silence of LEAST_MS after this is the end of the turn (0..1)."""
-        return 1 / (1 + exp(-sum(self.weights.get(name, 0.0) * value for name, value in features(self.wording, said).items())))
+        weights = self.unheard if said.ending is None else self.weights
+        return 1 / (1 + exp(-sum(weights.get(name, 0.0) * value for name, value in features(self.wording, said).items())))
 
     def silence(self, said: Said, taken_ms: float, pauses: Sequence[float]) -> float:
         """The silence (ms) with the least cost, if a pause that is taken for the end costs as much as `taken_ms` of waiting."""
-        ended, lengths = self.probability(said), self.pauses["dictated" if is_dictation(self.wording, said) else "other"]
+        known = features(self.wording, said)
+        ended, lengths = self.probability(said), self.pauses["dictated" if "dictation" in known else "other"]
         pace = own_pace(pauses, lengths.log_ms)
-        return min(SILENCES_MS, key=lambda ms: ended * ms + (1 - ended) * taken_ms * lengths.share(ms, pace))
+        if "question" in known or "request" in known:
+            taken_ms *= SELDOM
+        return min(SILENCES_MS, key=lambda ms: ended * annoyance(ms) + (1 - ended) * taken_ms * lengths.share(ms, pace))
 
 
 class Lengths(NamedTuple):
@@ -102,34 +112,40 @@ def own_pace(pauses: Sequence[float], usual: float) -> float:
     return sum(deviations) / (len(deviations) + OWN)
 
 
+def annoyance(silence_ms: float) -> float:
+    """What so long a wait costs, in ms of a short one."""
+    return silence_ms * max(1.0, silence_ms / LONG_MS)
+
+
 def is_dictation(wording: Wording, said: Said) -> bool:
-    """Digits or letters are given one by one or in groups, or the agent has asked for such."""
-    return wording.dictation.dictated(said.text, said.asked).under_way or wording.dictation.asks_to_dictate(said.asked)
+    """Digits or letters are given one by one or in groups, or an address, or the agent has asked for such."""
+    words = wording.dictation
+    found = words.dictated(said.text, said.asked).under_way or words.place(said.text, said.asked).given
+    return found or words.asks_to_dictate(said.asked)
 
 
 def features(wording: Wording, said: Said) -> Mapping[str, float]:
-    """By name, what the probability is made from: melody and sentence end in log odds, weighted for questions, requests, dictation
-    and all else on their own."""
-    text = said.text.rstrip()
+    """By name, what the probability is made from: melody, sentence end and the sound of the end in log odds, weighted for
+    questions, requests, dictation and all else on their own."""
     melody, closed = log_odds(said.complete) / 3, log_odds(said.closed) / 3
+    ending = 0.0 if said.ending is None else log_odds(said.ending) / 3
     if is_dictation(wording, said):
-        given = wording.dictation.dictated(text, said.asked)
-        return {
-            "dictation": 1.0,
-            "dictation_melody": melody,
-            "dictation_closed": closed,
-            "dictation_whole": float(given.whole),
-            "dictation_signs": 0.0 if given.whole else log(1 + given.signs),
-        }
+        heard = {"dictation": 1.0, "dictation_melody": melody, "dictation_closed": closed, "dictation_ending": ending}
+        return {**heard, **_given(wording, said)}
+    text, question = said.text.rstrip(), wording.dictation.last_question(said.asked)
+    closing = wording.is_closing(text)
+    last_of_all = wording.answers.declines(text, question) or (closing and bool(wording.answers.more.search(question)))
     found = {
         "other": 1.0,
         "melody": melody,
         "closed": closed,
+        "ending": ending,
         "trails_off": float(trails_off(text)),
         "comma": float(text.endswith(",")),
         "unfinished": float(wording.ends_openly(text)),
-        "closing": float(wording.is_closing(text)),
-        "asked": float(wording.dictation.asks_briefly(said.asked)),
+        "closing": float(closing),
+        "asked": float(wording.dictation.asks_briefly(said.asked) or last_of_all),
+        "given": float(wording.answers.gives(text, question)),
     }
     kind = (
         "question" if wording.is_question(text) and not wording.is_wish(text) else "request" if wording.is_request(text) else ""
@@ -140,6 +156,18 @@ def features(wording: Wording, said: Said) -> Mapping[str, float]:
         words = log(1 + (SPOKEN_OUT if spoken_out else length(text)))
         found |= {kind: 1.0, f"{kind}_melody": melody, f"{kind}_closed": closed, f"{kind}_words": words - log(1 + SPOKEN_OUT)}
     return found
+
+
+def _given(wording: Wording, said: Said) -> Mapping[str, float]:
+    """What was dictated so far."""
+    given, place = wording.dictation.dictated(said.text, said.asked), wording.dictation.place(said.text, said.asked)
+    return {
+        "dictation_whole": float(given.whole),
+        "dictation_signs": 0.0 if given.whole or place.given else log(1 + given.signs),
+        "dictation_address": float(place.given),
+        "dictation_begun": float(place.begun),
+        "dictation_number": place.numbered,
+    }
 
 
 def log_odds(probability: float) -> float:

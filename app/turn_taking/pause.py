@@ -80,7 +80,7 @@ class Pause:
         if text:
             understood = is_surely_whole(self._user_turn.wording, text, heard.closed) or await self._recognition.is_order(text)
             complete = 1.0 if understood else await self._listen_to_melody()
-        said = Said(text, complete, heard.closed, understood, self._listener.asked())
+        said = Said(text, complete, heard.closed, heard.ending, understood, self._listener.asked())
         self._act(self._user_turn.prepared(self._revision, said, self._listener.eagerness()))
 
     def _listen_to_melody(self) -> "asyncio.Task[float]":

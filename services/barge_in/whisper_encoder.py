@@ -57,5 +57,5 @@ class WhisperJudge:
 
 def _glimpse(model: Whisper, judge: Judge, audio: Audio) -> Glimpse:
     heard = listen(model, audio, WINDOW_S, hiss=HISS)
-    speech = judge.speech(impression(heard["heard"], len(audio)))
+    speech = judge.probability(impression(heard["heard"], len(audio)))
     return Glimpse(speech, first_words(model, heard, TOKENS) if speech >= NOISE else "")

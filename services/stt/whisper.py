@@ -22,7 +22,7 @@ from services.stt.beam import search
 from services.stt.decoding import Decoded, Tokens, decode
 from services.stt.hallucination import NOISE, PLAIN_NOISE, TICK_S, is_doubtful, is_invented, loop_start, said, sounds
 from services.stt.network import Cache, Decoder, Network, encode, network
-from services.stt.speech_judge import WHOLE_TURNS, Judge, impression
+from services.stt.speech_judge import ENDINGS, WHOLE_TURNS, Judge, impression, last_sound
 from services.stt.vocabulary_subset import kept
 from services.weights import fetch_all
 from services.workers import CORES, Priority, Workers
@@ -69,7 +69,8 @@ class Whisper(NamedTuple):
     tokenizer: "Tokenizer"
     language: str  # code
     tokens: Tokens
-    judge: Judge
+    judge: Judge  # of speech
+    endings: Judge | None  # None for a language without its weights
     hiss: Audio  # WINDOW_S of white noise
 
 
@@ -80,6 +81,7 @@ class Reading(NamedTuple):
     decoded: Decoded
     looped: bool
     seen: NDArray[np.float32]  # the impression that it makes on the judge
+    ending: float | None = None  # that it ends for good there, by its last sound (0..1)
 
 
 class WhisperStt(LocalService[Whisper]):
@@ -130,7 +132,8 @@ class WhisperStt(LocalService[Whisper]):
         model = fetch_all(self._folder, FILES)["whisper-base/model.bin"]
         tokenizer, rows, tokens = spelling(model.parent, self._language)
         nets = network(model, rows, self._language.tokens, CORES, self._folder / "computed")
-        whisper = Whisper(nets, tokenizer, self._language.code, tokens, Judge.read(WHOLE_TURNS), white_noise())
+        endings = Judge.read(path) if (path := self._language.folder / ENDINGS).exists() else None
+        whisper = Whisper(nets, tokenizer, self._language.code, tokens, Judge.read(WHOLE_TURNS), endings, white_noise())
         read(whisper, np.zeros(HEARING_RATE, np.float32), QUICK)
         return whisper
 
@@ -157,21 +160,21 @@ def _transcribe(model: Whisper, audio: Audio, prompt: str, look: Look, guess: st
 def _speech(model: Whisper, audio: Audio) -> float:
     parts = split_at_quiet(audio)
     heard = [listen(model, part, min(max(len(part) / HEARING_RATE + TAIL_S, QUICK.window_s), WINDOW_S)) for part in parts]
-    return max(model.judge.speech(impression(one["heard"], len(part))) for one, part in zip(heard, parts, strict=True))
+    return max(model.judge.probability(impression(one["heard"], len(part))) for one, part in zip(heard, parts, strict=True))
 
 
 def believed(judge: Judge, look: Look, parts: Sequence[Reading]) -> Transcript:
     """What of the readings of a turn was said by somebody."""
-    speech = [judge.speech(part.seen) for part in parts]
+    speech = [judge.probability(part.seen) for part in parts]
     real = [
         part
         for at, part in zip(speech, parts, strict=True)
         if part.text and not is_invented(at, look.noise, part.decoded.no_speech, part.looped)
     ]
     text = " ".join(part.text for part in real)
-    closed = real[-1].decoded.closed if real else 0.0
+    closed, ending = (real[-1].decoded.closed, real[-1].ending) if real else (0.0, None)
     doubtful = any(is_doubtful(part.decoded.sure, part.looped) for part in real)
-    return Transcript(text, 1 - max(speech), closed, doubtful)
+    return Transcript(text, 1 - max(speech), closed, doubtful, ending)
 
 
 def split_at_quiet(audio: Audio, longest: int = (WINDOW_S - TAIL_S) * HEARING_RATE) -> list[Audio]:
@@ -223,14 +226,15 @@ def read(model: Whisper, audio: Audio, look: Look, prompt: str = "", guess: str 
     heard = listen(model, audio, min(max(seconds + TAIL_S, look.window_s), WINDOW_S), look.sparse, closely=look.closely)
     seen = impression(heard["heard"], len(audio))
     guessed = model.tokenizer.encode(f" {guess}", add_special_tokens=False).ids if guess else []
+    ending = None if model.endings is None else model.endings.probability(last_sound(heard["heard"], len(audio)))
     start = prompt_of(model.tokenizer, model.tokens, model.language, "")
-    plain = _write(model, heard, start, None if look.closely else guessed, seconds, seen)
+    plain = _write(model, heard, start, None if look.closely else guessed, seconds, seen)._replace(ending=ending)
     if not prompt.strip():
         return plain
     # It costs little, for most of it is the same.
     words = [token for token in plain.decoded.ids if token < model.tokens.first_timestamp]
     told = _write(model, heard, prompt_of(model.tokenizer, model.tokens, model.language, prompt), words, seconds, seen)
-    return better(plain, told, prompt)
+    return better(plain, told._replace(ending=ending), prompt)
 
 
 def better(plain: Reading, told: Reading, prompt: str) -> Reading:

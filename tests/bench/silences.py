@@ -4,7 +4,7 @@ looked at once and kept in a file outside the tree, so that measuring and fittin
 import asyncio
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
@@ -22,6 +22,8 @@ from app.turn_taking.signals import Ask
 from languages.en import LANGUAGE as ENGLISH
 from services import embedded
 from services.base import VAD_WINDOW, Services
+from services.stt.speech_judge import last_sound
+from services.stt.whisper import QUICK, TAIL_S, WINDOW_S, WhisperStt, listen, split_at_quiet
 from tests.bench.clips import RATE, Audio, Clip, clips, quietest, room_tone
 
 KINDS = {  # what is counted together
@@ -69,6 +71,8 @@ class Silence:
     later: float
     understood: bool
     pauses: tuple[float, ...]
+    sound: tuple[float, ...]  # the last of the voice, as Whisper's encoder sees it
+    ending: float | None = None
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -76,7 +80,7 @@ class Silence:
 
     def said(self, asked: bool = True) -> Said:
         """`asked`: whether it is known what the agent said last."""
-        return Said(self.text, self.complete, self.closed, self.understood, self.asked if asked else "")
+        return Said(self.text, self.complete, self.closed, self.ending, self.understood, self.asked if asked else "")
 
 
 @dataclass(slots=True)
@@ -103,7 +107,7 @@ def silences(data: Path) -> list[Silence]:
             asyncio.run(_look(missing, file))
     short = {clip.id for clip in said if len(clip.text.split()) <= SHORT and clip.row.get("answer_type") not in DICTATED}
     rows = chain.from_iterable(_known(kept).values())
-    found = [Silence(**{**row, "pauses": tuple(row["pauses"])}) for row in rows]
+    found = [Silence(**{**row, "pauses": tuple(row["pauses"]), "sound": tuple(row["sound"])}) for row in rows]
     return [replace(one, answer_type="short") if one.clip in short else one for one in found]
 
 
@@ -114,9 +118,11 @@ def _known(kept: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def _fingerprint(folders: list[Path]) -> str:
-    """Changes with the recordings and the weights. After a change to how models are used, delete the file."""
+    """Changes with the recordings, the weights and what is kept of a silence. After a change to how models are used, delete the
+    file."""
     files = [Path(services.weights.__file__), *(folder / "manifest.jsonl" for folder in folders)]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+    kept = " ".join(field.name for field in fields(Silence)).encode()
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files) + kept).hexdigest()[:16]
 
 
 async def _look(said: list[Clip], file: TextIO) -> None:
@@ -203,4 +209,14 @@ class _Ears:
             later=await self._models.turn.complete(later),
             understood=whole or (bool(transcript.text) and await self._understanding.is_order(transcript.text)),
             pauses=tuple(pauses),
+            sound=self._sound(heard),
+            ending=transcript.ending,
         )
+
+    def _sound(self, heard: Audio) -> tuple[float, ...]:
+        """As the quick look at a turn hears it."""
+        assert isinstance(self._models.stt, WhisperStt)
+        part = split_at_quiet(heard)[-1]
+        window_s = min(max(len(part) / RATE + TAIL_S, QUICK.window_s), WINDOW_S)
+        seen = last_sound(listen(self._models.stt.model(), part, window_s, QUICK.sparse)["heard"], len(part))
+        return tuple(round(float(value), 3) for value in seen)

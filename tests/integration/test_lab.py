@@ -30,17 +30,17 @@ def test_every_call_of_a_model_has_its_place_in_the_table_of_costs(figures: dict
 @pytest.mark.parametrize(
     ("kind", "lost", "p50_ms", "p95_ms", "characters_wrong"),
     [
-        ("answer", 0, 1250, 1300, 0.11),
-        ("short_answer", 0, 1150, 1420, 0.10),
-        ("statement", 0, 750, 900, 0.16),
-        ("request", 0, 380, 1000, 0.06),
-        ("question", 0, 860, 1250, 0.13),
-        ("open_question", 0, 1080, 1400, 0.03),
-        ("command", 0, 380, 670, 0.04),
-        ("turn", 0, 1130, 1280, 1.0),
-        ("utt", 0, 930, 1100, 0.04),
-        ("telephone", 0, 770, 1150, 0.10),
-        ("quiet", 0, 920, 1420, 0.10),
+        ("answer", 0, 900, 920, 0.12),
+        ("short_answer", 0, 1450, 1550, 0.25),
+        ("statement", 0, 430, 600, 0.16),
+        ("request", 0, 640, 1050, 0.06),
+        ("question", 0, 360, 420, 0.13),
+        ("open_question", 0, 520, 730, 0.03),
+        ("command", 0, 260, 660, 0.04),
+        ("turn", 0, 640, 1050, 1.0),
+        ("utt", 0, 740, 990, 0.04),
+        ("telephone", 0, 620, 1130, 0.10),
+        ("quiet", 0, 810, 1470, 0.10),
     ],
 )
 def test_turns_are_answered(

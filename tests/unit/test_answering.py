@@ -108,7 +108,7 @@ def test_nothing_is_sent_to_a_service_before_the_turn_is_over() -> None:
             async with Caller(made, eagerness="low") as caller:
                 for _ in range(3):
                     await caller.say(0.6, 0.4)
-                await asyncio.sleep(0.6)
+                await asyncio.sleep(0.4)
                 await caller.say(0.6, 10)
 
         run(scene())

@@ -80,7 +80,7 @@ def test_pauses_are_put_where_it_is_quietest_and_apart(folder: Path) -> None:
 
 SILENCE = Silence(
     clip="a", kind="answer", speaker="a", measure_only=False, cut=False, ended=True, length_ms=0.0, late_ms=20.0, asked="",
-    answer_type="phone", text="5", closed=0.5, complete=0.5, later=0.9, understood=False, pauses=(),
+    answer_type="phone", text="5", closed=0.5, complete=0.5, later=0.9, understood=False, pauses=(), sound=(0.0,),
 )  # fmt: skip
 
 
@@ -95,7 +95,16 @@ def test_a_pause_is_taken_by_the_silence_that_is_waited_for() -> None:
 
 def test_what_ends_high_and_goes_on_low_is_told_apart_in_other_speakers() -> None:
     seen = [
-        replace(SILENCE, speaker=f"{n}", text="It was so.", complete=high, closed=high, ended=high > 0.5, length_ms=400.0)
+        replace(
+            SILENCE,
+            speaker=f"{n}",
+            text="It was so.",
+            complete=high,
+            closed=high,
+            ended=high > 0.5,
+            length_ms=400.0,
+            sound=(high,),
+        )
         for n in range(8)
         for high in (0.9, 0.1)
     ]

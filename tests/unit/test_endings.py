@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from app.turn_taking.endpointing import Judge, Lengths, Said, judge, required_silence
+from app.turn_taking.endpointing import Judge, Lengths, Said, annoyance, judge, required_silence
 from languages.en import LANGUAGE as ENGLISH
 
 
@@ -46,12 +46,73 @@ def test_the_silence_is_the_one_with_the_least_cost() -> None:
     """Where all pauses last 300 ms, whoever is silent for longer has finished; who certainly has need not be waited for."""
     even = Judge(
         ENGLISH.wording,
-        dict.fromkeys(judge(ENGLISH).weights, 0.0),
+        {},
+        {},
         dict.fromkeys(("dictated", "other"), Lengths(math.log(300), 0.01, 0.0)),
     )
     assert even.probability(Said("It was on the table.")) == 0.5
     assert even.silence(Said("It was on the table."), 1500, ()) == pytest.approx(320, abs=16)
     assert even.silence(Said("It was on the table."), 10, ()) == 192
+
+
+def test_a_voice_that_falls_is_answered_sooner_and_one_that_is_not_heard_is_judged_without() -> None:
+    """Of a recogniser that does not tell, melody and words say more than where the voice tells it."""
+    asked = "Could you spell your name, please?"
+    waits = [
+        required_silence(judge(ENGLISH), Said("S-M-I-T-H", 0.5, 0.3, ending, asked=asked)) for ending in (0.7, 0.5, 0.3, 0.1)
+    ]
+    assert waits == sorted(waits) and waits[0] < 448 and waits[-1] > 1000
+    flat, fallen = (Said("We went to the park by the lake", sure, 0.5) for sure in (0.02, 0.98))
+    assert judge(ENGLISH).probability(fallen) > judge(ENGLISH).probability(flat) + 0.1
+
+
+def test_a_long_wait_costs_more_than_two_of_half_its_length() -> None:
+    assert annoyance(400) == 400
+    assert annoyance(1600) > 2 * annoyance(800)
+
+
+def test_an_address_is_likely_to_be_over_with_the_number_behind_the_street() -> None:
+    asked = "What is your address?"
+    for street in ("86 Timberline Boulevard", "5 Ocean Drive", "1 2 8 Cedar Avenue"):
+        for line in (asked, ""):
+            more = required_silence(judge(ENGLISH), Said(f"{street}, 664", 0.6, 0.2, 0.5, asked=line))
+            assert more < 512 < required_silence(judge(ENGLISH), Said(street, 0.6, 0.2, 0.35, asked=line))
+
+
+@pytest.mark.parametrize(
+    ("text", "asked", "expected"),
+    [
+        ("86", "What is your address?", (True, True, 0.0)),
+        ("3 2 Springs Boulevard, 4, 5", "What is your address?", (True, False, 2 / 3)),
+        ("I live at 12 Oak Street.", "", (True, False, 0.0)),
+        ("12 North Gate Drive, apartment 305", "", (True, False, 1.0)),
+        ("jo at", "What is your e-mail address?", (False, False, 0.0)),
+        ("20 minutes down the road", "", (False, False, 0.0)),
+        ("I walked 5 miles of road", "", (False, False, 0.0)),
+        ("Two people.", "How many?", (False, False, 0.0)),
+    ],
+)
+def test_the_address_of_a_house_is_known_by_its_street(text: str, asked: str, expected: tuple[bool, bool, float]) -> None:
+    assert tuple(ENGLISH.wording.dictation.place(text, asked)) == pytest.approx(expected)
+
+
+def test_a_number_or_a_time_that_was_asked_for_is_known() -> None:
+    words = ENGLISH.wording
+    for asked, given, missing in (
+        ("How many people?", "There are two people.", "There are people"),
+        ("how many nights", "3", "my wife and"),
+        ("Okay. What day exactly?", "On Monday.", "On the"),
+        ("When shall I book it?", "At 7 in the evening.", "We would like to come"),
+        ("okay how about the time", "half past seven", "well I think"),
+        ("When?", "At five.", "At"),
+    ):
+        question = words.dictation.last_question(asked)
+        assert words.answers.gives(given, question), given
+        assert not words.answers.gives(missing, question), missing
+    assert not words.answers.gives("Two people.", "where are you?")
+    assert words.answers.declines("No, that is fine for me.", "anything else?")
+    assert not words.answers.declines("No, on Monday.", "is that correct?")
+    assert not words.answers.declines("Yes, a taxi.", "anything else?")
 
 
 def test_pauses_grow_rarer_with_their_length() -> None:
@@ -117,6 +178,7 @@ def test_few_people_go_on_after_a_closing() -> None:
 def test_a_whole_question_has_its_verb() -> None:
     assert ENGLISH.wording.is_whole_question("How many wings does a bird have?")
     assert ENGLISH.wording.is_whole_question("And what is the capital of India?")
+    assert ENGLISH.wording.is_whole_question("What's the weather like?")
     assert not ENGLISH.wording.is_whole_question("How many wings?")
     assert not ENGLISH.wording.is_whole_question("Can I have a dark roast coffee?")
     assert ENGLISH.wording.is_question("Can I have a dark roast coffee?")

@@ -171,7 +171,7 @@ def test_an_answer_to_the_agents_question_is_likely_to_be_whole(text: str) -> No
 
 
 def test_who_makes_long_pauses_is_given_longer_ones() -> None:
-    said = Said("I was about to go to my room.", 0.6, 0.7)
+    said = Said("I was about to go to my room.", 0.6, 0.7, ending=0.4)
     assert (
         waited(after_speech(256, 256, 256), said) < waited(after_speech(), said) < waited(after_speech(1024, 1024, 1024), said)
     )
