@@ -114,7 +114,7 @@ def build_app(
     conversations = _Conversations(settings, services, phrasebook, StoreRecorder(store, exporter))
     waited_s, not_here = readiness.waited_s, conversations.impossible
     sessions = Sessions(settings, conversations.make, store, readiness.wait, waited_s=waited_s, impossible=not_here)
-    nodes = Nodes(store, settings, sessions.tickets, lambda: sessions.open_to_all)
+    nodes = Nodes(store, settings, sessions.tickets, lambda: sessions.admission.open_to_all)
     drain = Drain(sessions, settings.drain_s, nodes.elsewhere if settings.redis_url else nowhere)
     waiting = WaitingRoom(settings.max_sessions)
 
@@ -127,7 +127,7 @@ def build_app(
             for service in services.all().values():
                 closing.push_async_callback(service.close)
             closing.push_async_callback(line.close)
-            closing.push_async_callback(sessions.close)
+            closing.push_async_callback(sessions.live.close)
             closing.callback(waiting.close)
             warming = asyncio.create_task(readiness.warm(lambda: phrasebook.speak_ahead(services.tts, settings.speed)))
             closing.callback(warming.cancel)

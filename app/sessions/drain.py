@@ -44,7 +44,7 @@ class Drain:
     async def __call__(self) -> None:
         """Returns when nobody is left, or after the time that is given to them."""
         if self._task is None:
-            self._sessions.draining = True
+            self._sessions.admission.draining = True
             self._task = asyncio.create_task(self._drain(), name="drain")
         await asyncio.shield(self._task)
 
@@ -53,24 +53,24 @@ class Drain:
         self._hurry.set()
 
     async def _drain(self) -> None:
-        seats = self._sessions.seats()
+        seats = self._sessions.live.all()
         log.info("going down: %d conversations, %d of them in mid-turn", len(seats), sum(under_way(s.session) for s in seats))
         await self._elsewhere()  # asking, it tells the others that this one takes nobody any more
         try:
             async with asyncio.timeout(self._drain_s):
                 await self._until_silent()
         except TimeoutError:
-            log.warning("%d conversations are cut off after %g s", len(self._sessions.seats()), self._drain_s)
-        while seats := self._sessions.seats():
+            log.warning("%d conversations are cut off after %g s", len(self._sessions.live.all()), self._drain_s)
+        while seats := self._sessions.live.all():
             await self._sessions.part(seats, await self._told())
         await asyncio.sleep(LOOK_S)  # for the last words to be on their way
 
     async def _until_silent(self) -> None:
-        while (seats := self._sessions.seats()) and not self._hurry.is_set():
+        while (seats := self._sessions.live.all()) and not self._hurry.is_set():
             if not all(under_way(seat.session) for seat in seats):
                 last = await self._told()
                 silent = [
-                    seat for seat in self._sessions.seats() if not under_way(seat.session)
+                    seat for seat in self._sessions.live.all() if not under_way(seat.session)
                 ]  # a turn may have come meanwhile
                 await self._sessions.part(silent, last)
             with contextlib.suppress(TimeoutError):

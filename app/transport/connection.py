@@ -17,7 +17,8 @@ from app.protocol.messages import (
     ServerMessage,
     Start,
 )
-from app.sessions.registry import Seat, Sessions
+from app.sessions.live import Seat
+from app.sessions.registry import Sessions
 from app.sessions.tokens import Refused
 from app.settings import Settings
 from app.transport.idle_watch import IdleWatch

@@ -24,7 +24,8 @@ from app.protocol.messages import (
     StateChanged,
     Unduck,
 )
-from app.sessions.registry import Seat, Sessions
+from app.sessions.live import Seat
+from app.sessions.registry import Sessions
 from app.settings import Settings
 from app.transport.connection import Connection
 from app.transport.pacer import Chunk, Pacer

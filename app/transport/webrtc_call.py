@@ -13,7 +13,7 @@ from app.core.limits import Allowance, quiet_logger
 from app.protocol.codec import BadMessage
 from app.protocol.messages import AudioChunk, AudioEnd, Error, Farewell, PlaybackStart, Ready, ServerMessage, Start
 from app.protocol.view import Newest, Viewer
-from app.sessions.registry import Seat
+from app.sessions.live import Seat
 from app.transport.connection import Connection
 from app.transport.datagrams import guard
 from app.transport.fastrtc_handler import Handler

@@ -259,7 +259,7 @@ def _health_routes(routes: APIRouter, store: Store, readiness: Readiness, sessio
     @routes.api_route("/readyz", methods=["GET", "HEAD"])
     async def ready() -> Response:
         status = "ready" if readiness.ready else "failed" if readiness.failed else "loading"
-        status = "draining" if sessions.draining else status
+        status = "draining" if sessions.admission.draining else status
         stored = store.status
         body: dict[str, Any] = {
             "status": status,

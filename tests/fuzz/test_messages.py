@@ -131,7 +131,7 @@ def test_a_conversation_bears_whatever_is_said_in_it(patient: bool, caplog: pyte
                 error.add_note(f"conversation {case} of seed {SEED}, patient: {patient}")
                 raise
             assert not {fault for session in desk.made for fault in session.context.faults}, (case, caplog.text)
-            await desk.sessions.close()
+            await desk.sessions.live.close()
             left = asyncio.all_tasks() - {asyncio.current_task()}
             await asyncio.wait(left, timeout=60) if left else None
             assert asyncio.all_tasks() == {asyncio.current_task()}, (case, "a task was left behind")

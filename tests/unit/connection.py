@@ -46,7 +46,7 @@ def scene(**given_settings: Any) -> Callable[[Scene], Callable[[], None]]:
             async def play() -> None:
                 desk = Desk(**given_settings)
                 await test(desk)
-                await desk.sessions.close()
+                await desk.sessions.live.close()
                 others = asyncio.all_tasks() - {asyncio.current_task()}
                 await asyncio.wait(others, timeout=5) if others else None
                 assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()], (

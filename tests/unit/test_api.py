@@ -80,7 +80,7 @@ async def site() -> AsyncIterator[Site]:
     site = Site()
     yield site
     await site.http.aclose()
-    await site.sessions.close()
+    await site.sessions.live.close()
 
 
 def refusal(response: httpx.Response, status: int, code: str, field: str | None = None) -> None:
@@ -357,7 +357,7 @@ async def test_a_client_is_told_which_server_it_talks_to() -> None:
 
 async def test_while_it_drains_nobody_new_is_let_in(site: Site) -> None:
     ticket = site.sessions.create()
-    site.sessions.draining = True
+    site.sessions.admission.draining = True
     response = await site.http.get("/readyz")
     assert (response.status_code, response.json()["status"]) == (503, "draining")
     for path, body in (("/sessions", {}), ("/webrtc/offer", site.offer(ticket))):

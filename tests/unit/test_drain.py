@@ -191,7 +191,7 @@ async def test_a_client_that_is_away_holds_nothing_up(desk: Desk) -> None:
     client.leave()
     await client.ended()
     assert await Draining(desk).task < 3 * LOOK_S
-    assert not desk.sessions.seats()
+    assert not desk.sessions.live.all()
 
 
 @scene()

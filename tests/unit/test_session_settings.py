@@ -366,7 +366,7 @@ async def test_they_are_taken_back_on_resume_and_by_another_process(desk: Desk) 
     assert other.made[0].memory.settings == changed, "the record is newer than the token"
     elsewhere.leave()
     await elsewhere.serving
-    await other.sessions.close()
+    await other.sessions.live.close()
 
 
 @wired()

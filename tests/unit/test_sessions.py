@@ -13,8 +13,8 @@ import pytest
 
 from app.core.session_settings import SessionSettings
 from app.protocol.messages import Stop, Text
+from app.sessions.live import GRACE_S, Seat
 from app.sessions.recorder import record_of
-from app.sessions.registry import GRACE_S, Seat
 from app.sessions.tokens import Crowd, Forbidden, Full, NotReady, Ticket, Unknown
 from app.store.records import SessionRecord, StoreError
 from app.turn_taking.pipeline import HearingPipeline
@@ -34,7 +34,7 @@ def scene(**settings: Any) -> Callable[[Callable[[Desk], Awaitable[None]]], Call
                 try:
                     await test(desk)
                 finally:
-                    await desk.sessions.close()
+                    await desk.sessions.live.close()
                 assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("session")]
 
             run(play())
@@ -273,7 +273,7 @@ async def test_a_failure_stays_in_its_conversation(desk: Desk) -> None:
 
     records: list[logging.LogRecord] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(logging.getLogger("app.sessions.registry"), "handle", records.append)
+        patch.setattr(logging.getLogger("app.sessions.live"), "handle", records.append)
         with patch.context() as broken:
             broken.setattr(HearingPipeline, "run", listen)
             _, _, peer = await join(desk)
@@ -375,5 +375,5 @@ async def test_looking_shows_state_and_history(desk: Desk) -> None:
 @scene()
 async def test_closing_tells_everybody(desk: Desk) -> None:
     peers = [(await join(desk))[2] for _ in range(3)]
-    await desk.sessions.close()
+    await desk.sessions.live.close()
     assert [peer.last.type for peer in peers if peer.last] == ["shutting_down"] * 3

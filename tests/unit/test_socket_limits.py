@@ -266,7 +266,7 @@ def test_whatever_is_sent_the_connection_answers(messages: list[Any]) -> None:
         assert client.of("pong"), client.codes()
         assert not client.serving.done()
         assert all(not error["fatal"] and error["message"] for error in client.of("error"))
-        await desk.sessions.close()
+        await desk.sessions.live.close()
         await client.ended()
 
     run(play())
