@@ -31,10 +31,26 @@ from app.protocol.messages import (
     State,
     StateChanged,
 )
+from app.reply.player import Player
 from app.reply.playout import Frame
 from services.base import Pcm
 
 log = logging.getLogger(__name__)
+
+
+Acknowledgement = PlaybackProgress | PlaybackDone | PlaybackStopped
+
+
+def _told(message: Acknowledgement, player: Player) -> Acknowledgement | None:
+    """What a client says was played, as far as it may say so; None where it is of another reply than the one that is played."""
+    ledger = player.ledger
+    if ledger is None or player.reply is None or message.generation != ledger.generation:
+        return None
+    if isinstance(message, PlaybackDone) and not ledger.ended:
+        return PlaybackProgress(generation=message.generation, played_ms=message.played_ms)
+    if isinstance(message, PlaybackProgress):
+        return message
+    return message.model_copy(update={"estimated": False})  # only the server estimates
 
 
 class Session:
@@ -93,22 +109,17 @@ class Session:
         return frame
 
     def receive(self, message: ClientMessage) -> None:
-        """A control message of the client. Those about a reply that is over are dropped. Raises BadMessage for what cannot be
-        done."""
-        if isinstance(message, Start | AudioChunk | Ping):
-            raise TypeError(f"{message.type} belongs to the transport")
-        if isinstance(message, Configure):
-            self.context.configure(message.settings)
-            return
-        ledger = self.player.ledger
-        if isinstance(message, PlaybackProgress | PlaybackDone | PlaybackStopped):
-            if ledger is None or self.player.reply is None or message.generation != ledger.generation:
-                return
-            if isinstance(message, PlaybackDone) and not ledger.ended:
-                message = PlaybackProgress(generation=message.generation, played_ms=message.played_ms)
-            elif isinstance(message, PlaybackDone | PlaybackStopped):
-                message = message.model_copy(update={"estimated": False})  # only the server estimates
-        self.dispatch(message)
+        """A message of the client. Those about a reply that is over are dropped. Raises BadMessage for what cannot be done."""
+        match message:
+            case Start() | AudioChunk() | Ping():
+                raise TypeError(f"{message.type} belongs to the transport")
+            case Configure():
+                self.context.configure(message.settings)
+            case PlaybackProgress() | PlaybackDone() | PlaybackStopped():
+                if (told := _told(message, self.player)) is not None:
+                    self.dispatch(told)
+            case _:
+                self.dispatch(message)
 
     async def run(self) -> None:
         """Listens until the conversation has ended (goodbye or stop) or the task is cancelled."""
