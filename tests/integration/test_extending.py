@@ -1,0 +1,179 @@
+"""docs/extending.md: each example is taken from the page as it stands, and run."""
+
+import asyncio
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.core.session_settings import SessionSettings
+from app.settings import Settings, read_settings
+from app.tools.loading import load_tools
+from app.tools.registry import TOOLS, phrases_by_intent
+from app.transport.pending import WaitingRoom
+from app.transport.registry import transports
+from languages.en import LANGUAGE as ENGLISH
+from services.embedding import Embedder
+from services.endpoint import Endpoint
+from services.intent.classifier import LocalIntent
+from services.vendors import ServiceSettings, connected, make
+from services.workers import Workers
+from tests.unit.doubles import Desk, FakeWebSocket, pcm
+from tests.unit.fakes import VOICE, Caller, fake_services
+from tests.unit.virtual_time import run
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "extending.md").read_text("utf-8")
+
+
+def blocks(section: str, language: str) -> list[str]:
+    """The blocks of code of one section of the page."""
+    text = PAGE.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """What a section describes, as pip would install it: its modules and its entry points."""
+    section: str = request.param
+    for code in blocks(section, "python"):
+        name = re.match(r"# (\S+)\n", code)
+        assert name is not None
+        file = tmp_path / Path(name[1]).name
+        file.write_text(code)
+    [toml] = blocks(section, "toml")
+    points = toml.replace('[project.entry-points."', "[").replace('"]', "]").replace('"', "")
+    (tmp_path / "example-1.0.dist-info").mkdir()
+    (tmp_path / "example-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: example\nVersion: 1.0\n")
+    (tmp_path / "example-1.0.dist-info" / "entry_points.txt").write_text(points)
+    monkeypatch.syspath_prepend(tmp_path)
+    tools = dict(TOOLS)
+    yield tmp_path
+    TOOLS.clear()
+    TOOLS.update(tools)
+    for file in tmp_path.glob("*.py"):
+        sys.modules.pop(file.stem, None)
+
+
+@pytest.mark.parametrize("package", ["A vendor"], indirect=True)
+def test_a_vendor_speaks(package: Path) -> None:
+    assert read_settings(["--tts", "acme"]).tts == "acme"
+    with pytest.raises(ValueError, match=r"there are local, openai, .*, acme"):
+        read_settings(["--tts", "acne"])
+
+    async def scene() -> Caller:
+        services = fake_services()
+        settings = ServiceSettings(Endpoint(), services.tts, services.health, "en", voice="low")
+        async with Caller(connected(services, tts=make("tts", "acme", settings))) as caller:
+            await caller.say(1.0)
+            await caller.until("SPEAKING")
+            await caller.until("LISTENING")
+            return caller
+
+    caller = run(scene())
+    assert caller.services.tts.voices == ("high", "low")
+    assert "tts" in caller.services.remote and not caller.services.health.degraded
+    sound = np.concatenate([frame.samples for frame in caller.audible()])
+    assert len(sound) == pytest.approx(48_000 * 0.2 * 17, rel=0.02)  # words of the reply
+    assert int(np.abs(np.fft.rfft(sound[:48_000])).argmax()) == pytest.approx(440, abs=5)
+
+
+@pytest.mark.parametrize("package", ["A tool"], indirect=True)
+@pytest.mark.parametrize("way", ["folder", "entry point"])
+def test_a_tool_is_found_by_what_is_said(package: Path, way: str) -> None:
+    if way == "folder":
+        shutil.rmtree(package / "example-1.0.dist-info")
+    load_tools(str(package) if way == "folder" else "")
+    assert TOOLS["roll_dice"].description == "Rolls a die."
+    weights = Settings(_env_file=None).weights_dir  # type: ignore[call-arg]
+
+    async def heard() -> list[str]:
+        workers = Workers()
+        intents = LocalIntent(Embedder(weights, workers), workers, package, ENGLISH, more=phrases_by_intent())
+        await intents.warm()
+        said = ("Roll a die.", "Could you roll the dice for me?", "What time is it?", "How does turn taking work?")
+        return [(await intents.classify(text)).name for text in said]
+
+    assert asyncio.run(heard()) == ["roll_dice", "roll_dice", "time", "question"]
+
+    async def scene() -> str:
+        services = fake_services()
+        services.stt.text, services.intent.name = "roll a die", "roll_dice"  # type: ignore[attr-defined]
+        async with Caller(services) as caller:
+            await caller.say(1.0)
+            await caller.until("SPEAKING")
+            await caller.until("LISTENING")
+            return caller.session.memory.history[0].heard
+
+    assert re.fullmatch(r"It's a [1-6]\.", run(scene()))
+
+
+class SoundSocket(FakeWebSocket):
+    async def accept(self) -> None: ...
+
+    async def receive_bytes(self) -> bytes:
+        return bytes((await self.receive())["bytes"])
+
+
+@pytest.mark.parametrize("package", ["A transport"], indirect=True)
+def test_a_transport_carries_a_conversation(package: Path) -> None:
+    _, registered = transports()
+
+    async def scene() -> None:
+        desk = Desk()
+        [route] = registered(desk.sessions, desk.settings, WaitingRoom(8)).routes
+        socket = SoundSocket()
+        serving = asyncio.create_task(route.endpoint(socket))  # type: ignore[attr-defined]
+        for _ in range(50):
+            socket.say(pcm(16000, 20, VOICE))
+            await asyncio.sleep(0.02)
+        for _ in range(150):
+            socket.say(pcm(16000, 20, 0))
+            await asyncio.sleep(0.02)
+        spoken = np.concatenate([np.frombuffer(data, np.int16) for _, data in socket.sent])
+        assert 1.0 < np.count_nonzero(spoken) / 16_000 < 4.0, "the agent was heard in real time"
+        desk.made[0].disconnect("test")
+        await desk.sessions.close()
+        await serving
+        assert socket.code == 1000
+
+    run(scene())
+
+
+def test_a_client_message_takes_two_places(tmp_path: Path) -> None:
+    for name in ("app", "languages", "services"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "*.onnx"))
+    [change] = blocks("A client message", "diff")
+    assert len(re.findall(r"^\+\+\+ ", change, re.MULTILINE)) == 2
+    done = subprocess.run(["git", "apply", "-C1", "-"], input=change, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    [message] = re.findall(r"A client sends `(\{.*?\})`", PAGE)
+    lines = (
+        "from app.protocol.codec import BadMessage, parse",
+        "from tests.unit.fakes import Caller",
+        "from tests.unit.virtual_time import run",
+        "async def scene():",
+        "    async with Caller() as caller:",
+        f"        caller.session.receive(parse('{message}'))",
+        "        return caller.session.memory.gain",
+        "print(run(scene()))",
+        "try:",
+        f"    parse('{message.replace('0.5', '9')}')",
+        "except BadMessage as error:",
+        "    print(error.field)",
+    )
+    environment = {"PYTHONPATH": f"{tmp_path}:{ROOT}", "PATH": "/usr/bin:/bin"}
+    told = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert told.stdout.split() == ["0.5", "gain"], told.stderr
+
+
+def test_every_setting_of_a_conversation_is_told() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", PAGE.split("## Settings of a conversation")[1], re.MULTILINE)
+    assert rows == list(SessionSettings.model_fields)
