@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.conversation import effects
+from app.core.session_settings import MAX_INSTRUCTIONS
 from app.protocol import messages as events
 from app.settings import Settings
 from app.store import commands as keys
@@ -50,6 +51,8 @@ def test_the_defaults_are_those_of_the_page(name: str) -> None:
         ("sound: 2 s", (int(sound_intake.SOUND_RATE), int(sound_intake.FLOOD_S), int(sound_intake.SOUND_AT_ONCE_S))),
         ("one JSON message", (events.MAX_MESSAGE_BYTES // 1024, events.MAX_TEXT)),
         ("typed turns that wait", (effects.WAITING,)),
+        ("settings of a conversation", (MAX_INSTRUCTIONS, events.MAX_TOKEN)),
+        ("what a connection sends before", (message_intake.MAX_START_BYTES // 1024,)),
         ("timers of one", (TIMERS,)),
         ("turns in memory", (effects.HISTORY, records.TURNS, records.RECORD_BYTES // 1000)),
         ("one session's log", (keys.LOG_ENTRIES, keys.LOG_BYTES // 1_000_000)),
