@@ -111,7 +111,7 @@ class Sessions:
         is told `taken_over` and closed. Raises Forbidden, Unknown, Full, Leaving, Crowd or NotReady."""
         self.authorize(session_id, token)
         self.admission.check_leaving()
-        async with self._lock(session_id):
+        async with self._locks.setdefault(session_id, asyncio.Lock()):
             seat = self.live.get(session_id)
             if seat is None:
                 seat = await self._seat(session_id, peer.address, self.tickets.settings_in(token))
@@ -130,9 +130,6 @@ class Sessions:
         if seat.peer is peer:
             seat.leave("connection lost")
             self.live.wait_for_client(seat)
-
-    def _lock(self, session_id: str) -> asyncio.Lock:
-        return self._locks.setdefault(session_id, asyncio.Lock())
 
     async def _seat(self, session_id: str, address: str, chosen: SessionSettings) -> Seat:
         with self.admission.place(address):
@@ -197,7 +194,7 @@ class Sessions:
 
     async def erase(self, session_id: str) -> None:
         """Ends the conversation of an authorized session and erases what is stored of it. Raises Unknown and StoreError."""
-        async with self._lock(session_id):
+        async with self._locks.setdefault(session_id, asyncio.Lock()):
             if seat := self.live.get(session_id):
                 task = self.live.drop(seat, Error(code="deleted", message=ERASED, fatal=True))
                 await asyncio.gather(task, return_exceptions=True)

@@ -123,19 +123,19 @@ class Outbox:
                 kept = bounded(whole)
                 keys.put(pipe, kept, self.process, held.epoch, self._session_ttl_s)
                 settle.append((session_id, partial(self._saved, record, len(kept.history) < len(whole.history))))
+
+        def measured(answer: bytes) -> None:
+            WRITES.labels("latency").inc()
+            self._latency.popleft()
+
         for entry in list(self._latency):
             pipe.xadd(keys.LATENCY_KEY, {"entry": entry}, maxlen=_LATENCY_KEPT)
-            settle.append(("", self._measured))
+            settle.append(("", measured))
         for session_id, held in self.held.items():
             if look and held.epoch and not held.lost:
                 keys.look(pipe, session_id)
                 settle.append((session_id, partial(self._looked, session_id)))
         return settle
-
-    def refused(self, session_id: str, answer: Exception) -> None:
-        """The server will never take what is written of this session: nothing more is."""
-        logger.error("session %s can not be written: %s", session_id, answer)
-        self.forget(session_id, "refused")
 
     def lost(self, session_id: str, answer: int) -> None:
         """The server says that somebody else has the session (keys.TAKEN), or nobody (keys.GONE)."""
@@ -171,10 +171,6 @@ class Outbox:
             self.drop("record_full", 1)
         if self._records.get(record.session_id) is record:
             del self._records[record.session_id]
-
-    def _measured(self, answer: bytes) -> None:
-        WRITES.labels("latency").inc()
-        self._latency.popleft()
 
     def _looked(self, session_id: str, head: bytes) -> None:
         held = self.held.get(session_id)

@@ -1,10 +1,15 @@
-"""Who reads logs. Each costs the store work and this process the memory of a page, for as long as his client takes."""
+"""Reading from Redis, on a connection of its own: whoever reads does not keep the writer waiting. Who reads a log costs the store work
+and this process the memory of a page, for as long as his client takes."""
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
+from app.core.clock import Clock
+from app.store import commands as keys
+from app.store.client import Client
 from app.store.records import Busy
 
 READERS = 16  # at once
@@ -15,7 +20,7 @@ LEAST_S = 2.0  # that a reader has, before he gives way; a log is read in less
 
 @dataclass(slots=True, eq=False)
 class Reader:
-    """Whoever reads does not keep the writer waiting."""
+    """Somebody who reads a log."""
 
     session_id: str
     address: str
@@ -57,3 +62,37 @@ class Readers:
             raise Busy("too many read logs at once")
         longest.out = True
         del self._reading[longest]
+
+
+class StoreReader:
+    """What can be read by whoever has a `Store`."""
+
+    def __init__(self, client: Client, clock: Clock) -> None:
+        self._reader = client
+        self._readers = Readers(lambda: clock.ms() / 1000)
+
+    async def close_reader(self) -> None:
+        """Closes the connection."""
+        await self._reader.aclose()
+
+    async def read_log(self, session_id: str, address: str = "") -> AsyncGenerator[dict[str, Any], None]:
+        """The session's log in order, for somebody at `address`: {"seq", "at_ms", "kind", ...}. The first entry of one that was too
+        long to be kept whole is {"kind": "dropped", "count"}. Raises Busy when too many read, also later on for whoever reads
+        slowly, and StoreError when Redis is away."""
+        with self._readers.place(session_id, address) as reader:
+            first = True
+            async for seq, entry in keys.read(self._reader, keys.log_key(session_id), "-"):
+                if first and seq > 1:
+                    yield {"seq": seq - 1, "at_ms": entry["at_ms"], "kind": "dropped", "count": seq - 1}
+                first = False
+                reader.check()
+                yield {"seq": seq} | entry
+
+    async def read_latency(self, since_ms: float) -> AsyncIterator[dict[str, Any]]:
+        """Latency entries from `since_ms` (ms since 1970, UTC) on, each once though it was written twice. Raises StoreError."""
+        seen: set[tuple[Any, Any, Any]] = set()
+        async for _, entry in keys.read(self._reader, keys.LATENCY_KEY, str(int(since_ms))):
+            key = entry.get("session"), entry.get("turn"), entry["at_ms"]
+            if key not in seen:
+                seen.add(key)
+                yield entry

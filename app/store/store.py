@@ -6,7 +6,7 @@ news that another process has taken the session, or erased it.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
 from app.core.clock import LoopClock
@@ -17,7 +17,7 @@ from app.store.client import Client, connect
 from app.store.commands import UNREACHABLE, Held, reaching
 from app.store.embedded_server import EmbeddedServer
 from app.store.outbox import Lost
-from app.store.readers import Readers
+from app.store.readers import StoreReader
 from app.store.records import Busy, Erased, PendingReply, SessionRecord, StoreError, withhold
 from app.store.writer import Status, Writer
 
@@ -35,7 +35,7 @@ _MET, _MET_S = 16, 20  # other processes that are looked at in one go, and secon
 _UNSEEN_PER_S, _UNSEEN_AT_ONCE = 0.02, 50
 
 
-class Store:
+class Store(StoreReader):
     """One for each process, open inside `async with`. Opening it succeeds although Redis is away, and closing it writes what
     waits for at most 3 s. Raises ValueError for a Redis URL that can not be one; every other trouble shows in `status`."""
 
@@ -46,8 +46,7 @@ class Store:
         self._server = None if settings.redis_url else EmbeddedServer(settings.data_dir / "store")
         url = self._server.url if self._server else settings.redis_url
         self._client: Client = connect(url)
-        self._reader: Client = connect(url)  # whoever reads does not keep the writer waiting
-        self._readers = Readers(lambda: self._clock.ms() / 1000)
+        super().__init__(connect(url), self._clock)
         self._unseen = Allowance(_UNSEEN_PER_S, _UNSEEN_AT_ONCE)
         self._writer = Writer(self._client, self._server.ensure if self._server else None, settings, capacity, self._clock)
         self._outbox = self._writer.outbox
@@ -59,7 +58,7 @@ class Store:
     async def __aexit__(self, *exc: object) -> None:
         await self._writer.stop(_CLOSE_S)
         await self._client.aclose()
-        await self._reader.aclose()
+        await self.close_reader()
         if self._server is not None:
             await self._server.stop()
 
@@ -142,33 +141,11 @@ class Store:
                     raise
                 await asyncio.sleep(_AGAIN_S)
 
-    async def read_log(self, session_id: str, address: str = "") -> AsyncGenerator[dict[str, Any], None]:
-        """The session's log in order, for somebody at `address`: {"seq", "at_ms", "kind", ...}. The first entry of one that was too
-        long to be kept whole is {"kind": "dropped", "count"}. Raises Busy when too many read, also later on for whoever reads
-        slowly, and StoreError when Redis is away."""
-        with self._readers.place(session_id, address) as reader:
-            first = True
-            async for seq, entry in keys.read(self._reader, keys.log_key(session_id), "-"):
-                if first and seq > 1:
-                    yield {"seq": seq - 1, "at_ms": entry["at_ms"], "kind": "dropped", "count": seq - 1}
-                first = False
-                reader.check()
-                yield {"seq": seq} | entry
-
     async def meet(self, says: str) -> list[str]:
         """What some of the other processes on the same Redis say of themselves; they are told what this one `says`. Raises
         StoreError."""
         with reaching():
             return await keys.meet(self._reader, self._outbox.process, says, _MET, _MET_S)
-
-    async def read_latency(self, since_ms: float) -> AsyncIterator[dict[str, Any]]:
-        """Latency entries from `since_ms` (ms since 1970, UTC) on, each once though it was written twice. Raises StoreError."""
-        seen: set[tuple[Any, Any, Any]] = set()
-        async for _, entry in keys.read(self._reader, keys.LATENCY_KEY, str(int(since_ms))):
-            key = entry.get("session"), entry.get("turn"), entry["at_ms"]
-            if key not in seen:
-                seen.add(key)
-                yield entry
 
     async def erase(self, session_id: str) -> None:
         """Erase the session's state and log, for every process. End its conversation here first. Raises StoreError when Redis

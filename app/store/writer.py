@@ -129,7 +129,8 @@ class Writer:
         self._refuses = False
         for (session_id, written), answer in zip(settle, await pipe.execute(raise_on_error=False), strict=True):
             if isinstance(answer, Exception) and session_id and is_hopeless(answer):
-                self.outbox.refused(session_id, answer)
+                logger.error("session %s can not be written: %s", session_id, answer)
+                self.outbox.forget(session_id, "refused")
             elif isinstance(answer, OutOfMemoryError):  # others may read, and erase
                 self._refuses = True
             elif isinstance(answer, Exception):

@@ -136,7 +136,7 @@ async def test_nobody_new_is_let_in_meanwhile(desk: Desk) -> None:
     await speaking(client)
     drain = Draining(desk)
     await asyncio.sleep(0.1)
-    for refused in (lambda: desk.sessions.create(), lambda: desk.sessions._check_room()):
+    for refused in (lambda: desk.sessions.create(), lambda: desk.sessions.admission.check_room()):
         with pytest.raises(Leaving):
             refused()
     with pytest.raises(Leaving):

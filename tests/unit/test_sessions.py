@@ -65,7 +65,7 @@ async def test_eagerness_is_kept_with_the_conversation(desk: Desk) -> None:
     seat.begin(greeting=False, eagerness="medium")
     desk.store.records[ticket.session_id] = record_of(seat.session.context)
     seat.leave("away")
-    desk.sessions._drop(seat)
+    desk.sessions.live.drop(seat)
     _, again, _ = await join(desk, ticket)
     assert (again is not seat, again.session.context.agent.session_settings.eagerness) == (True, "medium")
     _, plain, _ = await join(desk)
