@@ -1,5 +1,5 @@
-"""Reading from Redis, on a connection of its own: whoever reads does not keep the writer waiting. Who reads a log costs the store work
-and this process the memory of a page, for as long as his client takes."""
+"""Reading from Redis, on a connection of its own: whoever reads does not keep the writer waiting. Who reads a log costs the store
+work and this process the memory of a page, for as long as his client takes."""
 
 import contextlib
 from collections import Counter
