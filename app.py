@@ -32,15 +32,15 @@ def main() -> int:
         fetch_all(settings.weights_dir)
 
         # These take a second to import: mistakes above are told without waiting for them.
-        from app.bootstrap.service_registry import outfit
-        from app.bootstrap.startup import Front
+        from app.bootstrap.service_registry import services_from
+        from app.bootstrap.startup import StartupApp
         from app.dialogue.phrasebook import Phrasebook
         from app.tools.loading import load_tools
         from app.transport.http_server import Config, Server
         from languages import find
 
         load_tools(settings.tools)
-        services, phrasebook = outfit(settings), Phrasebook(find(settings.language))
+        services, phrasebook = services_from(settings), Phrasebook(find(settings.language))
     except (OSError, ValueError, ServiceError) as error:
         print(f"parley: {clean(str(error))}", file=sys.stderr)
         return 2
@@ -48,7 +48,7 @@ def main() -> int:
         print("parley: no TURN server is set, so callers from elsewhere will hear nothing. Set PARLEY_TURN_URL,")
         print("parley: PARLEY_TURN_USERNAME and PARLEY_TURN_CREDENTIAL; see the README on Hugging Face Spaces.")
     print(f"parley: open {_address(settings.host, listener.getsockname()[1])}", flush=True)
-    gc.disable()  # of what a start makes nearly all stays: collecting took it a second. `Front` ends this.
+    gc.disable()  # of what a start makes nearly all stays: collecting took it a second. `StartupApp` ends this.
     errors: list[Exception] = []
 
     def make() -> "FastAPI":
@@ -61,7 +61,7 @@ def main() -> int:
         server.should_exit = True
 
     warming = [service.warm for service in services.all().values()]
-    front = Front(make, [*warming, lambda: phrasebook.speak_ahead(services.tts, settings.speed)], failed)
+    front = StartupApp(make, [*warming, lambda: phrasebook.speak_ahead(services.tts, settings.speed)], failed)
     server = Server(Config(front, settings), front.drain, front.hasten)
     server.run([listener])
     for error in errors:

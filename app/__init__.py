@@ -32,7 +32,7 @@ def create_app(
     # Gradio and the models cost a second to import: whoever only wants the settings does not pay for it.
     import_gradio()
     from app.bootstrap.application import build_app
-    from app.bootstrap.service_registry import outfit
+    from app.bootstrap.service_registry import services_from
     from app.dialogue.phrasebook import Phrasebook
     from app.tools.loading import load_tools
     from languages import find
@@ -40,7 +40,7 @@ def create_app(
     settings = settings or Settings()
     load_tools(settings.tools)
     return build_app(
-        settings, services or outfit(settings), phrasebook or Phrasebook(find(settings.language)), mounted, transports
+        settings, services or services_from(settings), phrasebook or Phrasebook(find(settings.language)), mounted, transports
     )
 
 

@@ -68,7 +68,7 @@ class Transcript:
 
 
 @dataclass(frozen=True, slots=True)
-class Glimpse:
+class EarlyClass:
     """The first impression of a sound: the probability (0..1) that somebody speaks, and the words so far ("" for no speech)."""
 
     speech: float
@@ -228,7 +228,7 @@ class SpeakerEncoder(Service, Protocol):
 class BurstJudge(Service, Protocol):
     """What is a burst of sound over the agent?"""
 
-    async def glimpse(self, audio: Audio) -> Glimpse:
+    async def classify(self, audio: Audio) -> EarlyClass:
         """What the beginning of a sound over the agent is: `audio` is some 200 ms from before it and 200 ms or more of it."""
         ...
 

@@ -33,7 +33,7 @@ T = TypeVar("T")
 Vectors = NDArray[np.float32]  # shape (n, DIMENSIONS), each row of length 1
 
 
-class Reading(NamedTuple):
+class TokenVectors(NamedTuple):
     """A text as the model sees it: `vector` of the whole, shape (1, DIMENSIONS), and `states` of its tokens `ids`, shape (tokens,
     DIMENSIONS), with the place `spans` of each in `text`."""
 
@@ -76,9 +76,9 @@ class Embedder(LocalService[_MiniLm]):
 
     def __init__(self, folder: Path, workers: Workers) -> None:
         super().__init__(folder, workers)
-        self._asked: dict[str, asyncio.Task[Reading]] = {}
+        self._asked: dict[str, asyncio.Task[TokenVectors]] = {}
 
-    async def read(self, text: str) -> Reading:
+    async def read(self, text: str) -> TokenVectors:
         """One text. A text that is asked for twice at once is read once."""
         text = plain(text)
         task = self._asked.get(text)
@@ -96,7 +96,7 @@ class Embedder(LocalService[_MiniLm]):
         return np.concatenate(await self.read_all(texts, lambda reading: reading.vector))
 
     async def read_all(
-        self, texts: Sequence[str], keep: Callable[[Reading], T], progress: Callable[[int], object] = lambda done: None
+        self, texts: Sequence[str], keep: Callable[[TokenVectors], T], progress: Callable[[int], object] = lambda done: None
     ) -> list[T]:
         """What `keep` makes of each text, at leisure. `progress` is told of each batch."""
         model = self._loaded()
@@ -138,13 +138,13 @@ def plain(text: str) -> str:
     return joined[start:stop]
 
 
-def _read(model: _MiniLm, text: str) -> Reading:
+def _read(model: _MiniLm, text: str) -> TokenVectors:
     encoding = model.tokenizer.encode(text)
     ids = np.array([encoding.ids], np.int64)
     inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
     states = np.asarray(model.session.run(["last_hidden_state"], inputs)[0])
     mean = states.mean(axis=1)
-    return Reading(
+    return TokenVectors(
         text,
         np.asarray(mean / np.linalg.norm(mean, axis=1, keepdims=True), np.float32),
         states[0],

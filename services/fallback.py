@@ -28,7 +28,7 @@ LETTER_MS = 54.0  # a letter or space takes so long at the plain pace (measured:
 Capability = TypeVar("Capability", bound=Service)
 
 
-class _Spared(Generic[Capability]):
+class _WithFallback(Generic[Capability]):
     """Two services that start and end together."""
 
     def __init__(self, first: Capability, spare: Capability) -> None:
@@ -44,7 +44,7 @@ class _Spared(Generic[Capability]):
         await self._spare.close()
 
 
-class SparedStt(_Spared[SpeechToText]):
+class SttWithFallback(_WithFallback[SpeechToText]):
     """Captions (`final=False`) are made by `spare`, unless `captions` says that `first` may be asked so often. `speech` tells of a
     sound how probable (0..1) it is that somebody speaks: recognisers write "Thank you." for a sneeze. It is asked while `first`
     works, but where that `judges` itself."""
@@ -87,7 +87,7 @@ class SparedStt(_Spared[SpeechToText]):
             return 1.0
 
 
-class SparedTts(_Spared[TextToSpeech]):
+class TtsWithFallback(_WithFallback[TextToSpeech]):
     """Where `first` fails in mid-clause, `spare` goes on with the words that have not been spoken yet."""
 
     @property

@@ -19,7 +19,7 @@ from services.base import ServiceError, ServiceTimeout, ServiceUnavailable
 from services.endpoint import Endpoint
 from services.guard import Guard
 from services.health import Health
-from services.http_body import Reading
+from services.http_body import HttpBody
 from services.http_errors import Refused, Rejected, complaint, objection
 from services.model_names import suited
 
@@ -50,7 +50,7 @@ class _Unsuited(ServiceError):
     """The server has models, but none for this."""
 
 
-class Peer:
+class HttpClient:
     """One service. It says of each call to `health` whether it worked."""
 
     def __init__(self, service: str, remote: Endpoint, health: Health, usual: str = "default", of_openai: str = "") -> None:
@@ -88,7 +88,7 @@ class Peer:
         await asyncio.gather(*(client.aclose() for client in idle))
 
     @asynccontextmanager
-    async def post(self, path: str, build: Build, files: Mapping[str, Any] | None = None) -> AsyncIterator[Reading]:
+    async def post(self, path: str, build: Build, files: Mapping[str, Any] | None = None) -> AsyncIterator[HttpBody]:
         """The answer to a POST of what `build` makes: JSON, or a form where there are `files`; the name of the model is added. The
         body of the answer is read inside the context. Raises ServiceError, ServiceTimeout, ServiceUnavailable; what the body of the
         context raises of httpx or as TimeoutError becomes one of these."""
@@ -113,12 +113,12 @@ class Peer:
         return urlsplit(self.remote.url).netloc.rpartition("@")[2]  # without a password
 
     @asynccontextmanager
-    async def _answer(self, path: str, build: Build, files: Mapping[str, Any] | None) -> AsyncIterator[Reading]:
+    async def _answer(self, path: str, build: Build, files: Mapping[str, Any] | None) -> AsyncIterator[HttpBody]:
         """The answer as soon as its first bytes are there. Its connection is kept for the next call only when all has gone well."""
         began = _now()
         client = self._idle.pop() if self._idle else self._connection()
         opening = asyncio.create_task(self._open(client, path, build, files, began))
-        reading: Reading | None = None
+        reading: HttpBody | None = None
         try:
             if not (await asyncio.wait({opening}, timeout=self.remote.first_s))[0]:
                 raise TimeoutError
@@ -146,7 +146,7 @@ class Peer:
         rested = now - self._answered_at > UNLOADS_S
         return rested and now - began >= min(UNSURE_S, self.remote.first_s) and (self._loading is None or self._loading.done())
 
-    async def _let_load(self, client: httpx.AsyncClient, opening: asyncio.Task[Reading]) -> None:
+    async def _let_load(self, client: httpx.AsyncClient, opening: asyncio.Task[HttpBody]) -> None:
         """Nobody waits for this answer any more, but a server that loads its model for it would begin anew at the next call (Ollama
         gives up loading when the connection is closed): it is waited for until the answer begins."""
         try:
@@ -174,7 +174,7 @@ class Peer:
 
     async def _open(
         self, client: httpx.AsyncClient, path: str, build: Build, files: Mapping[str, Any] | None, began: float
-    ) -> Reading:
+    ) -> HttpBody:
         """The answer to a request that the server accepts. What it objects to is left out, and is left out from then on if that
         has helped."""
         refused, renamed = self.refused, False
@@ -197,7 +197,7 @@ class Peer:
                 self.refused = refused
             return reading
 
-    async def _send(self, client: httpx.AsyncClient, request: httpx.Request, began: float) -> Reading:
+    async def _send(self, client: httpx.AsyncClient, request: httpx.Request, began: float) -> HttpBody:
         """The answer as soon as the first bytes of its body are there. Tried again as long as nothing was received."""
         again = retry_if_exception_type(_TRY_AGAIN)
         async for attempt in AsyncRetrying(retry=again, stop=stop_after_attempt(ATTEMPTS), wait=_pause, reraise=True):
@@ -212,7 +212,7 @@ class Peer:
                     await response.aclose()
                     raise
                 limits = self.remote.first_s, self.remote.gap_s, self.remote.total_s
-                reading = Reading(self.service, response, _with(first, chunks), began, limits)
+                reading = HttpBody(self.service, response, _with(first, chunks), began, limits)
         return reading
 
     async def _named(self) -> str:
@@ -255,7 +255,7 @@ class Peer:
             if not response.is_success:
                 raise await complaint(self.service, self._host, self.remote.key, response)
             limits = (self.remote.first_s,) * 3
-            return await Reading(self.service, response, response.aiter_raw(), _now(), limits).json()
+            return await HttpBody(self.service, response, response.aiter_raw(), _now(), limits).json()
         finally:
             await response.aclose()
 

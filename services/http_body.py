@@ -30,7 +30,7 @@ _UNSAYABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]+")
 _FIELDS = (b":", b"data:", b"event:", b"id:", b"retry:")  # that a line of an event stream begins with
 
 
-class Reading:
+class HttpBody:
     """The body of `response`, from `chunks`, its raw bytes. Of the `limits` (first, gap, total; seconds) the first counts from
     `began` (event loop time), then the gap from piece to piece, and the total is for all waiting together."""
 

@@ -2,9 +2,9 @@
 packages are registered alike, as entry points of the group `parley.services`: one named `tts.acme` with the value `acme:AcmeTts`
 is the factory of the voice `acme`. It takes a `ServiceSettings` and returns a service of its Protocol in `services.base`.
 
-A service may say of itself, by attributes that are true: `guarded` that its limits are kept and its health is told by a `Peer` of
-`services.http`, and `in_process` that nothing leaves this process. Any other gets a guard, and is given nothing that the user may
-still take back."""
+A service may say of itself, by attributes that are true: `guarded` that its limits are kept and its health is told by an
+`HttpClient` of `services.http`, and `in_process` that nothing leaves this process. Any other gets a guard, and is given
+nothing that the user may still take back."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -34,7 +34,7 @@ _OURS = {
 class ServiceSettings:
     """What the settings say of one capability. `embedded` is the service of this capability that is always there and stands in,
     `language` the ISO 639 code of what is spoken, `voice` a name, `rate` the Hz of raw sound and `voices` what a conversation may
-    choose from (empty: whatever there is), for voices. A service that uses a `Peer` of `services.http` gives it `health`."""
+    choose from (empty: whatever there is), for voices. A service that uses an `HttpClient` of `services.http` gives it `health`."""
 
     endpoint: Endpoint
     embedded: Service
@@ -110,7 +110,7 @@ def connected(
 ) -> Services:
     """`services` with those of vendors before the embedded ones, which take over where they fail. None: the embedded one alone.
     `captions`: `stt` is asked for captions too."""
-    from services.fallback import SparedStt, SparedTts
+    from services.fallback import SttWithFallback, TtsWithFallback
     from services.stt.whisper import WhisperStt
 
     chosen = {
@@ -124,8 +124,8 @@ def connected(
         changed = replace(changed, model=cast(Answerer, llm))
     if "stt" in chosen:
         judge = services.stt.speech if isinstance(services.stt, WhisperStt) else None
-        listens = SparedStt(cast(SpeechToText, stt), services.stt, captions, judge, lambda: getattr(stt, "ours", False))
+        listens = SttWithFallback(cast(SpeechToText, stt), services.stt, captions, judge, lambda: getattr(stt, "ours", False))
         changed = replace(changed, stt=listens)
     if "tts" in chosen:
-        changed = replace(changed, tts=SparedTts(cast(TextToSpeech, tts), services.tts))
+        changed = replace(changed, tts=TtsWithFallback(cast(TextToSpeech, tts), services.tts))
     return changed

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from app.conversation.possible import impossible
 from app.conversation.session import Session
-from app.core.client_address import Callers
+from app.core.client_address import ClientAddressMiddleware
 from app.core.clock import LoopClock
 from app.core.limits import quiet_logger
 from app.core.redaction import clean_logs
@@ -28,13 +28,13 @@ from app.sessions.registry import Sessions
 from app.settings import Settings
 from app.store.records import SessionRecord
 from app.store.store import Store
-from app.transport.pending import WaitingRoom
+from app.transport.pending import PendingConnections
 from app.transport.registry import Transport, transports
 from app.transport.webrtc import WebRtcTransport
 from app.web import page as ui
 from app.web import routes as api
 from app.web.gradio_gate import Views
-from app.web.origins import Doorkeeper
+from app.web.origins import OriginMiddleware
 from services.base import Services
 
 SERVICES = {  # what the page says of them: a name, and what stands in for it
@@ -83,9 +83,9 @@ TALKATIVE = ("uvicorn.error", "asyncio", "fastrtc.utils", "aiortc.rtcdtlstranspo
 
 def _let_in(app: FastAPI, settings: Settings, mounted: bool) -> None:
     """Who may ask for what."""
-    app.add_middleware(Callers, header=settings.address_header)
+    app.add_middleware(ClientAddressMiddleware, header=settings.address_header)
     api.allow_origins(app, settings)
-    app.add_middleware(Doorkeeper, settings=settings, mounted=mounted)
+    app.add_middleware(OriginMiddleware, settings=settings, mounted=mounted)
 
 
 def _quiet() -> None:
@@ -116,7 +116,7 @@ def build_app(
     sessions = Sessions(settings, conversations.make, store, readiness.wait, waited_s=waited_s, impossible=not_here)
     nodes = Nodes(store, settings, sessions.tickets, lambda: sessions.admission.open_to_all)
     drain = Drain(sessions, settings.drain_s, nodes.elsewhere if settings.redis_url else nowhere)
-    waiting = WaitingRoom(settings.max_sessions)
+    waiting = PendingConnections(settings.max_sessions)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -12,7 +12,7 @@ from services.tts.hibari import SPEAKS
 from services.vendors import Capability, ServiceSettings, connected, make, parted
 
 
-def outfit(settings: Settings) -> Services:
+def services_from(settings: Settings) -> Services:
     """The embedded services, with those before them that `settings` name; what wakes the tools is known to them. Raises ValueError
     for what cannot work: a folder or a file that is missing, a key that is needed, a vendor that is not known."""
     language, computed = find(settings.language), settings.weights_dir / "computed"

@@ -20,7 +20,7 @@ try{if((await(await fetch("readyz")).json()).status!=="starting")location.reload
 <noscript><p>This page needs JavaScript.</p></noscript></html>"""
 
 
-class Front:
+class StartupApp:
     """An ASGI app that stands for the one that `make` makes in a thread. Meanwhile all of `warming` is done. When the app cannot
     be made, `failed` is called with the error."""
 

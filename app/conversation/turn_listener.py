@@ -18,7 +18,7 @@ class TurnListener:
     def __init__(self, context: "ConversationContext") -> None:
         self._context = context
 
-    def happened(self, event: Happening) -> None:
+    def dispatch(self, event: Happening) -> None:
         """What the user does."""
         self._context.dispatch(event)
 

@@ -13,7 +13,7 @@ UNNAMED = "unnamed"  # all together who come through a proxy that does not say f
 caller: ContextVar[str] = ContextVar("caller", default="")  # address of the client whose request is served; "" is not limited
 
 
-class Callers:
+class ClientAddressMiddleware:
     """ASGI middleware: `caller` is set to where a request comes from while it is served."""
 
     def __init__(self, app: ASGIApp, header: str) -> None:

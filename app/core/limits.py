@@ -9,7 +9,7 @@ EPISODE_S = 60.0  # what happens again within this is the same episode
 
 
 @dataclass(slots=True)
-class Allowance:
+class TokenBucket:
     """A token bucket: `burst` at once, `rate` a second in the long run."""
 
     rate: float
@@ -36,12 +36,12 @@ class Allowance:
         self.at = now
 
 
-class Budgets:
-    """An `Allowance` for each address."""
+class TokenBuckets:
+    """An `TokenBucket` for each address."""
 
     def __init__(self, rate: float, burst: float) -> None:
         self._rate, self._burst = rate, burst
-        self._of: dict[str, Allowance] = {}
+        self._of: dict[str, TokenBucket] = {}
 
     def take(self, address: str, now: float) -> bool:
         """Uses one of the address; `now` in seconds. "" is not limited."""
@@ -50,7 +50,7 @@ class Budgets:
         if address not in self._of:  # those that have all of theirs again need not be known
             lasts_s = self._burst / self._rate
             self._of = {other: allowance for other, allowance in self._of.items() if now - allowance.at < lasts_s}
-            self._of[address] = Allowance(self._rate, self._burst, at=now)
+            self._of[address] = TokenBucket(self._rate, self._burst, at=now)
         return self._of[address].take_if_left(now, 1)
 
 

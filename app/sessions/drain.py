@@ -53,24 +53,28 @@ class Drain:
         self._hurry.set()
 
     async def _drain(self) -> None:
-        seats = self._sessions.live.all()
-        log.info("going down: %d conversations, %d of them in mid-turn", len(seats), sum(under_way(s.session) for s in seats))
+        attachments = self._sessions.live.all()
+        log.info(
+            "going down: %d conversations, %d of them in mid-turn",
+            len(attachments),
+            sum(under_way(s.session) for s in attachments),
+        )
         await self._elsewhere()  # asking, it tells the others that this one takes nobody any more
         try:
             async with asyncio.timeout(self._drain_s):
                 await self._until_silent()
         except TimeoutError:
             log.warning("%d conversations are cut off after %g s", len(self._sessions.live.all()), self._drain_s)
-        while seats := self._sessions.live.all():
-            await self._sessions.part(seats, await self._told())
+        while attachments := self._sessions.live.all():
+            await self._sessions.part(attachments, await self._told())
         await asyncio.sleep(LOOK_S)  # for the last words to be on their way
 
     async def _until_silent(self) -> None:
-        while (seats := self._sessions.live.all()) and not self._hurry.is_set():
-            if not all(under_way(seat.session) for seat in seats):
+        while (attachments := self._sessions.live.all()) and not self._hurry.is_set():
+            if not all(under_way(attachment.session) for attachment in attachments):
                 last = await self._told()
                 silent = [
-                    seat for seat in self._sessions.live.all() if not under_way(seat.session)
+                    attachment for attachment in self._sessions.live.all() if not under_way(attachment.session)
                 ]  # a turn may have come meanwhile
                 await self._sessions.part(silent, last)
             with contextlib.suppress(TimeoutError):

@@ -19,7 +19,7 @@ GRACE_S = 60.0  # a conversation without a connection stays in memory for so lon
 LIVE = Gauge("parley_sessions", "Conversations in memory")
 
 
-class Peer(Protocol):
+class ClientConnection(Protocol):
     """The transport's end of one connection. Neither call waits or raises."""
 
     address: str  # where it comes from; "" is not counted
@@ -39,12 +39,12 @@ class Peer(Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class Seat:
+class Attachment:
     """A conversation and the connection that has it, if one does."""
 
     session: Session
     resumed: bool = False
-    peer: Peer | None = None
+    peer: ClientConnection | None = None
     grace: asyncio.TimerHandle | None = None
 
     def begin(self, greeting: bool, eagerness: Eagerness | None = None) -> None:
@@ -70,76 +70,82 @@ class LiveSessions:
     """By their ids."""
 
     def __init__(self) -> None:
-        self._seats: dict[str, Seat] = {}
-        self._tasks: dict[Seat, asyncio.Task[None]] = {}
+        self._attachments: dict[str, Attachment] = {}
+        self._tasks: dict[Attachment, asyncio.Task[None]] = {}
 
     def __len__(self) -> int:
-        return len(self._seats)
+        return len(self._attachments)
 
-    def get(self, session_id: str) -> Seat | None:
+    def get(self, session_id: str) -> Attachment | None:
         """The conversation of this id, where it is in memory."""
-        return self._seats.get(session_id)
+        return self._attachments.get(session_id)
 
-    def all(self) -> list[Seat]:
+    def all(self) -> list[Attachment]:
         """All of them, as they are now."""
-        return list(self._seats.values())
+        return list(self._attachments.values())
 
-    def peers(self) -> list[Peer]:
+    def peers(self) -> list[ClientConnection]:
         """The connections that have one."""
-        return [seat.peer for seat in self._seats.values() if seat.peer is not None]
+        return [attachment.peer for attachment in self._attachments.values() if attachment.peer is not None]
 
-    def add(self, seat: Seat) -> None:
+    def add(self, attachment: Attachment) -> None:
         """A conversation begins to run."""
-        self._seats[seat.session.id] = seat
-        task = self._tasks[seat] = asyncio.create_task(self._run(seat), name=f"session {seat.session.id}")
-        task.add_done_callback(lambda _: self._gone(seat))
-        LIVE.set(len(self._seats))
+        self._attachments[attachment.session.id] = attachment
+        task = self._tasks[attachment] = asyncio.create_task(self._run(attachment), name=f"session {attachment.session.id}")
+        task.add_done_callback(lambda _: self._gone(attachment))
+        LIVE.set(len(self._attachments))
 
-    def wait_for_client(self, seat: Seat) -> None:
+    def wait_for_client(self, attachment: Attachment) -> None:
         """Its connection is gone: it waits for another one for GRACE_S."""
-        seat.grace = asyncio.get_running_loop().call_later(GRACE_S, self.drop, seat)
+        attachment.grace = asyncio.get_running_loop().call_later(GRACE_S, self.drop, attachment)
 
     def end_idle(self) -> None:
         """Who is not there any more gives way, and the conversation waits for a client."""
-        seat = next(seat for seat in self._seats.values() if seat.peer is not None and seat.peer.spare)
-        seat.leave("idle", Error(code="idle_timeout", message="others wait, and nobody was there for long", fatal=True))
-        self.wait_for_client(seat)
+        attachment = next(
+            attachment for attachment in self._attachments.values() if attachment.peer is not None and attachment.peer.spare
+        )
+        attachment.leave("idle", Error(code="idle_timeout", message="others wait, and nobody was there for long", fatal=True))
+        self.wait_for_client(attachment)
 
     def drop_first_lost(self) -> None:
         """The conversation whose connection was lost first leaves memory."""
-        waiting = {seat.grace.when(): seat for seat in self._seats.values() if seat.peer is None and seat.grace is not None}
+        waiting = {
+            attachment.grace.when(): attachment
+            for attachment in self._attachments.values()
+            if attachment.peer is None and attachment.grace is not None
+        }
         self.drop(waiting[min(waiting)])
 
-    def drop(self, seat: Seat, last: Farewell | None = None) -> asyncio.Task[None]:
+    def drop(self, attachment: Attachment, last: Farewell | None = None) -> asyncio.Task[None]:
         """The conversation leaves memory; returns the task that is ending."""
-        if self._seats.get(seat.session.id) is seat:
-            del self._seats[seat.session.id]
-            LIVE.set(len(self._seats))
-        seat.leave("closed", last)
-        task = self._tasks[seat]
+        if self._attachments.get(attachment.session.id) is attachment:
+            del self._attachments[attachment.session.id]
+            LIVE.set(len(self._attachments))
+        attachment.leave("closed", last)
+        task = self._tasks[attachment]
         if task is not asyncio.current_task():
             task.cancel()
         return task
 
     async def close(self) -> None:
         """Ends every conversation."""
-        for seat in self.all():
-            self.drop(seat, ShuttingDown())
+        for attachment in self.all():
+            self.drop(attachment, ShuttingDown())
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
-    async def _run(self, seat: Seat) -> None:
+    async def _run(self, attachment: Attachment) -> None:
         error = None
         try:
-            await seat.session.run()
+            await attachment.session.run()
         except Exception:
-            log.exception("session %s failed", seat.session.id)
+            log.exception("session %s failed", attachment.session.id)
             error = Error(code="internal", message="an unexpected error ended the conversation", fatal=True)
         finally:
-            self.drop(seat, error)
+            self.drop(attachment, error)
 
-    def _gone(self, seat: Seat) -> None:
+    def _gone(self, attachment: Attachment) -> None:
         """Frees what the conversation and its connections were made of. aiortc's parts know each other, so they stay until Python
         looks for such, which it does when they are a quarter of all there is: measured, after 35 min of calls, with 30 MB and 22
         threads of their codecs. Takes 1 to 2 ms, for the models are left out (`Readiness.warm`)."""
-        del self._tasks[seat]
+        del self._tasks[attachment]
         gc.collect()

@@ -15,7 +15,7 @@ from app.core.limits import quiet_logger
 from app.core.session_settings import SessionSettings
 from app.protocol.messages import Error, Farewell
 from app.sessions.admission import Admission
-from app.sessions.live import LiveSessions, Peer, Seat
+from app.sessions.live import Attachment, ClientConnection, LiveSessions
 from app.sessions.load import Load
 from app.sessions.tokens import PLAIN, Impossible, NotReady, Refused, Ticket, Tickets, Unknown
 from app.settings import Settings
@@ -24,7 +24,7 @@ from app.store.records import Erased, SessionRecord, StoreError
 from app.store.store import Store
 from services.base import HEARING_RATE, VAD_WINDOW, ServiceError
 
-__all__ = ["Peer", "Refused", "Seat", "Sessions"]
+__all__ = ["Attachment", "ClientConnection", "Refused", "Sessions"]
 
 log = quiet_logger(__name__)
 
@@ -62,7 +62,9 @@ class Sessions:
         ServiceError when none ever will; `waited_s` says for how long work for the models has waited, `impossible` which settings
         of a conversation cannot be had here, and why. Raises as `signing_secret` does."""
         self.live = LiveSessions()
-        self.load = Load(lambda: max([waited_s(), *(seat.session.hearing.behind * WINDOW_S for seat in self.live.all())]))
+        self.load = Load(
+            lambda: max([waited_s(), *(attachment.session.hearing.behind * WINDOW_S for attachment in self.live.all())])
+        )
         self.admission = Admission(settings, self.live, self.load)
         self.tickets = Tickets(settings, clock or LoopClock())
         self._make = make
@@ -106,40 +108,40 @@ class Sessions:
 
     # --- joining and leaving ------------------------------------------------------------------------------------------
 
-    async def open(self, session_id: str, token: str, peer: Peer) -> Seat:
-        """Gives the conversation to `peer`, which then calls `Seat.begin`; makes, resumes or loads it as needed. Whoever had it
-        is told `taken_over` and closed. Raises Forbidden, Unknown, Full, Leaving, Crowd or NotReady."""
+    async def open(self, session_id: str, token: str, peer: ClientConnection) -> Attachment:
+        """Gives the conversation to `peer`, which then calls `Attachment.begin`; makes, resumes or loads it as needed. Whoever had
+        it is told `taken_over` and closed. Raises Forbidden, Unknown, Full, Leaving, Crowd or NotReady."""
         self.authorize(session_id, token)
         self.admission.check_leaving()
         async with self._locks.setdefault(session_id, asyncio.Lock()):
-            seat = self.live.get(session_id)
-            if seat is None:
-                seat = await self._seat(session_id, peer.address, self.tickets.settings_in(token))
+            attachment = self.live.get(session_id)
+            if attachment is None:
+                attachment = await self._attach(session_id, peer.address, self.tickets.settings_in(token))
             else:
-                if seat.peer is None:
+                if attachment.peer is None:
                     self.admission.check_crowd(peer.address)
-                seat.resumed = True
+                attachment.resumed = True
                 taken = "this conversation was opened from another connection"
-                seat.leave("taken over", Error(code="taken_over", message=taken, fatal=True))
-            seat.peer = peer
-            OPENED.labels(str(seat.resumed).lower()).inc()
-            return seat
+                attachment.leave("taken over", Error(code="taken_over", message=taken, fatal=True))
+            attachment.peer = peer
+            OPENED.labels(str(attachment.resumed).lower()).inc()
+            return attachment
 
-    def release(self, seat: Seat, peer: Peer) -> None:
+    def release(self, attachment: Attachment, peer: ClientConnection) -> None:
         """`peer` is gone. Its conversation waits for it in memory for GRACE_S, and in the store for longer."""
-        if seat.peer is peer:
-            seat.leave("connection lost")
-            self.live.wait_for_client(seat)
+        if attachment.peer is peer:
+            attachment.leave("connection lost")
+            self.live.wait_for_client(attachment)
 
-    async def _seat(self, session_id: str, address: str, chosen: SessionSettings) -> Seat:
+    async def _attach(self, session_id: str, address: str, chosen: SessionSettings) -> Attachment:
         with self.admission.place(address):
             record = await self._claimed(session_id)
         said = record is not None and bool(record.history or record.generation)
-        seat = Seat(self._make(session_id, record), resumed=said)
-        memory = seat.session.memory
+        attachment = Attachment(self._make(session_id, record), resumed=said)
+        memory = attachment.session.memory
         memory.settings = self._fitting(chosen if record is None or record.settings is None else memory.settings)
-        self.live.add(seat)
-        return seat
+        self.live.add(attachment)
+        return attachment
 
     async def _claimed(self, session_id: str) -> SessionRecord | None:
         """What is stored of a session that begins or goes on here."""
@@ -166,26 +168,26 @@ class Sessions:
 
     def _lost(self, session_id: str, how: Lost) -> None:
         """Another process has taken the session, or erased it."""
-        if seat := self.live.get(session_id):
+        if attachment := self.live.get(session_id):
             code, message = LOST[how]
-            self.live.drop(seat, Error(code=code, message=message, fatal=True))
+            self.live.drop(attachment, Error(code=code, message=message, fatal=True))
 
-    async def part(self, seats: list[Seat], last: Farewell) -> None:
+    async def part(self, attachments: list[Attachment], last: Farewell) -> None:
         """These conversations are over here. Their clients are told so with `last` once what is to be remembered has been written:
         whoever goes on with them finds all of it."""
-        for seat in seats:
-            seat.session.disconnect("shutting_down")
-        await self._store.written([seat.session.id for seat in seats], WRITTEN_S)
-        for seat in seats:
-            if self.live.get(seat.session.id) is seat:
-                self.live.drop(seat, last)
+        for attachment in attachments:
+            attachment.session.disconnect("shutting_down")
+        await self._store.written([attachment.session.id for attachment in attachments], WRITTEN_S)
+        for attachment in attachments:
+            if self.live.get(attachment.session.id) is attachment:
+                self.live.drop(attachment, last)
 
     # --- looking ------------------------------------------------------------------------------------------------------
 
     async def look(self, session_id: str) -> dict[str, Any]:
         """State and history of an authorized session. Raises Unknown, and StoreError when the store is needed and away."""
-        if seat := self.live.get(session_id):
-            return seat.session.snapshot() | {"connected": seat.peer is not None}
+        if attachment := self.live.get(session_id):
+            return attachment.session.snapshot() | {"connected": attachment.peer is not None}
         record = await self._known(session_id)
         record = record or SessionRecord(session_id=session_id)
         history = [{"user": exchange.user, "heard": exchange.heard} for exchange in record.history]
@@ -195,8 +197,8 @@ class Sessions:
     async def erase(self, session_id: str) -> None:
         """Ends the conversation of an authorized session and erases what is stored of it. Raises Unknown and StoreError."""
         async with self._locks.setdefault(session_id, asyncio.Lock()):
-            if seat := self.live.get(session_id):
-                task = self.live.drop(seat, Error(code="deleted", message=ERASED, fatal=True))
+            if attachment := self.live.get(session_id):
+                task = self.live.drop(attachment, Error(code="deleted", message=ERASED, fatal=True))
                 await asyncio.gather(task, return_exceptions=True)
             else:
                 await self._known(session_id)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
 from app.core.clock import LoopClock
-from app.core.limits import Allowance
+from app.core.limits import TokenBucket
 from app.settings import Settings
 from app.store import commands as keys
 from app.store.client import Client, connect
@@ -47,7 +47,7 @@ class Store(StoreReader):
         url = self._server.url if self._server else settings.redis_url
         self._client: Client = connect(url)
         super().__init__(connect(url), self._clock)
-        self._unseen = Allowance(_UNSEEN_PER_S, _UNSEEN_AT_ONCE)
+        self._unseen = TokenBucket(_UNSEEN_PER_S, _UNSEEN_AT_ONCE)
         self._writer = Writer(self._client, self._server.ensure if self._server else None, settings, capacity, self._clock)
         self._outbox = self._writer.outbox
 

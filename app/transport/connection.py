@@ -17,29 +17,29 @@ from app.protocol.messages import (
     ServerMessage,
     Start,
 )
-from app.sessions.live import Seat
+from app.sessions.live import Attachment
 from app.sessions.registry import Sessions
 from app.sessions.tokens import Refused
 from app.settings import Settings
 from app.transport.idle_watch import IdleWatch
 from app.transport.message_intake import MessageIntake
-from app.transport.pending import WaitingRoom
+from app.transport.pending import PendingConnections
 from app.transport.sound_intake import SOUND_AT_ONCE_S, SoundIntake
 
 log: logging.Logger = quiet_logger(__name__)
 
 
 class Connection(ABC):
-    """For `Sessions` it is the `Peer`."""
+    """For `Sessions` it is the `ClientConnection`."""
 
-    def __init__(self, sessions: Sessions, settings: Settings, waiting: WaitingRoom) -> None:
+    def __init__(self, sessions: Sessions, settings: Settings, waiting: PendingConnections) -> None:
         loop = asyncio.get_running_loop()
         self.sessions = sessions
         self.settings = settings
         self.address = caller.get()
         self.now = loop.time
         self.closing = False
-        self.seat: Seat | None = None
+        self.attachment: Attachment | None = None
         self.start: Start | None = None
         self.session_id: str | None = None  # of the credentials that came before `start`, and their token
         self.token: str | None = None
@@ -64,8 +64,8 @@ class Connection(ABC):
         """Sends `last`, hangs up within a few seconds whatever the client does, and calls `gone`. Called once at most."""
 
     @abstractmethod
-    def begin(self, seat: Seat, start: Start, ready: Ready) -> None:
-        """The conversation is there: sends `ready`, calls `Seat.begin` and carries the sound from now on."""
+    def begin(self, attachment: Attachment, start: Start, ready: Ready) -> None:
+        """The conversation is there: sends `ready`, calls `Attachment.begin` and carries the sound from now on."""
 
     @abstractmethod
     def sound(self, message: AudioChunk) -> None:
@@ -98,7 +98,7 @@ class Connection(ABC):
                 session_id, token, _ = made = self.sessions.create()
             self.sessions.authorize(session_id or "", token or "")
             self._deadline.cancel()
-            seat = await self.sessions.open(session_id or "", token or "", self)
+            attachment = await self.sessions.open(session_id or "", token or "", self)
         except Refused as refused:
             self.close(refused.as_event())
             return
@@ -108,19 +108,21 @@ class Connection(ABC):
             return
         self._waiting.leave(self)
         if self.closing:
-            self.sessions.release(seat, self)
+            self.sessions.release(attachment, self)
             return
-        self.seat = seat
+        self.attachment = attachment
         self.idle.begin()
         limits = Limits(
             idle_timeout_s=self.settings.idle_timeout_s,
             messages_per_second=self.settings.messages_per_second,
             sound_at_once_s=SOUND_AT_ONCE_S,
         )
-        ready = Ready(session_id=seat.session.id, resumed=seat.resumed, sample_rate=start.sample_rate, limits=limits)
+        ready = Ready(
+            session_id=attachment.session.id, resumed=attachment.resumed, sample_rate=start.sample_rate, limits=limits
+        )
         if made is not None:
             ready = ready.model_copy(update={"token": made.token})
-        self.begin(seat, start, ready)
+        self.begin(attachment, start, ready)
 
     def close(self, last: Farewell | None = None) -> None:
         """Ends the connection, with `last` as its last message. Returns at once; only the first call counts."""
@@ -133,9 +135,9 @@ class Connection(ABC):
         self._leave()
         if self.opening is not None:
             self.opening.cancel()
-        seat, self.seat = self.seat, None
-        if seat is not None:
-            self.sessions.release(seat, self)
+        attachment, self.attachment = self.attachment, None
+        if attachment is not None:
+            self.sessions.release(attachment, self)
 
     def _leave(self) -> None:
         self.closing = True
@@ -146,10 +148,10 @@ class Connection(ABC):
     @property
     def spare(self) -> bool:
         """Idle, and kept only for a timer that is still to be told: it gives way to whoever needs the place."""
-        return self.seat is not None and self.idle.idle_s >= self.settings.idle_timeout_s
+        return self.attachment is not None and self.idle.idle_s >= self.settings.idle_timeout_s
 
-    def seated(self) -> Seat:
+    def attached(self) -> Attachment:
         """The conversation that it has. Raises BadMessage before there is one."""
-        if self.seat is None:
+        if self.attachment is None:
             raise BadMessage("not_started", "the first message is start", "type")
-        return self.seat
+        return self.attachment

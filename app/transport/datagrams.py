@@ -8,7 +8,7 @@ from typing import Any
 
 from aiortc import RTCPeerConnection
 
-from app.core.limits import Allowance, quiet_logger
+from app.core.limits import TokenBucket, quiet_logger
 from app.transport.offers import MAX_CANDIDATES
 from app.transport.rtp import transports
 
@@ -31,8 +31,8 @@ class Intake:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._now = asyncio.get_running_loop().time
-        self._strangers = Allowance(STRANGERS_PER_SECOND, STRANGERS_AT_ONCE, at=self._now())
-        self._checks = Allowance(CHECKS_PER_SECOND, CHECKS_AT_ONCE, at=self._now())
+        self._strangers = TokenBucket(STRANGERS_PER_SECOND, STRANGERS_AT_ONCE, at=self._now())
+        self._checks = TokenBucket(CHECKS_PER_SECOND, CHECKS_AT_ONCE, at=self._now())
 
     def guard(self, receive: Callable[[bytes, Address], None]) -> Callable[[bytes, Address], None]:
         """`receive`, for datagrams that are let in."""

@@ -103,7 +103,7 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
     async def receive(self, frame: tuple[int, NDArray[np.int16]]) -> None:
         """int16 as it was decoded, shape (1, samples). Raises nothing: an error here would deafen the connection for good."""
         try:
-            if self._call is not None and self._call.seat is not None and self._ears is not None:
+            if self._call is not None and self._call.attachment is not None and self._ears is not None:
                 self._call.microphone.listen(self._ears.feed(frame[1].reshape(-1)))
         except Exception:
             log.exception("a frame of sound was lost on its way in")
@@ -122,8 +122,8 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         self._due += FRAME_MS / 1000
         viewer = None if self._call is None else self._call.viewer
         try:
-            seat = None if self._call is None else self._call.seat
-            frame = IDLE_FRAME if seat is None else seat.session.speak()
+            attachment = None if self._call is None else self._call.attachment
+            frame = IDLE_FRAME if attachment is None else attachment.session.speak()
             if self._rtp is not None and self._track is not None:
                 self._rtp.look(self._frames - self._track.queue.qsize())
             if frame.generation and not frame.sequence:

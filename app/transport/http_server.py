@@ -17,7 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
-from app.core.limits import Allowance, quiet_logger
+from app.core.limits import TokenBucket, quiet_logger
 from app.settings import Settings
 
 log = quiet_logger(__name__)
@@ -234,7 +234,7 @@ class Socket(Patient, WebSocketsSansIOProtocol):
         """The connection has become a WebSocket."""
         super().connection_made(transport)
         self.close_timeout = CLOSING_S
-        self._frames = Allowance(FRAMES_PER_SECOND, FRAMES_AT_ONCE, at=self.loop.time())
+        self._frames = TokenBucket(FRAMES_PER_SECOND, FRAMES_AT_ONCE, at=self.loop.time())
 
     def data_received(self, data: bytes) -> None:
         """Some bytes have come."""

@@ -24,9 +24,9 @@ class IdleWatch:
     def idle_s(self) -> float:
         """Seconds since somebody spoke or typed, or heard the agent."""
         idle_s = self._connection.now() - self._active_at
-        if self._connection.seat is None:
+        if self._connection.attachment is None:
             return idle_s
-        session = self._connection.seat.session
+        session = self._connection.attachment.session
         return min(idle_s, (session.clock.ms() - session.hearing.last_sound_at) / 1000)
 
     def begin(self) -> None:
@@ -43,18 +43,18 @@ class IdleWatch:
         """What counts as somebody being there besides speech: typing, and hearing what is being said now."""
         if isinstance(message, Text):
             self._active_at = self._connection.now()
-        elif isinstance(message, PlaybackProgress | PlaybackDone | PlaybackStopped) and self._connection.seat is not None:
-            ledger = self._connection.seat.session.player.ledger
+        elif isinstance(message, PlaybackProgress | PlaybackDone | PlaybackStopped) and self._connection.attachment is not None:
+            ledger = self._connection.attachment.session.player.ledger
             if session_state in ("SPEAKING", "INTERRUPTED") and ledger and ledger.generation == message.generation:
                 self._active_at = self._connection.now()
 
     def _look(self) -> None:
-        seat = self._connection.seat
-        if self._connection.closing or seat is None:
+        attachment = self._connection.attachment
+        if self._connection.closing or attachment is None:
             return
         left = self._limit_s - self.idle_s
         # A timer was promised, and what is being said is heard to its end.
-        kept = bool(seat.session.memory.timers) or seat.session.state in ("THINKING", "SPEAKING", "INTERRUPTED")
+        kept = bool(attachment.session.memory.timers) or attachment.session.state in ("THINKING", "SPEAKING", "INTERRUPTED")
         if left <= 0 and not kept:
             message = f"nothing was said or typed for {self._limit_s:g} s"
             self._connection.close(Error(code="idle_timeout", message=message, fatal=True))

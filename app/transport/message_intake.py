@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from app.core.limits import Allowance, quiet_logger
+from app.core.limits import TokenBucket, quiet_logger
 from app.protocol.codec import BadMessage, parse
 from app.protocol.messages import MAX_TOKEN, AudioChunk, ClientMessage, Error, Ping, Pong, Start, Stop, Text
 
@@ -24,9 +24,9 @@ class MessageIntake:
     def __init__(self, connection: "Connection") -> None:
         self._connection = connection
         now, rate = connection.now(), connection.settings.messages_per_second
-        self._messages = Allowance(rate, rate, at=now)
-        self._mistakes = Allowance(1, MISTAKES, at=now)
-        self._texts = Allowance(TEXTS_PER_SECOND, TEXTS_AT_ONCE, at=now)
+        self._messages = TokenBucket(rate, rate, at=now)
+        self._mistakes = TokenBucket(1, MISTAKES, at=now)
+        self._texts = TokenBucket(TEXTS_PER_SECOND, TEXTS_AT_ONCE, at=now)
 
     def counts(self) -> bool:
         """One more message has come. False when they are too many, and the connection is being ended."""
@@ -40,7 +40,7 @@ class MessageIntake:
         self.guard(lambda: self._take(self._parse(data)))
 
     def _parse(self, data: str | bytes) -> ClientMessage:
-        if self._connection.seat is None and len(data) > MAX_START_BYTES:
+        if self._connection.attachment is None and len(data) > MAX_START_BYTES:
             raise BadMessage("too_large", f"before the conversation has begun a message has at most {MAX_START_BYTES} bytes")
         return parse(data)
 
@@ -66,10 +66,10 @@ class MessageIntake:
                 self._connection.ask(message)
             case AudioChunk():
                 self._connection.sound(message)
-            case Stop() if self._connection.seat is None:
+            case Stop() if self._connection.attachment is None:
                 self._connection.close()
             case _:
-                session = self._connection.seated().session
+                session = self._connection.attached().session
                 if isinstance(message, Text) and not self._texts.take_if_left(self._connection.now(), 1):
                     raise BadMessage("too_fast", f"text: more than {TEXTS_PER_SECOND:g} a second are not taken", "text")
                 self._connection.idle.attend(session.state, message)

@@ -24,12 +24,12 @@ from app.protocol.messages import (
     StateChanged,
     Unduck,
 )
-from app.sessions.live import Seat
+from app.sessions.live import Attachment
 from app.sessions.registry import Sessions
 from app.settings import Settings
 from app.transport.connection import Connection
 from app.transport.pacer import Chunk, Pacer
-from app.transport.pending import WaitingRoom
+from app.transport.pending import PendingConnections
 from services.base import HEARING_RATE
 
 __all__ = ["Chunk", "PacedConnection", "SendQueue"]
@@ -100,7 +100,7 @@ class PacedConnection(Connection):
 
     left: ClassVar[tuple[type[Exception], ...]] = (ConnectionError,)
 
-    def __init__(self, sessions: Sessions, settings: Settings, waiting: WaitingRoom) -> None:
+    def __init__(self, sessions: Sessions, settings: Settings, waiting: PendingConnections) -> None:
         super().__init__(sessions, settings, waiting)
         slow = Error(code="slow_reader", message="messages are not read fast enough", fatal=True)
         self._outbox = SendQueue(lambda: self.close(slow))
@@ -198,16 +198,16 @@ class PacedConnection(Connection):
         self._hear(decode(message.data))
 
     def _hear(self, data: bytes) -> None:
-        self.seated()
+        self.attached()
         samples = pcm(data)
         if self.microphone.admit(len(samples) / self._rate):
             self.microphone.listen(self._resampler.feed(samples))
 
-    def begin(self, seat: Seat, start: Start, ready: Ready) -> None:
+    def begin(self, attachment: Attachment, start: Start, ready: Ready) -> None:
         """The conversation is there."""
         self._rate = start.sample_rate
         self._resampler = Resampler(start.sample_rate, HEARING_RATE)
         self._outbox.put(ready)
-        self._outbox.pacer = pacer = Pacer(seat.session.speak, start.sample_rate, self._outbox.put)
+        self._outbox.pacer = pacer = Pacer(attachment.session.speak, start.sample_rate, self._outbox.put)
         self._speaker = asyncio.create_task(self._guarded(self._outbox.speak(pacer, self.now)))
-        seat.begin(start.greeting and not (start.resume and seat.resumed), start.eagerness)
+        attachment.begin(start.greeting and not (start.resume and attachment.resumed), start.eagerness)

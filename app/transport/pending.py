@@ -13,7 +13,7 @@ WAITING_OF_ONE = 8  # of these, how many may come from one address
 HELD = Gauge("parley_waiting", "Connections that have not begun a conversation")
 
 
-class Waits(Protocol):
+class PendingConnection(Protocol):
     """A connection that has not begun a conversation."""
 
     address: str
@@ -23,18 +23,18 @@ class Waits(Protocol):
         ...
 
 
-class WaitingRoom:
+class PendingConnections:
     """The connections that have not yet begun a conversation. When there are too many, in all or from one address, the oldest of
     whoever has most gives way: who comes in earnest stays for a second, and nobody can keep others out by only waiting."""
 
     def __init__(self, conversations: int) -> None:
         self._most = conversations * WAITING
-        self._waiting: dict[Waits, None] = {}  # in the order in which they came
+        self._waiting: dict[PendingConnection, None] = {}  # in the order in which they came
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def enter(self, connection: Waits) -> None:
+    def enter(self, connection: PendingConnection) -> None:
         """A connection came; another may have to give way."""
         counts = Counter(waiting.address for waiting in self._waiting)
         if connection.address and counts[connection.address] >= WAITING_OF_ONE:
@@ -44,7 +44,7 @@ class WaitingRoom:
         self._waiting[connection] = None
         HELD.set(len(self._waiting))
 
-    def leave(self, connection: Waits) -> None:
+    def leave(self, connection: PendingConnection) -> None:
         """A connection has begun, or is gone."""
         self._waiting.pop(connection, None)
         HELD.set(len(self._waiting))

@@ -8,13 +8,13 @@ from fastapi import APIRouter
 from app.sessions.registry import Sessions
 from app.settings import Settings
 from app.transport import websocket
-from app.transport.pending import WaitingRoom
+from app.transport.pending import PendingConnections
 
 GROUP = "parley.transports"
 
 # Makes the routes of a transport, on which connections (`app.transport.connection`) come in. What it runs beside them belongs into
 # the lifespan of the router.
-Transport = Callable[[Sessions, Settings, WaitingRoom], APIRouter]
+Transport = Callable[[Sessions, Settings, PendingConnections], APIRouter]
 
 
 def transports(given: Sequence[Transport] = ()) -> list[Transport]:

@@ -3,7 +3,7 @@
 import logging
 from typing import TYPE_CHECKING
 
-from app.core.limits import Allowance, Episodes, quiet_logger
+from app.core.limits import Episodes, TokenBucket, quiet_logger
 from app.protocol.messages import Error
 from app.turn_taking.pipeline import BACKLOG
 from services.base import VAD_WINDOW, Pcm
@@ -26,14 +26,14 @@ class SoundIntake:
     def __init__(self, connection: "Connection") -> None:
         self._connection = connection
         now = connection.now()
-        self._sound = Allowance(SOUND_RATE, SOUND_AT_ONCE_S, at=now)
-        self._flood = Allowance(SOUND_RATE, FLOOD_S, at=now)
+        self._sound = TokenBucket(SOUND_RATE, SOUND_AT_ONCE_S, at=now)
+        self._flood = TokenBucket(SOUND_RATE, FLOOD_S, at=now)
         self._dropping = Episodes(TOLD_AGAIN_S)
 
     def admit(self, seconds: float) -> bool:
         """Whether so much more sound may be heard. What may not is dropped, and the client is told once an episode."""
         now = self._connection.now()
-        if self._connection.closing or self._connection.seat is None:
+        if self._connection.closing or self._connection.attachment is None:
             return False
         if not self._flood.take(now, seconds):
             self._connection.close(Error(code="flood", message="far more sound than there is time to hear it", fatal=True))
@@ -45,13 +45,13 @@ class SoundIntake:
 
     def listen(self, samples: Pcm) -> None:
         """int16 mono at HEARING_RATE that was admitted."""
-        session = self._connection.seated().session
+        session = self._connection.attached().session
         if session.hearing.behind + len(samples) // VAD_WINDOW >= BACKLOG:
             self._dropped("the server is behind with hearing: some sound was dropped")
         else:
             session.hear(samples)
 
     def _dropped(self, words: str) -> None:
-        if self._dropping.begins(self._connection.now()) and self._connection.seat is not None:
-            log.warning("session %s: %s", self._connection.seat.session.id, words)
-            self._connection.seat.session.context.send(Error(code="sound_dropped", message=words))
+        if self._dropping.begins(self._connection.now()) and self._connection.attachment is not None:
+            log.warning("session %s: %s", self._connection.attachment.session.id, words)
+            self._connection.attachment.session.context.send(Error(code="sound_dropped", message=words))

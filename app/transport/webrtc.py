@@ -11,14 +11,14 @@ from gradio.components.base import server
 from prometheus_client import Gauge
 
 from app.core.client_address import caller
-from app.core.limits import Budgets, quiet_logger
+from app.core.limits import TokenBuckets, quiet_logger
 from app.protocol.messages import Start
 from app.sessions.registry import Sessions
 from app.sessions.tokens import Crowd, Full, Refused
 from app.settings import Settings
 from app.transport.fastrtc_handler import Handler
 from app.transport.offers import BadOffer, check_offer
-from app.transport.pending import WaitingRoom
+from app.transport.pending import PendingConnections
 from app.transport.rtp import shut
 from app.transport.webrtc_call import Call
 
@@ -33,7 +33,7 @@ PAGE_NAME = 64  # characters of the name that a page's component gives to its co
 class WebRtcTransport:
     """The stream and its connections."""
 
-    def __init__(self, sessions: Sessions, settings: Settings, waiting: WaitingRoom) -> None:
+    def __init__(self, sessions: Sessions, settings: Settings, waiting: PendingConnections) -> None:
         self.sessions = sessions
         self.settings = settings
         self.waiting = waiting
@@ -47,7 +47,7 @@ class WebRtcTransport:
             verbose=False,
         )
         self.calls: set[Call] = set()
-        self._offers = Budgets(OFFERS_PER_SECOND, OFFERS_AT_ONCE)
+        self._offers = TokenBuckets(OFFERS_PER_SECOND, OFFERS_AT_ONCE)
         self._ends: set[asyncio.Task[None]] = set()
 
     # --- POST /webrtc/offer -------------------------------------------------------------------------------------------
@@ -60,7 +60,7 @@ class WebRtcTransport:
         earlier = self._of_session(session_id)
         answer = await self._answer(sdp, Start(session_id=session_id, token=token, greeting=greeting))
         for call in earlier:
-            if call.seat is None:
+            if call.attachment is None:
                 call.close()
         return answer
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from fastrtc import AdditionalOutputs
 
-from app.core.limits import Allowance, quiet_logger
+from app.core.limits import TokenBucket, quiet_logger
 from app.protocol.codec import BadMessage
 from app.protocol.messages import AudioChunk, AudioEnd, Error, Farewell, PlaybackStart, Ready, ServerMessage, Start
 from app.protocol.view import Newest, Viewer
-from app.sessions.live import Seat
+from app.sessions.live import Attachment
 from app.transport.connection import Connection
 from app.transport.datagrams import guard
 from app.transport.fastrtc_handler import Handler
@@ -41,7 +41,7 @@ class RtcPeer:
         self.pc = RTCPeerConnection(configuration)
         self._call = call
         self._candidates = 0
-        self._packets = Allowance(PACKETS_PER_SECOND, PACKETS_AT_ONCE, at=asyncio.get_running_loop().time())
+        self._packets = TokenBucket(PACKETS_PER_SECOND, PACKETS_AT_ONCE, at=asyncio.get_running_loop().time())
 
     async def answer(self, sdp: str, handler: Handler) -> dict[str, str]:
         """Answers an offer; `handler` carries the sound. Raises whatever aiortc trips over."""
@@ -143,12 +143,12 @@ class Call(Connection):
         if self.guest is None or start.session_id not in (None, self.guest.session_id):
             super().ask(start)
 
-    def begin(self, seat: Seat, start: Start, ready: Ready) -> None:
+    def begin(self, attachment: Attachment, start: Start, ready: Ready) -> None:
         """The conversation is there."""
         self.send(ready.model_copy(update={"sample_rate": SPEAKING_RATE}))
         if self.viewer is not None:
-            self.viewer.recall(seat.session.memory.history)
-        seat.begin(start.greeting and not (start.resume and seat.resumed), start.eagerness)
+            self.viewer.recall(attachment.session.memory.history)
+        attachment.begin(start.greeting and not (start.resume and attachment.resumed), start.eagerness)
 
     def sound(self, message: AudioChunk) -> None:
         """Raises BadMessage: sound comes on the track."""

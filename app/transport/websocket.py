@@ -12,7 +12,7 @@ from app.sessions.registry import Sessions
 from app.sessions.tokens import Refused
 from app.settings import Settings
 from app.transport.paced import Chunk, PacedConnection
-from app.transport.pending import WaitingRoom
+from app.transport.pending import PendingConnections
 
 CLOSE_CODES = {
     "wrong_token": 4403,
@@ -28,7 +28,7 @@ CLOSE_CODES = {
 }  # any other fatal error is a breach of the protocol's limits: 1008
 
 
-def router(sessions: Sessions, settings: Settings, waiting: WaitingRoom) -> APIRouter:
+def router(sessions: Sessions, settings: Settings, waiting: PendingConnections) -> APIRouter:
     """The route of the WebSocket."""
     routes = APIRouter()
 
@@ -67,7 +67,7 @@ class WebSocketConnection(PacedConnection):
 
     left = (WebSocketDisconnect,)
 
-    def __init__(self, websocket: WebSocket, sessions: Sessions, settings: Settings, waiting: WaitingRoom) -> None:
+    def __init__(self, websocket: WebSocket, sessions: Sessions, settings: Settings, waiting: PendingConnections) -> None:
         super().__init__(sessions, settings, waiting)
         self._websocket = websocket
 

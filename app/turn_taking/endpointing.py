@@ -51,8 +51,9 @@ def is_surely_whole(wording: Wording, text: str, closed: float) -> bool:
     return closed >= WHOLE and wording.is_whole_question(text)
 
 
-class Judge(NamedTuple):
-    """The words of a language; the weights, by name of a feature; those where the sound of the end is not known; and the lengths of
+class EndpointingModel(NamedTuple):
+    """The words of a language; the weights, by name of a feature; those where the sound of the end is not known (where a language
+    has none of its own for that: the same); and the lengths of
     pauses: "dictated" and "other" ones."""
 
     wording: Wording
@@ -61,11 +62,11 @@ class Judge(NamedTuple):
     pauses: Mapping[str, "Lengths"]
 
     @classmethod
-    def read(cls, language: Language) -> "Judge":
+    def read(cls, language: Language) -> "EndpointingModel":
         """The weights of a language."""
         stored = json.loads((language.folder / WEIGHTS).read_text("utf-8"))
         pauses = {name: Lengths(**lengths) for name, lengths in stored["pauses"].items()}
-        return cls(language.wording, stored["weights"], stored["unheard"], pauses)
+        return cls(language.wording, stored["weights"], stored.get("unheard", stored["weights"]), pauses)
 
     def probability(self, said: Said) -> float:
         """That a silence of LEAST_MS after this is the end of the turn (0..1)."""
@@ -96,10 +97,12 @@ class Lengths(NamedTuple):
         return (1 + exp((log(LEAST_MS) - usual) / self.spread)) / (1 + exp((log(silence_ms) - usual) / self.spread))
 
 
-judge = cache(Judge.read)
+judge = cache(EndpointingModel.read)
 
 
-def required_silence(judge: Judge, said: Said, eagerness: Eagerness = "medium", pauses: Sequence[float] = ()) -> float:
+def required_silence(
+    judge: EndpointingModel, said: Said, eagerness: Eagerness = "medium", pauses: Sequence[float] = ()
+) -> float:
     """Silence (ms) that ends a turn. `pauses`: the speaker's own so far in this conversation, in ms."""
     if judge.wording.is_wordless(said.text):
         return WORD_MS

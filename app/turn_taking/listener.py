@@ -19,7 +19,7 @@ class Listener(Protocol):
         """The text of the reply that is being spoken."""
         ...
 
-    def happened(self, event: Happening) -> None:
+    def dispatch(self, event: Happening) -> None:
         """What the user does."""
         ...
 

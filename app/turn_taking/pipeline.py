@@ -177,19 +177,19 @@ class HearingPipeline:
             case Ask.PARTIAL | Ask.CLASSIFY | Ask.IDENTIFY | Ask.RECOGNISE:
                 self._jobs.start(signal)
             case TurnUnrecognised(unclear=True) if self._jobs.pause is not None and self._jobs.pause.noise:
-                self._listener.happened(OnsetDismissed(kind="noise"))
+                self._listener.dispatch(OnsetDismissed(kind="noise"))
             case TurnUnrecognised(unclear=unclear):
                 line = "apology_stt" if not unclear else "" if self._asked_again else "not_caught"
                 self._asked_again = unclear
-                self._listener.happened(signal.model_copy(update={"line": line}))
+                self._listener.dispatch(signal.model_copy(update={"line": line}))
             case SpeechOnset():
                 self.last_sound_at = self._clock.ms()
-                self._listener.happened(signal)
+                self._listener.dispatch(signal)
             case TurnEnded():
                 self._asked_again = False
                 self._jobs.no_closer_look()
                 self.last_sound_at = self._clock.ms()
                 self._jobs.learn_voice()
-                self._listener.happened(signal)
+                self._listener.dispatch(signal)
             case _:
-                self._listener.happened(signal)
+                self._listener.dispatch(signal)

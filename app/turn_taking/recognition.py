@@ -9,7 +9,7 @@ from app.core.clock import Clock
 from app.core.latency import Spans
 from app.core.telemetry import wasted
 from languages.wording import words_of
-from services.base import Audio, Glimpse, ServiceError, Services, ServiceUnavailable, Transcript
+from services.base import Audio, EarlyClass, ServiceError, Services, ServiceUnavailable, Transcript
 
 log = logging.getLogger(__name__)
 
@@ -93,10 +93,10 @@ class Recognition:
             return False
         return intent.name in ORDERS and intent.confidence >= ORDER_CONFIDENCE
 
-    async def classify(self, audio: Audio) -> Glimpse | None:
+    async def classify(self, audio: Audio) -> EarlyClass | None:
         """What the beginning of a burst is; None where its words must decide."""
         try:
-            return await self._services.barge_in.glimpse(audio)
+            return await self._services.barge_in.classify(audio)
         except Exception as error:
             _failed("the words of the burst must decide: %s", error)
             return None

@@ -18,7 +18,7 @@ from gradio.utils import LRUCache
 from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, ValidationError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.limits import Budgets, quiet_logger
+from app.core.limits import TokenBuckets, quiet_logger
 from app.protocol.codec import complaint
 from app.web.origins import siblings
 from app.web.routes import ApiError, IceCandidate, read_body
@@ -145,7 +145,7 @@ class Views:
                 del self._newest[name]
 
 
-class Fence:
+class GradioGate:
     """ASGI app around Gradio's."""
 
     def __init__(self, gradio: ASGIApp, page: gr.Blocks, component: WebRTC, views: Views, node_url: str) -> None:
@@ -157,7 +157,7 @@ class Fence:
         self._queue = page._queue
         self._queue.pending_messages_per_session = Pending(self._queue.pending_messages_per_session.max_size)
         self._pages: dict[tuple[Any, ...], list[Message]] = {}
-        self._joins = Budgets(JOINS_PER_SECOND, JOINS_AT_ONCE)
+        self._joins = TokenBuckets(JOINS_PER_SECOND, JOINS_AT_ONCE)
         views.unread = self._unread
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

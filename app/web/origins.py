@@ -89,7 +89,7 @@ def _loopback(host: str) -> bool:
         return False
 
 
-class Doorkeeper:
+class OriginMiddleware:
     """ASGI middleware around everything: turns away who comes by a wrong name or from a wrong page, and says with every answer who
     may show it in a frame."""
 

@@ -15,7 +15,7 @@ from starlette.routing import Mount
 
 from app.protocol.messages import State
 from app.protocol.view import Passage, Spread, Turn, View
-from app.web.gradio_gate import Fence, Views
+from app.web.gradio_gate import GradioGate, Views
 
 ASSETS = files(__package__) / "static"
 PAGES = 200  # open at once: of so many Gradio keeps what they show
@@ -249,13 +249,13 @@ def _connect(page: gr.Blocks, parts: _Parts, stream: Stream, views: Views) -> No
 
 
 def mount(app: FastAPI, stream: Stream, views: Views, path: str, node_url: str = "") -> None:
-    """Serves the page of `stream` under `path` of `app`, fenced in. `node_url`: see `Fence`."""
+    """Serves the page of `stream` under `path` of `app`, fenced in. `node_url`: see `GradioGate`."""
     gr.mount_gradio_app(app, stream.ui, path, ssr_mode=False, show_error=False, show_api=False)
     place = app.routes[-1]
     assert isinstance(place, Mount)  # what Gradio has just added
     gradio: Any = place.app
     gradio.debug = False  # it shows tracebacks to everybody
-    place.app = Fence(gradio, stream.ui, stream.webrtc_component, views, node_url)
+    place.app = GradioGate(gradio, stream.ui, stream.webrtc_component, views, node_url)
 
 
 def _head() -> str:

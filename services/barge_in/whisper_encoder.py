@@ -7,9 +7,9 @@ the weights and prints these figures). Whether the words are an acknowledgement 
 
 from pathlib import Path
 
-from services.base import HEARING_RATE, Audio, Glimpse, ServiceError, ServiceUnavailable
+from services.base import HEARING_RATE, Audio, EarlyClass, ServiceError, ServiceUnavailable
 from services.onnx_model import require_sound
-from services.stt.speech_judge import Judge, impression
+from services.stt.speech_judge import SpeechModel, impression
 from services.stt.whisper import Whisper, WhisperStt, first_words, listen
 from services.workers import Priority, Workers
 
@@ -17,7 +17,7 @@ WEIGHTS = Path(__file__).parent / "weights.json"
 WINDOW_S = 2.0  # of the encoder: 30 ms of work
 LONGEST_S = 0.8  # of the audio: the weights know beginnings only
 NOISE = 0.35  # probability of speech below which nobody asks for words
-HISS = 10 ** (-34 / 20)  # that the weights were made with
+DITHER = 10 ** (-34 / 20)  # that the weights were made with
 TOKENS = 4  # of the first words: 4 ms each
 
 
@@ -29,18 +29,18 @@ class WhisperJudge:
     def __init__(self, stt: WhisperStt, workers: Workers) -> None:
         self._stt = stt
         self._workers = workers
-        self._judge: Judge | None = None
+        self._judge: SpeechModel | None = None
 
     async def warm(self) -> None:
         """Loads it. Raises ServiceError."""
         await self._stt.warm()
-        self._judge = Judge.read(WEIGHTS)
+        self._judge = SpeechModel.read(WEIGHTS)
 
     async def close(self) -> None:
         """Frees it."""
         ...
 
-    async def glimpse(self, audio: Audio) -> Glimpse:
+    async def classify(self, audio: Audio) -> EarlyClass:
         """The first LONGEST_S of `audio` (HEARING_RATE) judged. Raises ServiceError for empty, NaN or many-channelled audio."""
         require_sound(self.name, audio)
         if not len(audio):
@@ -55,7 +55,7 @@ class WhisperJudge:
         return (await self._stt.transcribe(audio, final=True)).text
 
 
-def _glimpse(model: Whisper, judge: Judge, audio: Audio) -> Glimpse:
-    heard = listen(model, audio, WINDOW_S, hiss=HISS)
+def _glimpse(model: Whisper, judge: SpeechModel, audio: Audio) -> EarlyClass:
+    heard = listen(model, audio, WINDOW_S, dither=DITHER)
     speech = judge.probability(impression(heard["heard"], len(audio)))
-    return Glimpse(speech, first_words(model, heard, TOKENS) if speech >= NOISE else "")
+    return EarlyClass(speech, first_words(model, heard, TOKENS) if speech >= NOISE else "")

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from services.base import Question, ServiceError, ServiceTimeout, closing
 from services.endpoint import Endpoint
 from services.health import Health
-from services.http import Fields, Peer
+from services.http import Fields, HttpClient
 from services.llm.calls import Calls
 from services.llm.markup import Spoken
 from services.llm.parts import choices, part_of
@@ -37,7 +37,7 @@ class OpenAiAnswerer:
 
     def __init__(self, remote: Endpoint, health: Health, thinks: bool | None = None) -> None:
         """`thinks`: the model writes the end of its thinking only; None: that is not known."""
-        self._peer = Peer("llm", remote, health, of_openai=MODEL)
+        self._peer = HttpClient("llm", remote, health, of_openai=MODEL)
         self._limits = _LIMITS if remote.is_openai else _LIMITS[::-1]
         self._thinks = False if remote.is_openai else thinks
 

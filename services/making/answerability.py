@@ -14,9 +14,9 @@ import numpy as np
 import yaml
 
 from languages import find
-from services.embedding import Embedder, Reading, Vectors
+from services.embedding import Embedder, TokenVectors, Vectors
 from services.llm.extractive import HOLDS, KNOWN
-from services.retrieval.answerability import MODEL, WIDTH, Judge, content
+from services.retrieval.answerability import MODEL, WIDTH, AnswerabilityModel, content
 from services.retrieval.documents import Section, sentences
 from services.retrieval.folder import DEFAULT_FOLDER
 from services.retrieval.index import Embedded, Index, build, texts_of
@@ -57,7 +57,7 @@ class Trial:
 class Classroom:
     """Puts questions to passages."""
 
-    def __init__(self, readings: dict[str, Reading], judge: Judge) -> None:
+    def __init__(self, readings: dict[str, TokenVectors], judge: AnswerabilityModel) -> None:
         self._readings = readings
         self._judge = judge
 
@@ -105,7 +105,7 @@ async def main(weights: Path, data: Path | None) -> None:
     await workers.close()
     untrained = np.zeros(1, np.float32)
     axes = _axes([readings[text] for lesson in known for text in texts_of(lesson.section)])
-    room = Classroom(readings, Judge(WORDS, axes, untrained, untrained, untrained, 0.0))
+    room = Classroom(readings, AnswerabilityModel(WORDS, axes, untrained, untrained, untrained, 0.0))
     trials = list(room.trials(known))
     helping = [trial for lessons in own for trial in room.trials(lessons, overlapping=True)]
     helping += room.strangers(own[0], known)
@@ -130,7 +130,7 @@ async def main(weights: Path, data: Path | None) -> None:
     print(f"{len(trials) + len(helping)} trials, in {MODEL}")
 
 
-def train(trials: Sequence[Trial], axes: Vectors) -> Judge:
+def train(trials: Sequence[Trial], axes: Vectors) -> AnswerabilityModel:
     """The judge that these trials make."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
@@ -140,10 +140,10 @@ def train(trials: Sequence[Trial], axes: Vectors) -> Judge:
     scaler = StandardScaler().fit(rows)
     regression = LogisticRegression(C=INVERSE_REGULARISATION, max_iter=2000).fit(scaler.transform(rows), labels)
     mean, scale, weights = (np.asarray(one, np.float32) for one in (scaler.mean_, scaler.scale_, regression.coef_[0]))
-    return Judge(WORDS, axes, mean, scale, weights, float(regression.intercept_[0]))
+    return AnswerabilityModel(WORDS, axes, mean, scale, weights, float(regression.intercept_[0]))
 
 
-def belief(judge: Judge, trial: Trial) -> float:
+def belief(judge: AnswerabilityModel, trial: Trial) -> float:
     """The highest of what is found that is near enough to be an answer at all."""
     return float(max(judge.probabilities(trial.rows) * (trial.scores >= KNOWN)))
 
@@ -214,7 +214,7 @@ def built_in() -> Iterator[list[Lesson]]:
         ]
 
 
-def _axes(readings: list[Reading]) -> Vectors:
+def _axes(readings: list[TokenVectors]) -> Vectors:
     """The WIDTH principal components of the word vectors, shape (DIMENSIONS, WIDTH)."""
     words = np.concatenate([content(reading, WORDS.empty)[1] for reading in readings])
     return np.asarray(np.linalg.svd(words - words.mean(axis=0), full_matrices=False)[2][:WIDTH].T, np.float32)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from languages.base import KnowledgeWords, Language
 from languages.wording import Words
-from services.embedding import WORD, Reading, Vectors
+from services.embedding import WORD, TokenVectors, Vectors
 from services.retrieval.documents import Section
 
 MODEL = Path(__file__).with_name("evidence.npz")
@@ -38,7 +38,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
+class AnswerabilityModel:
     """`projection` is (DIMENSIONS, WIDTH); `mean`, `scale` and `weights` have one entry a feature."""
 
     words: KnowledgeWords
@@ -49,7 +49,7 @@ class Judge:
     bias: float
 
     @classmethod
-    def load(cls, language: Language, path: Path = MODEL) -> "Judge":
+    def load(cls, language: Language, path: Path = MODEL) -> "AnswerabilityModel":
         """The weights as they are kept."""
         with np.load(path) as stored:
             projection = stored["projection"].astype(np.float32)
@@ -62,11 +62,11 @@ class Judge:
         logits = (features - self.mean) / self.scale @ self.weights + self.bias
         return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
 
-    def narrow(self, reading: Reading) -> Narrow:
+    def narrow(self, reading: TokenVectors) -> Narrow:
         """The content words of a sentence, to be kept."""
         return narrow(content(reading, self.words.empty)[1], self.projection)
 
-    def ask(self, text: str, reading: Reading, rarity: Callable[[str], float]) -> Asked:
+    def ask(self, text: str, reading: TokenVectors, rarity: Callable[[str], float]) -> Asked:
         """`rarity` is the weight of a stem in this knowledge."""
         words, vectors = content(reading, self.words.empty)
         stems = [self.words.stem(word) for word, _ in words]
@@ -75,7 +75,7 @@ class Judge:
         return Asked(self.words, text, stems, unit(narrow(vectors, self.projection)), rare, weights / max(weights.sum(), 1e-9))
 
 
-def content(reading: Reading, empty: Words) -> tuple[list[tuple[str, float]], Vectors]:
+def content(reading: TokenVectors, empty: Words) -> tuple[list[tuple[str, float]], Vectors]:
     """The words that carry meaning, all but those of `empty`; all words where none does."""
     words, vectors = reading.words()
     full = [at for at, (word, _) in enumerate(words) if word not in empty] or list(range(len(words)))

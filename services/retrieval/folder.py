@@ -13,9 +13,9 @@ from watchfiles import Change, awatch
 from languages.base import Language
 from services.base import Exchange, Passage, ServiceError, ServiceUnavailable
 from services.cache import load, save
-from services.embedding import VECTORS, Embedder, Reading
+from services.embedding import VECTORS, Embedder, TokenVectors
 from services.followup import FollowUps
-from services.retrieval.answerability import Judge
+from services.retrieval.answerability import AnswerabilityModel
 from services.retrieval.documents import Document, inside
 from services.retrieval.index import Embedded, Index, build, texts_of
 from services.retrieval.readers import Shelf, read_folder, readable
@@ -52,7 +52,7 @@ class LocalRetriever:
         self._documents: list[Document] = []
         self._index: Index | None = None
         self._vocabulary = ""
-        self._judge = Judge.load(language)
+        self._judge = AnswerabilityModel.load(language)
         # What is kept of a text is of no use to another model or another judge.
         self._made_by = f"{VECTORS}, {hashlib.sha256(self._judge.projection.tobytes()).hexdigest()[:8]}"
         self._reading = asyncio.Lock()
@@ -167,7 +167,7 @@ class LocalRetriever:
             await self._workers.run(Priority.LOAD, _write_cache, self._cache, {key: known[key] for key in keys})
         return [known[key] for key in keys]
 
-    def _keep(self, reading: Reading) -> Embedded:
+    def _keep(self, reading: TokenVectors) -> Embedded:
         return Embedded(reading.vector[0].astype(np.float16), self._judge.narrow(reading))
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from languages.base import KnowledgeWords
 from services.base import Passage
-from services.embedding import Reading, Vectors
-from services.retrieval.answerability import Asked, Judge, Narrow, features, spoken
+from services.embedding import TokenVectors, Vectors
+from services.retrieval.answerability import AnswerabilityModel, Asked, Narrow, features, spoken
 from services.retrieval.documents import Section
 from services.retrieval.tables import names_no_row
 
@@ -64,7 +64,7 @@ class Index:
     ends: NDArray[np.int64]
     holders: dict[str, NDArray[np.int32]]
 
-    def search(self, text: str, reading: Reading, judge: Judge, limit: int) -> list[Passage]:
+    def search(self, text: str, reading: TokenVectors, judge: AnswerabilityModel, limit: int) -> list[Passage]:
         """The best sections, best first; `reading` is that of `text`."""
         hits = self.rank(text, reading.vector[0], limit)
         asked = judge.ask(text, reading, self.rarity)

@@ -16,8 +16,8 @@ from services.base import HEARING_RATE, Audio, Transcript
 from services.stt import whisper
 from services.stt.decoding import Decoded
 from services.stt.hallucination import loop_start, said, sounds
-from services.stt.speech_judge import WHOLE_TURNS, Judge, impression
-from services.stt.whisper import FILES, HISS, QUICK, TAIL_S, THOROUGH, WINDOW_S, Reading
+from services.stt.speech_judge import WHOLE_TURNS, SpeechModel, impression
+from services.stt.whisper import DITHER, FILES, QUICK, TAIL_S, THOROUGH, WINDOW_S, ReadSpeech
 from services.weights import fetch_all
 from services.workers import CORES
 
@@ -46,8 +46,8 @@ class BatchedWhisper:
         self._model: Any = Whisper(str(model), device=device, compute_type=precision, inter_threads=1, intra_threads=cores)
         size = len((model / "vocabulary.txt").read_text("utf-8").split("\n")) - 1
         self._never = sorted(set(range(size)) - set(self._rows) | {self._rows[token] for token in self._tokens.never})
-        self._judge = Judge.read(WHOLE_TURNS)
-        self._hiss = whisper.white_noise() * HISS
+        self._judge = SpeechModel.read(WHOLE_TURNS)
+        self._hiss = whisper.white_noise() * DITHER
 
     def transcribe(self, asked: Sequence[Asked]) -> list[Transcript]:
         """What was said in each. Blocks."""
@@ -62,7 +62,7 @@ class BatchedWhisper:
             for look, pieces in zip(looks, cut, strict=True)
         ]
 
-    def _read(self, parts: Sequence[Audio], prompts: Sequence[str], window_s: float) -> list[Reading]:
+    def _read(self, parts: Sequence[Audio], prompts: Sequence[str], window_s: float) -> list[ReadSpeech]:
         """At most WINDOW_S of each. Where words are expected, it is written with and without them."""
         from ctranslate2 import StorageView
 
@@ -108,7 +108,7 @@ class BatchedWhisper:
             written |= zip(alike, found, strict=True)
         return [written[at] for at in range(len(prompts))]
 
-    def _reading(self, found: Any, audio: Audio, seen: NDArray[np.float32], longest_s: float) -> Reading:
+    def _reading(self, found: Any, audio: Audio, seen: NDArray[np.float32], longest_s: float) -> ReadSpeech:
         """`found` as our own decoder would have told it."""
         seconds, first, decode = len(audio) / HEARING_RATE, self._tokens.first_timestamp, self._tokenizer.decode
         ids = [self._own[token] for token in found.sequences_ids[0]]
@@ -116,7 +116,7 @@ class BatchedWhisper:
         sure = found.scores[0]
         decoded = Decoded(ids, unfinished, sure, found.no_speech_prob, self._closed(ids, found.logits[0]))
         looped = loop_start(sounds([token for token in ids if token < first], decode), unfinished) is not None
-        return Reading(said(ids, first, decode, seconds, unfinished), decoded, looped, seen)
+        return ReadSpeech(said(ids, first, decode, seconds, unfinished), decoded, looped, seen)
 
     def _closed(self, ids: Sequence[int], rows: Sequence[Any]) -> float:
         """The probability that a mark that ends a sentence stands where the text ends, or right after it."""

@@ -12,8 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 from services.base import HEARING_RATE, Audio, ServiceError, Transcript, closing
 from services.endpoint import Endpoint
 from services.health import Health
-from services.http import Fields, Peer
-from services.http_body import Reading, text_in
+from services.http import Fields, HttpClient
+from services.http_body import HttpBody, text_in
 from services.llm.parts import choices, part_of
 from services.onnx_model import require_sound
 from services.stt.whisper import SILENCE
@@ -41,7 +41,7 @@ class OpenAiStt:
 
     def __init__(self, remote: Endpoint, health: Health, language: str = "") -> None:
         """`language`: its ISO 639 code; "": the service finds out."""
-        self._peer = Peer("stt", remote, health, usual="whisper-1", of_openai=MODEL)
+        self._peer = HttpClient("stt", remote, health, usual="whisper-1", of_openai=MODEL)
         self._language = language
 
     @property
@@ -93,11 +93,11 @@ def wav(audio: Audio) -> bytes:
     return file.getvalue()
 
 
-async def _plain(reading: Reading) -> Transcript:
+async def _plain(reading: HttpBody) -> Transcript:
     return Transcript(await _text(reading))
 
 
-async def _verbose(reading: Reading) -> Transcript:
+async def _verbose(reading: HttpBody) -> Transcript:
     """The answer of our own server. Raises ServiceError for one that tells less."""
     async with closing(reading.events(plain=True)) as events:
         async for event in events:
@@ -108,7 +108,7 @@ async def _verbose(reading: Reading) -> Transcript:
     raise ServiceError("stt", "answers no text")
 
 
-async def _text(reading: Reading) -> str:
+async def _text(reading: HttpBody) -> str:
     """The text of an answer: JSON, plain text, or events. Raises ServiceError for one without any text: it is not the same as an
     empty one."""
     text, known = "", "text/plain" in reading.kind

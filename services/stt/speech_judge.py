@@ -21,7 +21,7 @@ FRAME = HEARING_RATE // 50  # samples to one frame of the encoder
 LAST = 10  # frames: the fall of a voice, and the first 0.1 s of the silence by which a pause is noticed
 
 
-class Judge(NamedTuple):
+class SpeechModel(NamedTuple):
     """The weights of the regression."""
 
     weights: NDArray[np.float32]  # (512,)

@@ -22,7 +22,7 @@ from services.stt.beam import search
 from services.stt.decoding import Decoded, Tokens, decode
 from services.stt.hallucination import NOISE, PLAIN_NOISE, TICK_S, is_doubtful, is_invented, loop_start, said, sounds
 from services.stt.network import Cache, Decoder, Network, encode, network
-from services.stt.speech_judge import ENDINGS, WHOLE_TURNS, Judge, impression, last_sound
+from services.stt.speech_judge import ENDINGS, WHOLE_TURNS, SpeechModel, impression, last_sound
 from services.stt.vocabulary_subset import kept
 from services.weights import fetch_all
 from services.workers import CORES, Priority, Workers
@@ -41,7 +41,7 @@ MARKS = (".", "?", "!")  # that end a sentence
 SILENCE = 10 ** (-60 / 20)  # peak below which nothing was said (-60 dBFS)
 # Noise added, relative to the audio (RMS): it covers digital silence. Louder noise also covers the beginnings of words: with -34 dB
 # 70 turns have 4.4 % of the characters of telephone numbers wrong, without noise none; of orders 5.3 and 4.4.
-HISS = 10 ** (-60 / 20)
+DITHER = 10 ** (-60 / 20)
 PROMPT_TOKENS = 40  # a dozen names; 128 cost 40 ms more and a point of word error rate in speech about other things
 PROMPT_S = 4  # that the expected words seem to have taken
 
@@ -69,12 +69,12 @@ class Whisper(NamedTuple):
     tokenizer: "Tokenizer"
     language: str  # code
     tokens: Tokens
-    judge: Judge  # of speech
-    endings: Judge | None  # None for a language without its weights
-    hiss: Audio  # WINDOW_S of white noise
+    judge: SpeechModel  # of speech
+    endings: SpeechModel | None  # None for a language without its weights
+    dither: Audio  # WINDOW_S of white noise
 
 
-class Reading(NamedTuple):
+class ReadSpeech(NamedTuple):
     """What is made of a stretch of sound. `text` has what can have been said, whether it is believed or not."""
 
     text: str
@@ -132,8 +132,8 @@ class WhisperStt(LocalService[Whisper]):
         model = fetch_all(self._folder, FILES)["whisper-base/model.bin"]
         tokenizer, rows, tokens = spelling(model.parent, self._language)
         nets = network(model, rows, self._language.tokens, CORES, self._folder / "computed")
-        endings = Judge.read(path) if (path := self._language.folder / ENDINGS).exists() else None
-        whisper = Whisper(nets, tokenizer, self._language.code, tokens, Judge.read(WHOLE_TURNS), endings, white_noise())
+        endings = SpeechModel.read(path) if (path := self._language.folder / ENDINGS).exists() else None
+        whisper = Whisper(nets, tokenizer, self._language.code, tokens, SpeechModel.read(WHOLE_TURNS), endings, white_noise())
         read(whisper, np.zeros(HEARING_RATE, np.float32), QUICK)
         return whisper
 
@@ -163,7 +163,7 @@ def _speech(model: Whisper, audio: Audio) -> float:
     return max(model.judge.probability(impression(one["heard"], len(part))) for one, part in zip(heard, parts, strict=True))
 
 
-def believed(judge: Judge, look: Look, parts: Sequence[Reading]) -> Transcript:
+def believed(judge: SpeechModel, look: Look, parts: Sequence[ReadSpeech]) -> Transcript:
     """What of the readings of a turn was said by somebody."""
     speech = [judge.probability(part.seen) for part in parts]
     real = [
@@ -189,20 +189,20 @@ def split_at_quiet(audio: Audio, longest: int = (WINDOW_S - TAIL_S) * HEARING_RA
 
 
 def listen(
-    model: Whisper, audio: Audio, window_s: float, sparse: int = QUICK.sparse, hiss: float = HISS, closely: bool = False
+    model: Whisper, audio: Audio, window_s: float, sparse: int = QUICK.sparse, dither: float = DITHER, closely: bool = False
 ) -> Cache:
     """The encoder's view of `audio` in a window of so many seconds: "heard", shape (1, places, 512), and what the decoder takes
-    from it. `sparse`: see `Look`. `hiss` is the level of what is added, relative to the audio."""
+    from it. `sparse`: see `Look`. `dither` is the level of what is added, relative to the audio."""
     places = _looked_at(len(audio) / HEARING_RATE, window_s, sparse)
     stands_for = np.diff(places, prepend=-1).astype(np.float32) if closely else None
-    return encode(model.network, shown(audio, window_s, model.hiss * hiss), places, stands_for)
+    return encode(model.network, shown(audio, window_s, model.dither * dither), places, stands_for)
 
 
-def shown(audio: Audio, window_s: float, hiss: Audio) -> NDArray[np.float32]:
-    """What the encoder is shown of `audio` in a window of so many seconds, shape (80, frames), with `hiss` at the audio's level."""
+def shown(audio: Audio, window_s: float, dither: Audio) -> NDArray[np.float32]:
+    """What the encoder is shown of `audio` in a window of so many seconds, shape (80, frames), with `dither` at its level."""
     window = np.zeros(int(window_s * 100) * 160, np.float32)
     window[: len(audio)] = audio
-    window += hiss[: len(window)] * np.sqrt(np.square(audio).mean())
+    window += dither[: len(window)] * np.sqrt(np.square(audio).mean())
     return log_mel(window)
 
 
@@ -220,7 +220,7 @@ def first_words(model: Whisper, heard: Cache, most: int) -> str:
     return str(model.tokenizer.decode([token for token in ids if token < model.tokens.first_timestamp])).strip()
 
 
-def read(model: Whisper, audio: Audio, look: Look, prompt: str = "", guess: str = "") -> Reading:
+def read(model: Whisper, audio: Audio, look: Look, prompt: str = "", guess: str = "") -> ReadSpeech:
     """At most WINDOW_S of `audio`."""
     seconds = len(audio) / HEARING_RATE
     heard = listen(model, audio, min(max(seconds + TAIL_S, look.window_s), WINDOW_S), look.sparse, closely=look.closely)
@@ -237,7 +237,7 @@ def read(model: Whisper, audio: Audio, look: Look, prompt: str = "", guess: str 
     return better(plain, told._replace(ending=ending), prompt)
 
 
-def better(plain: Reading, told: Reading, prompt: str) -> Reading:
+def better(plain: ReadSpeech, told: ReadSpeech, prompt: str) -> ReadSpeech:
     """Words to expect also teach their own marks and loops: "eight" becomes "A, A, A,", of which Whisper is surer. So what was
     `told` them counts where it has one of them that would be missed otherwise."""
     found = (_words(told.text) - _words(plain.text)) & _words(prompt)
@@ -250,7 +250,7 @@ def _words(text: str) -> set[str]:
 
 def _write(
     model: Whisper, heard: Cache, prompt: list[int], guess: list[int] | None, seconds: float, seen: NDArray[np.float32]
-) -> Reading:
+) -> ReadSpeech:
     """The decoding by beam search where there is no `guess`, not even an empty one."""
     first = model.tokens.first_timestamp
     # A looping decoder goes on until it is stopped, so the first limit is tight: 8 tokens and 5 a second hold all but the fastest
@@ -263,7 +263,7 @@ def _write(
             break
         guess = None if guess is None else words
     text = said(decoded.ids, first, model.tokenizer.decode, seconds, decoded.unfinished)
-    return Reading(text, decoded, looped, seen)
+    return ReadSpeech(text, decoded, looped, seen)
 
 
 def _read(model: Whisper, heard: Cache, prompt: list[int], guess: list[int] | None, most: int) -> Decoded:

@@ -10,8 +10,8 @@ import soxr
 from services.base import SPEAKING_RATE, Audio, ServiceError, Speech, closing
 from services.endpoint import Endpoint
 from services.health import Health
-from services.http import Fields, Peer
-from services.http_body import Reading
+from services.http import Fields, HttpClient
+from services.http_body import HttpBody
 from services.tts.audio_formats import Shape, Track
 from services.tts.cleaning import readable
 from services.vendors import ServiceSettings
@@ -37,7 +37,7 @@ class OpenAiTts:
         self, remote: Endpoint, health: Health, voice: str, rate: int = VOICE_RATE, voices: Sequence[str] = ()
     ) -> None:
         self.voices = tuple(voices) or (VOICES if remote.is_openai else (voice,))
-        self._peer = Peer("tts", remote, health, usual="tts-1", of_openai=MODEL)
+        self._peer = HttpClient("tts", remote, health, usual="tts-1", of_openai=MODEL)
         self._voice = voice
         self._rate = rate
 
@@ -73,7 +73,7 @@ def vendor(settings: ServiceSettings) -> OpenAiTts:
     return OpenAiTts(settings.endpoint, settings.health, settings.voice, settings.rate, settings.voices)
 
 
-async def _speech(reading: Reading, rate: int) -> AsyncIterator[Speech]:
+async def _speech(reading: HttpBody, rate: int) -> AsyncIterator[Speech]:
     if reading.kind.startswith("text/") or "json" in reading.kind:
         raise ServiceError("tts", f"answers {reading.kind} instead of audio")
     named, channels = _RATE.search(reading.kind), _CHANNELS.search(reading.kind)

@@ -37,7 +37,7 @@ from languages.wording import is_echo
 from services.base import Exchange, Intent, Passage, Question, ServiceError, Word
 from services.embedding import plain
 from services.followup import FollowUps
-from services.http_body import LONGEST_FIELD, LONGEST_TEXT, SLICE, Reading, text_in
+from services.http_body import LONGEST_FIELD, LONGEST_TEXT, SLICE, HttpBody, text_in
 from services.intent.classifier import words
 from services.llm import calls as calling
 from services.llm.calls import Calls
@@ -351,7 +351,7 @@ def test_an_answer_of_a_service_is_looked_at_at_once(body: str) -> None:
             await asyncio.sleep(0)
 
     async def read() -> None:
-        reading = Reading("llm", httpx.Response(200), arrive(), asyncio.get_running_loop().time(), (60.0, 60.0, 60.0))
+        reading = HttpBody("llm", httpx.Response(200), arrive(), asyncio.get_running_loop().time(), (60.0, 60.0, 60.0))
         with suppress(ServiceError):
             if body.startswith("data"):
                 async for _ in reading.events():

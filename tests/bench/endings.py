@@ -22,7 +22,17 @@ from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from app.turn_taking.endpointing import LEAST_MS, TAKEN_MS, WEIGHTS, WORD_MS, Judge, Lengths, features, is_dictation, own_pace
+from app.turn_taking.endpointing import (
+    LEAST_MS,
+    TAKEN_MS,
+    WEIGHTS,
+    WORD_MS,
+    EndpointingModel,
+    Lengths,
+    features,
+    is_dictation,
+    own_pace,
+)
 from languages.en import LANGUAGE as ENGLISH
 from services.stt.speech_judge import ENDINGS
 from tests.bench.report import judge, percentile, share
@@ -110,10 +120,10 @@ def by_others(seen: Sequence[Silence]) -> list[Silence]:
     return found
 
 
-def fit(seen: Sequence[Silence]) -> Judge:
+def fit(seen: Sequence[Silence]) -> EndpointingModel:
     """The most probable weights (a logistic regression with priors), and the lengths of pauses (log-logistic)."""
     pauses = [one for one in seen if not one.ended and not one.cut]
-    return Judge(
+    return EndpointingModel(
         ENGLISH.wording,
         _weights(seen),
         _weights([replace(one, ending=None) for one in seen]),
@@ -157,7 +167,7 @@ def _lengths(pauses: Sequence[Silence]) -> Lengths:
     return Lengths(round(float(usual), 3), round(math.exp(spread), 3), round(float(own), 3))
 
 
-def held_out(seen: Sequence[Silence]) -> Iterator[tuple[Judge, list[Silence]]]:
+def held_out(seen: Sequence[Silence]) -> Iterator[tuple[EndpointingModel, list[Silence]]]:
     """Every speaker's silences with a model that is made from the others'. What is for measuring only makes no model."""
     usable = [one for one in seen if not one.measure_only]
     for speaker in sorted({one.speaker for one in usable}):
@@ -183,7 +193,7 @@ class Judged:
         return max(wait, SETTLED_MS) + self.silence.late_ms + SOUND_MS
 
 
-def judged(models: Iterable[tuple[Judge, list[Silence]]], asked: bool) -> list[Judged]:
+def judged(models: Iterable[tuple[EndpointingModel, list[Silence]]], asked: bool) -> list[Judged]:
     """`models`: by `held_out`; `asked`: whether it is known what the agent said last."""
     found = []
     for model, others in models:

@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 from app.settings import Settings
 from languages.en import LANGUAGE as ENGLISH
-from services.barge_in.whisper_encoder import HISS, WEIGHTS, WINDOW_S
+from services.barge_in.whisper_encoder import DITHER, WEIGHTS, WINDOW_S
 from services.stt.speech_judge import impression
 from services.stt.whisper import Whisper, WhisperStt, listen
 from services.workers import Workers
@@ -69,7 +69,7 @@ def impressions(model: Whisper, everything: list[Clip]) -> tuple[Any, Any, Any, 
         sent = replace(clip, edited=coded(clip.audio, int(dice.choice(BIT_RATES))))
         for called in (False, True):
             for sound in beginnings(sent if called else clip, dice):
-                seen = impression(listen(model, sound, WINDOW_S, hiss=HISS)["heard"], len(sound))
+                seen = impression(listen(model, sound, WINDOW_S, dither=DITHER)["heard"], len(sound))
                 rows.append((seen, clip.kind not in ("noise", "music", "backchannel"), number, clip.kind, called))
     return tuple(np.array(column) for column in zip(*rows, strict=True))  # type: ignore[return-value]
 

@@ -32,7 +32,7 @@ from services.stt import beam, decoding, network
 from services.stt import speech_judge as judge
 from services.stt import vocabulary_subset as english
 from services.stt import whisper as local
-from services.stt.whisper import QUICK, THOROUGH, Look, Reading, Whisper, WhisperStt, believed, read, split_at_quiet
+from services.stt.whisper import QUICK, THOROUGH, Look, ReadSpeech, Whisper, WhisperStt, believed, read, split_at_quiet
 from tests.bench.clips import RATE, Audio, Clip, clips, room_tone
 from tests.bench.report import judge as report
 from tests.bench.report import percentile, share
@@ -119,7 +119,7 @@ def stock(weights: Path, sound: Audio) -> tuple[str, float]:
     return stock_text(weights, sound), 1000 * (time.process_time() - begun)
 
 
-def ours(model: Whisper, look: Look, prompt: str, sound: Audio) -> tuple[list[Reading], float]:
+def ours(model: Whisper, look: Look, prompt: str, sound: Audio) -> tuple[list[ReadSpeech], float]:
     """The readings of the parts of `sound`, and the ms of one core they took."""
     begun = time.process_time()
     parts = [read(model, part, look, prompt) for part in split_at_quiet(sound)]

@@ -13,7 +13,7 @@ import numpy as np
 from app.settings import Settings
 from languages.en import LANGUAGE as ENGLISH
 from services.embedding import DIMENSIONS, Embedder
-from services.retrieval.answerability import WIDTH, Judge
+from services.retrieval.answerability import WIDTH, AnswerabilityModel
 from services.retrieval.documents import Section
 from services.retrieval.folder import LocalRetriever
 from services.retrieval.index import Embedded, build, texts_of
@@ -77,7 +77,7 @@ async def searches(embedder: Embedder) -> dict[str, float]:
     begun = time.perf_counter()
     index = build(sections, [embedded() for section in sections for _ in texts_of(section)], ENGLISH.knowledge)
     built = time.perf_counter() - begun
-    judging, taken = Judge.load(ENGLISH), []
+    judging, taken = AnswerabilityModel.load(ENGLISH), []
     for row in random.integers(0, MANY, SEARCHES):
         text = " ".join(sections[row].sentences[0].split()[:8])
         reading = await embedder.read(text)

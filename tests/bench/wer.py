@@ -140,7 +140,7 @@ async def noises(services: Services, sounds: Sequence[Clip]) -> dict[str, Any]:
     """Noise and music, whole and in bursts, white noise and silence: all words are invented."""
     random = np.random.default_rng(0)
     heard: list[bool] = []
-    audios = [("silence", np.zeros(2 * RATE, np.float32)), ("hiss", random.normal(0, 0.02, 3 * RATE).astype(np.float32))]
+    audios = [("silence", np.zeros(2 * RATE, np.float32)), ("dither", random.normal(0, 0.02, 3 * RATE).astype(np.float32))]
     for clip in sounds:
         audios.append((clip.id, clip.audio))
         for _ in range(CROPS):

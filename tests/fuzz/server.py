@@ -6,7 +6,7 @@ import runpy
 import sys
 from dataclasses import replace
 
-from app.bootstrap import service_registry as outfit
+from app.bootstrap import service_registry as services_from
 from app.transport import message_intake
 from services.base import Intent, Services
 from tests.unit.fakes import FakeIntent, fake_services
@@ -29,7 +29,7 @@ def scripted() -> Services:
 
 
 if __name__ == "__main__":
-    outfit.outfit = lambda settings: scripted()
+    services_from.services_from = lambda settings: scripted()
     message_intake.MISTAKES = message_intake.TEXTS_AT_ONCE = 10**9
     sys.argv[0] = "app.py"
     runpy.run_path("app.py", run_name="__main__")

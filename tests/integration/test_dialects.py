@@ -10,7 +10,7 @@ import pytest
 
 from services.base import HEARING_RATE, ServiceError, ServiceTimeout, ServiceUnavailable, Tool, closing
 from services.endpoint import Endpoint
-from services.fallback import SparedStt, SparedTts
+from services.fallback import SttWithFallback, TtsWithFallback
 from services.guard import FAILURES
 from services.health import Health
 from services.http_body import LONGEST_TEXT
@@ -540,11 +540,11 @@ async def test_an_answer_without_bounds_is_cut_off_and_the_embedded_service_take
             with pytest.raises(ServiceError):
                 await text_of(OpenAiAnswerer(place, Health()))
         elif service == "stt":
-            stt = SparedStt(OpenAiStt(place, Health(), "en"), FakeStt("the spare"), captions=False)
+            stt = SttWithFallback(OpenAiStt(place, Health(), "en"), FakeStt("the spare"), captions=False)
             assert (await stt.transcribe(SPEECH, final=True)).text == "the spare"
         elif flood != "not packed at all":
             tts, spare = OpenAiTts(place, Health(), "alloy"), FakeTts()
-            assert [piece async for piece in SparedTts(tts, spare).speak("Hello.")]
+            assert [piece async for piece in TtsWithFallback(tts, spare).speak("Hello.")]
             assert spare.spoken
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150_000  # KiB
 
@@ -645,7 +645,7 @@ async def test_transcriptions_come_in_many_shapes(kind: str, body: str, text: st
 )  # fmt: skip
 async def test_a_transcription_without_text_is_made_by_the_embedded_recogniser(kind: str, body: str) -> None:
     async with Scripted(says(kind, body)) as peer:
-        stt = SparedStt(OpenAiStt(remote(peer), Health(), "en"), FakeStt("the spare"), captions=False)
+        stt = SttWithFallback(OpenAiStt(remote(peer), Health(), "en"), FakeStt("the spare"), captions=False)
         assert (await stt.transcribe(SPEECH, final=True)).text == "the spare"
 
 
@@ -654,7 +654,7 @@ async def test_a_transcription_that_is_no_utf_8_is_made_by_the_embedded_recognis
         await caller.reply(200, "application/json", '{"text": "Grüße"}'.encode("latin-1"))
 
     async with Scripted(behave) as peer:
-        stt = SparedStt(OpenAiStt(remote(peer), Health(), "en"), FakeStt("the spare"), captions=False)
+        stt = SttWithFallback(OpenAiStt(remote(peer), Health(), "en"), FakeStt("the spare"), captions=False)
         assert (await stt.transcribe(SPEECH, final=True)).text == "the spare"
 
 

@@ -15,7 +15,7 @@ from app.core.session_settings import SessionSettings
 from app.settings import Settings, read_settings
 from app.tools.loading import load_tools
 from app.tools.registry import TOOLS, phrases_by_intent
-from app.transport.pending import WaitingRoom
+from app.transport.pending import PendingConnections
 from app.transport.registry import transports
 from languages.en import LANGUAGE as ENGLISH
 from services.embedding import Embedder
@@ -140,7 +140,7 @@ def test_a_transport_carries_a_conversation(package: Path) -> None:
 
     async def scene() -> None:
         desk = Desk()
-        [route] = registered(desk.sessions, desk.settings, WaitingRoom(8)).routes
+        [route] = registered(desk.sessions, desk.settings, PendingConnections(8)).routes
         socket = SoundSocket()
         serving = asyncio.create_task(route.endpoint(socket))  # type: ignore[attr-defined]
         for _ in range(50):

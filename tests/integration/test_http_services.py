@@ -27,7 +27,7 @@ from services.base import (
     closing,
 )
 from services.endpoint import Endpoint
-from services.fallback import SparedStt, SparedTts, unspoken
+from services.fallback import SttWithFallback, TtsWithFallback, unspoken
 from services.guard import FAILURES
 from services.health import Health
 from services.http import ATTEMPTS
@@ -377,7 +377,7 @@ async def test_the_embedded_recogniser_takes_over_in_the_same_call(fault: Behavi
     health = Health()
     async with Scripted(fault) as peer:
         spare = FakeStt("what the spare heard")
-        stt = SparedStt(OpenAiStt(remote(peer, first_s=0.3), health, "en"), spare, captions=False)
+        stt = SttWithFallback(OpenAiStt(remote(peer, first_s=0.3), health, "en"), spare, captions=False)
         assert (await stt.transcribe(SPEECH, final=True)).text == "what the spare heard"
         assert "stt" in health.degraded
         await stt.close()
@@ -386,7 +386,7 @@ async def test_the_embedded_recogniser_takes_over_in_the_same_call(fault: Behavi
 @pytest.mark.parametrize(("captions", "requests"), [(False, 0), (True, 1)])
 async def test_captions_are_paid_for_only_on_demand(captions: bool, requests: int) -> None:
     async with Scripted(says("application/json", '{"text": "Hello"}')) as peer:
-        stt = SparedStt(OpenAiStt(remote(peer), Health(), "en"), FakeStt("Hello"), captions)
+        stt = SttWithFallback(OpenAiStt(remote(peer), Health(), "en"), FakeStt("Hello"), captions)
         assert (await stt.transcribe(SPEECH, final=False)).text == "Hello"
         assert len(peer.requests) == requests
 
@@ -443,7 +443,7 @@ async def test_a_named_rate_is_believed_and_nothing_to_say_is_not_sent() -> None
 async def test_the_embedded_voice_takes_over(fault: Behaviour) -> None:
     health, spare = Health(), FakeTts()
     async with Scripted(fault) as peer:
-        tts = SparedTts(OpenAiTts(remote(peer, first_s=0.3), health, "alloy"), spare)
+        tts = TtsWithFallback(OpenAiTts(remote(peer, first_s=0.3), health, "alloy"), spare)
         assert [piece async for piece in tts.speak("Hello there, my friend.")]
         assert spare.spoken == ["Hello there, my friend."]
         assert "tts" in health.degraded
@@ -453,7 +453,7 @@ async def test_the_embedded_voice_takes_over(fault: Behaviour) -> None:
 async def test_a_voice_that_breaks_off_is_replaced_from_the_next_word_on() -> None:
     spare = FakeTts()
     async with Scripted(sounds(4800, end=False)) as peer:
-        tts = SparedTts(OpenAiTts(remote(peer), Health(), "alloy"), spare)
+        tts = TtsWithFallback(OpenAiTts(remote(peer), Health(), "alloy"), spare)
         clause = "One two three four five six seven eight nine ten eleven twelve."
         pieces = [piece async for piece in tts.speak(clause)]
         spoken = sum(len(piece.samples) for piece in pieces[:-1]) * 1000 / SPEAKING_RATE

@@ -59,18 +59,18 @@ async def test_they_go_with_the_conversation_to_another_process(server: Backend,
     async with Store(server.settings(tmp_path)) as one, Store(server.settings(tmp_path)) as two, server.admin() as admin:
         first, second = Process(one, server, tmp_path), Process(two, server, tmp_path)
         ticket = first.sessions.create(SessionSettings(voice="coral", tools=("set_timer",), recording=recording))
-        seat = await first.sessions.open(ticket.session_id, ticket.token, Peer())
-        seat.begin(greeting=False)
-        seat.session.receive(Configure(settings=SessionSettings(eagerness="low", voice="sage")))
-        seat.session.receive(Text(text="a word that nobody else says: petrichor"))
-        await becomes(lambda: seat.session.state == "SPEAKING", 5)
+        attachment = await first.sessions.open(ticket.session_id, ticket.token, Peer())
+        attachment.begin(greeting=False)
+        attachment.session.receive(Configure(settings=SessionSettings(eagerness="low", voice="sage")))
+        attachment.session.receive(Text(text="a word that nobody else says: petrichor"))
+        await becomes(lambda: attachment.session.state == "SPEAKING", 5)
         assert await one.drain(5)
         stored = await admin.get(session_key(ticket.session_id))
         log = [entry async for entry in one.read_log(ticket.session_id)]
         assert ("petrichor" in str(stored)) is recording
         assert ("petrichor" in str(log)) is recording
         assert {"event", "configured"} <= {entry["kind"] for entry in log}
-        seat.leave("lost")
+        attachment.leave("lost")
         assert await one.drain(5)
 
         again = await second.sessions.open(ticket.session_id, ticket.token, Peer())

@@ -30,7 +30,7 @@ from services.base import (
     Transcript,
     VoiceDetector,
 )
-from services.fallback import SparedStt
+from services.fallback import SttWithFallback
 from services.stt.network import Decoder, Network
 from services.stt.whisper import NEAR_S, THOROUGH, WINDOW_S, WhisperStt, listen
 from services.tts.hibari import HibariTts
@@ -219,7 +219,7 @@ class Inventive:
 
 async def test_what_a_recogniser_elsewhere_invents_on_noise_is_not_believed(services: Services) -> None:
     stt = cast(WhisperStt, services.stt)
-    remote = SparedStt(cast(SpeechToText, Inventive()), stt, False, stt.speech)
+    remote = SttWithFallback(cast(SpeechToText, Inventive()), stt, False, stt.speech)
     noise = [(await remote.transcribe(clip.audio, final=True)).text for clip in SOUNDS]
     speech = [(await remote.transcribe(clip.audio, final=True)).text for clip in SPEECH]
     assert noise == [""] * len(SOUNDS)
@@ -457,23 +457,23 @@ def beginning(clip: Clip, start_s: float, length_s: float = 0.3) -> Audio:
 
 @pytest.mark.parametrize("clip", [clip for clip in SPEECH if clip.kind != "utt"], ids=ids)
 async def test_the_beginning_of_a_sentence_is_speech_with_a_word(services: Services, clip: Clip) -> None:
-    glimpse = await services.barge_in.glimpse(beginning(clip, clip.speech_start))
+    glimpse = await services.barge_in.classify(beginning(clip, clip.speech_start))
     assert glimpse.speech > 0.7
     assert glimpse.text
 
 
 @pytest.mark.parametrize("clip", [clip for clip in CLIPS.values() if clip.kind in ("noise", "music", "backchannel")], ids=ids)
 async def test_noise_and_acknowledgements_are_no_interruption(services: Services, clip: Clip) -> None:
-    glimpse = await services.barge_in.glimpse(beginning(clip, clip.speech_start))
+    glimpse = await services.barge_in.classify(beginning(clip, clip.speech_start))
     assert glimpse.speech < 0.5 or ENGLISH.wording.is_backchannel(glimpse.text)
 
 
 async def test_a_glimpse_of_nothing_is_refused(services: Services) -> None:
     for audio in (np.zeros(0, np.float32), nan(), np.zeros((2, 8000), np.float32)):
         with pytest.raises(ServiceError):
-            await services.barge_in.glimpse(audio)
+            await services.barge_in.classify(audio)
     with pytest.raises(ServiceUnavailable):
-        await WhisperJudge(WhisperStt(Settings().weights_dir, workers := Workers(), ENGLISH), workers).glimpse(
+        await WhisperJudge(WhisperStt(Settings().weights_dir, workers := Workers(), ENGLISH), workers).classify(
             np.ones(8000, np.float32)
         )
 

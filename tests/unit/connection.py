@@ -5,7 +5,7 @@ import base64
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from app.transport.pending import WaitingRoom
+from app.transport.pending import PendingConnections
 from app.transport.websocket import WebSocketConnection
 from tests.unit.doubles import Desk, FakeWebSocket
 from tests.unit.virtual_time import run
@@ -16,7 +16,7 @@ class Client(FakeWebSocket):
 
     def __init__(self, desk: Desk, query: str = "") -> None:
         super().__init__(query)
-        link = WebSocketConnection(self, desk.sessions, desk.settings, WaitingRoom(desk.settings.max_sessions))  # type: ignore[arg-type]
+        link = WebSocketConnection(self, desk.sessions, desk.settings, PendingConnections(desk.settings.max_sessions))  # type: ignore[arg-type]
         self.serving = asyncio.create_task(link.serve())
 
     async def start(self, **fields: Any) -> dict[str, Any]:

@@ -22,8 +22,8 @@ from services.base import (
     HEARING_RATE,
     SPEAKING_RATE,
     Audio,
+    EarlyClass,
     Exchange,
-    Glimpse,
     Intent,
     Passage,
     Pcm,
@@ -96,9 +96,9 @@ class FakeJudge(Fake):
     speech: float = 0.9
     text: str = "how does"
 
-    async def glimpse(self, audio: Audio) -> Glimpse:
+    async def classify(self, audio: Audio) -> EarlyClass:
         await asyncio.sleep(0.08)
-        return Glimpse(self.speech, self.text)
+        return EarlyClass(self.speech, self.text)
 
     async def words(self, audio: Audio) -> str:
         return (await self.stt.transcribe(audio, final=True)).text

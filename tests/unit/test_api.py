@@ -109,11 +109,11 @@ async def test_a_session_is_as_eager_as_it_was_asked_to_be(site: Site) -> None:
     response = await site.http.post("/sessions", json={"eagerness": "low"})
     body = response.json()
     assert response.status_code == 201
-    seat = await site.sessions.open(body["session_id"], body["token"], Peer())
-    assert seat.session.context.agent.session_settings.eagerness == "low"
+    attachment = await site.sessions.open(body["session_id"], body["token"], Peer())
+    assert attachment.session.context.agent.session_settings.eagerness == "low"
     plain = await site.http.post("/sessions", json={})
-    seat = await site.sessions.open(plain.json()["session_id"], plain.json()["token"], Peer())
-    assert seat.session.context.agent.session_settings.eagerness == site.settings.eagerness
+    attachment = await site.sessions.open(plain.json()["session_id"], plain.json()["token"], Peer())
+    assert attachment.session.context.agent.session_settings.eagerness == site.settings.eagerness
     refusal(await site.http.post("/sessions", json={"eagerness": "eager"}), 400, "bad_request", "eagerness")
     refusal(await site.http.post("/sessions", json={"eagernes": "low"}), 400, "bad_request", "eagernes")
     refusal(await site.http.post("/sessions", content=b"{"), 400, "bad_request")
@@ -122,8 +122,8 @@ async def test_a_session_is_as_eager_as_it_was_asked_to_be(site: Site) -> None:
 async def test_a_session_is_made_with_settings_of_its_own(site: Site) -> None:
     wanted = {"voice": "coral", "speed": 1.25, "interruption": "button", "tools": ["set_timer"], "recording": False}
     made = (await site.http.post("/sessions", json=wanted)).json()
-    seat = await site.sessions.open(made["session_id"], made["token"], Peer())
-    assert seat.session.memory.settings == SessionSettings.model_validate(wanted)
+    attachment = await site.sessions.open(made["session_id"], made["token"], Peer())
+    assert attachment.session.memory.settings == SessionSettings.model_validate(wanted)
     assert (await site.http.get(f"/sessions/{made['session_id']}", headers=bearer(made["token"]))).status_code == 200
 
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from app.turn_taking.endpointing import Judge, Lengths, Said, annoyance, judge, required_silence
+from app.turn_taking.endpointing import EndpointingModel, Lengths, Said, annoyance, judge, required_silence
 from languages.en import LANGUAGE as ENGLISH
 
 
@@ -44,7 +44,7 @@ def test_nothing_waits_longer_than_the_longest() -> None:
 
 def test_the_silence_is_the_one_with_the_least_cost() -> None:
     """Where all pauses last 300 ms, whoever is silent for longer has finished; who certainly has need not be waited for."""
-    even = Judge(
+    even = EndpointingModel(
         ENGLISH.wording,
         {},
         {},

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from languages.en import LANGUAGE as ENGLISH
-from services.retrieval.answerability import WIDTH, Asked, Judge, features
+from services.retrieval.answerability import WIDTH, AnswerabilityModel, Asked, features
 from services.retrieval.documents import Section
 
 TOWER = Section("a#tower", "Tower", "Tower", ("The tower is 112 metres high.", "Ilse Branck painted it."))
@@ -74,7 +74,7 @@ def test_names_and_numbers_that_are_not_there() -> None:
 
 
 def test_what_is_met_is_believed_more_than_what_is_not() -> None:
-    judge = Judge.load(ENGLISH)
+    judge = AnswerabilityModel.load(ENGLISH)
     met, unmet = (
         look(ask("how high is the tower", ["high", "tower"], [2, 0])),
         look(ask("who sold the bell", ["sold", "bell"], [8, 9])),

@@ -9,7 +9,7 @@ import pytest
 from app.conversation import effects
 from app.conversation.state_machine import Effect
 from app.protocol.messages import Interrupt, Prompted, ServerMessage, Text
-from services.base import Audio, Glimpse, ServiceError, Transcript
+from services.base import Audio, EarlyClass, ServiceError, Transcript
 from tests.unit.fakes import Caller
 from tests.unit.virtual_time import run
 
@@ -128,7 +128,7 @@ def test_a_service_that_fails_for_a_while_is_heard_of_and_the_next_turn_is_answe
         "retrieval": "search",
         "llm": "answer",
         "tts": "speak",
-        "barge_in": "glimpse",
+        "barge_in": "classify",
     }[broken]
 
     if broken in ("vad", "echo") and kind == "cancelled":
@@ -235,17 +235,17 @@ def test_a_recogniser_that_never_answers_ends_in_an_apology() -> None:
     assert [error.code for error in caller.of("error")] == ["stt_failed"]  # type: ignore[union-attr]
 
 
-def test_a_glimpse_that_comes_after_the_reply_has_ended_changes_nothing() -> None:
+def test_a_classification_that_comes_after_the_reply_has_ended_changes_nothing() -> None:
     async def scene() -> Caller:
         async with Caller() as caller:
             await caller.say(1.0)
             await caller.until("SPEAKING")
 
-            async def glimpse(audio: Audio) -> Glimpse:
+            async def classify(audio: Audio) -> EarlyClass:
                 await asyncio.sleep(20)
-                return Glimpse(0.99, "how does")
+                return EarlyClass(0.99, "how does")
 
-            caller.services.barge_in.glimpse = glimpse  # type: ignore[method-assign]
+            caller.services.barge_in.classify = classify  # type: ignore[method-assign]
             await asyncio.sleep(4.0)
             caller.speaking = True
             await caller.until("LISTENING")

@@ -6,7 +6,7 @@ import threading
 import httpx
 from fastapi import FastAPI
 
-from app.bootstrap.startup import Front
+from app.bootstrap.startup import StartupApp
 
 
 async def until_made(client: httpx.AsyncClient) -> None:
@@ -31,7 +31,7 @@ async def test_the_page_answers_before_the_app_and_the_app_takes_over() -> None:
         app.add_api_route("/readyz", lambda: {"status": "ready"})
         return app
 
-    front = Front(make, [warm], failed=lambda error: None)
+    front = StartupApp(make, [warm], failed=lambda error: None)
     messages: asyncio.Queue[dict[str, str]] = asyncio.Queue()
     sent: list[str] = []
 
@@ -63,7 +63,7 @@ async def test_an_app_that_cannot_be_made_is_told() -> None:
     def make() -> FastAPI:
         raise ValueError("no such folder")
 
-    front = Front(make, [], failed=told.put_nowait)
+    front = StartupApp(make, [], failed=told.put_nowait)
     messages: asyncio.Queue[dict[str, str]] = asyncio.Queue()
     messages.put_nowait({"type": "lifespan.startup"})
 

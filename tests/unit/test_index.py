@@ -5,8 +5,8 @@ import pytest
 
 from languages.en import LANGUAGE as ENGLISH
 from services.base import Passage
-from services.embedding import DIMENSIONS, Reading, Vectors
-from services.retrieval.answerability import WIDTH, Judge
+from services.embedding import DIMENSIONS, TokenVectors, Vectors
+from services.retrieval.answerability import WIDTH, AnswerabilityModel
 from services.retrieval.documents import Document, Section
 from services.retrieval.index import CANDIDATES, PART_WEIGHT, WORDS_WEIGHT, Embedded, Index, build, stems, texts_of
 from services.retrieval.vocabulary import vocabulary
@@ -15,7 +15,7 @@ CATS = Section("a#cats", "Cats", "Cats", ("Cats purr.", "They sleep."), ("What d
 DOGS = Section("a#dogs", "Dogs", "Dogs", ("Dogs bark.",))
 
 
-JUDGE = Judge.load(ENGLISH)
+JUDGE = AnswerabilityModel.load(ENGLISH)
 NO_WORDS = np.zeros((0, WIDTH), np.int8)
 
 
@@ -34,7 +34,7 @@ def index(sections: list[Section], *similarities: float) -> Index:
 
 def search(where: Index, text: str, limit: int) -> list[Passage]:
     states = np.ones((1, DIMENSIONS), np.float32)
-    return where.search(text, Reading(text, X, states, [2000], [(0, len(text))]), JUDGE, limit)
+    return where.search(text, TokenVectors(text, X, states, [2000], [(0, len(text))]), JUDGE, limit)
 
 
 X = towards(1)[None]

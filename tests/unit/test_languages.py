@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import languages
-from app.bootstrap.service_registry import outfit
+from app.bootstrap.service_registry import services_from
 from app.settings import Settings
 from app.turn_taking.endpointing import Said, judge, required_silence
 from services.base import Exchange
@@ -57,8 +57,8 @@ def test_the_setting_names_a_language_that_there_is() -> None:
 
 def test_a_language_that_the_built_in_voice_does_not_speak_needs_another_voice(german: languages.Language) -> None:
     with pytest.raises(ValueError, match="the built-in voice does not speak German"):
-        outfit(Settings(_env_file=None, language="de"))  # type: ignore[call-arg]
-    services = outfit(Settings(_env_file=None, language="de", tts="http://127.0.0.1:9/v1"))  # type: ignore[call-arg]
+        services_from(Settings(_env_file=None, language="de"))  # type: ignore[call-arg]
+    services = services_from(Settings(_env_file=None, language="de", tts="http://127.0.0.1:9/v1"))  # type: ignore[call-arg]
     assert "tts" in services.remote
 
 

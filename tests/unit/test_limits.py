@@ -1,4 +1,4 @@
-"""Budgets, the waiting room, who a caller is, and what is logged of what goes on and on."""
+"""Token buckets, the waiting room, who a caller is, and what is logged of what goes on and on."""
 
 import logging
 from typing import Any
@@ -6,28 +6,28 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from app.core.client_address import UNNAMED, Callers, caller
-from app.core.limits import EPISODE_S, Allowance, Budgets, Episodes, OncePerEpisode
+from app.core.client_address import UNNAMED, ClientAddressMiddleware, caller
+from app.core.limits import EPISODE_S, Episodes, OncePerEpisode, TokenBucket, TokenBuckets
 from app.protocol.messages import Error, Farewell, ShuttingDown
-from app.transport.pending import WAITING, WAITING_OF_ONE, WaitingRoom
+from app.transport.pending import WAITING, WAITING_OF_ONE, PendingConnections
 
 
 def test_an_allowance_is_a_burst_and_a_rate() -> None:
-    allowance = Allowance(rate=2, burst=3, at=10.0)
+    allowance = TokenBucket(rate=2, burst=3, at=10.0)
     assert [allowance.take(10.0) for _ in range(4)] == [True, True, True, False]
     assert not allowance.take(10.5), "what was too much is owed"
     assert allowance.take(12.0)
 
 
 def test_what_is_not_left_is_not_used() -> None:
-    allowance = Allowance(rate=2, burst=10, at=0.0)
+    allowance = TokenBucket(rate=2, burst=10, at=0.0)
     assert allowance.take_if_left(0.0, 10) and not allowance.take_if_left(0.0, 6)
     assert allowance.take_if_left(0.5, 1), "the six that were refused are not owed"
     assert not allowance.take_if_left(0.5, 1)
 
 
 def test_each_address_has_a_budget_of_its_own() -> None:
-    budgets = Budgets(rate=1, burst=2)
+    budgets = TokenBuckets(rate=1, burst=2)
     assert [budgets.take(who, 0.0) for who in ("a", "a", "a", "b", "", "", "")] == [True, True, False] + [True] * 4
     assert budgets.take("a", 1.0) and not budgets.take("a", 1.0)
     budgets.take("c", 100.0)
@@ -73,7 +73,7 @@ class Waiting:
 
 
 def test_the_oldest_of_whoever_has_most_gives_way() -> None:
-    room = WaitingRoom(2)
+    room = PendingConnections(2)
     honest = Waiting("192.0.2.1")
     room.enter(honest)
     many = [Waiting() for _ in range(3 * WAITING)]
@@ -85,7 +85,7 @@ def test_the_oldest_of_whoever_has_most_gives_way() -> None:
 
 
 def test_one_address_has_a_part_of_it() -> None:
-    room = WaitingRoom(100)
+    room = PendingConnections(100)
     many = [Waiting("192.0.2.1") for _ in range(WAITING_OF_ONE + 3)]
     for one in [*many, *(Waiting("192.0.2.2") for _ in range(3))]:
         room.enter(one)
@@ -96,7 +96,7 @@ def test_one_address_has_a_part_of_it() -> None:
 
 
 def test_when_the_server_goes_all_are_told() -> None:
-    room, one = WaitingRoom(2), Waiting()
+    room, one = PendingConnections(2), Waiting()
     room.enter(one)
     room.close()
     assert one.last == ShuttingDown()
@@ -159,7 +159,7 @@ async def test_where_a_caller_is(header: str, client: str, given: str | None, ad
         if given
     ]
     scope: dict[str, Any] = {"type": "websocket", "headers": headers, "client": (client, 4711)}
-    await Callers(app, header)(scope, None, None)  # type: ignore[arg-type]
+    await ClientAddressMiddleware(app, header)(scope, None, None)  # type: ignore[arg-type]
     assert seen == [address]
 
 
@@ -168,4 +168,4 @@ async def test_of_several_headers_the_last_counts() -> None:
         assert caller.get() == "198.51.100.7"
 
     headers = [(b"x-forwarded-for", b"203.0.113.9"), (b"x-forwarded-for", b"203.0.113.9,198.51.100.7")]
-    await Callers(app, "x-forwarded-for")({"type": "http", "headers": headers, "client": None}, None, None)  # type: ignore[arg-type]
+    await ClientAddressMiddleware(app, "x-forwarded-for")({"type": "http", "headers": headers, "client": None}, None, None)  # type: ignore[arg-type]

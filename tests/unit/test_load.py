@@ -67,14 +67,14 @@ async def test_a_process_that_is_behind_takes_who_lost_theirs_and_nobody_new(des
 
 @scene()
 async def test_sound_that_waits_to_be_listened_to_counts(desk: Desk) -> None:
-    _, seat, _ = await join(desk)
-    seat.session.hear(np.frombuffer(pcm(16000, 1000, 0), "<i2"))
+    _, attachment, _ = await join(desk)
+    attachment.session.hear(np.frombuffer(pcm(16000, 1000, 0), "<i2"))
     desk.sessions.load.look()
     assert desk.sessions.load.share > 0
     await asyncio.sleep(1)
     desk.sessions.load.look()
     assert desk.sessions.load.share == pytest.approx(1 / LOOKS)
-    desk.sessions.release(seat, seat.peer or Peer())
+    desk.sessions.release(attachment, attachment.peer or Peer())
 
 
 async def test_work_that_waits_is_timed_until_it_begins() -> None:

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from app.settings import Settings
-from app.web.origins import LOOPBACK_NAMES, Doorkeeper, known_host, same_origin
+from app.web.origins import LOOPBACK_NAMES, OriginMiddleware, known_host, same_origin
 
 HERE = "here.example:7860"
 
@@ -88,7 +88,7 @@ def test_other_names_are_not(host: str) -> None:
 
 def site(mounted: bool = False, **given: Any) -> FastAPI:
     app = FastAPI()
-    app.add_middleware(Doorkeeper, settings=settings(**given), mounted=mounted)
+    app.add_middleware(OriginMiddleware, settings=settings(**given), mounted=mounted)
 
     @app.api_route("/thing", methods=["GET", "POST"])
     async def thing() -> str:

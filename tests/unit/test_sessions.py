@@ -13,7 +13,7 @@ import pytest
 
 from app.core.session_settings import SessionSettings
 from app.protocol.messages import Stop, Text
-from app.sessions.live import GRACE_S, Seat
+from app.sessions.live import GRACE_S, Attachment
 from app.sessions.recorder import record_of
 from app.sessions.tokens import Crowd, Forbidden, Full, NotReady, Ticket, Unknown
 from app.store.records import SessionRecord, StoreError
@@ -45,11 +45,11 @@ def scene(**settings: Any) -> Callable[[Callable[[Desk], Awaitable[None]]], Call
     return decorate
 
 
-async def join(desk: Desk, ticket: Ticket | None = None, peer: Peer | None = None) -> tuple[Ticket, Seat, Peer]:
+async def join(desk: Desk, ticket: Ticket | None = None, peer: Peer | None = None) -> tuple[Ticket, Attachment, Peer]:
     ticket, peer = ticket or desk.sessions.create(), peer or Peer()
-    seat = await desk.sessions.open(ticket.session_id, ticket.token, peer)
-    seat.begin(greeting=False)
-    return ticket, seat, peer
+    attachment = await desk.sessions.open(ticket.session_id, ticket.token, peer)
+    attachment.begin(greeting=False)
+    return ticket, attachment, peer
 
 
 def record(ticket: Ticket) -> SessionRecord:
@@ -59,24 +59,24 @@ def record(ticket: Ticket) -> SessionRecord:
 @scene(eagerness="high")
 async def test_eagerness_is_kept_with_the_conversation(desk: Desk) -> None:
     ticket, peer = desk.sessions.create(SessionSettings(eagerness="low")), Peer()
-    seat = await desk.sessions.open(ticket.session_id, ticket.token, peer)
-    seat.begin(greeting=False)
-    assert seat.session.context.agent.session_settings.eagerness == "low"
-    seat.begin(greeting=False, eagerness="medium")
-    desk.store.records[ticket.session_id] = record_of(seat.session.context)
-    seat.leave("away")
-    desk.sessions.live.drop(seat)
+    attachment = await desk.sessions.open(ticket.session_id, ticket.token, peer)
+    attachment.begin(greeting=False)
+    assert attachment.session.context.agent.session_settings.eagerness == "low"
+    attachment.begin(greeting=False, eagerness="medium")
+    desk.store.records[ticket.session_id] = record_of(attachment.session.context)
+    attachment.leave("away")
+    desk.sessions.live.drop(attachment)
     _, again, _ = await join(desk, ticket)
-    assert (again is not seat, again.session.context.agent.session_settings.eagerness) == (True, "medium")
+    assert (again is not attachment, again.session.context.agent.session_settings.eagerness) == (True, "medium")
     _, plain, _ = await join(desk)
     assert plain.session.context.agent.session_settings.eagerness == "high"
 
 
 @scene()
 async def test_a_conversation_begins(desk: Desk) -> None:
-    _, seat, peer = await join(desk)
-    assert not seat.resumed
-    assert seat.session.state == "LISTENING"
+    _, attachment, peer = await join(desk)
+    assert not attachment.resumed
+    assert attachment.session.state == "LISTENING"
     assert [message.type for message in peer.messages] == ["state"]
 
 
@@ -92,13 +92,13 @@ async def test_only_the_token_opens_it(desk: Desk) -> None:
 @scene()
 async def test_the_later_connection_takes_over(desk: Desk) -> None:
     ticket, first_seat, first = await join(desk)
-    _, seat, second = await join(desk, ticket)
-    assert (seat.session, seat.resumed) == (first_seat.session, True)
+    _, attachment, second = await join(desk, ticket)
+    assert (attachment.session, attachment.resumed) == (first_seat.session, True)
     assert first.closed and first.error is not None
     assert (first.error.code, first.error.fatal) == ("taken_over", True)
-    desk.sessions.release(seat, first)  # the loser's connection ends afterwards
-    seat.session.receive(Text(text="still there?"))
-    assert seat.session.state == "THINKING"
+    desk.sessions.release(attachment, first)  # the loser's connection ends afterwards
+    attachment.session.receive(Text(text="still there?"))
+    assert attachment.session.state == "THINKING"
     assert "transcript" in [message.type for message in second.messages]
     assert "transcript" not in [message.type for message in first.messages]
 
@@ -115,24 +115,24 @@ async def test_two_at_once_leave_one(desk: Desk) -> None:
 
 @scene()
 async def test_a_lost_connection_finds_its_conversation_again(desk: Desk) -> None:
-    ticket, seat, peer = await join(desk)
-    desk.sessions.release(seat, peer)
-    assert seat.session.state == "IDLE"
+    ticket, attachment, peer = await join(desk)
+    desk.sessions.release(attachment, peer)
+    assert attachment.session.state == "IDLE"
     await asyncio.sleep(GRACE_S - 1)
     _, again, _ = await join(desk, ticket)
-    assert again.session is seat.session and again.resumed
+    assert again.session is attachment.session and again.resumed
     await asyncio.sleep(GRACE_S * 2)
     assert (await desk.sessions.look(ticket.session_id))["connected"] is True, "the old time limit ended the new connection"
 
 
 @scene()
 async def test_after_the_grace_it_comes_from_the_store(desk: Desk) -> None:
-    ticket, seat, peer = await join(desk)
-    desk.sessions.release(seat, peer)
+    ticket, attachment, peer = await join(desk)
+    desk.sessions.release(attachment, peer)
     desk.store.records[ticket.session_id] = record(ticket)
     await asyncio.sleep(GRACE_S + 1)
     _, again, _ = await join(desk, ticket)
-    assert again.session is not seat.session and again.resumed
+    assert again.session is not attachment.session and again.resumed
     assert [exchange.heard for exchange in again.session.memory.history] == ["Hi there."]
 
 
@@ -144,21 +144,21 @@ async def test_what_has_expired_is_unknown(desk: Desk) -> None:
         with pytest.raises(Unknown, match="expired"):
             await call
     desk.store.records[ticket.session_id] = record(ticket)
-    _, seat, _ = await join(desk, ticket)
-    assert seat.resumed, "use renews the time to live: what the store still has is not expired"
+    _, attachment, _ = await join(desk, ticket)
+    assert attachment.resumed, "use renews the time to live: what the store still has is not expired"
 
 
 @scene(max_sessions=2)
 async def test_more_than_the_limit_are_refused(desk: Desk) -> None:
     ticket = desk.sessions.create()
     await join(desk)
-    _, seat, peer = await join(desk)
+    _, attachment, peer = await join(desk)
     for call in (join(desk, ticket), desk.sessions.admit(ticket.session_id)):
         with pytest.raises(Full, match="all 2 conversations are taken"):
             await call
     with pytest.raises(Full):
         desk.sessions.create()
-    desk.sessions.release(seat, peer)
+    desk.sessions.release(attachment, peer)
     await join(desk, ticket)
 
 
@@ -224,13 +224,13 @@ async def test_a_newcomer_takes_the_place_of_who_left_first(desk: Desk) -> None:
 
 @scene()
 async def test_what_belonged_to_a_conversation_is_freed_with_it(desk: Desk) -> None:
-    _, seat, peer = await join(desk)
+    _, attachment, peer = await join(desk)
     vars(peer)["knot"] = peer  # as the parts of a connection know each other
     freed = weakref.ref(peer)
     gc.disable()  # or it would go by chance
     try:
-        desk.sessions.release(seat, peer)
-        del seat, peer
+        desk.sessions.release(attachment, peer)
+        del attachment, peer
         await asyncio.sleep(GRACE_S - 1)
         assert freed() is not None
         await asyncio.sleep(2)
@@ -241,8 +241,8 @@ async def test_what_belonged_to_a_conversation_is_freed_with_it(desk: Desk) -> N
 
 @scene()
 async def test_a_conversation_that_ends_is_closed(desk: Desk) -> None:
-    ticket, seat, peer = await join(desk)
-    seat.session.receive(Stop())
+    ticket, attachment, peer = await join(desk)
+    attachment.session.receive(Stop())
     await asyncio.sleep(0.01)
     assert peer.closed and peer.error is None
     assert (await desk.sessions.look(ticket.session_id))["connected"] is False
@@ -291,8 +291,8 @@ async def test_a_failure_stays_in_its_conversation(desk: Desk) -> None:
 @scene()
 async def test_without_the_store_a_conversation_begins_all_the_same(desk: Desk) -> None:
     desk.store.away = True
-    ticket, seat, _ = await join(desk)
-    assert not seat.resumed
+    ticket, attachment, _ = await join(desk)
+    assert not attachment.resumed
     await desk.sessions.admit(ticket.session_id)
     with pytest.raises(StoreError):
         await desk.sessions.look(desk.sessions.create().session_id)

@@ -14,7 +14,7 @@ from app.protocol.codec import BadMessage, parse
 from app.protocol.messages import PlaybackStop, StateChanged
 from app.reply.playout import FRAME, Frame
 from app.sessions.tokens import Ticket
-from app.transport.pending import WaitingRoom
+from app.transport.pending import PendingConnections
 from app.transport.websocket import router
 from tests.unit.connection import Client, scene
 from tests.unit.doubles import Desk, pcm
@@ -41,7 +41,7 @@ async def test_without_credentials_a_session_is_made(desk: Desk) -> None:
 async def test_a_client_that_left_before_it_was_accepted_is_no_error(desk: Desk) -> None:
     """As Ray Serve tells it: its proxy has the client, and the app may hear of its coming only after it has gone."""
     app, sent = FastAPI(), list[Message]()
-    app.include_router(router(desk.sessions, desk.settings, WaitingRoom(1)))
+    app.include_router(router(desk.sessions, desk.settings, PendingConnections(1)))
 
     async def receive() -> Message:
         return {"type": "websocket.disconnect", "code": 1006}

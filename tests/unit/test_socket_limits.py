@@ -217,8 +217,8 @@ async def test_a_client_that_does_not_read_is_cut_off_and_blocks_nobody(desk: De
     other.say({"type": "text", "text": "hello"})
     await asyncio.sleep(1)
     assert other.audio()
-    [seated] = [session for session in desk.made if session.state != "IDLE"]
-    assert seated is desk.made[1]
+    [attached] = [session for session in desk.made if session.state != "IDLE"]
+    assert attached is desk.made[1]
 
 
 @scene()

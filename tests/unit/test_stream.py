@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.protocol.messages import Pong
-from app.transport.pending import WaitingRoom
+from app.transport.pending import PendingConnections
 from app.transport.webrtc import WebRtcTransport
 from app.transport.webrtc_call import MAX_QUEUED, Call
 from tests.unit.doubles import Desk
@@ -28,7 +28,7 @@ class Channel:
 @pytest.fixture
 async def line() -> Any:
     desk = Desk()
-    line = WebRtcTransport(desk.sessions, desk.settings, WaitingRoom(desk.settings.max_sessions))
+    line = WebRtcTransport(desk.sessions, desk.settings, PendingConnections(desk.settings.max_sessions))
     yield line
     await line.close()
 

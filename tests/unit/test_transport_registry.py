@@ -10,14 +10,14 @@ from fastapi.testclient import TestClient
 from app import Settings, create_app
 from app.sessions.registry import Sessions
 from app.transport import registry, websocket
-from app.transport.pending import WaitingRoom
+from app.transport.pending import PendingConnections
 from app.transport.registry import transports
 from tests.unit.fakes import fake_services
 
 SECRET = "a secret that is for tests and long enough"
 
 
-def beacon(sessions: Sessions, settings: Settings, waiting: WaitingRoom) -> APIRouter:
+def beacon(sessions: Sessions, settings: Settings, waiting: PendingConnections) -> APIRouter:
     routes = APIRouter()
 
     @routes.get("/beacon")

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 import uvicorn
 from fastapi import APIRouter, FastAPI, Response
 
-from app.bootstrap.service_registry import outfit
+from app.bootstrap.service_registry import services_from
 from app.core.clock import LoopClock
 from app.dialogue.context import AgentContext
 from app.dialogue.memory import Memory
@@ -52,7 +52,7 @@ class Peer:
 
     def __init__(self) -> None:
         self._settings = Settings()
-        self.services = outfit(self._settings)
+        self.services = services_from(self._settings)
         self._phrasebook = Phrasebook(ENGLISH)
         self._warm = asyncio.Event()
         self.app = FastAPI(lifespan=self._lifespan)
