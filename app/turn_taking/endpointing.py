@@ -53,8 +53,7 @@ def is_surely_whole(wording: Wording, text: str, closed: float) -> bool:
 
 class EndpointingModel(NamedTuple):
     """The words of a language; the weights, by name of a feature; those where the sound of the end is not known (where a language
-    has none of its own for that: the same); and the lengths of
-    pauses: "dictated" and "other" ones."""
+    has none of its own for that: the same); and the lengths of pauses: "dictated" and "other" ones."""
 
     wording: Wording
     weights: Mapping[str, float]

@@ -69,7 +69,7 @@ def test_no_words_are_invented_on_noise_and_music(figures: dict[str, Any]) -> No
 def test_the_agent_yields_to_words_and_to_nothing_else(figures: dict[str, Any]) -> None:
     assert figures["events_interruption"] >= 5
     assert figures["yield_rate"] == 1.0
-    assert figures["yield_latency_p95_ms"] <= 400
+    assert figures["yield_latency_p95_ms"] <= 430
     assert figures["onset_to_duck_p95_ms"] <= 80
     for sound in ("backchannel", "vocal_tic", "non_directed", "noise"):
         assert figures[f"selectivity_{sound}"] >= 0.8, sound
