@@ -18,7 +18,7 @@ from services.intent.classifier import LocalIntent, read_examples
 from services.llm.extractive import GroundedAnswerer
 from services.making.quantisation import in_whole_numbers
 from services.onnx_model import onnx_session
-from services.retrieval.answerability import Judge
+from services.retrieval.answerability import AnswerabilityModel
 from services.retrieval.documents import Section
 from services.retrieval.folder import DEFAULT_FOLDER, LocalRetriever
 from services.retrieval.readers import read_folder
@@ -182,11 +182,11 @@ async def test_what_was_kept_for_another_judge_is_embedded_again(
     folder = tmp_path / "docs"
     folder.mkdir()
     (folder / "pool.md").write_text(POOL)
-    judge = Judge.load(ENGLISH)
+    judge = AnswerabilityModel.load(ENGLISH)
     other = replace(judge, projection=judge.projection[:, ::-1].copy())
-    monkeypatch.setattr("services.retrieval.folder.Judge.load", lambda language: other)
+    monkeypatch.setattr("services.retrieval.folder.AnswerabilityModel.load", lambda language: other)
     await (await reading(thinking, folder, tmp_path / "cache")).close()
-    monkeypatch.setattr("services.retrieval.folder.Judge.load", lambda language: judge)
+    monkeypatch.setattr("services.retrieval.folder.AnswerabilityModel.load", lambda language: judge)
     retriever = await reading(thinking, folder, tmp_path / "cache")
     assert "six pounds" in await say(retriever, "How much is a ticket for the pool?")
     await retriever.close()
