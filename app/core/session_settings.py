@@ -32,7 +32,7 @@ class SessionSettings(BaseModel):
     speed: Annotated[float, Field(ge=0.5, le=2.0)] | None = None
     eagerness: Eagerness | None = None
     interruption: Literal["speech", "button"] | None = None
-    tools: Annotated[tuple[Name, ...], Field(max_length=MAX_TOOLS)] | None = None
+    tools: Annotated[tuple[Name, ...], Field(max_length=MAX_TOOLS, fail_fast=True)] | None = None
     language: Name | None = None
     greeting: bool | None = None
     half_duplex: bool | None = None

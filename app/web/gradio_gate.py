@@ -15,13 +15,12 @@ from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from fastrtc import WebRTC
 from gradio.utils import LRUCache
-from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, StringConstraints, TypeAdapter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.limits import TokenBuckets, quiet_logger
-from app.protocol.codec import complaint
 from app.web.origins import siblings
-from app.web.routes import ApiError, IceCandidate, read_body
+from app.web.routes import ApiError, IceCandidate, read_body, valid
 
 log = quiet_logger(__name__)
 T = TypeVar("T")
@@ -203,7 +202,7 @@ class GradioGate:
 
     async def _answer(self, request: Request) -> Response:
         """What the component is told: the way to its servers, an answer to its offer."""
-        body = await _read(request, SAID)
+        body = valid(SAID, await read_body(request))
         if isinstance(body, Asks):
             given = await self._component.turn(None)
         elif isinstance(body, Offers):
@@ -213,7 +212,7 @@ class GradioGate:
         return given if isinstance(given, Response) else JSONResponse(given, headers={"Cache-Control": "no-store"})
 
     async def _join(self, scope: Scope, receive: Receive, send: Send) -> None:
-        join = await _read(Request(scope, receive), JOINS)
+        join = valid(JOINS, await read_body(Request(scope, receive)))
         name = join.data[0].webrtc_id
         if not self._views.is_there(name):
             raise ApiError(404, "not_found", "there is no connection of this name")
@@ -283,16 +282,6 @@ class GradioGate:
             failed = failed or 500
         if failed is not None:
             raise ApiError(failed, "not_found" if failed == 404 else "page_failed", "the page could not answer this")
-
-
-async def _read(request: Request, kind: TypeAdapter[T]) -> T:
-    """The request's body. Raises ApiError."""
-    body = await read_body(request)
-    try:
-        return kind.validate_json(body)
-    except ValidationError as error:
-        path, words = complaint(error)
-        raise ApiError(400, "bad_request", words, ".".join(path) or None) from None
 
 
 def _given(body: bytes) -> Callable[[], Awaitable[Message]]:

@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect
 from app.core.client_address import caller
 from app.core.redaction import clean
 from app.core.session_settings import SessionSettings
-from app.protocol.codec import complaint
+from app.protocol.codec import BadMessage, complaint, read_json
 from app.protocol.messages import MAX_TOKEN
 from app.sessions.readiness import Readiness
 from app.sessions.registry import Sessions
@@ -158,7 +158,9 @@ async def read_body(request: Request) -> bytes:
 def valid(model: TypeAdapter[T], body: bytes) -> T:
     """What the body says. Raises ApiError (400) that names the field at fault."""
     try:
-        return model.validate_json(body)
+        return read_json(model, body)
+    except BadMessage as error:
+        raise ApiError(400, "bad_request", str(error)) from None
     except ValidationError as error:
         path, words = complaint(error)
         tagged = model is WEBRTC and len(path) > 1

@@ -276,6 +276,17 @@ async def test_a_great_body_is_neither_kept_nor_waited_for(server: Server, path:
         writer.close()
 
 
+@pytest.mark.parametrize("path", ["/sessions", "/webrtc/offer", "/gradio_api/component_server/", "/gradio_api/queue/join"])
+async def test_bodies_that_are_long_to_read_hold_nobody_up(server: Server, http: httpx.AsyncClient, path: str) -> None:
+    bodies = ('{"tools":[' + ",".join("0" * 32_000) + "]}", "[" * 60_000, "{" + '"a":[],' * 8_000 + '"b":0}')
+    async with unharmed(server):
+        for body in bodies:
+            for response in await asyncio.gather(*(http.post(path, content=body) for _ in range(20))):
+                hostile(response)
+                assert response.status_code == 400
+                assert "commas and brackets" in response.json()["error"]["message"]
+
+
 # --- connections that do not ask --------------------------------------------------------------------------------------
 
 

@@ -144,6 +144,24 @@ async def test_settings_that_cannot_be_had_are_refused(site: Site) -> None:
         refusal(await site.http.post("/sessions", json=impossible), 400, "not_possible", field)
 
 
+@pytest.mark.parametrize("path", ["/sessions", "/webrtc/offer"])
+@pytest.mark.parametrize(
+    "body", ['{"tools":[' + ",".join("0" * 32_000) + "]}", "[" * 60_000, "{" + '"a":{},' * 8_000 + '"b":0}']
+)
+async def test_a_body_full_of_lists_is_not_read(site: Site, path: str, body: str) -> None:
+    """Parsing it takes long, and finding fault with each of its parts longer."""
+    response = await site.http.post(path, content=body)
+    refusal(response, 400, "bad_request")
+    assert "commas and brackets" in response.json()["error"]["message"]
+
+
+async def test_many_faults_are_not_described(site: Site) -> None:
+    response = await site.http.post("/sessions", json={f"unknown{n}": 0 for n in range(2000)})
+    refusal(response, 400, "bad_request")
+    assert response.json()["error"]["message"] == "more than 20 faults"
+    refusal(await site.http.post("/sessions", json={"tools": [0] * 2000}), 400, "bad_request", "tools.0")
+
+
 async def test_nobody_makes_another_session_of_his_ticket(site: Site) -> None:
     ticket = site.sessions.create(SessionSettings(eagerness="low"))
     other = site.sessions.create(SessionSettings(eagerness="high"))
