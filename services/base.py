@@ -108,11 +108,13 @@ class Deed(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """One finished turn as the listener knows it: `heard` holds only the words of the reply that were really heard. `done` is what
-    tools have changed in it, whether or not anybody heard of it."""
+    tools have changed in it, whether or not anybody heard of it. A `private` one is remembered while the conversation lasts and is
+    never written down."""
 
     user: str
     heard: str
     done: tuple[Deed, ...] = ()
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Protocol
 
 from app.conversation.possible import impossible
@@ -20,9 +21,11 @@ from app.reply.speaker import Speaker
 from app.store.records import withhold
 from app.turn_taking.listener import Listener
 from app.turn_taking.pipeline import HearingPipeline
+from services.base import Exchange
 
 log = logging.getLogger(__name__)
 
+HISTORY = 50  # exchanges remembered
 LOGGED = frozenset({"transcript", "intent", "sources", "agent_response", "agent_heard", "error", "latency", "configured"})
 
 
@@ -94,7 +97,7 @@ class ConversationContext:
         """Writes `entry` into the audit log, without its texts where they are not to be kept."""
         if self.recorder is not None:
             with self.contained("the log"):
-                self.recorder.log(self.id, withhold(entry) if self.memory.settings.recording is False else entry)
+                self.recorder.log(self.id, withhold(entry) if self.memory.is_private else entry)
 
     def measured(self, turn: int, reply: Spans | None, stop: Spans | None) -> None:
         """Hands on the times of a turn that is over."""
@@ -126,9 +129,31 @@ class ConversationContext:
         """Changes the settings that `chosen` names. Raises BadMessage for one that cannot be had here: then all stay."""
         for name, why in impossible(chosen, self.settings, self.agent.services).items():
             raise BadMessage("not_possible", f"{name}: {why}", name)
+        was_private = self.memory.settings.recording is False
         self.memory.settings = self.memory.settings.changed_by(chosen)
+        if was_private and self.memory.settings.recording is not False:
+            self.memory.private = self._exchanges_begun()
         self.send(Configured(settings=self.agent.session_settings.without("instructions")))
         self.changed()
+
+    def _exchanges_begun(self) -> int:
+        """How many exchanges have begun that are not in the history yet: that of the reply under way, that of the user's turn, and
+        those that wait for silence."""
+        spoken = self.hearing.taking_turn or self.hearing.overlap_pending or bool(self.prefix)
+        return max((self.player.reply is not None) + spoken + len(self.pending), self.memory.private, bool(self.memory.done))
+
+    def remember(self, exchange: Exchange) -> None:
+        """The history gets `exchange`, with what tools have changed in it. One that began while nothing was to be written down is
+        private."""
+        memory = self.memory
+        whole = replace(exchange, done=tuple(memory.done), private=memory.is_private)
+        memory.done = []
+        memory.history = [*memory.history[-HISTORY + 1 :], whole]
+
+    def exchange_over(self, event: Happening) -> None:
+        """The reply under way is over with `event`: one exchange fewer is private, none where nothing else has begun."""
+        begun = isinstance(event, TurnEnded) or self.pending or self.prefix or self.hearing.taking_turn or self.memory.done
+        self.memory.private = max(0, self.memory.private - 1) if begun else 0
 
     def expected_words(self) -> str:
         """Words to listen for: names of this conversation, then those of the knowledge."""

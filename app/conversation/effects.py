@@ -34,7 +34,6 @@ from services.base import Exchange
 
 log = logging.getLogger(__name__)
 
-HISTORY = 50  # exchanges remembered
 WAITING = 8  # turns that wait for silence at once
 # What goes wrong in one of these costs nothing but the effect itself.
 MINOR = frozenset({Effect.DUCK, Effect.HOLD, Effect.UNDUCK, Effect.NOTE_PROGRESS})
@@ -175,8 +174,7 @@ def record(context: ConversationContext, event: Happening) -> None:
     if unheard or not reply.request.line:  # a prompt that was heard takes nothing away from the reply before it
         context.memory.unheard = unheard
     if not reply.withdrawn and (heard or reply.request.text):
-        done, context.memory.done = tuple(context.memory.done), []
-        context.memory.history = [*context.memory.history[-HISTORY + 1 :], Exchange(reply.request.text, heard, done)]
+        context.remember(Exchange(reply.request.text, heard))
     if ledger.sent_ms:
         context.send(AgentHeard(text=heard, turn=turn, estimated=ledger.estimated))
     spans = reply.spans.marks | (context.onset.marks if context.onset is not None else {})
@@ -185,6 +183,8 @@ def record(context: ConversationContext, event: Happening) -> None:
     context.measured(turn, reply.spans if reply.request.text else None, stop)
     context.onset = None
     context.speaker.forget()
+    if not reply.withdrawn:
+        context.exchange_over(event)
     farewell = reply.answer.intent == "goodbye" or reply.request.line == GOODBYE
     if farewell and isinstance(event, PlaybackDone):
         asyncio.get_running_loop().call_soon(context.dispatch, Stop())

@@ -23,7 +23,8 @@ class SessionSettings(BaseModel):
     voice service has, `speed` its pace. `interruption`: by speech and by the button, or by the button alone; then what is said over
     the agent waits until it has finished. `tools` are the names of those that may be used. `half_duplex`: the microphone is not
     heard while the agent speaks. Without `recording` no text of the conversation is written down: its log has times and states, and
-    of its record only what the agent had still to say and the timers hold words, without which it could not be resumed."""
+    of its record only what the agent had still to say and the timers hold words, without which it could not be resumed. That holds
+    for whatever began before it was switched on again, too."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -51,6 +51,7 @@ class Memory:
     asked: str = ""  # the tool that has asked for what it must know
     request: str = ""  # the turn that it asked about
     done: list[Deed] = field(default_factory=list)  # what tools have changed since the last exchange of `history`
+    private: int = 0  # exchanges to come of which something was said while nothing was to be written down
     settings: SessionSettings = field(default_factory=SessionSettings)  # of this conversation, where they are not the process's
     waits: deque[float] = field(default_factory=lambda: deque(maxlen=WAITS))  # ms from a turn's end to its answer's first sound
 
@@ -70,6 +71,11 @@ class Memory:
         if expected >= LONG_WAIT * after_ms:
             return "filler_long", after_ms * EARLY
         return "filler", max(after_ms, expected + LATE_MS) if expected > after_ms else after_ms
+
+    @property
+    def is_private(self) -> bool:
+        """Nothing that is said now is to be written down."""
+        return self.settings.recording is False or self.private > 0
 
     @property
     def last_heard(self) -> str:

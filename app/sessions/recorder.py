@@ -56,19 +56,18 @@ def record_of(context: ConversationContext) -> SessionRecord:
         state=context.state,
         turn=memory.turn,
         generation=memory.generation,
-        history=() if memory.settings.recording is False else tuple(memory.history),
+        history=() if memory.settings.recording is False else tuple(found for found in memory.history if not found.private),
         profile=profile,
         settings=memory.settings.as_kept(),
     )
     if reply is None or ledger is None or context.state not in UNDER_WAY:
         pending = PendingReply(turn=0, generation=0, clauses=tuple(memory.unheard)) if memory.unheard else None
         return base.model_copy(update={"pending": pending})
-    turn, heard = reply.request.turn, ledger.heard_text()
-    pending = PendingReply(
-        turn=turn, generation=reply.generation, clauses=tuple(reply.clauses), first_unheard=ledger.heard_clauses()
-    )
-    if memory.settings.recording is False:
+    turn, heard, said = reply.request.turn, ledger.heard_text(), ledger.heard_clauses()
+    if memory.is_private:
+        pending = PendingReply(turn=turn, generation=reply.generation, clauses=tuple(reply.clauses[said:]))
         return base.model_copy(update={"pending": pending, "acked_ms": ledger.heard_ms})
+    pending = PendingReply(turn=turn, generation=reply.generation, clauses=tuple(reply.clauses), first_unheard=said)
     under_way = (Exchange(reply.request.text, heard, tuple(memory.done)),) if heard or reply.request.text else ()
     update = {"history": base.history + under_way, "pending": pending, "acked_ms": ledger.heard_ms}
     return base.model_copy(update=update)

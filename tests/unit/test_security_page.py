@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.conversation import effects
+from app.conversation import context, effects
 from app.core.session_settings import MAX_INSTRUCTIONS
 from app.protocol import messages as events
 from app.settings import Settings
@@ -54,7 +54,7 @@ def test_the_defaults_are_those_of_the_page(name: str) -> None:
         ("settings of a conversation", (MAX_INSTRUCTIONS, events.MAX_TOKEN)),
         ("what a connection sends before", (message_intake.MAX_START_BYTES // 1024,)),
         ("timers of one", (TIMERS,)),
-        ("turns in memory", (effects.HISTORY, records.TURNS, records.RECORD_BYTES // 1000)),
+        ("turns in memory", (context.HISTORY, records.TURNS, records.RECORD_BYTES // 1000)),
         ("one session's log", (keys.LOG_ENTRIES, keys.LOG_BYTES // 1_000_000)),
         ("TCP connections", (http_server.MOST,)),
         ("a client that takes less", (http_server.SLOWEST // 1024, int(http_server.STALLED_S))),

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from app.core.session_settings import MAX_INSTRUCTIONS, SessionSettings
 from app.dialogue.memory import Memory
 from app.protocol.codec import BadMessage, parse
-from app.protocol.messages import Configure, Configured, Interrupt
+from app.protocol.messages import Configure, Configured, Interrupt, PlaybackProgress, Text
 from app.sessions.recorder import memory_of, record_of
 from app.sessions.tokens import TooMuch
 from app.store.records import SessionRecord
@@ -256,6 +256,95 @@ def test_a_turn_under_way_is_not_written_down_either() -> None:
 
     record = run(scene())
     assert record.history == () and record.pending is not None
+
+
+@pytest.mark.parametrize("chosen", [True, None])
+def test_what_was_said_while_it_was_off_is_never_written_down(chosen: bool | None) -> None:
+    """Neither an exchange that is over nor one that had begun when recording was switched on; the next one is."""
+
+    async def scene() -> None:
+        async with caller(recording=False) as guest:
+
+            async def turn(text: str) -> None:
+                guest.session.receive(Text(text=text))
+                await guest.until("SPEAKING")
+                await asyncio.sleep(0.5)
+
+            def written() -> str:
+                return texts_in([record_of(guest.session.context).model_dump(), guest.recorder.entries])
+
+            await turn("zanzibar")
+            await guest.until("LISTENING")
+            assert "zanzibar" not in written()
+            await turn("quixotic")
+            guest.session.receive(Configure(settings=SessionSettings(recording=chosen)))
+            assert "zanzibar" not in written() and "quixotic" not in written()
+            await guest.until("LISTENING")
+            assert "zanzibar" not in written() and "quixotic" not in written()
+            await turn("marmalade")
+            await guest.until("LISTENING")
+            record = record_of(guest.session.context)
+            assert [exchange.user for exchange in record.history] == ["marmalade"]
+            assert "zanzibar" not in written() and "quixotic" not in written()
+            assert [exchange.user for exchange in guest.session.memory.history] == ["zanzibar", "quixotic", "marmalade"]
+
+    run(scene())
+
+
+def test_words_that_were_begun_or_waited_while_it_was_off_are_not_written_down() -> None:
+    """Switched on while the user speaks over the agent, and while typed turns wait for silence."""
+
+    async def spoken() -> SessionRecord:
+        async with caller(recording=False) as guest:
+            await guest.say(1.0)
+            await guest.until("SPEAKING")
+            await asyncio.sleep(2)
+            guest.services.stt.text = "what is a barge in"  # type: ignore[attr-defined]
+            guest.speaking = True
+            await asyncio.sleep(0.6)
+            guest.session.receive(Configure(settings=SessionSettings(recording=True)))
+            await asyncio.sleep(0.4)
+            guest.speaking = False
+            await guest.until("INTERRUPTED")
+            await guest.until("SPEAKING")
+            await guest.until("LISTENING")
+            assert [said.user for said in guest.session.memory.history] == ["how does it work", "what is a barge in"]
+            assert "it work" not in texts_in(guest.recorder.entries) and "what is a" not in texts_in(guest.recorder.entries)
+            return record_of(guest.session.context)
+
+    async def typed() -> SessionRecord:
+        async with caller(recording=False) as guest:
+            for text in ("zanzibar", "quixotic", "marmalade"):
+                guest.session.receive(Text(text=text))
+                await asyncio.sleep(0.5)
+            guest.session.receive(Configure(settings=SessionSettings(recording=True)))
+            await asyncio.sleep(20)
+            guest.session.receive(Text(text="tangerine"))
+            await guest.until("SPEAKING")
+            await asyncio.sleep(20)
+            log = texts_in(guest.recorder.entries)
+            assert "tangerine" in log and not any(word in log for word in ("zanzibar", "quixotic", "marmalade"))
+            return record_of(guest.session.context)
+
+    assert run(spoken()).history == ()
+    assert [exchange.user for exchange in run(typed()).history] == ["tangerine"]
+
+
+def test_of_a_reply_under_way_only_what_is_still_to_be_said_is_kept() -> None:
+    async def scene() -> None:
+        async with caller(recording=False) as guest:
+            guest.session.receive(Text(text="hello there"))
+            await guest.until("SPEAKING")
+            while not guest.session.player.ledger or not guest.session.player.ledger.heard_clauses():
+                await asyncio.sleep(0.1)
+                ledger = guest.session.player.ledger
+                assert ledger is not None
+                guest.session.receive(PlaybackProgress(generation=ledger.generation, played_ms=ledger.sent_ms))
+            pending = record_of(guest.session.context).pending
+            assert pending is not None and pending.first_unheard == 0
+            assert "The first sentence is here." not in pending.clauses and pending.clauses
+
+    run(scene())
 
 
 # --- changed while talking ----------------------------------------------------------------------------------------------
