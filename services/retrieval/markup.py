@@ -21,6 +21,13 @@ _INLINE = frozenset(  # elements that go on in the same line; every other one be
         "strong sub sup time tt u var wbr"
     ).split()
 )
+_VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())  # elements without an end
+_ENDED = frozenset(
+    "p li dt dd tr td th thead tbody tfoot colgroup option optgroup rp rt".split()
+)  # by the next one of their kind
+DEEPEST = 10_000  # elements in each other: the parser's time grows with the square of them, and takes 0.1 to 0.7 s for so many
+_NEAR = 20  # elements that were left open by mistake and are ended with the one around them
+_TAG = re.compile(r"<(/?)([a-z][^\s/>]*)", re.I)
 _BREAK = re.compile(r"<br\s*/?>", re.I)
 _CALLOUT = re.compile(r"^\[![\w-]+\][+-]?\s*")  # of GitHub and Obsidian
 
@@ -61,9 +68,13 @@ def _plain(token: Token) -> str:
 
 
 def html_lines(source: str, language: KnowledgeWords) -> Iterator[Line]:
-    """The text of a page. Its title is the heading of the whole where there is no `h1`."""
+    """The text of a page. Its title is the heading of the whole where there is no `h1`.
+
+    Raises ValueError where it nests too deep.
+    """
     from selectolax.lexbor import LexborHTMLParser
 
+    _measure(source)
     page = LexborHTMLParser(source)
     title = page.css_first("head title")
     title_text = " ".join(title.text().split()) if title is not None else ""
@@ -76,6 +87,28 @@ def html_lines(source: str, language: KnowledgeWords) -> Iterator[Line]:
     if title_text and not any(line.level == 1 for line in lines.found):
         yield Line(1, title_text)
     yield from lines.found
+
+
+def _measure(source: str) -> None:
+    """Follows the elements that are open, in a time that grows with the text. Rather too many count as open than too few. Raises
+    ValueError where they nest too deep."""
+    unnested = _VOID if re.search(r"<(svg|math)", source, re.I) else _VOID | _ENDED  # in a drawing all nest
+    open_: list[str] = []
+    for tag in _TAG.finditer(source):
+        name = tag[2].lower()
+        if name in unnested:
+            continue
+        if not tag[1]:
+            open_.append(name)
+            if len(open_) > DEEPEST:
+                raise ValueError(f"more than {DEEPEST:,} elements are nested in each other")
+            continue
+        for place in range(len(open_) - 1, max(-1, len(open_) - 1 - _NEAR), -1):
+            if open_[place] == name:
+                del open_[place:]
+                break
+            if name in _INLINE and open_[place] not in _INLINE:
+                break  # the end of a word's markup ends no paragraph
 
 
 class _Lines:

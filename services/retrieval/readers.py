@@ -5,6 +5,7 @@ import csv
 import logging
 import os
 import re
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from services.retrieval.markup import html_lines, markdown_lines
 log = logging.getLogger(__name__)
 
 HEADING_WORDS = 8  # a line of plain text that stands alone above a paragraph is a heading up to so many
-LARGEST = 32_000_000  # bytes of a file: more than a library of text
+LARGEST = 32_000_000  # bytes of a file, and of what it unpacks to: more than a library of text
+MOST_TAGS = 400_000  # of a Word document, which is some 1,000 pages; mammoth takes about 25 us and 500 bytes for each
 NAMED = 10  # files that are named in one line of the log
 
 Stamp = tuple[int, int]  # size and time of a file: another one is another content
@@ -157,15 +159,31 @@ def pdf(path: Path, language: KnowledgeWords) -> Iterator[Line]:
 
 
 def word(path: Path, language: KnowledgeWords) -> Iterator[Line]:
-    """The lines of a Word document."""
+    """The lines of a Word document. Raises ValueError for one that unpacks to too much."""
     from mammoth import convert_to_html
     from mammoth.images import img_element
 
+    _measure(path)
     with path.open("rb") as file:
         page = convert_to_html(
             file, style_map="p[style-name='Title'] => h1:fresh", convert_image=img_element(lambda image: {"src": ""})
         )
     yield from html_lines(page.value, language)
+
+
+def _measure(path: Path) -> None:
+    """A few KB may unpack to GB, whatever sizes the archive declares. Raises ValueError for one that unpacks to too much."""
+    size = tags = 0
+    with zipfile.ZipFile(path) as archive:
+        for part in archive.infolist():
+            with archive.open(part) as file:
+                while piece := file.read(65_536):
+                    size += len(piece)
+                    tags += piece.count(b"<")
+                    if size > LARGEST:
+                        raise ValueError(f"it unpacks to more than {LARGEST // 1_000_000} MB")
+                    if tags > MOST_TAGS:
+                        raise ValueError(f"it has more than {MOST_TAGS:,} tags: part it into several documents")
 
 
 def sheet(path: Path, language: KnowledgeWords) -> Iterator[Line]:

@@ -417,6 +417,37 @@ def test_a_file_that_is_too_large_is_named(
     assert "huge.txt" in caplog.text
 
 
+@pytest.mark.parametrize(("part", "why"), [(b"<w:p/>" * 500_000, "tags"), (b" " * 40_000_000, "unpacks")])
+def test_a_word_document_that_unpacks_to_much_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, part: bytes, why: str
+) -> None:
+    """It is refused before anything of it is read as a document."""
+    with zipfile.ZipFile(tmp_path / "bomb.docx", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("word/document.xml", part)
+    (tmp_path / "small.txt").write_text("Text.")
+    assert [path.name for path in read_folder(tmp_path, ENGLISH.knowledge)] == ["small.txt"]
+    assert "bomb.docx" in caplog.text and why in caplog.text
+
+
+@pytest.mark.parametrize(
+    "nested", ["<div>", "<ul><li>", "<div></b>", "<b><div></b>", "<x-y/>", "<svg><tr>", "<table><tr><td>", "<DIV class='a>b'>"]
+)
+@pytest.mark.parametrize("name", ["deep.html", "deep.md"])
+def test_a_page_that_nests_without_end_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, nested: str, name: str
+) -> None:
+    (tmp_path / name).write_text("<div>" + nested * 12_000)
+    (tmp_path / "small.txt").write_text("Text.")
+    assert [path.name for path in read_folder(tmp_path, ENGLISH.knowledge)] == ["small.txt"]
+    assert f"{name} is skipped: more than 10,000 elements" in caplog.text
+
+
+def test_a_long_page_with_careless_tags_is_read(tmp_path: Path) -> None:
+    rows = "<div><p>Tea is <b><i>hot</b>.<br><img src='x'></div><ul><li>One.<li>Two.</ul><table><tr><td>A<td>B</table>" * 12_000
+    (tmp_path / "long.html").write_text(rows)
+    assert "Tea is hot." in texts(read(tmp_path / "long.html", tmp_path, ENGLISH.knowledge))
+
+
 @given(st.binary(max_size=300), st.sampled_from([".md", ".txt", ".html", ".csv"]))
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_no_bytes_break_a_reader(tmp_path: Path, data: bytes, suffix: str) -> None:
