@@ -119,6 +119,17 @@ async def test_what_is_written_lies_under_its_key_and_comes_back(server: Backend
         assert await restarted.load("nobody") is None
 
 
+async def test_strange_words_among_the_servers_keep_nobody_from_meeting(redis: DebianRedis, tmp_path: Path) -> None:
+    """What no server wrote there, or what is dated in the future, is removed by whoever draws it."""
+    async with Store(settings(tmp_path, redis.url)) as one, Store(settings(tmp_path, redis.url)) as two, redis.admin() as admin:
+        await two.meet("two")
+        strange = ("", "oops", "12", "12.5 x", "-3 x", "nan x", "99999999999 late", f"{'9' * 400} x", "\n", "\x00\xff")
+        await admin.hset(keys.NODES_KEY, mapping={f"strange-{place}": words for place, words in enumerate(strange)})
+        met = [await one.meet("one") for _ in range(60)]
+        assert all(set(others) <= {"two"} for others in met) and ["two"] in met
+        assert await admin.hlen(keys.NODES_KEY) == 2
+
+
 async def test_of_several_saves_the_last_one_is_kept_and_use_renews_the_time_to_live(server: Backend, tmp_path: Path) -> None:
     async with Store(server.settings(tmp_path, session_ttl_s=600)) as store, server.admin() as admin:
         for generation in range(50):
