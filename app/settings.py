@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 from urllib.parse import urlsplit
@@ -21,6 +22,10 @@ from services.vendors import Capability, parted, registered
 __all__ = ["EAGERNESS", "Eagerness", "Settings", "read_settings"]
 
 SECRET_LENGTH = 32  # characters: 128 bits in hexadecimal digits
+SECRET_PAIRS = (
+    20  # different pairs of neighbours; 32 random hexadecimal digits have 29 on average; 22 were the fewest of 200,000
+)
+SECRET_STEPS = 8  # different distances between neighbours: "abcdef..." and "13579..." have one or two
 
 
 def _place(value: str, info: ValidationInfo) -> str:
@@ -83,9 +88,14 @@ def _key(key: SecretStr) -> SecretStr:
 def _strong(secret: SecretStr) -> SecretStr:
     """A signing secret that cannot be guessed by trying. Raises ValueError, which does not tell it."""
     text = secret.get_secret_value()
-    if text and (len(text) < SECRET_LENGTH or len(set(text)) < SECRET_LENGTH // 4):
+    pairs = set(pairwise(text))
+    steps = {ord(after) - ord(before) for before, after in pairs}
+    varied = len(set(text)) >= SECRET_LENGTH // 4 and len(pairs) >= SECRET_PAIRS and len(steps) >= SECRET_STEPS
+    if text and (len(text) < SECRET_LENGTH or not varied):
         make = "python -c 'import secrets; print(secrets.token_hex(32))'"
-        raise ValueError(f"a secret is {SECRET_LENGTH} random characters or more; this makes one: {make}")
+        raise ValueError(
+            f"a secret is {SECRET_LENGTH} random characters or more, neither repeated nor in a row; this makes one: {make}"
+        )
     return secret
 
 

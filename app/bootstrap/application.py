@@ -141,8 +141,8 @@ def build_app(
             closing.push_async_callback(drain)
             yield
 
-    # FastAPI's own pages of documentation load scripts from elsewhere.
-    app = FastAPI(title="Parley", docs_url=None, redoc_url=None, lifespan=lifespan)
+    # FastAPI's own pages of documentation load scripts from elsewhere, and its description of the API is nobody's but ours.
+    app = FastAPI(title="Parley", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.drain = drain
     line = WebRtcTransport(sessions, settings, waiting)
     views = _page(line)

@@ -18,7 +18,7 @@ import psutil
 from tests.bench.server import ROOT, Server, free_port, serve
 from tests.integration.redis_servers import DebianRedis, becomes
 
-SECRET = "0123456789abcdef" * 2
+SECRET = "562b1f6990883b53b3a8e5f29dcd2fbf"
 NODES = 3
 
 

@@ -65,7 +65,7 @@ async def nodes(tmp_path_factory: Any, entry: Entry) -> AsyncIterator[list[Serve
     await redis.start()
     common: dict[str, Any] = {
         "redis_url": redis.url,
-        "secret": "0123456789abcdef" * 2,
+        "secret": "3d50a38963984d87c6ff3c0bb2f13781",
         "cors_origins": f"http://127.0.0.1:{entry.port}",
     }
     async with AsyncExitStack() as stack:

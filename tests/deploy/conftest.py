@@ -17,7 +17,7 @@ from tests.bench.server import ROOT, Server, free_port, serve
 from tests.integration.redis_servers import DebianRedis, becomes
 
 CONF = ROOT / "deploy" / "nginx" / "parley.conf"
-SECRET = "0123456789abcdef" * 2
+SECRET = "891f8eadac3d8d681b1096f77fe0477a"
 AROUND = """
 daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log;
 events {{ }}

@@ -22,8 +22,8 @@ from tests.integration.talker import talk, ticket
 
 pytestmark = mark.asyncio(loop_scope="module")
 
-SECRET = "0123456789abcdef" * 2
-OTHER_SECRET = "fedcba9876543210" * 2
+SECRET = "afe38ef3cab128462ad8051b3c477ca8"
+OTHER_SECRET = "5919be1fb64156270f313c10b60fabdb"
 NODE = ("-m", "tests.deploy.node")
 QUESTION = "how does it work?"
 DEATH_S = 10.0  # for a process to be gone

@@ -1,16 +1,19 @@
 """What a process finds around it: what is ours is read, what is ours and wrong is named, the rest is ignored."""
 
 import os
+import random
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from app.core.environment import cache_folder, private_folder
-from app.settings import Settings, read_settings
+from app.settings import Settings, _strong, read_settings
 
 KEY = "sk-abcdefghijklmnop0123"
-SECRET = "0123456789abcdef" * 2
+SECRET = "8fb35954e0a73d1680ed53ca3a5cee4d"
 
 
 @pytest.fixture(autouse=True)
@@ -168,11 +171,24 @@ def test_a_key_that_can_be_none_is_not_told(monkeypatch: pytest.MonkeyPatch, key
         assert key not in str(refused.value) and key not in repr(refused.value)
 
 
-@pytest.mark.parametrize("secret", ["seven77", "0123456789abcdef", "a" * 64, "abab" * 16])
+GUESSED = (
+    *("abcdefgh" * 4, "01234567" * 4, "0123456789abcdef" * 2, "0123456789abcdef" * 8),
+    *("abcdefghijklmnopqrstuvwxyz012345", "zyxwvutsrqponmlkjihgfedcba987654", "acegikmoqsuwyACEGIKMOQSUWY02468acegi"),
+)
+
+
+@pytest.mark.parametrize("secret", ["seven77", "0123456789abcdef", "a" * 64, "abab" * 16, *GUESSED])
 def test_a_secret_that_can_be_guessed_is_refused_and_not_told(secret: str) -> None:
     with pytest.raises(ValueError, match="random characters") as refused:
         Settings(secret=secret)  # type: ignore[arg-type]
     assert secret not in str(refused.value)
+
+
+def test_random_secrets_are_taken() -> None:
+    chance = random.Random(1)
+    for _ in range(500):
+        for secret in (chance.randbytes(16).hex(), b64encode(chance.randbytes(24)).decode(), chance.randbytes(32).hex()):
+            assert _strong(SecretStr(secret)).get_secret_value() == secret
 
 
 def test_nobody_reads_a_secret_in_the_settings() -> None:

@@ -11,7 +11,7 @@ from app.sessions.tokens import Forbidden, Tickets, Unknown, signing_secret
 from app.settings import Settings
 from tests.unit.doubles import Wall
 
-ONE, TWO = ("0123456789abcdef" * 2, "fedcba9876543210" * 2)
+ONE, TWO = ("a secret that is for tests and long enough", "another secret that is for tests, too")
 
 
 def tickets(clock: Wall | None = None, secret: str = ONE, **settings: object) -> Tickets:
