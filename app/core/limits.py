@@ -1,11 +1,13 @@
 """Limits of what one client may cost: budgets by the second, and one log line an episode."""
 
 import logging
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 EPISODE_S = 60.0  # what happens again within this is the same episode
+OBJECT = re.compile("0x[0-9a-fA-F]+")  # in asyncio's messages each object has its address
 
 
 @dataclass(slots=True)
@@ -81,7 +83,7 @@ class OncePerEpisode(logging.Filter):
         """Whether this record is logged."""
         if record.levelno < logging.WARNING:
             return True
-        now, kind = self._clock(), (record.msg, type(record.exc_info[1]) if record.exc_info else None)
+        now, kind = self._clock(), _kind(record)
         told_at, left_out = self._told.pop(kind, (float("-inf"), 0))
         if now - told_at < EPISODE_S:
             self._told[kind] = told_at, left_out + 1
@@ -92,6 +94,16 @@ class OncePerEpisode(logging.Filter):
         if left_out:
             record.msg = f"{record.msg} (and {left_out} times more in the meantime)"
         return True
+
+
+def _kind(record: logging.LogRecord) -> tuple[object, ...]:
+    """What is the same in two records of one thing: the first line of the message, the error and the line that raised it."""
+    said = OBJECT.sub("", str(record.msg).partition("\n")[0])
+    error = record.exc_info[1] if record.exc_info else None
+    place = error.__traceback__ if error else None
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    return said, type(error), (place.tb_frame.f_code.co_filename, place.tb_lineno) if place else None
 
 
 def quiet_logger(name: str) -> logging.Logger:

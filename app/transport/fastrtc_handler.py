@@ -31,6 +31,19 @@ REST_S = 0.4  # the while: what Opus takes in a silence (RFC 6716, section 2.1.9
 LATE_S = 0.2  # a frame later than this starts the pace afresh instead of being caught up
 
 
+class WhileOpen:
+    """A data channel as FastRTC is given it: it says with each view that there is one, and logs a traceback where the client has
+    hung up meanwhile."""
+
+    def __init__(self, channel: Any) -> None:
+        self._channel = channel
+
+    def send(self, text: str) -> None:
+        """Sends while the channel is open, and nothing afterwards."""
+        if self._channel.readyState == "open":
+            self._channel.send(text)
+
+
 class Handler(AsyncStreamHandler):  # type: ignore[misc]
     """FastRTC copies the one it is given for each connection."""
 
@@ -66,7 +79,7 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
     def connect(self, channel: Any) -> None:
         """The data channel is open: from now on there is sound."""
         if self._track is not None:
-            self._track.set_channel(channel)
+            self._track.set_channel(WhileOpen(channel))
 
     def cut(self) -> None:
         """The connection is over."""

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
+from websockets.protocol import State
 
 from app.core.limits import TokenBucket, quiet_logger
 from app.settings import Settings
@@ -33,6 +34,8 @@ LINES = 100  # in so many bytes: a body in pieces of less than 16 bytes is nobod
 # Frames that bring no message: pings, and pieces of one. A client's library sends one now and then.
 FRAMES_PER_SECOND, FRAMES_AT_ONCE = 100.0, 1000.0
 CLOSING_S = 2.0  # for a client to answer that a WebSocket is being closed
+PARTING_S = 3  # for answers under way when the server ends
+LAST_S = 0.5  # of these, in which who does not take the answer is not waited for
 
 
 class Config(uvicorn.Config):
@@ -43,7 +46,7 @@ class Config(uvicorn.Config):
         may open."""
         self.request_timeout_s = settings.request_timeout_s
         self.max_connections = _most(settings.max_connections)
-        self.waiting: dict[Patient, None] = {}  # on which no request is being answered, the longest wait first
+        self.waiting: dict[Patient, None] = {}  # whose clients owe a head or a body, the longest wait first
         self.stalled: dict[Patient, None] = {}  # whose clients do not take what is sent, the same
         super().__init__(
             app,
@@ -55,7 +58,7 @@ class Config(uvicorn.Config):
             access_log=False,
             backlog=BACKLOG,
             proxy_headers=False,  # it would take any client's word for where it comes from
-            timeout_graceful_shutdown=3,
+            timeout_graceful_shutdown=PARTING_S,
             ws_max_size=1 << 20,
             ws_per_message_deflate=False,  # a thousand bytes would unpack to a million; sound does not shrink anyway
             **others,
@@ -67,6 +70,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, config: Config, drain: Callable[[], Awaitable[None]], hasten: Callable[[], None]) -> None:
         super().__init__(config)
+        self._limits = config
         self._drain = drain
         self._hasten = hasten
         self._signals = 0
@@ -77,6 +81,14 @@ class Server(uvicorn.Server):
         """Begins to accept connections, never more than there are descriptors for."""
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends all connections within PARTING_S. Whose client owes us something is ended first: uvicorn would wait for it, then
+        cancel what waits, and log each of that as a fault of the app."""
+        abort_all(self._limits.waiting)
+        last = asyncio.get_running_loop().call_later(max(0.0, PARTING_S - LAST_S), abort_all, self._limits.stalled)
+        await super().shutdown(sockets)
+        last.cancel()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGTERM or SIGINT: what is under way is ended first; the second time nothing is."""
@@ -110,6 +122,12 @@ def _most(wished: int) -> int:
     if wished > max(1, limit - SPARE):
         raise ValueError(f"max_connections: this process may open {limit} files, and needs {SPARE} of them for other things")
     return wished or min(MOST, max(1, limit // 2))
+
+
+def abort_all(some: dict["Patient", None]) -> None:
+    """Ends these connections at once."""
+    for one in list(some):
+        one.transport.abort()
 
 
 class Patient(asyncio.Protocol):
@@ -148,8 +166,8 @@ class Patient(asyncio.Protocol):
 
 class Connection(Patient, H11Protocol):
     """One client. It has `request_timeout_s` from the connection, or from the end of an answer, to the end of the next request's
-    head. When there are too many, the one that has waited longest without a request makes room: somebody who asks at once is served
-    however many others only wait."""
+    head. When there are too many, the one whose client has owed a head or a body for longest makes room: somebody who asks at once
+    is served however many others only wait."""
 
     _unread = 0  # bytes that came after the answer
     _deadline: asyncio.TimerHandle | None = None
@@ -209,18 +227,26 @@ class Connection(Patient, H11Protocol):
         self._watch()
 
     def _watch(self) -> None:
-        """Counts time while the client owes us something: a head, or the rest of a body that nobody reads any more."""
+        """Knows who owes us something: a head, or the rest of a body. Time is counted here unless somebody reads that body, who has
+        a time limit too."""
         answering = self.cycle is not None and not self.cycle.response_complete
-        if answering or self.transport.is_closing() or self.transport.get_protocol() is not self:
+        owes = not answering or self.conn.their_state is h11.SEND_BODY
+        if not owes or self.transport.is_closing() or self.transport.get_protocol() is not self:
             self._rest()
             if self.transport.is_closing():  # with what the client has not taken yet
                 self.loop.call_later(STALLED_S, self.transport.abort)
+        elif answering:
+            self._rest_clock()
+            self.config.waiting[self] = None
         elif self._deadline is None:
             self.config.waiting[self] = None
             self._deadline = self.loop.call_later(self.config.request_timeout_s, self.transport.abort)
 
     def _rest(self) -> None:
         self.config.waiting.pop(self, None)
+        self._rest_clock()
+
+    def _rest_clock(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
@@ -260,17 +286,28 @@ class Socket(Patient, WebSocketsSansIOProtocol):
             super().handle_cont(event)
 
     def send_receive_event_to_app(self) -> None:
-        """A message is whole."""
+        """A message is whole. Of those that came in one go with the one that ended the connection none is read."""
+        if self.close_sent or self.transport.is_closing():
+            self.frames = []
+            return
         self.frames = [b"".join(self.frames)]
         try:
             if self.curr_msg_data_type == "text":
                 self.frames[0].decode()
         except UnicodeDecodeError:
             self.frames = []
-            self.conn.send_close(1007)
+            if self.conn.state is State.OPEN:
+                self.conn.send_close(1007)
             self.handle_parser_exception()
             return
         super().send_receive_event_to_app()
+
+    def handle_parser_exception(self) -> None:
+        """What comes is no WebSocket's. Before the handshake is answered that cannot be said."""
+        if self.conn.close_sent is None:
+            self.transport.abort()
+        else:
+            super().handle_parser_exception()
 
     def _counts(self) -> bool:
         """One more frame that brings no message. False when they are too many, and the connection is being ended."""

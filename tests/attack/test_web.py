@@ -16,15 +16,21 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 import pytest_asyncio
+from fastapi import FastAPI, Request, Response
+from starlette.requests import ClientDisconnect
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from app.settings import Settings
+from app.transport.http_server import LAST_S, PARTING_S, Config
+from app.transport.http_server import Server as HttpServer
 from tests.attack.clients import HELD, Attacker, log_of, peer
 from tests.bench.server import ROOT, Server, serve
 from tests.integration.talker import talk, ticket
 
 FILES = 1024  # that the server may open
 HALF_OPEN = 1100
+AT_ONCE = 50  # of these; the kernel would let others wait if more came than it may hold for the server
 GREAT = 300_000_000  # bytes
 MEMORY_MB = 100.0  # more than before: a leak
 HELD_S = 2.0  # whoever asks meanwhile waits no longer, on a busy machine
@@ -76,7 +82,8 @@ async def unharmed(server: Server) -> AsyncIterator[None]:
     over = threading.Event()
 
     def ask() -> None:
-        with httpx.Client(base_url=server.url, timeout=30) as client:
+        # A new connection each time: one that is kept between two requests gives way as others do.
+        with httpx.Client(base_url=server.url, timeout=30, limits=httpx.Limits(max_keepalive_connections=0)) as client:
             while True:
                 began = time.perf_counter()
                 client.get("/healthz").raise_for_status()
@@ -204,6 +211,10 @@ async def test_the_page_is_made_once(server: Server, http: httpx.AsyncClient) ->
         assert by_name.status_code == 200
 
 
+async def nothing() -> None:
+    pass
+
+
 def said(**fields: object) -> dict[str, object]:
     return {"component_id": 11, "session_hash": "x", "fn_name": "offer", **fields}
 
@@ -291,17 +302,29 @@ async def test_bodies_that_are_long_to_read_hold_nobody_up(server: Server, http:
 # --- connections that do not ask --------------------------------------------------------------------------------------
 
 
-async def test_unfinished_heads_neither_end_the_server_nor_fill_its_log(server: Server) -> None:
+UNFINISHED = (
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ",
+    b"POST /sessions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n{",
+    b"POST /gradio_api/queue/join HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+    b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n",
+)
+
+
+@pytest.mark.parametrize("request_begun", UNFINISHED)
+async def test_unfinished_requests_neither_end_the_server_nor_fill_its_log(server: Server, request_begun: bytes) -> None:
     async with unharmed(server):
-        links = await asyncio.gather(*(opened(server) for _ in range(HALF_OPEN)))
-        for _, writer in links:
-            writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
+        links = []
+        for _ in range(HALF_OPEN // AT_ONCE):
+            links += await asyncio.gather(*(opened(server) for _ in range(AT_ONCE)))
+            for _, writer in links[-AT_ONCE:]:
+                writer.write(request_begun)
         for _ in range(10):  # while they are open, others are served
             async with httpx.AsyncClient(base_url=server.url, timeout=5) as late:
                 assert (await late.post("/sessions")).status_code == 201
             await asyncio.sleep(0.1)
         assert server.handles() < FILES - 100
-        await asyncio.gather(*(ended(reader, REQUEST_S + 10) for reader, _ in links))
+        if request_begun is UNFINISHED[0]:
+            await asyncio.gather(*(ended(reader, REQUEST_S + 10) for reader, _ in links))
         for _, writer in links:
             writer.close()
     for _ in range(100):
@@ -442,6 +465,75 @@ async def test_frames_beyond_all_use_hold_nobody_up(server: Server, frames: byte
                     await writer.drain()
                 await asyncio.sleep(0.01)
         writer.close()
+
+
+BAD_TEXT = b"\x81\x82" + MASK + b"\xff\xfe"
+CLOSE = b"\x88\x82" + MASK + b"\x03\xe8"
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        BAD_TEXT * 3,
+        BAD_TEXT + CLOSE,
+        CLOSE + BAD_TEXT,
+        BAD_TEXT + b"\x89\x80" + MASK + BAD_TEXT + CLOSE * 2,
+        (b"\x01\x81" + MASK + b"\xff" + b"\x80\x81" + MASK + b"\xfe") * 2,  # in pieces
+        BAD_TEXT + b"\x83\x80" + MASK,  # of a kind that there is not
+        BAD_TEXT + b"\x81\x82" + MASK + b"{}",
+    ],
+)
+async def test_several_faults_in_one_packet_leave_no_traceback(server: Server, packet: bytes) -> None:
+    """... with the handshake, and after it."""
+    upgrade = UPGRADE.format(method="GET", more="").encode()
+    async with unharmed(server):
+        for at_once in (True, False):
+            for _ in range(20):
+                reader, writer = await opened(server)
+                writer.write(upgrade + packet if at_once else upgrade)
+                if not at_once:
+                    await reader.readuntil(b"\r\n\r\n")
+                    writer.write(packet)
+                    await ended(reader, REQUEST_S)
+                else:
+                    await asyncio.sleep(0.02)
+                writer.close()
+
+
+async def test_a_server_that_ends_waits_for_nobody_who_does_not_go_on(caplog: pytest.LogCaptureFixture) -> None:
+    """A body that does not come is not waited for, an answer that is not taken only for so long; neither is the app's fault."""
+    app, got = FastAPI(), asyncio.Event()
+
+    @app.post("/body")
+    async def body(request: Request) -> None:
+        got.set()
+        with contextlib.suppress(ClientDisconnect):
+            await request.body()
+
+    @app.get("/great")
+    async def great() -> Response:
+        got.set()
+        return Response(b"x" * 50_000_000)
+
+    for head, within_s in (("POST /body", PARTING_S - LAST_S), ("GET /great", PARTING_S)):
+        got.clear()
+        server = HttpServer(Config(app, Settings(_env_file=None), port=0), drain=nothing, hasten=lambda: None)  # type: ignore[call-arg]
+        serving = asyncio.create_task(server.serve())
+        for _ in range(500):
+            if server.started:
+                break
+            await asyncio.sleep(0.01)
+        reader, writer = await asyncio.open_connection(*server.servers[0].sockets[0].getsockname())
+        reader._transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(f"{head} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n".encode())
+        writer.write(b"" if head.startswith("POST") else b"123456789")
+        await got.wait()
+        await asyncio.sleep(0.1)
+        began, server.should_exit = time.monotonic(), True
+        await serving
+        assert time.monotonic() - began < within_s
+        writer.close()
+    assert not caplog.records, caplog.text
 
 
 # --- names, origins, logs ---------------------------------------------------------------------------------------------

@@ -56,6 +56,31 @@ def test_a_warning_is_logged_once_an_episode_and_then_with_how_often_it_was_not(
     assert seen[-1] == "bad offer 7 (and 999 times more in the meantime)"
 
 
+def test_an_episode_of_the_event_loop_is_one_whatever_the_objects() -> None:
+    """asyncio's messages hold the address of the protocol, the task or the transport."""
+    seen: list[str] = []
+    log = logging.Logger("test")
+    log.addFilter(OncePerEpisode(lambda: 0.0))
+    log.handle = lambda record: seen.append(record.getMessage()) if log.filter(record) else None  # type: ignore[method-assign]
+
+    def fails(error: Exception) -> None:
+        try:
+            raise error
+        except Exception as raised:
+            log.error(f"Fatal error\nprotocol: <Socket at {id(raised):#x}>", exc_info=raised)
+
+    for n in range(1000):
+        fails(ValueError(n))
+        log.error(f"Task <{n:#x}> was destroyed")
+    fails(KeyError("another"))
+    assert [text.split()[0] for text in seen] == ["Fatal", "Task", "Fatal"]
+    try:
+        int("elsewhere")
+    except ValueError as error:
+        log.error("Fatal error", exc_info=error)
+    assert len(seen) == 4, "the same error of another place"
+
+
 # --- the waiting room -------------------------------------------------------------------------------------------------
 
 

@@ -5,8 +5,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiortc import InvalidStateError, RTCDataChannel, RTCDataChannelParameters
 
 from app.protocol.messages import Pong
+from app.transport.fastrtc_handler import Handler
 from app.transport.pending import PendingConnections
 from app.transport.webrtc import WebRtcTransport
 from app.transport.webrtc_call import MAX_QUEUED, Call
@@ -31,6 +33,24 @@ async def line() -> Any:
     line = WebRtcTransport(desk.sessions, desk.settings, PendingConnections(desk.settings.max_sessions))
     yield line
     await line.close()
+
+
+def test_a_view_that_comes_after_the_call_raises_nothing() -> None:
+    """FastRTC says with each view that there is one, and would log a traceback."""
+    channel = RTCDataChannel(
+        SimpleNamespace(_data_channel_add_negotiated=lambda _: None), RTCDataChannelParameters(negotiated=True, id=1)
+    )  # type: ignore[arg-type]
+    handler, given = Handler(), SimpleNamespace()
+    handler._track = SimpleNamespace(set_channel=lambda one: setattr(given, "channel", one))  # type: ignore[assignment]
+    handler.connect(channel)
+    assert channel.readyState != "open"
+    with pytest.raises(InvalidStateError):
+        channel.send("text")
+    given.channel.send("text")
+    sent: list[str] = []
+    handler.connect(SimpleNamespace(readyState="open", send=sent.append))
+    given.channel.send("text")
+    assert sent == ["text"]
 
 
 async def test_who_does_not_read_is_cut_off(line: WebRtcTransport) -> None:
