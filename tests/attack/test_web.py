@@ -318,6 +318,8 @@ async def test_unfinished_requests_neither_end_the_server_nor_fill_its_log(serve
             links += await asyncio.gather(*(opened(server) for _ in range(AT_ONCE)))
             for _, writer in links[-AT_ONCE:]:
                 writer.write(request_begun)
+            async with httpx.AsyncClient(base_url=server.url, timeout=5) as late:  # and by then they are all accepted
+                assert (await late.get("/healthz")).status_code == 200
         for _ in range(10):  # while they are open, others are served
             async with httpx.AsyncClient(base_url=server.url, timeout=5) as late:
                 assert (await late.post("/sessions")).status_code == 201
