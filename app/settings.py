@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 from urllib.parse import urlsplit
@@ -17,15 +16,10 @@ import languages
 from app.core.environment import PREFIX, DotEnv, EnvFile, Environment, cache_folder
 from app.core.redaction import clean, hide
 from app.core.session_settings import EAGERNESS, Eagerness, SessionSettings
+from app.core.signing_secret import strong_secret
 from services.vendors import Capability, parted, registered
 
 __all__ = ["EAGERNESS", "Eagerness", "Settings", "read_settings"]
-
-SECRET_LENGTH = 32  # characters: 128 bits in hexadecimal digits
-SECRET_PAIRS = (
-    20  # different pairs of neighbours; 32 random hexadecimal digits have 29 on average; 22 were the fewest of 200,000
-)
-SECRET_STEPS = 8  # different distances between neighbours: "abcdef..." and "13579..." have one or two
 
 
 def _place(value: str, info: ValidationInfo) -> str:
@@ -85,20 +79,6 @@ def _key(key: SecretStr) -> SecretStr:
     return key
 
 
-def _strong(secret: SecretStr) -> SecretStr:
-    """A signing secret that cannot be guessed by trying. Raises ValueError, which does not tell it."""
-    text = secret.get_secret_value()
-    pairs = set(pairwise(text))
-    steps = {ord(after) - ord(before) for before, after in pairs}
-    varied = len(set(text)) >= SECRET_LENGTH // 4 and len(pairs) >= SECRET_PAIRS and len(steps) >= SECRET_STEPS
-    if text and (len(text) < SECRET_LENGTH or not varied):
-        make = "python -c 'import secrets; print(secrets.token_hex(32))'"
-        raise ValueError(
-            f"a secret is {SECRET_LENGTH} random characters or more, neither repeated nor in a row; this makes one: {make}"
-        )
-    return secret
-
-
 def _folder(path: Path) -> Path:
     try:
         return path.expanduser()
@@ -139,7 +119,7 @@ class Settings(BaseSettings):
     data_dir: Folder = Field(default=Path("data"), description="folder for the embedded store and the signing secret")
     weights_dir: Folder = Field(default_factory=cache_folder, description="folder that keeps the model weights")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    secret: Annotated[SecretStr, AfterValidator(_strong)] = Field(
+    secret: Annotated[SecretStr, AfterValidator(strong_secret)] = Field(
         default=SecretStr(""), description="key that signs session tokens; empty: one is made and kept in data_dir"
     )
     drain_s: Annotated[float, Field(ge=0)] = Field(

@@ -10,7 +10,8 @@ import pytest
 from pydantic import SecretStr
 
 from app.core.environment import cache_folder, private_folder
-from app.settings import Settings, _strong, read_settings
+from app.core.signing_secret import strong_secret
+from app.settings import Settings, read_settings
 
 KEY = "sk-abcdefghijklmnop0123"
 SECRET = "8fb35954e0a73d1680ed53ca3a5cee4d"
@@ -188,7 +189,7 @@ def test_random_secrets_are_taken() -> None:
     chance = random.Random(1)
     for _ in range(500):
         for secret in (chance.randbytes(16).hex(), b64encode(chance.randbytes(24)).decode(), chance.randbytes(32).hex()):
-            assert _strong(SecretStr(secret)).get_secret_value() == secret
+            assert strong_secret(SecretStr(secret)).get_secret_value() == secret
 
 
 def test_nobody_reads_a_secret_in_the_settings() -> None:
