@@ -12,7 +12,8 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from app.conversation.state_machine import IllegalTransition, transition
-from app.protocol.messages import Happening, State
+from app.protocol.events import Happening
+from app.protocol.messages import State
 from app.settings import Settings
 from app.store.store import Store, StoreError
 

@@ -15,7 +15,8 @@ from app.core.latency import Spans
 from app.core.session_settings import SessionSettings
 from app.dialogue.context import AgentContext
 from app.protocol.codec import BadMessage
-from app.protocol.messages import MAX_TEXT, Configured, Happening, ServerMessage, State, Text, TurnEnded
+from app.protocol.events import Happening, TurnEnded
+from app.protocol.messages import MAX_TEXT, Configured, ServerMessage, State, Text
 from app.reply.player import Player
 from app.reply.speaker import Speaker
 from app.store.records import withhold

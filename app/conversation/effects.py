@@ -9,25 +9,27 @@ from app.conversation.context import ConversationContext
 from app.conversation.idle import GOODBYE
 from app.conversation.state_machine import Effect
 from app.core.latency import Spans
+from app.protocol.events import (
+    Faulted,
+    FirstAudioReady,
+    Happening,
+    Prompted,
+    SessionStarted,
+    SpeechOnset,
+    TurnEnded,
+    TurnUnrecognised,
+)
 from app.protocol.messages import (
     MAX_TEXT,
     AgentHeard,
     Error,
-    Faulted,
-    FirstAudioReady,
-    Happening,
     Latency,
     PlaybackDone,
     PlaybackProgress,
     PlaybackStopped,
-    Prompted,
-    SessionStarted,
-    SpeechOnset,
     Stop,
     Text,
     TranscriptUpdate,
-    TurnEnded,
-    TurnUnrecognised,
 )
 from app.reply.answer import Request
 from services.base import Exchange

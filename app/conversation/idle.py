@@ -4,7 +4,7 @@ import asyncio
 
 from app.conversation.context import ConversationContext
 from app.dialogue.memory import Timer
-from app.protocol.messages import (
+from app.protocol.events import (
     BargeIn,
     Disconnected,
     Faulted,
@@ -13,11 +13,11 @@ from app.protocol.messages import (
     Prompted,
     SessionStarted,
     SpeechOnset,
-    Text,
     TurnEnded,
     TurnReopened,
     TurnUnrecognised,
 )
+from app.protocol.messages import Text
 
 STILL_THERE = "still_there"
 GOODBYE = "silence_goodbye"

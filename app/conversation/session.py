@@ -14,19 +14,16 @@ from app.conversation.state_machine import Effect, IllegalTransition, guard, tra
 from app.conversation.turn_listener import TurnListener
 from app.dialogue.context import AgentContext
 from app.dialogue.memory import Memory
+from app.protocol.events import Disconnected, Faulted, Happening, SessionStarted
 from app.protocol.messages import (
     AudioChunk,
     ClientMessage,
     Configure,
-    Disconnected,
-    Faulted,
-    Happening,
     Ping,
     PlaybackDone,
     PlaybackProgress,
     PlaybackStopped,
     ServerMessage,
-    SessionStarted,
     Start,
     State,
     StateChanged,

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Literal
 
-from app.protocol.messages import Happening, State
+from app.protocol.events import Happening
+from app.protocol.messages import State
 
 
 class Effect(StrEnum):

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from app.core.latency import Spans
-from app.protocol.messages import Error, Happening, TranscriptUpdate
+from app.protocol.events import Happening
+from app.protocol.messages import Error, TranscriptUpdate
 from app.reply.answer import Request
 from app.settings import Eagerness
 from app.turn_taking.signals import Agent
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class TurnListener:
-    """A `Listener` (app/turn_taking/pipeline.py) for one conversation."""
+    """A `Listener` (app/turn_taking/listener.py) for one conversation."""
 
     def __init__(self, context: "ConversationContext") -> None:
         self._context = context

@@ -5,10 +5,10 @@ import asyncio
 from collections.abc import Callable
 
 from app.core.clock import Clock
+from app.protocol.events import Happening
 from app.protocol.messages import (
     AudioEnd,
     Duck,
-    Happening,
     PlaybackDone,
     PlaybackProgress,
     PlaybackStart,

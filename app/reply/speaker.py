@@ -6,7 +6,8 @@ from collections.abc import Callable
 from app.core.latency import Spans
 from app.core.telemetry import PREPARED
 from app.dialogue.context import AgentContext
-from app.protocol.messages import FirstAudioReady, Happening, ReplyEmpty, ServerMessage
+from app.protocol.events import FirstAudioReady, Happening, ReplyEmpty
+from app.protocol.messages import ServerMessage
 from app.reply.answer import Request
 from app.reply.generation import Reply
 from app.reply.player import Player

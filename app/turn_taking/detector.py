@@ -1,7 +1,7 @@
 """Who is speaking: from one voice probability per 32 ms window to onset, backchannel, pause and end of turn. Pure policy; time
 is counted in windows received, so a stalled network is not mistaken for silence."""
 
-from app.protocol.messages import BargeIn, OnsetDismissed, SpeechOnset, TurnReopened, TurnUnrecognised
+from app.protocol.events import BargeIn, OnsetDismissed, SpeechOnset, TurnReopened, TurnUnrecognised
 from app.settings import Settings
 from app.turn_taking.levels import SOUND_MS, WINDOW_MS, EnergyOnset, UserLevel, VoiceActivity
 from app.turn_taking.overlap import Overlap

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from app.core.latency import Spans
-from app.protocol.messages import Happening
+from app.protocol.events import Happening
 from app.settings import Eagerness
 from app.turn_taking.signals import Agent
 

@@ -9,7 +9,7 @@ decided by the words of the whole burst.
 
 from typing import Literal
 
-from app.protocol.messages import OnsetHeld
+from app.protocol.events import OnsetHeld
 from app.settings import Settings
 from app.turn_taking.signals import Ask, Kind, Signal
 from languages.wording import Wording, words_of

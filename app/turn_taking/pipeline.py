@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from app.core.clock import Clock
-from app.protocol.messages import OnsetDismissed, SpeechOnset, TurnEnded, TurnUnrecognised
+from app.protocol.events import OnsetDismissed, SpeechOnset, TurnEnded, TurnUnrecognised
 from app.settings import Settings
 from app.turn_taking.audio_buffer import EchoReference, RingBuffer
 from app.turn_taking.detector import TurnDetector

@@ -3,7 +3,7 @@
 from enum import Enum, auto
 from typing import Literal
 
-from app.protocol.messages import Happening
+from app.protocol.events import Happening
 
 Agent = Literal["silent", "thinking", "speaking"]
 Kind = Literal["backchannel", "noise", "echo", "other_speech"]

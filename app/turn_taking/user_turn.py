@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from app.protocol.messages import OnsetDismissed, TurnEnded, TurnUnrecognised
+from app.protocol.events import OnsetDismissed, TurnEnded, TurnUnrecognised
 from app.settings import Eagerness, Settings
 from app.turn_taking.endpointing import LEAST_MS, Said, judge, required_silence
 from app.turn_taking.levels import VoiceActivity

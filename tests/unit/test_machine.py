@@ -7,8 +7,9 @@ import pytest
 
 from app.conversation.effects import EFFECTS
 from app.conversation.state_machine import GUARDS, TRANSITIONS, Effect, IllegalTransition, guard, transition
-from app.protocol import messages as events
-from app.protocol.messages import Happening, State
+from app.protocol import events, messages
+from app.protocol.events import Happening
+from app.protocol.messages import State
 
 SAMPLES: dict[str, Happening] = {
     "session_started": events.SessionStarted(greeting=True, resumed=False),
@@ -24,12 +25,12 @@ SAMPLES: dict[str, Happening] = {
     "first_audio_ready": events.FirstAudioReady(generation=1),
     "reply_empty": events.ReplyEmpty(generation=1),
     "disconnected": events.Disconnected(reason="lost"),
-    "interrupt": events.Interrupt(),
-    "playback_progress": events.PlaybackProgress(generation=1, played_ms=1),
-    "playback_done": events.PlaybackDone(generation=1, played_ms=1),
-    "playback_stopped": events.PlaybackStopped(generation=1, played_ms=1),
-    "text": events.Text(text="hello"),
-    "stop": events.Stop(),
+    "interrupt": messages.Interrupt(),
+    "playback_progress": messages.PlaybackProgress(generation=1, played_ms=1),
+    "playback_done": messages.PlaybackDone(generation=1, played_ms=1),
+    "playback_stopped": messages.PlaybackStopped(generation=1, played_ms=1),
+    "text": messages.Text(text="hello"),
+    "stop": messages.Stop(),
 }
 STATES = get_args(State)
 # What must be so: state, event, next state, and an effect that must be among those carried out.
@@ -98,7 +99,7 @@ def test_a_fact_that_no_guard_asks_for_is_an_error() -> None:
 
 
 def test_the_alias_of_interrupt_is_the_same_event() -> None:
-    assert transition("SPEAKING", events.Interrupt(type="audio_interrupt")) == transition("SPEAKING", events.Interrupt())
+    assert transition("SPEAKING", messages.Interrupt(type="audio_interrupt")) == transition("SPEAKING", messages.Interrupt())
 
 
 def test_nothing_is_heard_after_a_session_ends() -> None:

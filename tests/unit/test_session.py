@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from app.dialogue.memory import Memory
-from app.protocol.messages import Interrupt, PlaybackDone, SpeechOnset, Stop, Text, TurnEnded
+from app.protocol.events import SpeechOnset, TurnEnded
+from app.protocol.messages import Interrupt, PlaybackDone, Stop, Text
 from services.base import ServiceError
 from tests.unit.fakes import Caller
 from tests.unit.virtual_time import run

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.protocol.messages import BargeIn, OnsetDismissed, OnsetHeld, SpeechOnset, TurnEnded, TurnReopened, TurnUnrecognised
+from app.protocol.events import BargeIn, OnsetDismissed, OnsetHeld, SpeechOnset, TurnEnded, TurnReopened, TurnUnrecognised
 from app.settings import EAGERNESS, Eagerness, Settings
 from app.turn_taking.detector import TurnDetector
 from app.turn_taking.endpointing import Said

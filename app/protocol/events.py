@@ -1,0 +1,127 @@
+"""What happens inside a conversation (`Happening`), by itself or by a message of the client: what the state machine takes."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from app.protocol.messages import Event, Generation, Interrupt, PlaybackDone, PlaybackProgress, PlaybackStopped, Stop, Text
+
+
+class SessionStarted(Event):
+    """A listener is there; `resumed`: a conversation goes on."""
+
+    type: Literal["session_started"] = "session_started"
+    greeting: bool
+    resumed: bool
+
+
+class SpeechOnset(Event):
+    """The user began to make a sound; `at_ms` is the first voiced sample, in ms of audio received."""
+
+    type: Literal["speech_onset"] = "speech_onset"
+    at_ms: float
+
+
+class OnsetHeld(Event):
+    """The sound over the agent goes on, and it is not yet clear what it is."""
+
+    type: Literal["onset_held"] = "onset_held"
+
+
+class OnsetDismissed(Event):
+    """What began as an onset does not concern the agent."""
+
+    type: Literal["onset_dismissed"] = "onset_dismissed"
+    kind: Literal["backchannel", "noise", "echo", "other_speech"]
+
+
+class BargeIn(Event):
+    """The onset is a real interruption of the agent."""
+
+    type: Literal["barge_in"] = "barge_in"
+    at_ms: float
+
+
+class TurnReopened(Event):
+    """The user goes on with the turn that the agent took as finished: the reply is withdrawn, the text is joined."""
+
+    type: Literal["turn_reopened"] = "turn_reopened"
+    at_ms: float
+
+
+class TurnEnded(Event):
+    """The user's turn is over."""
+
+    type: Literal["turn_ended"] = "turn_ended"
+    turn: int
+    revision: int
+    text: str
+
+
+class TurnUnrecognised(Event):
+    """The user's turn is over, and its words could not be had: recognition failed or, `unclear`, made out none. `line` is what the
+    agent says to that, if anything."""
+
+    type: Literal["turn_unrecognised"] = "turn_unrecognised"
+    turn: int
+    unclear: bool = False
+    line: str = "apology_stt"
+
+
+class Faulted(Event):
+    """What had to be done for an event failed by a fault of ours: the turn under way is given up, the conversation goes on."""
+
+    type: Literal["faulted"] = "faulted"
+    event: str
+
+
+class Prompted(Event):
+    """The agent takes a turn of its own: `line` is a name in the dialogue (a silence prompt, a due timer), `values` fill it."""
+
+    type: Literal["prompted"] = "prompted"
+    line: str
+    values: dict[str, str] = Field(default_factory=dict)
+
+
+class FirstAudioReady(Event):
+    """The reply has sound."""
+
+    type: Literal["first_audio_ready"] = "first_audio_ready"
+    generation: Generation
+
+
+class ReplyEmpty(Event):
+    """The reply ended without a word to say."""
+
+    type: Literal["reply_empty"] = "reply_empty"
+    generation: Generation
+
+
+class Disconnected(Event):
+    """The listener is gone."""
+
+    type: Literal["disconnected"] = "disconnected"
+    reason: str
+
+
+Happening = (
+    SessionStarted
+    | SpeechOnset
+    | OnsetHeld
+    | OnsetDismissed
+    | BargeIn
+    | TurnReopened
+    | TurnEnded
+    | TurnUnrecognised
+    | Faulted
+    | Prompted
+    | FirstAudioReady
+    | ReplyEmpty
+    | Disconnected
+    | Interrupt
+    | PlaybackProgress
+    | PlaybackDone
+    | PlaybackStopped
+    | Text
+    | Stop
+)
