@@ -256,7 +256,7 @@ class Settings(BaseSettings):
     partial_every_ms: int = Field(default=500, description="interval of live captions while the user speaks")
 
     # Barge-in
-    hold_ms: int = Field(default=128, description="voice over the agent for so long makes it hold its breath")
+    hold_ms: int = Field(default=128, description="voice over the agent for so long pauses its reply")
     barge_in_ms: int = Field(default=128, description="voice over the agent for so long may be taken for an interruption")
     barge_in_thinking_ms: int = Field(default=200, description="the same while the agent thinks")
     backchannel_ms: int = Field(default=640, description="a longer acknowledgement is looked at word by word")

@@ -77,7 +77,7 @@ class Player:
             self._send(Duck(generation=self.reply.generation, gain=self._settings.duck_gain))
 
     def hold(self) -> None:
-        """A breath's pause in the reply, until somebody decides: nothing of it is lost."""
+        """Pauses the reply until it is decided what the sound is: nothing of it is lost."""
         if self._playout is not None:
             self._playout.hold()
 

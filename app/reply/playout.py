@@ -14,7 +14,7 @@ from services.base import SPEAKING_RATE, Pcm
 FRAME_MS = 20.0
 FRAME = int(SPEAKING_RATE * FRAME_MS / 1000)  # samples
 HOLD_FRAMES = 8  # 160 ms: a shorter silence is still heard as the same speech (merged at 200 ms by the published scorers)
-FADE = np.linspace(1, 0, FRAME, dtype=np.float32)  # into a breath's pause, back out of it, and out of a filler
+FADE = np.linspace(1, 0, FRAME, dtype=np.float32)  # into a short pause, back out of it, and out of a filler
 INAUDIBLE = 10 ** (-50 / 20) * 32768  # RMS of a hop below which nothing is heard (-50 dBFS)
 HOP = FRAME // 2  # samples: 10 ms
 SILENCE: Pcm = np.zeros(FRAME, np.int16)
@@ -46,12 +46,12 @@ class Playout:
         self._tail = 0  # samples of silence at the end of that sound
         self._next: list[Sound | None] = []  # fetched ahead, one at most
         self._sequence = 0
-        self._held = 0  # frames that a breath's pause still takes, the one that fades out included
-        self._breathed = False  # the last frame belonged to such a pause
+        self._held = 0  # frames that a pause still takes, the one that fades out included
+        self._was_held = False  # the last frame belonged to such a pause
         self._filler = False  # what is sent is one
 
     def hold(self) -> None:
-        """A breath's pause: nothing of the reply is lost."""
+        """Pauses the reply for a moment: nothing of it is lost."""
         self._held = HOLD_FRAMES
 
     def go_on(self) -> None:
@@ -70,9 +70,9 @@ class Playout:
                 return None
             if self._held:
                 samples = (samples * FADE).astype(np.int16)
-            elif self._breathed:
+            elif self._was_held:
                 samples = (samples * FADE[::-1]).astype(np.int16)
-        self._breathed, self._held = self._held > 0, max(0, self._held - 1)
+        self._was_held, self._held = self._held > 0, max(0, self._held - 1)
         frame = Frame(samples, self._reply.generation, self._sequence, self._ledger.sent_ms)
         self._sequence += 1
         self._ledger.send(FRAME_MS, now)

@@ -51,7 +51,7 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         super().__init__("mono", output_sample_rate=SPEAKING_RATE, input_sample_rate=SPEAKING_RATE)
         self._call: Call | None = None
         self._track: AudioCallback | None = None
-        self._ears: Resampler | None = None
+        self._to_hearing_rate: Resampler | None = None
         self._form = (0, 0)  # Hz and channels of what arrives
         self._rtp: SenderClock | None = None
         self._packed: OpusTrack | None = None
@@ -110,14 +110,14 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         """Passes `frame` on as it was decoded. FastRTC would resample it here, on a thread for every core."""
         form = frame.sample_rate, len(frame.layout.channels)
         if form != self._form:
-            self._form, self._ears = form, Resampler(form[0], HEARING_RATE, form[1])
+            self._form, self._to_hearing_rate = form, Resampler(form[0], HEARING_RATE, form[1])
         yield frame
 
     async def receive(self, frame: tuple[int, NDArray[np.int16]]) -> None:
         """int16 as it was decoded, shape (1, samples). Raises nothing: an error here would deafen the connection for good."""
         try:
-            if self._call is not None and self._call.attachment is not None and self._ears is not None:
-                self._call.microphone.listen(self._ears.feed(frame[1].reshape(-1)))
+            if self._call is not None and self._call.attachment is not None and self._to_hearing_rate is not None:
+                self._call.microphone.listen(self._to_hearing_rate.feed(frame[1].reshape(-1)))
         except Exception:
             log.exception("a frame of sound was lost on its way in")
 

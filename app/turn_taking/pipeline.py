@@ -1,4 +1,4 @@
-"""The ears of one conversation: from frames of audio to what the user does. Voice detection runs on every window, the detector
+"""What one conversation hears: from frames of audio to what the user does. Voice detection runs on every window, the detector
 decides, and the jobs do what it asks for."""
 
 import asyncio
@@ -28,7 +28,7 @@ BACKLOG = 320  # windows waiting for voice detection (10 s); more than that is d
 
 
 def _patience(services: Services, settings: Settings) -> dict[str, object]:
-    """A service that is paid by the call is not asked at every breath, only where the turn may end."""
+    """A service that is paid by the call is not asked at every short pause, only where the turn may end."""
     paid = "stt" in services.remote and not settings.speculate_remotely
     return {"pause_ms": max(settings.pause_ms, round(LEAST_MS))} if paid else {}
 
