@@ -1,7 +1,6 @@
 """What turn taking asks a conversation for, and tells it."""
 
-from typing import TYPE_CHECKING
-
+from app.conversation.context import ConversationContext
 from app.core.latency import Spans
 from app.protocol.events import Happening
 from app.protocol.messages import Error, TranscriptUpdate
@@ -9,14 +8,11 @@ from app.reply.answer import Request
 from app.settings import Eagerness
 from app.turn_taking.signals import Agent
 
-if TYPE_CHECKING:
-    from app.conversation.context import ConversationContext
-
 
 class TurnListener:
     """A `Listener` (app/turn_taking/listener.py) for one conversation."""
 
-    def __init__(self, context: "ConversationContext") -> None:
+    def __init__(self, context: ConversationContext) -> None:
         self._context = context
 
     def dispatch(self, event: Happening) -> None:

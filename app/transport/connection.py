@@ -3,61 +3,40 @@ send and how fast, when it is idle, how it ends. A transport adds the wire and t
 
 import asyncio
 import logging
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 from app.core.client_address import caller
 from app.core.limits import quiet_logger
 from app.protocol.codec import BadMessage
-from app.protocol.messages import (
-    AudioChunk,
-    Error,
-    Farewell,
-    Limits,
-    Ready,
-    ServerMessage,
-    Start,
-)
+from app.protocol.messages import Error, Farewell, Limits, Ready, Start
 from app.sessions.live import Attachment
 from app.sessions.registry import Sessions
 from app.sessions.tokens import Refused
 from app.settings import Settings
-from app.transport.idle_watch import IdleWatch
-from app.transport.message_intake import MessageIntake
+from app.transport.intake import SOUND_AT_ONCE_S, Intake
 from app.transport.pending import PendingConnections
-from app.transport.sound_intake import SOUND_AT_ONCE_S, SoundIntake
 
 log: logging.Logger = quiet_logger(__name__)
 
 
-class Connection(ABC):
+class Connection(Intake):
     """For `Sessions` it is the `ClientConnection`."""
 
     def __init__(self, sessions: Sessions, settings: Settings, waiting: PendingConnections) -> None:
-        loop = asyncio.get_running_loop()
+        super().__init__(settings)
         self.sessions = sessions
-        self.settings = settings
         self.address = caller.get()
-        self.now = loop.time
-        self.closing = False
-        self.attachment: Attachment | None = None
         self.start: Start | None = None
         self.session_id: str | None = None  # of the credentials that came before `start`, and their token
         self.token: str | None = None
         self.opening: asyncio.Task[None] | None = None
         self._waiting = waiting
-        self.messages = MessageIntake(self)
-        self.microphone = SoundIntake(self)
-        self.idle = IdleWatch(self)
         limit = settings.start_timeout_s
         late = Error(code="start_timeout", message=f"no start within {limit:g} s", fatal=True)
-        self._deadline = loop.call_later(limit, self.close, late)
+        self._deadline = asyncio.get_running_loop().call_later(limit, self.close, late)
         waiting.enter(self)
 
     # --- what a transport adds ----------------------------------------------------------------------------------------
-
-    @abstractmethod
-    def send(self, message: ServerMessage) -> None:
-        """Sends `message`, or queues it. Neither waits nor raises."""
 
     @abstractmethod
     def end(self, last: Farewell | None) -> None:
@@ -66,10 +45,6 @@ class Connection(ABC):
     @abstractmethod
     def begin(self, attachment: Attachment, start: Start, ready: Ready) -> None:
         """The conversation is there: sends `ready`, calls `Attachment.begin` and carries the sound from now on."""
-
-    @abstractmethod
-    def sound(self, message: AudioChunk) -> None:
-        """Sound that came as a message. Raises BadMessage."""
 
     @property
     def connected(self) -> bool:
@@ -111,7 +86,7 @@ class Connection(ABC):
             self.sessions.release(attachment, self)
             return
         self.attachment = attachment
-        self.idle.begin()
+        self.idle.begin(attachment.session)
         limits = Limits(
             idle_timeout_s=self.settings.idle_timeout_s,
             messages_per_second=self.settings.messages_per_second,
@@ -149,9 +124,3 @@ class Connection(ABC):
     def spare(self) -> bool:
         """Idle, and kept only for a timer that is still to be told: it gives way to whoever needs the place."""
         return self.attachment is not None and self.idle.idle_s >= self.settings.idle_timeout_s
-
-    def attached(self) -> Attachment:
-        """The conversation that it has. Raises BadMessage before there is one."""
-        if self.attachment is None:
-            raise BadMessage("not_started", "the first message is start", "type")
-        return self.attachment

@@ -2,9 +2,10 @@
 leaves. 48 kHz and 20 ms both ways."""
 
 import asyncio
-from collections.abc import Iterator
+import secrets
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from aiortc import RTCPeerConnection
@@ -16,12 +17,11 @@ from numpy.typing import NDArray
 
 from app.core.limits import quiet_logger
 from app.core.resampler import Resampler
+from app.protocol.view import Newest, Viewer
 from app.reply.playout import FRAME_MS, IDLE_FRAME
+from app.transport.connection import Connection
 from app.transport.rtp import OpusTrack, SenderClock
 from services.base import HEARING_RATE, SPEAKING_RATE
-
-if TYPE_CHECKING:
-    from app.transport.webrtc_call import Call
 
 log = quiet_logger(__name__)
 
@@ -49,7 +49,10 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__("mono", output_sample_rate=SPEAKING_RATE, input_sample_rate=SPEAKING_RATE)
-        self._call: Call | None = None
+        self._connection: Connection | None = None
+        self.viewer: Viewer | None = None  # of the page, where one looks
+        self.views: Newest[AdditionalOutputs] = Newest()
+        self._ready: Callable[[], None] = lambda: None
         self._track: AudioCallback | None = None
         self._to_hearing_rate: Resampler | None = None
         self._form = (0, 0)  # Hz and channels of what arrives
@@ -65,13 +68,14 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         """FastRTC asks for one for each connection."""
         return Handler()
 
-    def carry(self, call: "Call", pc: RTCPeerConnection, track: Any) -> None:
-        """The sound of `call` is what arrives on `track`, and leaves on another of `pc`."""
-        self._call = call
+    def carry(self, connection: Connection, pc: RTCPeerConnection, track: Any, ready: Callable[[], None]) -> None:
+        """The sound of `connection` is what arrives on `track`, and leaves on another of `pc`. `ready` is called when sound can
+        be carried."""
+        self._connection = connection
+        self._ready = ready
         self._loop = asyncio.get_running_loop()
-        self._track = AudioCallback(
-            track, event_handler=self, context=Context(webrtc_id=call.id), set_additional_outputs=call.views.put
-        )
+        context = Context(webrtc_id=secrets.token_hex(8))
+        self._track = AudioCallback(track, event_handler=self, context=context, set_additional_outputs=self.views.put)
         self._packed = OpusTrack(self._track)
         pc.addTrack(self._packed)
         self._rtp = SenderClock(pc)
@@ -88,13 +92,14 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         for name in ("start_up_task", "process_input_task", "decode_task"):
             if task := getattr(self._track, name, None):
                 task.cancel()
-        self._call = None
+        self._connection = None
+        self.views.end()
 
     async def start_up(self) -> None:
         """Called once when the channel is open and the track is asked for its first frame."""
         self._due = self._loop.time()
-        if self._call is not None:
-            self._call.sounds()
+        if self._connection is not None:
+            self._ready()
 
     def stamp(self) -> int | None:
         """The RTP timestamp of the next frame, None while it is not known."""
@@ -116,8 +121,8 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
     async def receive(self, frame: tuple[int, NDArray[np.int16]]) -> None:
         """int16 as it was decoded, shape (1, samples). Raises nothing: an error here would deafen the connection for good."""
         try:
-            if self._call is not None and self._call.attachment is not None and self._to_hearing_rate is not None:
-                self._call.microphone.listen(self._to_hearing_rate.feed(frame[1].reshape(-1)))
+            if self._connection is not None and self._connection.attachment is not None and self._to_hearing_rate is not None:
+                self._connection.listen(self._to_hearing_rate.feed(frame[1].reshape(-1)))
         except Exception:
             log.exception("a frame of sound was lost on its way in")
 
@@ -133,9 +138,9 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
             self._go_on(self._loop.time())
         await asyncio.sleep(max(0.0, self._due - self._loop.time()))
         self._due += FRAME_MS / 1000
-        viewer = None if self._call is None else self._call.viewer
+        viewer = None if self._connection is None else self.viewer
         try:
-            attachment = None if self._call is None else self._call.attachment
+            attachment = None if self._connection is None else self._connection.attachment
             frame = IDLE_FRAME if attachment is None else attachment.session.speak()
             if self._rtp is not None and self._track is not None:
                 self._rtp.look(self._frames - self._track.queue.qsize())
@@ -154,8 +159,7 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
 
     async def _rest(self) -> None:
         """In a long silence: returns when another packet is due, or there is news."""
-        viewer = None if self._call is None else self._call.viewer
-        changed = viewer is not None and viewer.changed
+        changed = self.viewer is not None and self.viewer.changed
         with suppress(TimeoutError):
             await asyncio.wait_for(self._news.wait(), VIEW_FRAMES * FRAME_MS / 1000 if changed else REST_S)
         self._news.clear()

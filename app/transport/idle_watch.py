@@ -1,62 +1,60 @@
 """Whether anybody is still there: speech, typing and hearing the agent count, whatever the connection."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
+from app.conversation.session import Session
 from app.protocol.messages import ClientMessage, Error, PlaybackDone, PlaybackProgress, PlaybackStopped, Text
 
-if TYPE_CHECKING:
-    from app.transport.connection import Connection
-
 WATCH_S = 1.0  # how often it is looked whether a connection is idle, once it may be
+TALKING = ("SPEAKING", "INTERRUPTED")  # states in which something is to be heard of the agent
 
 
 class IdleWatch:
-    """Of one connection, which is ended when nobody has been there for `idle_timeout_s`."""
+    """Of one connection, which `close` ends when nobody has been there for `limit_s`."""
 
-    def __init__(self, connection: "Connection") -> None:
-        self._connection = connection
-        self._limit_s = connection.settings.idle_timeout_s
-        self._active_at = connection.now()
+    def __init__(self, limit_s: float, close: Callable[[Error], None]) -> None:
+        self._limit_s = limit_s
+        self._close = close
+        self._loop = asyncio.get_running_loop()
+        self._active_at = self._loop.time()
+        self._session: Session | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def idle_s(self) -> float:
         """Seconds since somebody spoke or typed, or heard the agent."""
-        idle_s = self._connection.now() - self._active_at
-        if self._connection.attachment is None:
+        idle_s = self._loop.time() - self._active_at
+        if self._session is None:
             return idle_s
-        session = self._connection.attachment.session
-        return min(idle_s, (session.clock.ms() - session.hearing.last_sound_at) / 1000)
+        return min(idle_s, (self._session.clock.ms() - self._session.hearing.last_sound_at) / 1000)
 
-    def begin(self) -> None:
+    def begin(self, session: Session) -> None:
         """The conversation begins: it is watched from now on."""
-        self._active_at = self._connection.now()
-        self._look()
+        self._session = session
+        self._active_at = self._loop.time()
+        self._look(session)
 
     def stop(self) -> None:
         """The connection is ending."""
         if self._timer is not None:
             self._timer.cancel()
 
-    def attend(self, session_state: str, message: ClientMessage) -> None:
+    def attend(self, message: ClientMessage) -> None:
         """What counts as somebody being there besides speech: typing, and hearing what is being said now."""
         if isinstance(message, Text):
-            self._active_at = self._connection.now()
-        elif isinstance(message, PlaybackProgress | PlaybackDone | PlaybackStopped) and self._connection.attachment is not None:
-            ledger = self._connection.attachment.session.player.ledger
-            if session_state in ("SPEAKING", "INTERRUPTED") and ledger and ledger.generation == message.generation:
-                self._active_at = self._connection.now()
+            self._active_at = self._loop.time()
+        elif isinstance(message, PlaybackProgress | PlaybackDone | PlaybackStopped) and self._session is not None:
+            ledger = self._session.player.ledger
+            if self._session.state in TALKING and ledger and ledger.generation == message.generation:
+                self._active_at = self._loop.time()
 
-    def _look(self) -> None:
-        attachment = self._connection.attachment
-        if self._connection.closing or attachment is None:
-            return
+    def _look(self, session: Session) -> None:
         left = self._limit_s - self.idle_s
         # A timer was promised, and what is being said is heard to its end.
-        kept = bool(attachment.session.memory.timers) or attachment.session.state in ("THINKING", "SPEAKING", "INTERRUPTED")
+        kept = bool(session.memory.timers) or session.state in ("THINKING", *TALKING)
         if left <= 0 and not kept:
             message = f"nothing was said or typed for {self._limit_s:g} s"
-            self._connection.close(Error(code="idle_timeout", message=message, fatal=True))
+            self._close(Error(code="idle_timeout", message=message, fatal=True))
         else:
-            self._timer = asyncio.get_running_loop().call_later(max(left, WATCH_S), self._look)
+            self._timer = self._loop.call_later(max(left, WATCH_S), self._look, session)

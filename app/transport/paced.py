@@ -147,14 +147,14 @@ class PacedConnection(Connection):
 
     async def came(self, data: str | bytes) -> bool:
         """One message in JSON. False when nothing more is to be read."""
-        if self.messages.counts():
-            self.messages.take(data)
+        if self.counts():
+            self.take(data)
         return await self._goes_on()
 
     async def heard(self, data: bytes) -> bool:
         """A piece of sound. False when nothing more is to be read."""
-        if self.messages.counts():
-            self.messages.guard(partial(self._hear, data))
+        if self.counts():
+            self.guard(partial(self._hear, data))
         return await self._goes_on()
 
     async def _goes_on(self) -> bool:
@@ -200,8 +200,8 @@ class PacedConnection(Connection):
     def _hear(self, data: bytes) -> None:
         self.attached()
         samples = pcm(data)
-        if self.microphone.admit(len(samples) / self._rate):
-            self.microphone.listen(self._resampler.feed(samples))
+        if self.admit(len(samples) / self._rate):
+            self.listen(self._resampler.feed(samples))
 
     def begin(self, attachment: Attachment, start: Start, ready: Ready) -> None:
         """The conversation is there."""

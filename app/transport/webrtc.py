@@ -34,9 +34,9 @@ class WebRtcTransport:
     """The stream and its connections."""
 
     def __init__(self, sessions: Sessions, settings: Settings, waiting: PendingConnections) -> None:
-        self.sessions = sessions
-        self.settings = settings
-        self.waiting = waiting
+        self._sessions = sessions
+        self._settings = settings
+        self._waiting = waiting
         self.stream = Stream(
             Handler(),
             modality="audio",
@@ -76,12 +76,17 @@ class WebRtcTransport:
             raise BadOffer("candidate: there is no offer that it could belong to")
         await call.peer.add(candidate)
 
+    def begin(self, guest: Start | None = None, page: str = "") -> Call:
+        """A connection, which is to be answered: for `guest`, or for the page of this name."""
+        call = Call(self._sessions, self._settings, self._waiting, self.stream, self.ends, guest, page)
+        self.calls.add(call)
+        OPEN.set(len(self.calls))
+        return call
+
     async def _answer(self, sdp: str, guest: Start | None = None, page: str = "") -> dict[str, str]:
         if not self._offers.take(caller.get(), asyncio.get_running_loop().time()):
             raise Crowd("too many offers come from your address; please try again in a moment")
-        call = Call(self, guest, page)
-        self.calls.add(call)
-        OPEN.set(len(self.calls))
+        call = self.begin(guest, page)
         answered = False
         try:
             async with asyncio.timeout(ANSWER_S):
@@ -140,7 +145,7 @@ class WebRtcTransport:
     async def page_views(self, name: str) -> AsyncIterator[AdditionalOutputs]:
         """What the page shows, while its connection lasts; nothing where there is none of this name."""
         if call := self._of_page(name):
-            async for view in call.views.follow():
+            async for view in call.handler.views.follow():
                 yield view
 
     # --- the end ------------------------------------------------------------------------------------------------------

@@ -2,27 +2,27 @@
 (app/transport/fastrtc_handler.py)."""
 
 import asyncio
-import secrets
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiortc import RTCPeerConnection, RTCSessionDescription
-from fastrtc import AdditionalOutputs
+from fastrtc import Stream
 
 from app.core.limits import TokenBucket, quiet_logger
 from app.protocol.codec import BadMessage
 from app.protocol.messages import AudioChunk, AudioEnd, Error, Farewell, PlaybackStart, Ready, ServerMessage, Start
-from app.protocol.view import Newest, Viewer
+from app.protocol.view import Viewer
 from app.sessions.live import Attachment
+from app.sessions.registry import Sessions
+from app.settings import Settings
 from app.transport.connection import Connection
 from app.transport.datagrams import guard
 from app.transport.fastrtc_handler import Handler
 from app.transport.offers import MAX_CANDIDATES, BadOffer, also_at, candidate_of
+from app.transport.pending import PendingConnections
 from app.transport.rtp import forgive, hear_at_once, overgrown
 from services.base import SPEAKING_RATE
-
-if TYPE_CHECKING:
-    from app.transport.webrtc import WebRtcTransport
 
 log = quiet_logger(__name__)
 
@@ -46,12 +46,12 @@ class RtcPeer:
     async def answer(self, sdp: str, handler: Handler) -> dict[str, str]:
         """Answers an offer; `handler` carries the sound. Raises whatever aiortc trips over."""
         pc, call = self.pc, self._call
-        pc.on("track", lambda track: handler.carry(call, pc, track))
+        pc.on("track", lambda track: handler.carry(call, pc, track, call.sounds))
         pc.on("datachannel", call.connect)
         pc.on("connectionstatechange", self._changed)
         await pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
         forgive(pc, self._packet)
-        hear_at_once(pc, call.microphone.admit)
+        hear_at_once(pc, call.admit)
         await pc.setLocalDescription(await pc.createAnswer())
         guard(pc)
         return {"sdp": also_at(pc.localDescription.sdp, call.settings.node_address), "type": pc.localDescription.type}
@@ -89,20 +89,28 @@ class RtcPeer:
 class Call(Connection):
     """One WebRTC connection."""
 
-    def __init__(self, transport: "WebRtcTransport", guest: Start | None = None, page: str = "") -> None:
-        """`guest`: whom an authorized offer is for; None for a page, whose `start` message says it."""
-        super().__init__(transport.sessions, transport.settings, transport.waiting)
-        self.peer = RtcPeer(self, transport.stream.server_rtc_configuration)
-        self.id = secrets.token_hex(8)
+    def __init__(
+        self,
+        sessions: Sessions,
+        settings: Settings,
+        waiting: PendingConnections,
+        stream: Stream,
+        ends: Callable[["Call", float], None],
+        guest: Start | None = None,
+        page: str = "",
+    ) -> None:
+        """`guest`: whom an authorized offer is for; None for a page, whose `start` message says it. `ends` is told that the call
+        is to be taken apart in so many seconds."""
+        super().__init__(sessions, settings, waiting)
+        self.peer = RtcPeer(self, stream.server_rtc_configuration)
         self.guest = guest
         self.start = guest
         self.page = page
-        self.viewer = None if guest else Viewer()
-        self.views: Newest[AdditionalOutputs] = Newest()
         self.opened_at = self.now()
         self.channel: Any = None
-        self._transport = transport
-        self.handler: Handler = transport.stream.event_handler.copy()
+        self.handler: Handler = stream.event_handler.copy()
+        self.handler.viewer = None if guest else Viewer()
+        self._ends = ends
         self._sounds = False
         self._ending = False
 
@@ -111,7 +119,7 @@ class Call(Connection):
     def connect(self, channel: Any) -> None:
         """The client has opened a data channel."""
         if self.channel is not None:
-            self.messages.guard(lambda: self._refuse(channel))
+            self.guard(lambda: self._refuse(channel))
             return
         self.channel = channel
         channel.on("message", self._message)
@@ -123,8 +131,8 @@ class Call(Connection):
         raise BadMessage("second_channel", "a connection has one data channel, and this is another")
 
     def _message(self, data: str | bytes) -> None:
-        if self.messages.counts() and data != HANDSHAKE:
-            self.messages.take(data)
+        if self.counts() and data != HANDSHAKE:
+            self.take(data)
 
     @property
     def connected(self) -> bool:
@@ -146,8 +154,8 @@ class Call(Connection):
     def begin(self, attachment: Attachment, start: Start, ready: Ready) -> None:
         """The conversation is there."""
         self.send(ready.model_copy(update={"sample_rate": SPEAKING_RATE}))
-        if self.viewer is not None:
-            self.viewer.recall(attachment.session.memory.history)
+        if self.handler.viewer is not None:
+            self.handler.viewer.recall(attachment.session.memory.history)
         attachment.begin(start.greeting and not (start.resume and attachment.resumed), start.eagerness)
 
     def sound(self, message: AudioChunk) -> None:
@@ -158,8 +166,8 @@ class Call(Connection):
         """One control message over the data channel; where it speaks of a place in the sound, with its RTP timestamp."""
         if isinstance(message, PlaybackStart | AudioEnd):
             message = message.model_copy(update={"rtp": self.handler.stamp()})
-        if self.viewer is not None:
-            self.viewer.follow(message)
+        if self.handler.viewer is not None:
+            self.handler.viewer.follow(message)
         self.handler.wake()
         if self.channel is None or self.channel.readyState != "open":
             return
@@ -183,10 +191,9 @@ class Call(Connection):
     def _finish(self, wait_s: float) -> None:
         if not self._ending:
             self._ending = True
-            self._transport.ends(self, wait_s)
+            self._ends(self, wait_s)
 
     def let_go(self) -> None:
         """The last that is done: the conversation and all that runs for the connection are parted from it."""
         self.gone()
         self.handler.cut()
-        self.views.end()

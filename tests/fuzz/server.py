@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 
 from app.bootstrap import service_registry as services_from
-from app.transport import message_intake
+from app.transport import intake
 from services.base import Intent, Services
 from tests.unit.fakes import FakeIntent, fake_services
 
@@ -30,6 +30,6 @@ def scripted() -> Services:
 
 if __name__ == "__main__":
     services_from.services_from = lambda settings: scripted()
-    message_intake.MISTAKES = message_intake.TEXTS_AT_ONCE = 10**9
+    intake.MISTAKES = intake.TEXTS_AT_ONCE = 10**9
     sys.argv[0] = "app.py"
     runpy.run_path("app.py", run_name="__main__")

@@ -1,6 +1,7 @@
 """Imports run downwards only: a room may use those on lower floors, and none of its own floor or above."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,13 @@ FILES = [path for top in ("app", "services", "languages") for path in sorted((RO
 WITHIN = {("app.settings", "app.core")}  # the settings are read with what knows the environment
 
 
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {name_of(path): path for path in FILES}
+
+
 def room_of(module: str) -> str:
     first, *rest = module.split(".")
     return f"app.{rest[0]}" if first == "app" and rest else first
@@ -42,7 +50,7 @@ def imports(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_run_downwards(path: Path) -> None:
-    room = room_of(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
+    room = room_of(name_of(path))
     for module in imports(path):
         other = room_of(module)
         below = FLOOR_OF[other] < FLOOR_OF[room] or (room, other) in WITHIN
@@ -50,6 +58,22 @@ def test_imports_run_downwards(path: Path) -> None:
 
 
 def test_every_room_has_a_floor_and_there_are_eight_in_the_app() -> None:
-    rooms = {room_of(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")) for path in FILES}
+    rooms = {room_of(name_of(path)) for path in FILES}
     assert rooms == set(FLOOR_OF)
     assert len(FLOORS[2:-1]) == 8
+
+
+def files_used(path: Path) -> set[str]:
+    """The modules of ours that a file uses, each as the file that it is; a package's own `__init__` only where it is named."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            parts = {f"{node.module}.{name.name}" for name in node.names}
+            found |= (parts & MODULES.keys()) or {node.module}
+        elif isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+    return found & MODULES.keys() - {name_of(path)}
+
+
+def test_no_circle_of_files_not_even_one_for_types_alone() -> None:
+    TopologicalSorter({name: files_used(path) for name, path in MODULES.items()}).prepare()  # raises CycleError

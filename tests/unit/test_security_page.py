@@ -12,7 +12,7 @@ from app.settings import Settings
 from app.store import commands as keys
 from app.store import readers, records, store
 from app.tools.builtin import MOST as TIMERS
-from app.transport import datagrams, http_server, message_intake, offers, pending, sound_intake
+from app.transport import datagrams, http_server, intake, offers, pending
 from app.web import routes as api
 
 PAGE = (Path(__file__).parents[2] / "docs" / "security.md").read_text("utf-8")
@@ -47,12 +47,12 @@ def test_the_defaults_are_those_of_the_page(name: str) -> None:
         ("session description", (offers.MAX_SDP // 1024, offers.MAX_CANDIDATES, offers.MAX_OF_A_KIND)),
         ("datagrams for its sockets", (datagrams.LEARNED, datagrams.LARGEST // 1024, datagrams.UNREAD)),
         ("STUN messages", (int(datagrams.CHECKS_PER_SECOND), int(datagrams.STRANGERS_PER_SECOND))),
-        ("bad messages", (message_intake.MISTAKES,)),
-        ("sound: 2 s", (int(sound_intake.SOUND_RATE), int(sound_intake.FLOOD_S), int(sound_intake.SOUND_AT_ONCE_S))),
+        ("bad messages", (intake.MISTAKES,)),
+        ("sound: 2 s", (int(intake.SOUND_RATE), int(intake.FLOOD_S), int(intake.SOUND_AT_ONCE_S))),
         ("one JSON message", (events.MAX_MESSAGE_BYTES // 1024, events.MAX_TEXT)),
         ("typed turns that wait", (effects.WAITING,)),
         ("settings of a conversation", (MAX_INSTRUCTIONS, events.MAX_TOKEN)),
-        ("what a connection sends before", (message_intake.MAX_START_BYTES // 1024,)),
+        ("what a connection sends before", (intake.MAX_START_BYTES // 1024,)),
         ("timers of one", (TIMERS,)),
         ("turns in memory", (context.HISTORY, records.TURNS, records.RECORD_BYTES // 1000)),
         ("one session's log", (keys.LOG_ENTRIES, keys.LOG_BYTES // 1_000_000)),

@@ -11,7 +11,7 @@ from app.protocol.messages import Pong
 from app.transport.fastrtc_handler import Handler
 from app.transport.pending import PendingConnections
 from app.transport.webrtc import WebRtcTransport
-from app.transport.webrtc_call import MAX_QUEUED, Call
+from app.transport.webrtc_call import MAX_QUEUED
 from tests.unit.doubles import Desk
 
 
@@ -54,8 +54,7 @@ def test_a_view_that_comes_after_the_call_raises_nothing() -> None:
 
 
 async def test_who_does_not_read_is_cut_off(line: WebRtcTransport) -> None:
-    call = Call(line)
-    line.calls.add(call)
+    call = line.begin()
     call.channel = channel = Channel()
     while not call.closing:
         call.send(Pong())
@@ -70,8 +69,7 @@ async def test_a_message_that_the_client_cannot_take_raises_nothing(line: WebRtc
     def refuse(text: str) -> None:
         raise ValueError("the remote party only supports messages up to 10 bytes")
 
-    call = Call(line)
-    line.calls.add(call)
+    call = line.begin()
     call.channel = SimpleNamespace(readyState="open", bufferedAmount=0, send=refuse)
     call.send(Pong())
     assert not call.closing
