@@ -177,8 +177,9 @@ class EchoCanceller(Protocol):
     present: bool  # the agent's own voice comes back through the microphone
     suspected: bool  # it may, or somebody hums on its pitch: soon it is known
 
-    async def clean(self, heard: Pcm, played: Pcm) -> Pcm:
-        """`heard` without what of `played` comes back in it: int16 mono at HEARING_RATE, all of one length."""
+    def clean(self, heard: Pcm, played: Pcm) -> Pcm:
+        """`heard` without what of `played` comes back in it: int16 mono at HEARING_RATE, all of one length. Takes time: for the
+        thread of voice detection (`VoiceDetector.probability`), not for the event loop."""
         ...
 
 
@@ -193,8 +194,9 @@ class EchoCancellation(Service, Protocol):
 class VoiceDetector(Protocol):
     """The state of voice detection for one conversation; windows are fed in order."""
 
-    async def probability(self, window: Audio) -> float:
-        """Probability (0..1) that this window of VAD_WINDOW samples holds speech."""
+    async def probability(self, window: Audio | Callable[[], Audio]) -> float:
+        """Probability (0..1) that this window of VAD_WINDOW samples holds speech. A function is called for the window on the thread
+        that looks at it."""
         ...
 
     def reset(self) -> None:

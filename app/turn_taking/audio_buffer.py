@@ -1,5 +1,8 @@
 """The sound of a conversation: the last of what was heard, and the agent's own voice, to be taken out of it where it comes back."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
 from app.core.resampler import Resampler
@@ -55,11 +58,12 @@ class EchoReference:
         """int16 mono at SPEAKING_RATE."""
         self._samples = np.concatenate((self._samples, self._resampler.feed(samples)))[-HEARING_RATE:]
 
-    async def taken_from(self, window: Pcm, now_ms: float) -> Pcm:
-        """A window of VAD_WINDOW samples that was heard at `now_ms`, without it. Raises ServiceError."""
+    def taken_from(self, window: Pcm, now_ms: float) -> Callable[[], Pcm] | None:
+        """What takes it out of a window of VAD_WINDOW samples that was heard at `now_ms`, which is work for another thread; None
+        where it cannot be in there."""
         own, self._samples = self._samples[:VAD_WINDOW], self._samples[VAD_WINDOW:]
         if len(own):
             self._last_ms = now_ms
         if now_ms - self._last_ms > ECHO_MS:
-            return window
-        return await self._canceller.clean(window, np.pad(own, (0, VAD_WINDOW - len(own))))
+            return None
+        return partial(self._canceller.clean, window, np.pad(own, (0, VAD_WINDOW - len(own))))

@@ -20,7 +20,7 @@ from app.turn_taking.recognition import Recognition
 from app.turn_taking.signals import Ask, Signal
 from app.turn_taking.speaker_lock import SpeakerLock
 from languages.base import Language
-from services.base import VAD_WINDOW, Pcm, ServiceError, Services
+from services.base import VAD_WINDOW, Audio, Pcm, ServiceError, Services
 
 log = logging.getLogger(__name__)
 
@@ -40,17 +40,17 @@ class _Faults:
         self._listener = listener
         self._failing: set[str] = set()
 
-    def failed(self, service: str, error: Exception) -> None:
-        if service not in self._failing:
+    def tell(self, service: str, error: Exception | None) -> None:
+        """None: it worked."""
+        if error is None:
+            if service in self._failing:
+                self._failing.discard(service)
+                log.info("%s works again", service)
+        elif service not in self._failing:
             self._failing.add(service)
             log.error("%s failed: %r", service, error, exc_info=not isinstance(error, ServiceError))
             if service != "echo":  # without which the conversation goes on
                 self._listener.failed(service)
-
-    def worked(self, service: str) -> None:
-        if service in self._failing:
-            self._failing.discard(service)
-            log.info("%s works again", service)
 
 
 class HearingPipeline:
@@ -134,9 +134,9 @@ class HearingPipeline:
                     window, self._window_at = self._windows.popleft()
                     try:
                         await self._listen(window)
-                        self._faults.worked("hearing")
+                        self._faults.tell("hearing", None)
                     except Exception as error:
-                        self._faults.failed("hearing", error)
+                        self._faults.tell("hearing", error)
                         self._act_on(self._detector.give_up())
                         self._jobs.wake()
         finally:
@@ -144,20 +144,27 @@ class HearingPipeline:
 
     async def _listen(self, window: Pcm) -> None:
         known = self._echo.found
+        clean = self._echo.taken_from(window, self._detector.activity.now_ms)
+        fault: Exception | None = None
+
+        def cleaned() -> Audio:  # on the thread that looks for a voice in it
+            nonlocal window, fault
+            try:
+                window = clean() if clean is not None else window
+            except Exception as error:
+                fault = error
+            return window.astype(np.float32) / 32768.0
+
         try:
-            window = await self._echo.taken_from(window, self._detector.activity.now_ms)
-            self._faults.worked("echo")
+            probability = await self._vad.probability(cleaned() if clean is None else cleaned)
+            self._faults.tell("vad", None)
         except Exception as error:
-            self._faults.failed("echo", error)
+            self._faults.tell("vad", error)
+            probability = 0.0
+        self._faults.tell("echo", fault)
         if self._echo.found and not known:
             self._act_on(self._detector.echo())
         self._buffer.append(window)
-        try:
-            probability = await self._vad.probability(window.astype(np.float32) / 32768.0)
-            self._faults.worked("vad")
-        except Exception as error:
-            self._faults.failed("vad", error)
-            probability = 0.0
         level_db = 10 * float(np.log10(np.square(window, dtype=np.float32).mean() + 1e-6))
         self._detector.half_duplex = self._listener.half_duplex()
         self._act_on(self._detector.window(probability, *self._listener.agent(), level_db))

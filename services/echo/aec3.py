@@ -6,7 +6,6 @@ import numpy as np
 
 from services.base import HEARING_RATE, Pcm
 from services.onnx_model import LocalService
-from services.workers import Priority
 
 if TYPE_CHECKING:
     from livekit.rtc import AudioProcessingModule
@@ -41,9 +40,10 @@ class EchoCancellation(LocalService["type[AudioProcessingModule]"]):
         loaded: type[AudioProcessingModule] = AudioProcessingModule
         return loaded
 
-    async def clean(self, canceller: "EchoCanceller", heard: Pcm, played: Pcm) -> Pcm:
-        """A window without the agent's voice. Raises ServiceError."""
-        return await self._run(Priority.VAD, canceller.process, self._loaded(), heard, played)
+    @property
+    def module(self) -> type["AudioProcessingModule"]:
+        """The canceller of one conversation is one of these. Raises ServiceUnavailable before `warm`."""
+        return self._loaded()
 
 
 class EchoCanceller:
@@ -63,19 +63,13 @@ class EchoCanceller:
         self._delay = 0  # at which the last look found the most, samples
         self.present = self.suspected = False
 
-    async def clean(self, heard: Pcm, played: Pcm) -> Pcm:
+    def clean(self, heard: Pcm, played: Pcm) -> Pcm:
         """`heard` without what of `played` comes back in it; both int16 mono at HEARING_RATE and of the same length. 10 ms late.
-
-        Raises ServiceError.
-        """
-        return await self._service.clean(self, heard, played)
-
-    def process(self, module: type["AudioProcessingModule"], heard: Pcm, played: Pcm) -> Pcm:
-        """On a worker's thread: a window without what was `played`."""
+        For a worker's thread. Raises ServiceUnavailable before the service is warm."""
         from livekit.rtc import AudioFrame
 
         if self._apm is None:
-            self._apm = module(echo_cancellation=True)
+            self._apm = self._service.module(echo_cancellation=True)
         self._look(heard, played)
         mic, far = (np.concatenate(pair) for pair in zip(self._rest, (heard, played), strict=True))
         whole = len(mic) // BLOCK * BLOCK

@@ -1,5 +1,6 @@
 """Voice activity by Silero VAD v6 (ONNX), with the streaming state kept for each conversation."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,19 +50,31 @@ class SileroDetector:
         self._hushed = 0  # windows in a row
         self._context = np.zeros(CONTEXT, np.float32)
 
-    async def probability(self, window: Audio) -> float:
-        """Probability (0..1) of speech in `window`. Windows must be awaited one after the other.
+    async def probability(self, window: Audio | Callable[[], Audio]) -> float:
+        """Probability (0..1) of speech in `window`, or in what it makes on the worker's thread. Windows must be awaited one after
+        the other.
 
         Raises ServiceError for a window that is not VAD_WINDOW finite samples; the state is then left as it was.
         """
+        if callable(window):
+            return await self._service._run(Priority.VAD, self._cleaned_step, self._service._loaded(), window)
+        if self._is_hushed(window):
+            return 0.0
+        return await self._service._run(Priority.VAD, self._step, self._service._loaded(), window)
+
+    def _is_hushed(self, window: Audio) -> bool:
+        """Whether a window, the next one, need not be looked at."""
         require_sound("vad", window)
         if len(window) != VAD_WINDOW:
             raise ServiceError("vad", f"a window has {VAD_WINDOW} samples, not {len(window)}")
         self._hushed = self._hushed + 1 if float(np.square(window).mean()) < HUSHED**2 else 0
         if self._hushed > HUSH:
             self._context = window[-CONTEXT:]
-            return 0.0
-        return await self._service._run(Priority.VAD, self._step, self._service._loaded(), window)
+        return self._hushed > HUSH
+
+    def _cleaned_step(self, session: "InferenceSession", clean: Callable[[], Audio]) -> float:
+        window = clean()
+        return 0.0 if self._is_hushed(window) else self._step(session, window)
 
     def _step(self, session: "InferenceSession", window: Audio) -> float:
         padded = np.concatenate([self._context, window], dtype=np.float32)[None]

@@ -174,7 +174,7 @@ async def found_echo(services: Services, heard: Audio, played: Audio) -> float |
     await services.echo.warm()
     for at in range(0, size - VAD_WINDOW + 1, VAD_WINDOW):
         window = slice(at, at + VAD_WINDOW)
-        await canceller.clean(*((sound[window] * 32767).astype(np.int16) for sound in (heard, played)))
+        canceller.clean(*((sound[window] * 32767).astype(np.int16) for sound in (heard, played)))
         if canceller.present:
             return at / HEARING_RATE
     return None

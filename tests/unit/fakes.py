@@ -1,7 +1,7 @@
 """Services without models, for the conversation's logic. Sound is scripted: a sample of value 1000 is voice, 0 is silence."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,7 +52,7 @@ class FakeEcho(Fake):
     def canceller(self) -> "FakeEcho":
         return self
 
-    async def clean(self, heard: Pcm, played: Pcm) -> Pcm:
+    def clean(self, heard: Pcm, played: Pcm) -> Pcm:
         return heard
 
 
@@ -60,8 +60,9 @@ class FakeVad(Fake):
     def detector(self) -> "FakeVad":
         return self
 
-    async def probability(self, window: Audio) -> float:
-        return 0.95 if float(np.abs(window).mean()) * 32768 > VOICE / 2 else 0.02
+    async def probability(self, window: Audio | Callable[[], Audio]) -> float:
+        sound = window() if callable(window) else window
+        return 0.95 if float(np.abs(sound).mean()) * 32768 > VOICE / 2 else 0.02
 
     def reset(self) -> None: ...
 

@@ -153,6 +153,14 @@ def test_a_service_that_fails_for_a_while_is_heard_of_and_the_next_turn_is_answe
                         yield piece
 
                 setattr(service, method, stream)
+            elif broken == "echo":
+
+                def work(*arguments: Any) -> Any:
+                    if failing:
+                        raise KINDS[kind]()
+                    return whole(*arguments)
+
+                setattr(service, method, work)
             else:
 
                 async def call(*arguments: Any, **named: Any) -> Any:

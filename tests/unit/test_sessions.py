@@ -249,10 +249,11 @@ async def test_a_conversation_that_ends_is_closed(desk: Desk) -> None:
 
 
 class FragileVad(FakeVad):
-    async def probability(self, window: Audio) -> float:
-        if window.max() > 0.9:
+    async def probability(self, window: Audio | Callable[[], Audio]) -> float:
+        sound = window() if callable(window) else window
+        if sound.max() > 0.9:
             raise RuntimeError("boom")
-        return await super().probability(window)
+        return await super().probability(sound)
 
 
 @scene(services=dataclasses.replace(fake_services(), vad=FragileVad()))
