@@ -1,7 +1,9 @@
 """Every knob, its unit and its default. Read from flags (`--port 8000`), then the environment (`PARLEY_PORT`), then `.env`."""
 
+import logging
 import os
 import re
+from argparse import SUPPRESS
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 from pathlib import Path
@@ -10,7 +12,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, CliSuppress, PydanticBaseSettingsSource, SettingsConfigDict
 
 import languages
 from app.core.environment import PREFIX, DotEnv, EnvFile, Environment, cache_folder
@@ -18,6 +20,8 @@ from app.core.redaction import clean, hide
 from app.core.session_settings import EAGERNESS, Eagerness, SessionSettings
 from app.core.signing_secret import strong_secret
 from services.vendors import Capability, parted, registered
+
+log = logging.getLogger(__name__)
 
 __all__ = ["EAGERNESS", "Eagerness", "Settings", "read_settings"]
 
@@ -90,6 +94,7 @@ Folder = Annotated[Path, AfterValidator(_folder)]
 Key = Annotated[SecretStr, AfterValidator(_key)]
 Place = Annotated[str, AfterValidator(_place)]
 Seconds = Annotated[float, Field(gt=0)]
+Gone = CliSuppress[float | None]  # a setting that has no effect any more; whoever has it is told so, for one version
 
 
 class Settings(BaseSettings):
@@ -282,12 +287,30 @@ class Settings(BaseSettings):
     stop_ack_ms: int = Field(default=250, description="how long to wait for playback_stopped before estimating it")
     done_ack_ms: int = Field(default=600, description="how long past the paced end to wait for playback_done")
 
+    # Replaced by `eagerness`: the end of a turn is one judgement for every kind of turn.
+    end_silence_ms: Gone = None
+    likely_silence_ms: Gone = None
+    choice_silence_ms: Gone = None
+    statement_silence_ms: Gone = None
+    unsure_silence_ms: Gone = None
+    max_pause_ms: Gone = None
+    complete_threshold: Gone = None
+
     @model_validator(mode="before")
     @classmethod
     def _take_empty_for_unset(cls, values: dict[str, Any]) -> dict[str, Any]:
         """What surrounds a value (a line end after a key in a file) does not belong to it, and an empty one is none."""
         stripped = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
         return {name: value for name, value in stripped.items() if value != ""}
+
+    @model_validator(mode="after")
+    def _tell_what_is_gone(self) -> Self:
+        for name, field in type(self).model_fields.items():
+            if SUPPRESS in field.metadata and getattr(self, name) is not None:
+                log.warning(
+                    "%s has no effect any more: eagerness (low, medium or high) says how soon a pause ends a turn", name
+                )
+        return self
 
     @model_validator(mode="after")
     def _hide_secrets(self) -> Self:

@@ -221,3 +221,27 @@ def test_names_and_origins_are_listed() -> None:
     settings = Settings(allowed_hosts="A.example:443, *.b.example,", cors_origins="https://a.example/, null")
     assert settings.hosts() == ["a.example", "*.b.example"]
     assert settings.allowed_origins() == ["https://a.example", "null"]
+
+
+@pytest.mark.parametrize("name", ["end_silence_ms", "statement_silence_ms", "complete_threshold"])
+def test_a_setting_that_is_gone_is_told_to_be_and_stops_no_start(
+    name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told() -> str:
+        found = [record.getMessage() for record in caplog.records if name in record.getMessage()]
+        caplog.clear()
+        return " ".join(found)
+
+    read_settings([f"--{name.replace('_', '-')}", "0.5"])
+    assert "eagerness" in told()
+    Settings(**{name: 500})
+    assert "eagerness" in told()
+    monkeypatch.setenv(f"PARLEY_{name.upper()}", "500")
+    read_settings([])
+    assert "eagerness" in told()
+    monkeypatch.delenv(f"PARLEY_{name.upper()}")
+    read_settings([])
+    assert not told()
+    with pytest.raises(SystemExit):
+        read_settings(["--help"])
+    assert name.replace("_", "-") not in capsys.readouterr().out
