@@ -2,99 +2,37 @@
 
 import logging
 import os
-import re
 from argparse import SUPPRESS
 from collections.abc import Iterable, Sequence
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, model_validator
-from pydantic_settings import BaseSettings, CliSuppress, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-import languages
 from app.core.environment import PREFIX, DotEnv, EnvFile, Environment, cache_folder
 from app.core.redaction import clean, hide
 from app.core.session_settings import EAGERNESS, Eagerness, SessionSettings
-from app.core.signing_secret import strong_secret
-from services.vendors import Capability, parted, registered
+from app.core.setting_types import (
+    Folder,
+    Gone,
+    Hosts,
+    Ip,
+    Key,
+    Language,
+    NodeUrl,
+    Origins,
+    Seconds,
+    SigningSecret,
+    Vendor,
+    Zone,
+    listed,
+)
 
 log = logging.getLogger(__name__)
 
 __all__ = ["EAGERNESS", "Eagerness", "Settings", "read_settings"]
-
-
-def _place(value: str, info: ValidationInfo) -> str:
-    """Which vendor a capability is of. Raises ValueError for one that is not registered."""
-    registered(cast(Capability, info.field_name), parted(value)[0])
-    return value.rstrip("/")
-
-
-def _zone(value: str) -> str:
-    try:
-        ZoneInfo(value or "UTC")
-    except (ValueError, OSError, ZoneInfoNotFoundError):
-        raise ValueError(f"{value!r} is no time zone such as Europe/Berlin") from None
-    return value
-
-
-def _origins(value: str) -> str:
-    """Origins of pages, separated by commas. Raises ValueError for what is none: a path, or a word of a header."""
-    for origin in (given := [item.removesuffix("/") for item in _listed(value)]):
-        if not re.fullmatch(r"\*|null|[a-z][a-z0-9+.-]*://[^\s/;,'\"\\]+", origin):
-            raise ValueError(f"{origin!r} is no origin such as https://example.org")
-    return ",".join(given)
-
-
-def _hosts(value: str) -> str:
-    """Names of this server, separated by commas. Raises ValueError for what is none."""
-    for name in (given := [re.sub(r":\d+$", "", item.lower()) for item in _listed(value)]):
-        if not re.fullmatch(r"\*|(\*\.)?[\w.-]+|\[?[0-9a-f:.]+\]?", name):
-            raise ValueError(f"{name!r} is no name of a server such as parley.example.org")
-    return ",".join(given)
-
-
-def _node(value: str) -> str:
-    """Where this very server is reached. Raises ValueError for what is no such address."""
-    if value and not re.fullmatch(r"https?://[^\s/?#;,'\"\\]+(/[^\s?#;,'\"\\]*)?", value):
-        raise ValueError(f"{value!r} is no address such as https://node-1.example.org")
-    return value.rstrip("/")
-
-
-def _ip(value: str) -> str:
-    if not value:
-        return ""
-    try:
-        return str(ip_address(value))
-    except ValueError:
-        raise ValueError(f"{value!r} is no address such as 203.0.113.7") from None
-
-
-def _listed(text: str) -> list[str]:
-    return [item.strip() for item in text.split(",") if item.strip()]
-
-
-def _key(key: SecretStr) -> SecretStr:
-    """A key as it travels in an HTTP header. Raises ValueError, which does not tell it."""
-    if not all("!" <= character <= "~" for character in key.get_secret_value()):
-        raise ValueError("a key holds no spaces, no line ends and no letters beyond ASCII")
-    return key
-
-
-def _folder(path: Path) -> Path:
-    try:
-        return path.expanduser()
-    except RuntimeError:
-        raise ValueError(f"{path}: this user has no home folder") from None
-
-
-Folder = Annotated[Path, AfterValidator(_folder)]
-Key = Annotated[SecretStr, AfterValidator(_key)]
-Place = Annotated[str, AfterValidator(_place)]
-Seconds = Annotated[float, Field(gt=0)]
-Gone = CliSuppress[float | None]  # a setting that has no effect any more; whoever has it is told so, for one version
 
 
 class Settings(BaseSettings):
@@ -124,22 +62,22 @@ class Settings(BaseSettings):
     data_dir: Folder = Field(default=Path("data"), description="folder for the embedded store and the signing secret")
     weights_dir: Folder = Field(default_factory=cache_folder, description="folder that keeps the model weights")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    secret: Annotated[SecretStr, AfterValidator(strong_secret)] = Field(
+    secret: SigningSecret = Field(
         default=SecretStr(""), description="key that signs session tokens; empty: one is made and kept in data_dir"
     )
     drain_s: Annotated[float, Field(ge=0)] = Field(
         default=30.0, description="a server that is told to end lets what is being said be heard for at most so long"
     )
     max_sessions: Annotated[int, Field(ge=1)] = Field(default=8, description="conversations at once; more are refused")
-    cors_origins: Annotated[str, AfterValidator(_origins)] = Field(
+    cors_origins: Origins = Field(
         default="", description="other origins whose pages may use the API, separated by commas; * for all; empty: only our own"
     )
-    allowed_hosts: Annotated[str, AfterValidator(_hosts)] = Field(
+    allowed_hosts: Hosts = Field(
         default="",
         description="names by which browsers may reach this server, separated by commas; *.example.org for all below; * for any; "
         "empty: localhost when it listens on the loopback, else any. Addresses always work",
     )
-    frame_ancestors: Annotated[str, AfterValidator(_origins)] = Field(
+    frame_ancestors: Origins = Field(
         default="https://huggingface.co" if "SPACE_ID" in os.environ else "",
         description="origins whose pages may show ours in a frame, separated by commas; * for all; empty: only our own",
     )
@@ -167,12 +105,12 @@ class Settings(BaseSettings):
     )
 
     # One of several
-    node_url: Annotated[str, AfterValidator(_node)] = Field(
+    node_url: NodeUrl = Field(
         default="",
         description="where this very server is reached, when several have one address, e.g. https://node-1.example.org: clients "
         "are told to stay with it; the page does where cors_origins has the common address",
     )
-    node_address: Annotated[str, AfterValidator(_ip)] = Field(
+    node_address: Ip = Field(
         default="", description="IP address by which WebRTC reaches this machine, when it has another itself (behind NAT)"
     )
 
@@ -194,7 +132,7 @@ class Settings(BaseSettings):
     log_transcripts: bool = Field(default=True, description="keep texts in the audit log; off: times and states only")
 
     # Language
-    language: Annotated[str, AfterValidator(languages.checked)] = Field(
+    language: Language = Field(
         default="en", description="what is spoken, by both sides: one of the folders of languages/, or of another package's"
     )
 
@@ -205,18 +143,18 @@ class Settings(BaseSettings):
 
     # Services: "local" (embedded), "openai", the URL of a service that speaks like OpenAI's, up to and with /v1, or a vendor of
     # another package (docs/extending.md), as NAME or NAME=WHERE
-    llm: Place = Field(
+    llm: Vendor = Field(
         default="local", description="language model: local (answers from the knowledge alone), openai, URL, .gguf or a vendor"
     )
     llm_model: str = Field(default="", description="its name; empty: the service's first, or a small one of OpenAI")
     llm_key: Key = Field(default=SecretStr(""), description="key of the service at a URL")
     llm_first_s: Seconds = Field(default=8.0, description="its first word later than this: answers come from the knowledge")
-    stt: Place = Field(default="local", description="speech to text: local, openai, URL or a vendor")
+    stt: Vendor = Field(default="local", description="speech to text: local, openai, URL or a vendor")
     stt_model: str = ""
     stt_key: Key = SecretStr("")
     stt_first_s: Seconds = Field(default=5.0, description="its text later than this: the embedded recogniser is asked")
     stt_captions: bool = Field(default=False, description="ask the service for live captions too, not only at pauses")
-    tts: Place = Field(default="local", description="voice: local, openai, URL or a vendor")
+    tts: Vendor = Field(default="local", description="voice: local, openai, URL or a vendor")
     tts_model: str = ""
     tts_key: Key = SecretStr("")
     tts_voice: str = Field(default="alloy", description="voice of the service")
@@ -245,9 +183,7 @@ class Settings(BaseSettings):
         default="", description="more tools: folders of .py files, .py files or names of Python packages, separated by commas"
     )
     tool_timeout_s: Seconds = Field(default=5.0, description="a tool that takes longer is given up")
-    time_zone: Annotated[str, AfterValidator(_zone)] = Field(
-        default="", description="where the time is told, e.g. Europe/Berlin; empty: the machine's zone"
-    )
+    time_zone: Zone = Field(default="", description="where the time is told, e.g. Europe/Berlin; empty: the machine's zone")
 
     # Hearing: turns
     vad_threshold: float = Field(default=0.5, description="probability above which a 32 ms window is speech")
@@ -342,19 +278,19 @@ class Settings(BaseSettings):
 
     def allowed_origins(self) -> list[str]:
         """The pages that may use this server besides its own."""
-        return _listed(self.cors_origins)
+        return listed(self.cors_origins)
 
     def hosts(self) -> list[str]:
         """Names (lower case) by which browsers may reach this server; "*" for any."""
-        return _listed(self.allowed_hosts)
+        return listed(self.allowed_hosts)
 
     def session_voices(self) -> tuple[str, ...]:
         """Voices that a conversation may choose from, where they are named."""
-        return tuple(_listed(self.tts_voices))
+        return tuple(listed(self.tts_voices))
 
     def framers(self) -> list[str]:
         """Origins that may show the page in a frame."""
-        return _listed(self.frame_ancestors)
+        return listed(self.frame_ancestors)
 
     def of_session(self) -> SessionSettings:
         """What holds for a conversation that sets nothing."""

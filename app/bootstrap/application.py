@@ -96,7 +96,7 @@ def _quiet() -> None:
 
 def _page(line: WebRtcTransport) -> Views:
     """Makes the page of a transport, and says what it may show."""
-    views = Views(line.has_page)
+    views = Views(lambda name: line.of_page(name) is not None)
     ui.build(line.stream, views)
     line.serve(line.stream.webrtc_component)
     return views

@@ -19,7 +19,7 @@ from app.sessions.live import Attachment, ClientConnection, LiveSessions
 from app.sessions.load import Load
 from app.sessions.tokens import PLAIN, Impossible, NotReady, Refused, Ticket, Tickets, Unknown
 from app.settings import Settings
-from app.store.outbox import Lost
+from app.store.queue import Lost
 from app.store.records import Erased, SessionRecord, StoreError
 from app.store.store import Store
 from services.base import HEARING_RATE, VAD_WINDOW, ServiceError

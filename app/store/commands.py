@@ -17,7 +17,6 @@ import contextlib
 import json
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple, cast
 
@@ -25,9 +24,7 @@ from pydantic import ValidationError
 from redis.exceptions import OutOfMemoryError, RedisClusterException, RedisError, ResponseError
 
 from app.store.client import Client
-from app.store.log_buffer import Entry
-from app.store.records import Erased, SessionRecord, StoreError, encode
-from services.base import Exchange
+from app.store.records import Erased, LogEntry, SessionRecord, StoreError, encode
 
 LATENCY_KEY = "metrics:latency"
 NODES_KEY = "parley:nodes"
@@ -136,19 +133,6 @@ redis.call('EXPIRE', KEYS[1], ARGV[3])
 """
 
 
-@dataclass(slots=True)
-class Held:
-    """What this process knows of a session that it writes. Epoch 0: to be found out when the server is reached. `lost`:
-    somebody else owns the session now, or it is erased. `past`: what was said before, where the conversation began without
-    knowing it; None: to be found out. `cut`: its record has grown too large and is not kept whole."""
-
-    epoch: int = 0
-    record: SessionRecord | None = None
-    lost: bool = False
-    past: tuple[Exchange, ...] | None = ()
-    cut: bool = False
-
-
 class Room(NamedTuple):
     """Of the server's memory: the share (0..1) that is taken, 0 where it has no limit; how many keys it has evicted since it
     started; and what it does when it is full."""
@@ -189,7 +173,7 @@ def is_hopeless(answer: Exception) -> bool:
     return isinstance(answer, ResponseError) and str(answer).startswith(_HOPELESS)
 
 
-def append(pipe: Any, session_id: str, owner: str, epoch: int, entries: Iterable[Entry], ttl_s: int) -> None:
+def append(pipe: Any, session_id: str, owner: str, epoch: int, entries: Iterable[LogEntry], ttl_s: int) -> None:
     """Queue log entries. The answer is how many older ones were dropped for them, or TAKEN or GONE."""
     words = chain.from_iterable((entry.number, entry.text()) for entry in entries)
     pipe.eval(_APPEND, 1, log_key(session_id), epoch, owner, ttl_s, LOG_ENTRIES, LOG_BYTES, *words)
@@ -232,16 +216,18 @@ async def highest_epoch(client: Client, session_id: str) -> int:
     return highest
 
 
-async def take(client: Client, session_id: str, owner: str, now: float, ttl_s: int, begins: bool) -> Held:
-    """Make `owner` the one who writes this session; its record, if there is one, comes with it. Where there is none and the session
-    `begins`, an empty one is put down, so that of two who begin at once the second finds the first. `now`: ms since 1970 (UTC).
-    Raises Erased."""
+async def take(
+    client: Client, session_id: str, owner: str, now: float, ttl_s: int, begins: bool
+) -> tuple[int, SessionRecord | None]:
+    """Make `owner` the one who writes this session: gives the epoch from which on it does, and the session's record, if there is one.
+    Where there is none and the session `begins`, an empty one is put down, so that of two who begin at once the second finds the
+    first. `now`: ms since 1970 (UTC). Raises Erased."""
     key = session_key(session_id)
     for _ in range(_CLAIMS):
         raw = await client.get(key)
         epoch = await highest_epoch(client, session_id) + 1
         if raw is None and not begins:
-            return Held(epoch)
+            return epoch, None
         stamps = {"epoch": epoch, "owner": owner, "revision": 0, "updated_ms": now}
         found = SessionRecord(session_id=session_id) if raw is None else _parse(session_id, raw)
         claimed = SessionRecord.model_validate(found.model_dump() | stamps)
@@ -250,7 +236,7 @@ async def take(client: Client, session_id: str, owner: str, now: float, ttl_s: i
         except OutOfMemoryError:  # the past can be read all the same, and the first write that finds room takes the session
             swapped = True
         if swapped:
-            return Held(epoch, None if raw is None else claimed)
+            return epoch, None if raw is None else claimed
     raise StoreError(f"session {session_id} is claimed by too many at once")
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -82,6 +82,23 @@ def bounded(record: SessionRecord) -> SessionRecord:
 def encode(value: Mapping[str, Any]) -> bytes:
     """Compact JSON. Never fails: what is no JSON becomes its text, and half a surrogate pair becomes "?"."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str).encode("utf-8", "replace")
+
+
+@dataclass(slots=True)
+class LogEntry:
+    """`number` grows over the whole process, so it orders the entries of every session. `dropped` is 0, or this entry stands
+    where so many entries of its session had to go."""
+
+    number: int
+    at_ms: float
+    payload: bytes
+    dropped: int = 0
+
+    def text(self) -> bytes:
+        """As it is written."""
+        if self.dropped:
+            return encode({"at_ms": self.at_ms, "kind": "dropped", "count": self.dropped})
+        return self.payload
 
 
 # Names and states, never words of a person or of an answer.

@@ -5,7 +5,6 @@ news that another process has taken the session, or erased it.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
@@ -14,20 +13,18 @@ from app.core.limits import TokenBucket
 from app.settings import Settings
 from app.store import commands as keys
 from app.store.client import Client, connect
-from app.store.commands import UNREACHABLE, Held, reaching
+from app.store.commands import UNREACHABLE, reaching
 from app.store.embedded_server import EmbeddedServer
-from app.store.outbox import Lost
+from app.store.queue import Lost
 from app.store.readers import StoreReader
 from app.store.records import Busy, Erased, PendingReply, SessionRecord, StoreError, withhold
 from app.store.writer import Status, Writer
 
 __all__ = ["Busy", "Erased", "PendingReply", "SessionRecord", "Status", "Store", "StoreError"]
 
-CAPACITY = 20_000  # log entries that wait for Redis: some 10 MB, over an hour of eight conversations
 _CLOSE_S = 3.0  # how long the last writes may take
 _CLAIM_S = 1.0  # how long a conversation may wait for its past
 _AGAIN_S = 0.1  # between attempts to claim
-_LOOK_S = 0.01  # between looks at whether something has been written
 _ERASED_S = 86_400  # a process that was cut off for longer, with an erased session in memory, would bring it back
 _MET, _MET_S = 16, 20  # other processes that are looked at in one go, and seconds for which they are taken to be there
 # Tombstones for sessions of which nothing is stored: a process that is cut off may have one in memory, but anybody can ask for them
@@ -39,7 +36,7 @@ class Store(StoreReader):
     """One for each process, open inside `async with`. Opening it succeeds although Redis is away, and closing it writes what
     waits for at most 3 s. Raises ValueError for a Redis URL that can not be one; every other trouble shows in `status`."""
 
-    def __init__(self, settings: Settings, capacity: int = CAPACITY) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._texts = settings.log_transcripts
         self._ttl_s = settings.session_ttl_s
         self._clock = LoopClock()
@@ -48,8 +45,8 @@ class Store(StoreReader):
         self._client: Client = connect(url)
         super().__init__(connect(url), self._clock)
         self._unseen = TokenBucket(_UNSEEN_PER_S, _UNSEEN_AT_ONCE)
-        self._writer = Writer(self._client, self._server.ensure if self._server else None, settings, capacity, self._clock)
-        self._outbox = self._writer.outbox
+        self._writer = Writer(self._client, self._server.ensure if self._server else None, settings, self._clock)
+        self._queue = self._writer.queue
 
     async def __aenter__(self) -> Self:
         await self._writer.start()
@@ -70,20 +67,20 @@ class Store(StoreReader):
     def on_lost(self, tell: Callable[[str, Lost], None]) -> None:
         """Call `tell(session_id, how)` when another process has taken a session that this one wrote, or has erased it: its
         connection must end. Known within some 2 s."""
-        self._outbox.on_lost = tell
+        self._queue.on_lost = tell
 
     def save(self, record: SessionRecord) -> None:
         """Keep this as the session's state. Of several in a row the last one wins."""
-        self._outbox.save(record)
+        self._queue.save(record)
 
     def log(self, session_id: str, entry: Mapping[str, Any]) -> None:
         """Append to the session's log. `entry` has a "kind"; "at_ms" (ms since 1970, UTC) is added where it lacks."""
         stamped = {"at_ms": self._clock.epoch_ms(), **entry}
-        self._outbox.log(session_id, stamped if self._texts else withhold(stamped))
+        self._queue.log(session_id, stamped if self._texts else withhold(stamped))
 
     def latency(self, entry: Mapping[str, Any]) -> None:
         """Append a turn's figures, e.g. {"session": id, "turn": 3, "spans": {"stt_final": 210.5}}, spans in ms."""
-        self._outbox.latency({"at_ms": self._clock.epoch_ms(), **entry})
+        self._queue.latency({"at_ms": self._clock.epoch_ms(), **entry})
 
     async def drain(self, timeout_s: float) -> bool:
         """Wait until all that was handed over is written; False when that takes longer."""
@@ -91,17 +88,12 @@ class Store(StoreReader):
 
     async def written(self, session_ids: Iterable[str], timeout_s: float) -> bool:
         """Wait until all of these sessions is written, whatever others still hand over; False when that takes longer."""
-        waiting = set(session_ids)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                while waiting := set(filter(self._outbox.holds, waiting)):  # noqa: ASYNC110 (what is written is not told by session)
-                    await asyncio.sleep(_LOOK_S)
-        return not waiting
+        return await self._writer.drain(timeout_s, session_ids)
 
     async def load(self, session_id: str) -> SessionRecord | None:
         """The session's state, None when there is none. Raises Erased, and StoreError when Redis is away and memory does not
         know it."""
-        remembered = self._outbox.remembered(session_id)
+        remembered = self._queue.remembered(session_id)
         if remembered is not None:
             return remembered
         with reaching():
@@ -117,27 +109,28 @@ class Store(StoreReader):
         """
         try:
             async with asyncio.timeout(_CLAIM_S), self._writer.guard:
-                held = self._outbox.held[session_id] = await self._take(session_id, begins)
-                return held.record
+                epoch, record = await self._take(session_id, begins)
+                self._queue.claimed(session_id, epoch, record)
+                return record
         except UNREACHABLE as error:
-            remembered = self._outbox.remembered(session_id)
-            self._outbox.held[session_id] = Held(past=None if remembered is None else ())
+            remembered = self._queue.remembered(session_id)
+            self._queue.claimed(session_id, 0, None, None if remembered is None else ())
             if remembered is None:
                 reason = str(error) or f"no answer within {_CLAIM_S:g} s"
                 raise StoreError(f"the past of session {session_id} can not be had: {reason}") from error
-        self._outbox.save(remembered)
-        return self._outbox.remembered(session_id)
+        self._queue.save(remembered)
+        return self._queue.remembered(session_id)
 
-    async def _take(self, session_id: str, begins: bool) -> Held:
+    async def _take(self, session_id: str, begins: bool) -> tuple[int, SessionRecord | None]:
         while True:
             try:
                 await self._writer.flush()
-                process, now = self._outbox.process, self._clock.epoch_ms()
+                process, now = self._queue.process, self._clock.epoch_ms()
                 return await keys.take(self._client, session_id, process, now, self._ttl_s, begins)
             except StoreError:
                 raise
             except UNREACHABLE:
-                if self._outbox.remembered(session_id) is not None:
+                if self._queue.remembered(session_id) is not None:
                     raise
                 await asyncio.sleep(_AGAIN_S)
 
@@ -145,13 +138,13 @@ class Store(StoreReader):
         """What some of the other processes on the same Redis say of themselves; they are told what this one `says`. Raises
         StoreError."""
         with reaching():
-            return await keys.meet(self._reader, self._outbox.process, says, _MET, _MET_S)
+            return await keys.meet(self._reader, self._queue.process, says, _MET, _MET_S)
 
     async def erase(self, session_id: str) -> None:
         """Erase the session's state and log, for every process. End its conversation here first. Raises StoreError when Redis
         is away."""
         async with self._writer.guard:
-            self._outbox.forget(session_id, "erased")
+            self._queue.forget(session_id, "erased")
             with reaching():
                 if await keys.exists(self._client, session_id) or self._unseen.take_if_left(self._clock.ms() / 1000, 1):
                     await keys.erase(self._client, session_id, max(self._ttl_s, _ERASED_S))

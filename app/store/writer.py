@@ -1,10 +1,10 @@
-"""The one writer to Redis: brings what waits in the outbox to the server, in order and once, however often the server goes
+"""The one writer to Redis: brings what waits in the queue to the server, in order and once, however often the server goes
 away; and looks after the server's memory and file."""
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,11 +18,12 @@ from app.settings import Settings
 from app.store import commands as keys
 from app.store.client import Client
 from app.store.commands import UNREACHABLE, Room, is_hopeless
-from app.store.outbox import BUFFERED, Outbox
+from app.store.queue import WriteQueue
 
 logger = logging.getLogger(__name__)
 
 _GATHER_S = 0.02  # pause between round trips, in which writes gather
+_LOOK_S = 0.01  # between looks at whether something has been written
 _HEARTBEAT_S = 2.0  # the server, and whose the sessions are, is looked at so often
 _FULL = 0.9  # share of the server's memory above which logs wait: the rest is for the sessions and tombstones
 _REWRITE_EVERY_S = 10.0  # the file of the embedded server is rewritten no more often
@@ -48,11 +49,9 @@ class Writer:
     """`guard` is held while the server is written to; `flush` needs it. `prepare` is called before a server is looked for
     that was away: it is our own, whose file is looked after here too."""
 
-    def __init__(
-        self, client: Client, prepare: Callable[[], Awaitable[None]] | None, settings: Settings, capacity: int, clock: Clock
-    ) -> None:
+    def __init__(self, client: Client, prepare: Callable[[], Awaitable[None]] | None, settings: Settings, clock: Clock) -> None:
         self.guard = asyncio.Lock()
-        self.outbox = Outbox(settings, capacity, clock, self._arrived)
+        self.queue = WriteQueue(settings, clock, self._arrived)
         self._client = client
         self._prepare = prepare
         self._clock = clock
@@ -63,7 +62,6 @@ class Writer:
         self._looked_ms = self._rewritten_ms = float("-inf")
         self._rewrite = prepare is not None  # the last run may have ended before it rewrote
         self._wake = asyncio.Event()
-        self._written = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -77,7 +75,7 @@ class Writer:
             reason = f"the store is {full:.0%} full: logs wait"
         elif not reason and self._evicted:
             reason = f"the store was full and has thrown {self._evicted} keys away"
-        return Status("degraded" if reason else "ok", reason, full, self._evicted, self.outbox.dropped)
+        return Status("degraded" if reason else "ok", reason, full, self._evicted, self.queue.dropped)
 
     def erased(self) -> None:
         """Something was erased: it is to leave the file of the embedded server too."""
@@ -97,20 +95,26 @@ class Writer:
         if self._task is None:
             return
         if not await self.drain(timeout_s):
-            logger.error("%d writes did not reach the store", len(self.outbox))
-            self.outbox.drop("closed", len(self.outbox))
+            logger.error("%d writes did not reach the store", len(self.queue))
+            self.queue.drop("closed", len(self.queue))
         while not self._task.done():
             self._task.cancel()  # again and again: before Python 3.12, wait_for inside the client may swallow a cancellation
             await asyncio.wait([self._task], timeout=_GATHER_S)
         self._task = None
 
-    async def drain(self, timeout_s: float) -> bool:
-        """Wait until all that was handed over before is written; False when that takes longer than `timeout_s`."""
-        if self.outbox:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(timeout_s):
-                    await self._written.wait()
-        return not self.outbox
+    async def drain(self, timeout_s: float, session_ids: Iterable[str] | None = None) -> bool:
+        """Wait until all that was handed over is written, or all of these sessions; False when that takes longer than
+        `timeout_s`."""
+        some = None if session_ids is None else set(session_ids)
+
+        def waiting() -> bool:
+            return bool(self.queue) if some is None else any(o.unwritten for n, o in self.queue.sessions.items() if n in some)
+
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while waiting():  # noqa: ASYNC110 (what is written is not told by session)
+                    await asyncio.sleep(_LOOK_S)
+        return not waiting()
 
     async def flush(self) -> None:
         """One round trip with what waits, or a ping. Raises one of UNREACHABLE; what was not written waits on."""
@@ -121,7 +125,7 @@ class Writer:
             await self._client.ping()
             return
         pipe = self._client.pipeline(transaction=False)
-        settle = await self.outbox.fill(pipe, self._client, self._is_full(), look)
+        settle = await self.queue.fill(pipe, self._client, self._is_full(), look)
         if not settle:
             await self._client.ping()
             return
@@ -130,16 +134,15 @@ class Writer:
         for (session_id, written), answer in zip(settle, await pipe.execute(raise_on_error=False), strict=True):
             if isinstance(answer, Exception) and session_id and is_hopeless(answer):
                 logger.error("session %s can not be written: %s", session_id, answer)
-                self.outbox.forget(session_id, "refused")
+                self.queue.forget(session_id, "refused")
             elif isinstance(answer, OutOfMemoryError):  # others may read, and erase
                 self._refuses = True
             elif isinstance(answer, Exception):
                 failure = answer
             elif isinstance(answer, int) and answer < 0:
-                self.outbox.lost(session_id, answer)
+                self.queue.lost(session_id, answer)
             else:
                 written(answer)
-        BUFFERED.set(len(self.outbox))
         if failure is not None:
             raise failure
 
@@ -169,9 +172,7 @@ class Writer:
         return self._room is not None and self._room.full >= _FULL
 
     def _arrived(self) -> None:
-        self._written.clear()
         self._wake.set()
-        BUFFERED.set(len(self.outbox))
 
     async def _run(self) -> None:
         # This backoff never computes a power of the failure count, which overflows after 1,024 of them.
@@ -196,9 +197,7 @@ class Writer:
         if self._away:
             logger.info("the store is reached")
             self._away = ""
-        if not self.outbox:
-            self._written.set()
-        elif not self._is_full() and not self._refuses:
+        if self.queue and not self._is_full() and not self._refuses:
             self._wake.set()
 
     async def _failed(self, error: Exception) -> None:

@@ -113,11 +113,8 @@ class WebRtcTransport:
         component.quit_output_stream = self.page_quits
         component.output_stream = self.page_views
 
-    def has_page(self, name: str) -> bool:
-        """Whether a page has a connection of this name."""
-        return self._of_page(name) is not None
-
-    def _of_page(self, name: Any) -> "Call | None":
+    def of_page(self, name: str) -> "Call | None":
+        """The connection that a page has under this name."""
         return next((call for call in self.calls if call.page == name and not call.closing), None)
 
     @server  # type: ignore[untyped-decorator]
@@ -126,7 +123,7 @@ class WebRtcTransport:
         try:
             if not isinstance(body, dict) or not isinstance(name := body.get("webrtc_id"), str) or len(name) > PAGE_NAME:
                 raise BadOffer(f"webrtc_id: must be text of at most {PAGE_NAME} characters")
-            call = self._of_page(name)
+            call = self.of_page(name)
             if body.get("type") == "ice-candidate":
                 await self._add(call, body.get("candidate") or {})
                 return {"status": "success"}
@@ -144,7 +141,7 @@ class WebRtcTransport:
 
     async def page_views(self, name: str) -> AsyncIterator[AdditionalOutputs]:
         """What the page shows, while its connection lasts; nothing where there is none of this name."""
-        if call := self._of_page(name):
+        if call := self.of_page(name):
             async for view in call.handler.views.follow():
                 yield view
 

@@ -588,8 +588,11 @@ async def test_texts_stay_out_of_the_log_on_demand(server: Backend, tmp_path: Pa
         assert (transcript["turn"], transcript["final"], sources["passages"][0]["score"]) == (1, True, 0.5)
 
 
-async def test_what_the_full_buffer_drops_is_counted_in_the_log(redis: DebianRedis, tmp_path: Path) -> None:
-    async with Store(redis.settings(tmp_path), capacity=20) as store:
+async def test_what_the_full_buffer_drops_is_counted_in_the_log(
+    redis: DebianRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.store.queue.CAPACITY", 20)
+    async with Store(redis.settings(tmp_path)) as store:
         store.log("s", {"kind": "ready"})
         assert await store.drain(5)
         await redis.kill()
@@ -620,7 +623,7 @@ async def test_a_key_that_holds_something_else_does_not_stop_the_others(server: 
 
 
 async def test_the_latency_stream_is_capped(server: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.store.outbox._LATENCY_KEPT", 100)
+    monkeypatch.setattr("app.store.queue._LATENCY_KEPT", 100)
     async with Store(server.settings(tmp_path)) as store, server.admin() as admin:
         for turn in range(900):
             store.latency({"session": "s", "turn": turn, "spans": {}})

@@ -19,7 +19,7 @@ from app.protocol.messages import Error, Farewell, ServerMessage
 from app.sessions.recorder import memory_of
 from app.sessions.registry import Sessions
 from app.settings import Settings
-from app.store.outbox import Lost
+from app.store.queue import Lost
 from app.store.records import Erased, SessionRecord, StoreError
 from app.store.writer import Status
 from languages.en import LANGUAGE as ENGLISH

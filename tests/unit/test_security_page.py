@@ -10,7 +10,7 @@ from app.core.session_settings import MAX_INSTRUCTIONS
 from app.protocol import messages as events
 from app.settings import Settings
 from app.store import commands as keys
-from app.store import readers, records, store
+from app.store import queue, readers, records
 from app.tools.builtin import MOST as TIMERS
 from app.transport import datagrams, http_server, intake, offers, pending
 from app.web import routes as api
@@ -59,7 +59,7 @@ def test_the_defaults_are_those_of_the_page(name: str) -> None:
         ("TCP connections", (http_server.MOST,)),
         ("a client that takes less", (http_server.SLOWEST // 1024, int(http_server.STALLED_S))),
         ("readers of logs", (readers.READERS, readers.EACH, readers.OF_ONE, int(readers.LEAST_S))),
-        ("log entries that wait", (store.CAPACITY,)),
+        ("log entries that wait", (queue.CAPACITY,)),
     ],
 )
 def test_the_constants_are_those_of_the_page(beginning: str, figures: tuple[int, ...]) -> None:

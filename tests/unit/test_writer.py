@@ -34,7 +34,7 @@ class Client:
 
 
 def new_writer(client: Client) -> Writer:
-    return Writer(client, None, Settings(_env_file=None), 100, LoopClock())  # type: ignore[arg-type]
+    return Writer(client, None, Settings(_env_file=None), LoopClock())  # type: ignore[arg-type]
 
 
 def test_the_end_comes_though_the_client_swallows_a_cancellation() -> None:

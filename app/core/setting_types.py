@@ -1,0 +1,93 @@
+"""What a setting may be: names, addresses, folders and keys, each with its own words for what is wrong."""
+
+import re
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
+from pydantic_settings import CliSuppress
+
+import languages
+from app.core.signing_secret import strong_secret
+from services.vendors import Capability, parted, registered
+
+
+def _vendor(value: str, info: ValidationInfo) -> str:
+    """Which vendor a capability is of. Raises ValueError for one that is not registered."""
+    registered(cast(Capability, info.field_name), parted(value)[0])
+    return value.rstrip("/")
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value or "UTC")
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise ValueError(f"{value!r} is no time zone such as Europe/Berlin") from None
+    return value
+
+
+def _origins(value: str) -> str:
+    """Origins of pages, separated by commas. Raises ValueError for what is none: a path, or a word of a header."""
+    for origin in (given := [item.removesuffix("/") for item in listed(value)]):
+        if not re.fullmatch(r"\*|null|[a-z][a-z0-9+.-]*://[^\s/;,'\"\\]+", origin):
+            raise ValueError(f"{origin!r} is no origin such as https://example.org")
+    return ",".join(given)
+
+
+def _hosts(value: str) -> str:
+    """Names of this server, separated by commas. Raises ValueError for what is none."""
+    for name in (given := [re.sub(r":\d+$", "", item.lower()) for item in listed(value)]):
+        if not re.fullmatch(r"\*|(\*\.)?[\w.-]+|\[?[0-9a-f:.]+\]?", name):
+            raise ValueError(f"{name!r} is no name of a server such as parley.example.org")
+    return ",".join(given)
+
+
+def _node(value: str) -> str:
+    """Where this very server is reached. Raises ValueError for what is no such address."""
+    if value and not re.fullmatch(r"https?://[^\s/?#;,'\"\\]+(/[^\s?#;,'\"\\]*)?", value):
+        raise ValueError(f"{value!r} is no address such as https://node-1.example.org")
+    return value.rstrip("/")
+
+
+def _ip(value: str) -> str:
+    if not value:
+        return ""
+    try:
+        return str(ip_address(value))
+    except ValueError:
+        raise ValueError(f"{value!r} is no address such as 203.0.113.7") from None
+
+
+def listed(text: str) -> list[str]:
+    """What is separated by commas."""
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def _key(key: SecretStr) -> SecretStr:
+    """A key as it travels in an HTTP header. Raises ValueError, which does not tell it."""
+    if not all("!" <= character <= "~" for character in key.get_secret_value()):
+        raise ValueError("a key holds no spaces, no line ends and no letters beyond ASCII")
+    return key
+
+
+def _folder(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ValueError(f"{path}: this user has no home folder") from None
+
+
+Folder = Annotated[Path, AfterValidator(_folder)]
+Key = Annotated[SecretStr, AfterValidator(_key)]
+Vendor = Annotated[str, AfterValidator(_vendor)]
+Seconds = Annotated[float, Field(gt=0)]
+Gone = CliSuppress[float | None]  # a setting that has no effect any more; whoever has it is told so, for one version
+Hosts = Annotated[str, AfterValidator(_hosts)]
+Ip = Annotated[str, AfterValidator(_ip)]
+Language = Annotated[str, AfterValidator(languages.checked)]
+NodeUrl = Annotated[str, AfterValidator(_node)]
+Origins = Annotated[str, AfterValidator(_origins)]
+SigningSecret = Annotated[SecretStr, AfterValidator(strong_secret)]
+Zone = Annotated[str, AfterValidator(_zone)]
