@@ -17,22 +17,18 @@ class Timer(Protocol):
     @property
     def due_ms(self) -> float:
         """When it is over: wall-clock time, ms since 1970 (UTC)."""
-        ...
 
     @property
     def length_s(self) -> float:
         """How long it was set for, in seconds."""
-        ...
 
     @property
     def about(self) -> str:
         """What it reminds of, such as "check the oven"; "" for nothing."""
-        ...
 
     @property
     def name(self) -> str:
         """What it is called, such as "pasta"; "" for nothing."""
-        ...
 
 
 class Remembered(Protocol):
@@ -41,12 +37,10 @@ class Remembered(Protocol):
     @property
     def request(self) -> str:
         """The turn that the tool asked about."""
-        ...
 
     @property
     def timers(self) -> Sequence[Timer]:
         """Those that run."""
-        ...
 
 
 T = TypeVar("T", bound=Timer)
@@ -58,7 +52,6 @@ class Meant(Protocol):
 
     def __call__(self, timers: Sequence[T], which: str) -> list[T]:
         """Those of `timers` that `which` names, in the order in which they are over; all where it names none."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,11 +164,9 @@ class Service(Protocol):
 
     async def warm(self) -> None:
         """Loads what is needed, so that the first use takes no longer than others. Raises ServiceError."""
-        ...
 
     async def close(self) -> None:
         """Frees what is held."""
-        ...
 
 
 class EchoCanceller(Protocol):
@@ -180,7 +178,6 @@ class EchoCanceller(Protocol):
     def clean(self, heard: Pcm, played: Pcm) -> Pcm:
         """`heard` without what of `played` comes back in it: int16 mono at HEARING_RATE, all of one length. Takes time: for the
         thread of voice detection (`VoiceDetector.probability`), not for the event loop."""
-        ...
 
 
 class EchoCancellation(Service, Protocol):
@@ -188,7 +185,6 @@ class EchoCancellation(Service, Protocol):
 
     def canceller(self) -> EchoCanceller:
         """One for each conversation."""
-        ...
 
 
 class VoiceDetector(Protocol):
@@ -197,11 +193,9 @@ class VoiceDetector(Protocol):
     async def probability(self, window: Audio | Callable[[], Audio]) -> float:
         """Probability (0..1) that this window of VAD_WINDOW samples holds speech. A function is called for the window on the thread
         that looks at it."""
-        ...
 
     def reset(self) -> None:
         """What was heard so far is forgotten."""
-        ...
 
 
 class VoiceActivity(Service, Protocol):
@@ -209,7 +203,6 @@ class VoiceActivity(Service, Protocol):
 
     def detector(self) -> VoiceDetector:
         """A fresh streaming detector."""
-        ...
 
 
 class EndOfTurn(Service, Protocol):
@@ -217,7 +210,6 @@ class EndOfTurn(Service, Protocol):
 
     async def complete(self, audio: Audio) -> float:
         """Probability (0..1) that the speaker has finished the turn; `audio` is the turn so far (the last 8 s are used)."""
-        ...
 
 
 class SpeakerEncoder(Service, Protocol):
@@ -226,7 +218,6 @@ class SpeakerEncoder(Service, Protocol):
     async def voice(self, audio: Audio) -> Voice:
         """The vector of the voice in `audio` (speech alone): of length 1, so that the product of two is how alike they are (0..1).
         Raises ServiceError for less than a fifth of a second."""
-        ...
 
 
 class BurstJudge(Service, Protocol):
@@ -234,11 +225,9 @@ class BurstJudge(Service, Protocol):
 
     async def classify(self, audio: Audio) -> EarlyClass:
         """What the beginning of a sound over the agent is: `audio` is some 200 ms from before it and 200 ms or more of it."""
-        ...
 
     async def words(self, audio: Audio) -> str:
         """What was said in a whole burst, "" where nothing was."""
-        ...
 
 
 class SpeechToText(Service, Protocol):
@@ -251,7 +240,6 @@ class SpeechToText(Service, Protocol):
         ServiceUnavailable. `prompt` names words to expect, `guess` is what is probably said, or the beginning of it: what
         is right of it may cost the service less work, what is wrong changes nothing. `thorough`: it may take its time, and
         what is not plainly noise has words; a service that has one way to listen does so."""
-        ...
 
 
 class IntentClassifier(Service, Protocol):
@@ -259,7 +247,6 @@ class IntentClassifier(Service, Protocol):
 
     async def classify(self, text: str) -> Intent:
         """The likeliest intent of a turn. Raises ServiceError."""
-        ...
 
 
 class Retriever(Service, Protocol):
@@ -268,15 +255,12 @@ class Retriever(Service, Protocol):
     async def search(self, text: str, limit: int = 3, history: Sequence[Exchange] = ()) -> list[Passage]:
         """The `limit` best passages, best first, with their scores. A follow-up ("why?", "tell me more") is resolved from
         `history` first."""
-        ...
 
     def vocabulary(self) -> str:
         """Names and rare words of the knowledge, as a prompt for speech-to-text."""
-        ...
 
     def topics(self) -> list[str]:
         """Titles to offer when an answer is not known."""
-        ...
 
 
 class Answerer(Service, Protocol):
@@ -284,7 +268,6 @@ class Answerer(Service, Protocol):
 
     def answer(self, question: Question) -> AsyncIterator[str]:
         """The reply's text, piece by piece as it is made (any size). Nothing at all means: not known."""
-        ...
 
 
 class TextToSpeech(Service, Protocol):
@@ -293,12 +276,10 @@ class TextToSpeech(Service, Protocol):
     @property
     def voices(self) -> Sequence[str]:
         """Names of voices."""
-        ...
 
     def speak(self, clause: str, *, speed: float = 1.0, voice: str = "") -> AsyncIterator[Speech]:
         """Speech for one clause, in pieces as they are made. Text with nothing to say yields nothing. `voice` is one of `voices`,
         or "" for the usual one."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

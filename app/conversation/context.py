@@ -35,15 +35,12 @@ class Recorder(Protocol):
 
     def log(self, session_id: str, entry: Mapping[str, Any]) -> None:
         """Appends `entry` to the audit log."""
-        ...
 
     def changed(self, context: "ConversationContext") -> None:
         """An event was carried out: what is remembered of the conversation may be another than before."""
-        ...
 
     def measured(self, context: "ConversationContext", turn: int, reply: Spans | None, stop: Spans | None) -> None:
         """A turn is over: the times of its reply, and of the interruption that ended it."""
-        ...
 
 
 class ConversationContext:

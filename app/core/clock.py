@@ -10,11 +10,9 @@ class Clock(Protocol):
 
     def ms(self) -> float:
         """Monotonic time in ms; differences are what counts."""
-        ...
 
     def epoch_ms(self) -> float:
         """Wall-clock time in ms since 1970 (UTC), for logs."""
-        ...
 
 
 class LoopClock:

@@ -27,15 +27,12 @@ class ClientConnection(Protocol):
     @property
     def spare(self) -> bool:
         """Nobody has been there for long: it may be ended when the place is needed."""
-        ...
 
     def send(self, message: ServerMessage) -> None:
         """Sends `message`, or queues it."""
-        ...
 
     def close(self, last: Farewell | None = None) -> None:
         """Ends the connection, with `last` as its last message if there is one."""
-        ...
 
 
 @dataclass(slots=True, eq=False)

@@ -109,7 +109,7 @@ def _read(line: str) -> Node:
 @lru_cache
 def version() -> str:
     """Of the program, by its text."""
-    files = sorted(path for folder in SOURCES for path in (ROOT / folder).rglob("*.py"))
+    files = sorted(path for folder in SOURCES for path in (ROOT / folder).rglob("*.*") if path.suffix in (".py", ".lua"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
 
 

@@ -2,8 +2,8 @@
 
 `session:{id}` is a session's record as JSON, `logs:session:{id}` its log as a stream whose ids are the sequence numbers, and
 `metrics:latency` a capped stream. Two processes may hold the same session for a moment (the user came back on another one).
-Scripts on the server fence them off: a key remembers the epoch and owner (a process) of its last writer, and whoever has a
-lower epoch, or the same under another name, has lost the session. Whoever takes a session, by a claim or by its first write,
+Scripts on the server (`scripts/`) fence them off: a key remembers the epoch and owner (a process) of its last writer, and whoever
+has a lower epoch, or the same under another name, has lost the session. Whoever takes a session, by a claim or by its first write,
 takes the epoch above all that is stored. The scripts also make a repeated write harmless: the log skips entry numbers that it
 has, the session older revisions. Each script touches one key, as a cluster demands.
 
@@ -17,6 +17,8 @@ import contextlib
 import json
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator
+from functools import cache
+from importlib.resources import files
 from itertools import chain
 from typing import Any, NamedTuple, cast
 
@@ -42,96 +44,6 @@ _LAST_EPOCH = 10**15  # a tombstone's: above all others, and exact as a number o
 # Answers that repeating can not change: somebody else uses the key for something of their own.
 _HOPELESS = ("WRONGTYPE", "The ID specified in XADD")
 
-# ARGV: epoch, owner, seconds to live, most entries, most bytes, then number and text of each entry. Answers how many old entries
-# were dropped, or TAKEN or GONE. `size` counts the bytes of the log up to and with an entry.
-_APPEND = """
-local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
-local seq, epoch, owner, number, size = 0, 0, '', 0, 0
-if last then
-  seq = tonumber(string.match(last[1], '^%d+'))
-  epoch, owner, number = tonumber(last[2][2]) or 0, last[2][4], tonumber(last[2][6]) or 0
-  size = tonumber(last[2][10]) or 0
-end
-if owner == 'erased' then return -2 end
-local mine = tonumber(ARGV[1])
-if epoch > mine or (epoch == mine and owner ~= ARGV[2]) then return -1 end
-if owner ~= ARGV[2] then number = 0 end
-for i = 6, #ARGV, 2 do
-  if tonumber(ARGV[i]) > number then
-    seq = seq + 1
-    size = size + #ARGV[i + 1]
-    redis.call('XADD', KEYS[1], string.format('%d-0', seq), 'epoch', ARGV[1], 'owner', ARGV[2], 'number', ARGV[i],
-      'entry', ARGV[i + 1], 'size', string.format('%d', size))
-  end
-end
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-local dropped = redis.call('XTRIM', KEYS[1], 'MAXLEN', ARGV[4])
-repeat
-  local page, fat = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 100), 0
-  for _, entry in ipairs(page) do
-    if size - (tonumber(entry[2][10]) or 0) < tonumber(ARGV[5]) then break end
-    fat = fat + 1
-  end
-  if fat > 0 then
-    dropped = dropped + redis.call('XTRIM', KEYS[1], 'MAXLEN', redis.call('XLEN', KEYS[1]) - fat)
-  end
-until fat < #page or fat == 0
-return dropped
-"""
-
-# ARGV: the record, epoch, owner, revision, seconds to live. Answers 1, or TAKEN or GONE.
-_SAVE = """
-local epoch, owner, revision = string.match(redis.call('GETRANGE', KEYS[1], 0, 255),
-  '^{"version":%d+,"epoch":(%d+),"owner":"([^"]*)","revision":(%d+)')
-local mine = tonumber(ARGV[2])
-if epoch then
-  if owner == 'erased' then return -2 end
-  epoch, revision = tonumber(epoch), tonumber(revision)
-  if epoch > mine or (epoch == mine and owner ~= ARGV[3]) then return -1 end
-  if epoch == mine and revision >= tonumber(ARGV[4]) then return 1 end
-end
-redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[5])
-return 1
-"""
-
-# ARGV: the text that was read ("": there was none), the text to put in its place, seconds to live.
-_SWAP = """
-if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
-return 1
-"""
-
-# By the server's clock, for those of the others may differ. ARGV: name, what it says, how many others to give, seconds after which
-# one that says nothing is gone. What this script did not write, or could not have (a time that is still to come), is removed.
-_MEET = """
-local now, others = tonumber(redis.call('TIME')[1]), {}
-redis.call('HSET', KEYS[1], ARGV[1], now .. ' ' .. ARGV[2])
-redis.call('EXPIRE', KEYS[1], ARGV[4])
-local some = redis.call('HRANDFIELD', KEYS[1], ARGV[3], 'WITHVALUES')
-for i = 1, #some, 2 do
-  local at, says = string.match(some[i + 1], '^(%d+) (.*)$')
-  if not at or math.abs(now - tonumber(at)) > tonumber(ARGV[4]) then
-    redis.call('HDEL', KEYS[1], some[i])
-  elseif some[i] ~= ARGV[1] then
-    others[#others + 1] = says
-  end
-end
-return others
-"""
-
-# A full server refuses SET and XADD, but lets a script go on that has begun with DEL. ARGV: the tombstone, seconds to live.
-_BURY_RECORD = """
-redis.call('DEL', KEYS[1])
-redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
-"""
-
-# ARGV: epoch, owner, seconds to live.
-_BURY_LOG = """
-redis.call('DEL', KEYS[1])
-redis.call('XADD', KEYS[1], '1-0', 'epoch', ARGV[1], 'owner', ARGV[2])
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-"""
-
 
 class Room(NamedTuple):
     """Of the server's memory: the share (0..1) that is taken, 0 where it has no limit; how many keys it has evicted since it
@@ -145,6 +57,12 @@ class Room(NamedTuple):
     def evicts(self) -> bool:
         """It throws keys away when it is full."""
         return self.policy not in ("", "noeviction")
+
+
+@cache
+def script(name: str) -> str:
+    """A script of the folder `scripts`, as the server runs it; what it takes and answers stands at its head."""
+    return (files(__package__) / "scripts" / f"{name}.lua").read_text("utf-8").partition("\n\n")[2]
 
 
 def session_key(session_id: str) -> str:
@@ -176,13 +94,13 @@ def is_hopeless(answer: Exception) -> bool:
 def append(pipe: Any, session_id: str, owner: str, epoch: int, entries: Iterable[LogEntry], ttl_s: int) -> None:
     """Queue log entries. The answer is how many older ones were dropped for them, or TAKEN or GONE."""
     words = chain.from_iterable((entry.number, entry.text()) for entry in entries)
-    pipe.eval(_APPEND, 1, log_key(session_id), epoch, owner, ttl_s, LOG_ENTRIES, LOG_BYTES, *words)
+    pipe.eval(script("append"), 1, log_key(session_id), epoch, owner, ttl_s, LOG_ENTRIES, LOG_BYTES, *words)
 
 
 def put(pipe: Any, record: SessionRecord, owner: str, epoch: int, ttl_s: int) -> None:
     """Queue a record. The answer is 1, or TAKEN or GONE."""
     text = encode(record.model_dump() | {"epoch": epoch, "owner": owner})
-    pipe.eval(_SAVE, 1, session_key(record.session_id), text, epoch, owner, record.revision, ttl_s)
+    pipe.eval(script("save"), 1, session_key(record.session_id), text, epoch, owner, record.revision, ttl_s)
 
 
 def look(pipe: Any, session_id: str) -> None:
@@ -219,9 +137,9 @@ async def highest_epoch(client: Client, session_id: str) -> int:
 async def take(
     client: Client, session_id: str, owner: str, now: float, ttl_s: int, begins: bool
 ) -> tuple[int, SessionRecord | None]:
-    """Make `owner` the one who writes this session: gives the epoch from which on it does, and the session's record, if there is one.
-    Where there is none and the session `begins`, an empty one is put down, so that of two who begin at once the second finds the
-    first. `now`: ms since 1970 (UTC). Raises Erased."""
+    """Make `owner` the one who writes this session: gives the epoch from which on it does, and the session's record, if there
+    is one. Where there is none and the session `begins`, an empty one is put down, so that of two who begin at once the second
+    finds the first. `now`: ms since 1970 (UTC). Raises Erased."""
     key = session_key(session_id)
     for _ in range(_CLAIMS):
         raw = await client.get(key)
@@ -232,7 +150,7 @@ async def take(
         found = SessionRecord(session_id=session_id) if raw is None else _parse(session_id, raw)
         claimed = SessionRecord.model_validate(found.model_dump() | stamps)
         try:
-            swapped = await client.eval(_SWAP, 1, key, raw or "", encode(claimed.model_dump()), ttl_s)
+            swapped = await client.eval(script("swap"), 1, key, raw or "", encode(claimed.model_dump()), ttl_s)
         except OutOfMemoryError:  # the past can be read all the same, and the first write that finds room takes the session
             swapped = True
         if swapped:
@@ -266,7 +184,7 @@ async def read(client: Client, key: str, start: str) -> AsyncIterator[tuple[int,
 async def meet(client: Client, name: str, says: str, most: int, ttl_s: int) -> list[str]:
     """Tells the other processes what this one says, and gives what some of them, `most` of them by chance, have said in the last
     `ttl_s`: it costs the same however many there are."""
-    answer = await client.eval(_MEET, 1, NODES_KEY, name, says, most, ttl_s)
+    answer = await client.eval(script("meet"), 1, NODES_KEY, name, says, most, ttl_s)
     return [line.decode() for line in cast(list[bytes], answer)]
 
 
@@ -279,8 +197,8 @@ async def erase(client: Client, session_id: str, ttl_s: int) -> None:
     """Put tombstones in the place of all that is stored, for `ttl_s`. The record is last: while it is there, whoever failed
     half-way can erase again."""
     stone = SessionRecord(session_id=session_id, epoch=_LAST_EPOCH, owner=NOBODY)
-    await client.eval(_BURY_LOG, 1, log_key(session_id), _LAST_EPOCH, NOBODY, ttl_s)
-    await client.eval(_BURY_RECORD, 1, session_key(session_id), encode(stone.model_dump()), ttl_s)
+    await client.eval(script("bury_log"), 1, log_key(session_id), _LAST_EPOCH, NOBODY, ttl_s)
+    await client.eval(script("bury_record"), 1, session_key(session_id), encode(stone.model_dump()), ttl_s)
 
 
 async def room(client: Client) -> Room:

@@ -20,7 +20,6 @@ class PendingConnection(Protocol):
 
     def close(self, last: Farewell | None = None) -> None:
         """Ends it, with `last` as its last message."""
-        ...
 
 
 class PendingConnections:

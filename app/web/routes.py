@@ -96,11 +96,9 @@ class Rtc(Protocol):
 
     async def offer(self, session_id: str, token: str, sdp: str, kind: str, greeting: bool = True) -> dict[str, str]:
         """Answers an offer. Raises Refused and BadOffer."""
-        ...
 
     async def candidate(self, session_id: str, candidate: dict[str, Any]) -> None:
         """Takes another address of the client. Raises BadOffer."""
-        ...
 
 
 class Route(APIRoute):

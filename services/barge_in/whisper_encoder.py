@@ -38,7 +38,6 @@ class WhisperJudge:
 
     async def close(self) -> None:
         """Frees it."""
-        ...
 
     async def classify(self, audio: Audio) -> EarlyClass:
         """The first LONGEST_S of `audio` (HEARING_RATE) judged. Raises ServiceError for empty, NaN or many-channelled audio."""
