@@ -21,6 +21,7 @@ from app.core.setting_types import (
     Ip,
     Key,
     Language,
+    Languages,
     NodeUrl,
     Origins,
     Seconds,
@@ -134,6 +135,10 @@ class Settings(BaseSettings):
     # Language
     language: Language = Field(
         default="en", description="what is spoken, by both sides: one of the folders of languages/, or of another package's"
+    )
+
+    other_languages: Languages = Field(
+        default="", description="more languages that a conversation may be held in, separated by commas; each takes some 300 MB"
     )
 
     # Knowledge

@@ -1,12 +1,14 @@
 """The outside world behind Protocols (`services.base`): one folder a capability."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from languages.base import Language
 from services.base import Services
+from services.health import Health
 
 if TYPE_CHECKING:
     from services.workers import Workers
@@ -19,11 +21,12 @@ def embedded(
     knowledge: Path | None = None,
     workers: "Workers | None" = None,
     phrases: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    others: Sequence[Language] = (),
 ) -> Services:
-    """All services on this machine, for `language`. `weights` is the folder of the model files, `cache` keeps what is computed from
-    texts, and `knowledge` is the folder to answer from (None: the built-in one). The models run on `workers` (None: on new ones).
-    `phrases` are examples by intent of what people say, beside those of the language. Raises ValueError when the folder of the
-    knowledge cannot be used."""
+    """All services on this machine, for `language`, and for `others` that a conversation may be held in. `weights` is the folder of
+    the model files, `cache` keeps what is computed from texts, and `knowledge` is the folder to answer from (None: the built-in
+    one). The models run on `workers` (None: on new ones). `phrases` are examples by intent of what people say, beside those of the
+    language. Raises ValueError when the folder of the knowledge cannot be used."""
     from services.barge_in.whisper_encoder import WhisperJudge
     from services.echo.aec3 import EchoCancellation
     from services.embedding import Embedder
@@ -42,17 +45,24 @@ def embedded(
         raise ValueError(f"knowledge: {knowledge} is no folder with files in it that can be read ({', '.join(READERS)})")
     workers = workers or Workers()
     embedder = Embedder(weights, workers)
-    stt = WhisperStt(weights, workers, language)
-    return Services(
-        echo=EchoCancellation(weights, workers),
-        vad=SileroVad(weights, workers),
-        turn=SmartTurn(weights, workers),
-        barge_in=WhisperJudge(stt, workers),
-        speaker=VoiceEncoder(weights, workers),
-        stt=stt,
-        intent=LocalIntent(embedder, workers, cache, language, more=phrases),
-        retrieval=LocalRetriever(embedder, workers, cache, language, knowledge),
-        llm=GroundedAnswerer(language),
-        tts=HibariTts(weights, workers, language),
-        waited_s=workers.waited_s,
-    )
+    echo, vad, turn = EchoCancellation(weights, workers), SileroVad(weights, workers), SmartTurn(weights, workers)
+    speaker, health = VoiceEncoder(weights, workers), Health()
+
+    def of(spoken: Language) -> Services:
+        stt = WhisperStt(weights, workers, spoken)
+        return Services(
+            echo=echo,
+            vad=vad,
+            turn=turn,
+            barge_in=WhisperJudge(stt, workers),
+            speaker=speaker,
+            stt=stt,
+            intent=LocalIntent(embedder, workers, cache, spoken, more=phrases),
+            retrieval=LocalRetriever(embedder, workers, cache, spoken, knowledge),
+            llm=GroundedAnswerer(spoken),
+            tts=HibariTts(weights, workers, spoken),
+            health=health,
+            waited_s=workers.waited_s,
+        )
+
+    return replace(of(language), others={other.code: of(other) for other in others})

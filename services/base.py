@@ -286,7 +286,8 @@ class TextToSpeech(Service, Protocol):
 class Services:
     """Everything a conversation talks to; made once at start and shared by all sessions. `model` is a language model, where one is
     configured; `llm` answers without one, and where it fails. `remote` names the capabilities that leave this process: nothing
-    that the user may still take back is given to them. `waited_s` says for how long work for the embedded models has waited."""
+    that the user may still take back is given to them. `waited_s` says for how long work for the embedded models has waited.
+    `others` are those of the other languages that a conversation may be held in, by their codes."""
 
     echo: EchoCancellation
     vad: VoiceActivity
@@ -302,8 +303,13 @@ class Services:
     remote: frozenset[str] = frozenset()
     health: Health = field(default_factory=Health)
     waited_s: Callable[[], float] = lambda: 0.0
+    others: Mapping[str, "Services"] = field(default_factory=dict)
 
     def all(self) -> dict[str, Service]:
-        """The services by name, in the order of this class."""
-        services = {name: getattr(self, name) for name in self.__slots__ if name not in ("remote", "health", "waited_s")}
-        return {name: service for name, service in services.items() if service is not None}
+        """The services by name, in the order of this class, then those that another language has of its own, as "stt de"."""
+        kinds = ("remote", "health", "waited_s", "others")
+        found = {name: service for name in self.__slots__ if name not in kinds and (service := getattr(self, name)) is not None}
+        for code, other in self.others.items():
+            own = {name: service for name, service in other.all().items() if service is not found.get(name)}
+            found |= {f"{name} {code}": service for name, service in own.items()}
+        return found

@@ -35,6 +35,7 @@ from app.web import page as ui
 from app.web import routes as api
 from app.web.gradio_gate import Views
 from app.web.origins import OriginMiddleware
+from languages import find
 from services.base import Services
 
 SERVICES = {  # what the page says of them: a name, and what stands in for it
@@ -44,25 +45,33 @@ SERVICES = {  # what the page says of them: a name, and what stands in for it
 }
 
 
-class _Conversations:
+class Conversations:
     """Makes the conversations of this process, and tells those that are alive when a service fails and when it works again."""
 
     def __init__(self, settings: Settings, services: Services, phrasebook: Phrasebook, recorder: StoreRecorder) -> None:
         self._settings = settings
         self._services = services
-        self._phrasebook = phrasebook
+        others = {code: Phrasebook(find(code)) for code in services.others}
+        self._phrasebooks: dict[str, Phrasebook] = {**others, settings.language: phrasebook}
         self._recorder = recorder
         self._live: WeakSet[Session] = WeakSet()
         services.health.listener = self.announce
 
-    def make(self, session_id: str, record: SessionRecord | None) -> Session:
-        """A conversation, which goes on from `record` where there is one."""
-        dialogue = Dialogue(self._phrasebook, self._services.retrieval.topics())
+    def make(self, session_id: str, record: SessionRecord | None, chosen: SessionSettings) -> Session:
+        """A conversation in the language that is `chosen`, which goes on from `record` where there is one."""
+        language = chosen.language or self._settings.language
+        services = self._services.others.get(language, self._services)
+        dialogue = Dialogue(self._phrasebooks[language], services.retrieval.topics())
         memory = memory_of(record) if record is not None else Memory()
-        agent = AgentContext(self._services, dialogue, memory, self._settings, LoopClock())
+        agent = AgentContext(services, dialogue, memory, self._settings, LoopClock())
         session = Session(session_id, agent, self._recorder)
         self._live.add(session)
         return session
+
+    async def speak_ahead(self) -> None:
+        """The lines that must come at once are made in every language. Raises ServiceError."""
+        for code, phrasebook in self._phrasebooks.items():
+            await phrasebook.speak_ahead(self._services.others.get(code, self._services).tts, self._settings.speed)
 
     def impossible(self, chosen: SessionSettings) -> dict[str, str]:
         """Which settings of a conversation cannot be had here, and why."""
@@ -111,7 +120,7 @@ def build_app(
     store = Store(settings)
     exporter = traces()
     readiness = Readiness(services)
-    conversations = _Conversations(settings, services, phrasebook, StoreRecorder(store, exporter))
+    conversations = Conversations(settings, services, phrasebook, StoreRecorder(store, exporter))
     waited_s, not_here = readiness.waited_s, conversations.impossible
     sessions = Sessions(settings, conversations.make, store, readiness.wait, waited_s=waited_s, impossible=not_here)
     nodes = Nodes(store, settings, sessions.tickets, lambda: sessions.admission.open_to_all)
@@ -129,7 +138,7 @@ def build_app(
             closing.push_async_callback(line.close)
             closing.push_async_callback(sessions.live.close)
             closing.callback(waiting.close)
-            warming = asyncio.create_task(readiness.warm(lambda: phrasebook.speak_ahead(services.tts, settings.speed)))
+            warming = asyncio.create_task(readiness.warm(conversations.speak_ahead))
             closing.callback(warming.cancel)
             watchdog = Watchdog()
             watchdog.start()

@@ -1,10 +1,13 @@
 """Which services the settings ask for."""
 
+from dataclasses import replace
+
 from pydantic import SecretStr
 
+from app.core.setting_types import listed
 from app.settings import Settings
 from app.tools.registry import phrases_by_intent
-from languages import find
+from languages import Language, find
 from services import embedded
 from services.base import Service, Services
 from services.endpoint import OPENAI, Endpoint
@@ -13,10 +16,19 @@ from services.vendors import Capability, ServiceSettings, connected, make, parte
 
 
 def services_from(settings: Settings) -> Services:
-    """The embedded services, with those before them that `settings` name; what wakes the tools is known to them. Raises ValueError
-    for what cannot work: a folder or a file that is missing, a key that is needed, a vendor that is not known."""
+    """The embedded services, with those before them that `settings` name, for each language; what wakes the tools is known to them.
+    Raises ValueError for what cannot work: a folder or a file that is missing, a key that is needed, a vendor that is not known."""
+    others = [find(code) for code in listed(settings.other_languages) if code != settings.language]
     language, computed = find(settings.language), settings.weights_dir / "computed"
-    services = embedded(settings.weights_dir, computed, language, settings.knowledge, phrases=phrases_by_intent())
+    services = embedded(
+        settings.weights_dir, computed, language, settings.knowledge, phrases=phrases_by_intent(), others=others
+    )
+    of_others = {other.code: _connected(settings, other, services.others[other.code]) for other in others}
+    return replace(_connected(settings, language, services), others=of_others)
+
+
+def _connected(settings: Settings, language: Language, services: Services) -> Services:
+    """`services` of a language, with those of the settings before them."""
 
     def chosen(capability: Capability, own: Service) -> Service:
         name, endpoint = _endpoint(settings, capability)

@@ -125,7 +125,10 @@ class ConversationContext:
 
     def configure(self, chosen: SessionSettings) -> None:
         """Changes the settings that `chosen` names. Raises BadMessage for one that cannot be had here: then all stay."""
-        for name, why in impossible(chosen, self.settings, self.agent.services).items():
+        faults = impossible(chosen.without("language"), self.settings, self.agent.services)
+        if "language" in chosen.model_fields_set and (chosen.language or self.settings.language) != self.agent.language.code:
+            faults["language"] = f"{self.agent.language.code} is spoken here"
+        for name, why in faults.items():
             raise BadMessage("not_possible", f"{name}: {why}", name)
         was_private = self.memory.settings.recording is False
         self.memory.settings = self.memory.settings.changed_by(chosen)

@@ -7,8 +7,13 @@ from services.base import Services
 
 
 def impossible(chosen: SessionSettings, settings: Settings, services: Services) -> dict[str, str]:
-    """Why not, by the name of the setting; empty where everything can be done."""
+    """Why not, by the name of the setting; empty where everything can be done. `services` are those of the language that is spoken
+    where none is chosen."""
     faults: dict[str, str] = {}
+    known = (settings.language, *services.others)
+    if chosen.language not in (None, *known):
+        faults["language"] = f"{', '.join(known)} is spoken here"
+    services = services.others.get(chosen.language or "", services)
     if chosen.instructions and services.model is None:
         faults["instructions"] = "there is no language model that could follow them"
     voices = services.tts.voices
@@ -16,8 +21,6 @@ def impossible(chosen: SessionSettings, settings: Settings, services: Services) 
         faults["voice"] = f"there are {', '.join(voices)}" if voices else "there is only one"
     if unknown := [name for name in chosen.tools or () if name not in TOOLS]:
         faults["tools"] = f"there is no {', '.join(unknown)}: there are {', '.join(TOOLS)}"
-    if chosen.language not in (None, settings.language):
-        faults["language"] = f"{settings.language} is spoken here"
     if chosen.recording and not settings.log_transcripts:
         faults["recording"] = "no text is written down here"
     return faults

@@ -87,6 +87,7 @@ Gone = CliSuppress[float | None]  # a setting that has no effect any more; whoev
 Hosts = Annotated[str, AfterValidator(_hosts)]
 Ip = Annotated[str, AfterValidator(_ip)]
 Language = Annotated[str, AfterValidator(languages.checked)]
+Languages = Annotated[str, AfterValidator(lambda value: ",".join(map(languages.checked, listed(value))))]
 NodeUrl = Annotated[str, AfterValidator(_node)]
 Origins = Annotated[str, AfterValidator(_origins)]
 SigningSecret = Annotated[SecretStr, AfterValidator(strong_secret)]

@@ -51,16 +51,16 @@ class Sessions:
     def __init__(
         self,
         settings: Settings,
-        make: Callable[[str, SessionRecord | None], Session],
+        make: Callable[[str, SessionRecord | None, SessionSettings], Session],
         store: Store,
         ready: Callable[[], Awaitable[None]],
         clock: Clock | None = None,
         waited_s: Callable[[], float] = lambda: 0.0,
         impossible: Callable[[SessionSettings], dict[str, str]] = lambda chosen: {},
     ) -> None:
-        """`make` builds a session from its id and, when it is resumed, its record; `ready` returns when one can begin, or raises
-        ServiceError when none ever will; `waited_s` says for how long work for the models has waited, `impossible` which settings
-        of a conversation cannot be had here, and why. Raises as `signing_secret` does."""
+        """`make` builds a session from its id, its record when it is resumed, and what it is set to; `ready` returns when one can
+        begin, or raises ServiceError when none ever will; `waited_s` says for how long work for the models has waited, `impossible`
+        which settings of a conversation cannot be had here, and why. Raises as `signing_secret` does."""
         self.live = LiveSessions()
         self.load = Load(
             lambda: max([waited_s(), *(attachment.session.hearing.behind * WINDOW_S for attachment in self.live.all())])
@@ -137,9 +137,11 @@ class Sessions:
         with self.admission.place(address):
             record = await self._claimed(session_id)
         said = record is not None and bool(record.history or record.generation)
-        attachment = Attachment(self._make(session_id, record), resumed=said)
-        memory = attachment.session.memory
-        memory.settings = self._fitting(chosen if record is None or record.settings is None else memory.settings)
+        if record is not None and record.settings is not None:
+            chosen = SessionSettings.kept(record.settings)
+        chosen = self._fitting(chosen)
+        attachment = Attachment(self._make(session_id, record, chosen), resumed=said)
+        attachment.session.memory.settings = chosen
         self.live.add(attachment)
         return attachment
 

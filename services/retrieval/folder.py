@@ -47,7 +47,8 @@ class LocalRetriever:
         self._follow_ups = FollowUps(language.follow_ups)
         self._language = language.knowledge
         self._folder = folder or DEFAULT_FOLDER
-        self._cache = cache_dir / f"knowledge-{hashlib.sha256(str(self._folder.absolute()).encode()).hexdigest()[:16]}.npz"
+        place = hashlib.sha256(f"{language.code} {self._folder.absolute()}".encode()).hexdigest()[:16]
+        self._cache = cache_dir / f"knowledge-{place}.npz"
         self._shelf: Shelf = {}
         self._documents: list[Document] = []
         self._index: Index | None = None

@@ -43,7 +43,8 @@ def network(model: Path, rows: list[int], tokens: Path | None, cores: int, cache
     `tokens`, kept in the folder `cache`. They run on `cores`."""
     sources = (*SOURCES, *filter(None, [tokens]))
     encoder = made(cache, "whisper-encoder", SOURCES, lambda: whisper_graphs.encoder(read_weights(model)))
-    decoder = made(cache, "whisper-decoder", sources, lambda: whisper_graphs.decoder(read_weights(model), rows))
+    spoken = tokens.parent.name if tokens is not None else "all"  # each language keeps its own
+    decoder = made(cache, f"whisper-decoder-{spoken}", sources, lambda: whisper_graphs.decoder(read_weights(model), rows))
     return Network(onnx_session(encoder, cores), onnx_session(decoder, cores))
 
 

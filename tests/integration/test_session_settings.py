@@ -45,7 +45,7 @@ class Process:
             impossible=lambda chosen: impossible(chosen, self.settings, self.services),
         )
 
-    def make(self, session_id: str, record: SessionRecord | None) -> Session:
+    def make(self, session_id: str, record: SessionRecord | None, chosen: SessionSettings) -> Session:
         memory = memory_of(record) if record is not None else Memory()
         dialogue = Dialogue(Phrasebook(ENGLISH), ["latency"])
         agent = AgentContext(self.services, dialogue, memory, self.settings, LoopClock())

@@ -12,6 +12,7 @@ from starlette.datastructures import Headers, QueryParams
 from app.conversation.possible import impossible
 from app.conversation.session import Session
 from app.core.clock import LoopClock
+from app.core.session_settings import SessionSettings
 from app.dialogue.context import AgentContext
 from app.dialogue.memory import Memory
 from app.dialogue.phrasebook import Dialogue, Phrasebook
@@ -105,7 +106,7 @@ class Desk:
             impossible=lambda chosen: impossible(chosen, self.settings, self.services),
         )
 
-    def make(self, session_id: str, record: SessionRecord | None) -> Session:
+    def make(self, session_id: str, record: SessionRecord | None, chosen: SessionSettings) -> Session:
         dialogue = Dialogue(Phrasebook(ENGLISH), self.services.retrieval.topics())
         memory = memory_of(record) if record is not None else Memory()
         self.made.append(Session(session_id, AgentContext(self.services, dialogue, memory, self.settings, LoopClock())))

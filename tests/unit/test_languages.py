@@ -3,12 +3,17 @@
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import languages
+from app.bootstrap.application import Conversations
 from app.bootstrap.service_registry import services_from
+from app.core.session_settings import SessionSettings
+from app.dialogue.phrasebook import Phrasebook
+from app.protocol.codec import BadMessage
 from app.settings import Settings
 from app.turn_taking.endpointing import Said, judge, required_silence
 from services.base import Exchange
@@ -178,3 +183,29 @@ def test_no_words_of_a_language_stand_outside_its_folder() -> None:
         for path, tree in sources("app", "services")
     }
     assert {path: words for path, words in found.items() if words and path not in EXCUSED} == {}
+
+
+def test_a_conversation_chooses_among_the_languages_of_its_server(german: languages.Language) -> None:
+    async def scene() -> None:
+        settings = Settings(_env_file=None, other_languages="de", tts="http://127.0.0.1:9/v1")  # type: ignore[call-arg]
+        services = services_from(settings)
+        assert services.others["de"].vad is services.vad and services.others["de"].stt is not services.stt
+        assert {"stt", "stt de", "vad"} <= services.all().keys() and "vad de" not in services.all()
+        fakes = replace(fake_services(), others={"de": fake_services()})
+        conversations = Conversations(settings, fakes, Phrasebook(languages.find("en")), None)  # type: ignore[arg-type]
+        assert conversations.impossible(SessionSettings(language="fr")) == {"language": "en, de is spoken here"}
+        assert conversations.impossible(SessionSettings(language="de")) == {}
+        for chosen, code in (("de", "de"), (None, "en")):
+            session = conversations.make("s", None, SessionSettings(language=chosen))
+            session.memory.settings = SessionSettings(language=chosen)
+            assert session.context.agent.language.code == code
+            with pytest.raises(BadMessage, match=f"{code} is spoken here"):
+                session.context.configure(SessionSettings(language="en" if code == "de" else "de"))
+            session.context.configure(SessionSettings(language=code, eagerness="low"))
+
+    run(scene())
+
+
+def test_the_setting_of_more_languages_names_those_that_there_are(german: languages.Language) -> None:
+    with pytest.raises(ValueError, match="there is no language 'fr'"):
+        Settings(_env_file=None, other_languages="de, fr")  # type: ignore[call-arg]
