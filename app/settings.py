@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, CliSuppress, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.core.environment import PREFIX, DotEnv, EnvFile, Environment, cache_folder
 from app.core.redaction import clean, hide
@@ -32,6 +32,8 @@ from app.core.setting_types import (
 )
 
 log = logging.getLogger(__name__)
+
+RENAMED = {"stt_captions": "stt_interim"}
 
 __all__ = ["EAGERNESS", "Eagerness", "Settings", "read_settings"]
 
@@ -158,7 +160,8 @@ class Settings(BaseSettings):
     stt_model: str = ""
     stt_key: Key = SecretStr("")
     stt_first_s: Seconds = Field(default=5.0, description="its text later than this: the embedded recogniser is asked")
-    stt_captions: bool = Field(default=False, description="ask the service for live captions too, not only at pauses")
+    stt_interim: bool = Field(default=False, description="ask the service for interim transcripts too, not only at pauses")
+    stt_captions: CliSuppress[bool | None] = None
     tts: Vendor = Field(default="local", description="voice: local, openai, URL or a vendor")
     tts_model: str = ""
     tts_key: Key = SecretStr("")
@@ -242,6 +245,10 @@ class Settings(BaseSettings):
     def _take_empty_for_unset(cls, values: dict[str, Any]) -> dict[str, Any]:
         """What surrounds a value (a line end after a key in a file) does not belong to it, and an empty one is none."""
         stripped = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
+        for old, new in RENAMED.items():
+            if old in stripped:
+                log.warning("%s is called %s now: this is its last version under the old name", old, new)
+                stripped.setdefault(new, stripped.pop(old))
         return {name: value for name, value in stripped.items() if value != ""}
 
     @model_validator(mode="after")

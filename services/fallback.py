@@ -31,34 +31,34 @@ Capability = TypeVar("Capability", bound=Service)
 class _WithFallback(Generic[Capability]):
     """Two services that start and end together."""
 
-    def __init__(self, first: Capability, spare: Capability) -> None:
+    def __init__(self, first: Capability, fallback: Capability) -> None:
         self._first = first
-        self._spare = spare
+        self._fallback = fallback
 
     async def warm(self) -> None:
-        await self._spare.warm()
+        await self._fallback.warm()
         await self._first.warm()
 
     async def close(self) -> None:
         await self._first.close()
-        await self._spare.close()
+        await self._fallback.close()
 
 
 class SttWithFallback(_WithFallback[SpeechToText]):
-    """Captions (`final=False`) are made by `spare`, unless `captions` says that `first` may be asked so often. `speech` tells of a
-    sound how probable (0..1) it is that somebody speaks: recognisers write "Thank you." for a sneeze. It is asked while `first`
-    works, but where that `judges` itself."""
+    """Interim transcripts (`final=False`) are made by `fallback`, unless `interim` says that `first` may be asked so often. `speech`
+    tells of a sound how probable (0..1) it is that somebody speaks: recognisers write "Thank you." for a sneeze. It is asked while
+    `first` works, but where that `judges` itself."""
 
     def __init__(
         self,
         first: SpeechToText,
-        spare: SpeechToText,
-        captions: bool,
+        fallback: SpeechToText,
+        interim: bool,
         speech: Callable[[Audio], Coroutine[Any, Any, float]] | None = None,
         judges: Callable[[], bool] = lambda: False,
     ) -> None:
-        super().__init__(first, spare)
-        self._captions = captions
+        super().__init__(first, fallback)
+        self._captions = interim
         self._speech = speech
         self._judges = judges
 
@@ -77,7 +77,7 @@ class SttWithFallback(_WithFallback[SpeechToText]):
                 pass  # `first` has told its health why
             finally:
                 judging.cancel()
-        return await self._spare.transcribe(audio, final=final, prompt=prompt, guess=guess, thorough=thorough)
+        return await self._fallback.transcribe(audio, final=final, prompt=prompt, guess=guess, thorough=thorough)
 
     async def _judged(self, audio: Audio) -> float:
         try:
@@ -88,7 +88,7 @@ class SttWithFallback(_WithFallback[SpeechToText]):
 
 
 class TtsWithFallback(_WithFallback[TextToSpeech]):
-    """Where `first` fails in mid-clause, `spare` goes on with the words that have not been spoken yet."""
+    """Where `first` fails in mid-clause, `fallback` goes on with the words that have not been spoken yet."""
 
     @property
     def voices(self) -> Sequence[str]:
@@ -105,7 +105,7 @@ class TtsWithFallback(_WithFallback[TextToSpeech]):
                     yield piece
         except ServiceError:  # `first` has told its health why
             rest = unspoken(clause, spoken * 1000 / SPEAKING_RATE * speed)
-            async for piece in self._spare.speak(rest, speed=speed):
+            async for piece in self._fallback.speak(rest, speed=speed):
                 yield piece
 
 

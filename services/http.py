@@ -53,11 +53,11 @@ class _Unsuited(ServiceError):
 class HttpClient:
     """One service. It says of each call to `health` whether it worked."""
 
-    def __init__(self, service: str, remote: Endpoint, health: Health, usual: str = "default", of_openai: str = "") -> None:
+    def __init__(self, service: str, endpoint: Endpoint, health: Health, usual: str = "default", of_openai: str = "") -> None:
         """`usual` is the model that is asked for where the server does not tell which ones it has, `of_openai` that of OpenAI."""
         self.service = service
-        self.remote = remote
-        self.model = remote.model or (of_openai if remote.is_openai else "")
+        self.endpoint = endpoint
+        self.model = endpoint.model or (of_openai if endpoint.is_openai else "")
         self.refused: frozenset[str] = frozenset()  # what the server does not want to be sent
         self._usual = usual
         self._found = not self.model  # it is the server's list that names the model
@@ -66,12 +66,12 @@ class HttpClient:
         self._idle: list[httpx.AsyncClient] = []
         self._loading: asyncio.Task[None] | None = None
         self._answered_at = float("-inf")
-        self._guard = Guard(service, health, remote.rest_s)
+        self._guard = Guard(service, health, endpoint.rest_s)
 
     async def warm(self) -> None:
         """Connects, and asks for the name of the model where none is set. Never raises: a service that is away may come back."""
         try:
-            found = await self._listed(self.remote.first_s)
+            found = await self._listed(self.endpoint.first_s)
             if not self.model:
                 self.model = found
         except (httpx.HTTPError, TimeoutError, ServiceError) as error:
@@ -110,7 +110,7 @@ class HttpClient:
 
     @property
     def _host(self) -> str:
-        return urlsplit(self.remote.url).netloc.rpartition("@")[2]  # without a password
+        return urlsplit(self.endpoint.url).netloc.rpartition("@")[2]  # without a password
 
     @asynccontextmanager
     async def _answer(self, path: str, build: Build, files: Mapping[str, Any] | None) -> AsyncIterator[HttpBody]:
@@ -120,7 +120,7 @@ class HttpClient:
         opening = asyncio.create_task(self._open(client, path, build, files, began))
         reading: HttpBody | None = None
         try:
-            if not (await asyncio.wait({opening}, timeout=self.remote.first_s))[0]:
+            if not (await asyncio.wait({opening}, timeout=self.endpoint.first_s))[0]:
                 raise TimeoutError
             reading = opening.result()
             yield reading
@@ -144,7 +144,9 @@ class HttpClient:
     def _may_load(self, began: float) -> bool:
         now = _now()
         rested = now - self._answered_at > UNLOADS_S
-        return rested and now - began >= min(UNSURE_S, self.remote.first_s) and (self._loading is None or self._loading.done())
+        return (
+            rested and now - began >= min(UNSURE_S, self.endpoint.first_s) and (self._loading is None or self._loading.done())
+        )
 
     async def _let_load(self, client: httpx.AsyncClient, opening: asyncio.Task[HttpBody]) -> None:
         """Nobody waits for this answer any more, but a server that loads its model for it would begin anew at the next call (Ollama
@@ -160,7 +162,7 @@ class HttpClient:
             await client.aclose()
 
     def _connection(self) -> httpx.AsyncClient:
-        key, place = self.remote.key.get_secret_value(), urlsplit(self.remote.url)
+        key, place = self.endpoint.key.get_secret_value(), urlsplit(self.endpoint.url)
         return httpx.AsyncClient(
             base_url=place._replace(query="", fragment="").geturl(),
             params=dict(parse_qsl(place.query)),
@@ -168,7 +170,7 @@ class HttpClient:
             headers={"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {}),
             verify=self._tls,
             http2=True,
-            timeout=httpx.Timeout(None, connect=self.remote.connect_s),
+            timeout=httpx.Timeout(None, connect=self.endpoint.connect_s),
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEP_S),
         )
 
@@ -204,14 +206,14 @@ class HttpClient:
             with attempt:
                 response = await client.send(request, stream=True)
                 if not response.is_success:
-                    raise await complaint(self.service, self._host, self.remote.key, response)
+                    raise await complaint(self.service, self._host, self.endpoint.key, response)
                 chunks = response.aiter_raw()
                 try:
                     first = await anext(chunks, b"")
                 except httpx.HTTPError:
                     await response.aclose()
                     raise
-                limits = self.remote.first_s, self.remote.gap_s, self.remote.total_s
+                limits = self.endpoint.first_s, self.endpoint.gap_s, self.endpoint.total_s
                 reading = HttpBody(self.service, response, _with(first, chunks), began, limits)
         return reading
 
@@ -219,7 +221,7 @@ class HttpClient:
         """The model to ask for. A server that was away, or had none yet, is asked for it again at every call."""
         if not self.model:
             try:
-                self.model = await self._listed(min(self.remote.connect_s, self.remote.first_s / 4))
+                self.model = await self._listed(min(self.endpoint.connect_s, self.endpoint.first_s / 4))
             except _Unsuited:
                 raise
             except (TimeoutError, httpx.HTTPError, ServiceError):
@@ -253,8 +255,8 @@ class HttpClient:
             if response.status_code in (404, 405, 501):
                 return None
             if not response.is_success:
-                raise await complaint(self.service, self._host, self.remote.key, response)
-            limits = (self.remote.first_s,) * 3
+                raise await complaint(self.service, self._host, self.endpoint.key, response)
+            limits = (self.endpoint.first_s,) * 3
             return await HttpBody(self.service, response, response.aiter_raw(), _now(), limits).json()
         finally:
             await response.aclose()

@@ -106,10 +106,10 @@ def connected(
     llm: Service | None = None,
     stt: Service | None = None,
     tts: Service | None = None,
-    captions: bool = False,
+    interim: bool = False,
 ) -> Services:
     """`services` with those of vendors before the embedded ones, which take over where they fail. None: the embedded one alone.
-    `captions`: `stt` is asked for captions too."""
+    `interim`: `stt` is asked for interim transcripts too."""
     from services.fallback import SttWithFallback, TtsWithFallback
     from services.stt.whisper import WhisperStt
 
@@ -124,7 +124,7 @@ def connected(
         changed = replace(changed, model=cast(Answerer, llm))
     if "stt" in chosen:
         judge = services.stt.speech if isinstance(services.stt, WhisperStt) else None
-        listens = SttWithFallback(cast(SpeechToText, stt), services.stt, captions, judge, lambda: getattr(stt, "ours", False))
+        listens = SttWithFallback(cast(SpeechToText, stt), services.stt, interim, judge, lambda: getattr(stt, "ours", False))
         changed = replace(changed, stt=listens)
     if "tts" in chosen:
         changed = replace(changed, tts=TtsWithFallback(cast(TextToSpeech, tts), services.tts))

@@ -86,7 +86,7 @@ class Conversations:
             session.context.send(degraded if reason else restored)
 
 
-# Loggers of libraries that write a line, or a traceback, whenever a client brings it about.
+# Loggers of libraries that write a webrtc, or a traceback, whenever a client brings it about.
 TALKATIVE = ("uvicorn.error", "asyncio", "fastrtc.utils", "aiortc.rtcdtlstransport", "aioice.ice")
 
 
@@ -103,11 +103,11 @@ def _quiet() -> None:
         quiet_logger(name)
 
 
-def _page(line: WebRtcTransport) -> Views:
+def _page(webrtc: WebRtcTransport) -> Views:
     """Makes the page of a transport, and says what it may show."""
-    views = Views(lambda name: line.of_page(name) is not None)
-    ui.build(line.stream, views)
-    line.serve(line.stream.webrtc_component)
+    views = Views(lambda name: webrtc.of_page(name) is not None)
+    ui.build(webrtc.stream, views)
+    webrtc.serve(webrtc.stream.webrtc_component)
     return views
 
 
@@ -135,7 +135,7 @@ def build_app(
                 closing.push_async_callback(exporter.close)
             for service in services.all().values():
                 closing.push_async_callback(service.close)
-            closing.push_async_callback(line.close)
+            closing.push_async_callback(webrtc.close)
             closing.push_async_callback(sessions.live.close)
             closing.callback(waiting.close)
             warming = asyncio.create_task(readiness.warm(conversations.speak_ahead))
@@ -153,11 +153,11 @@ def build_app(
     # FastAPI's own pages of documentation load scripts from elsewhere, and its description of the API is nobody's but ours.
     app = FastAPI(title="Parley", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.drain = drain
-    line = WebRtcTransport(sessions, settings, waiting)
-    views = _page(line)
+    webrtc = WebRtcTransport(sessions, settings, waiting)
+    views = _page(webrtc)
     _let_in(app, settings, mounted)
-    app.include_router(api.router(sessions, line, store, readiness, settings))
+    app.include_router(api.router(sessions, webrtc, store, readiness, settings))
     for transport in transports(more):
         app.include_router(transport(sessions, settings, waiting))
-    ui.mount(app, line.stream, views, "/", settings.node_url)
+    ui.mount(app, webrtc.stream, views, "/", settings.node_url)
     return app

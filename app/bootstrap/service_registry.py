@@ -39,7 +39,7 @@ def _connected(settings: Settings, language: Language, services: Services) -> Se
     llm, stt, tts = chosen("llm", services.llm), chosen("stt", services.stt), chosen("tts", services.tts)
     if tts is services.tts and language.code != SPEAKS:
         raise ValueError(f"the built-in voice does not speak {language.name}: name another one with tts")
-    return connected(services, llm, stt, tts, settings.stt_captions)
+    return connected(services, llm, stt, tts, settings.stt_interim)
 
 
 def _endpoint(settings: Settings, capability: Capability) -> tuple[str, Endpoint]:

@@ -158,7 +158,7 @@ def join_text(context: ConversationContext, event: Happening) -> None:
 def note_progress(context: ConversationContext, event: Happening) -> None:
     """The ledger gets what the listener says was played."""
     if isinstance(event, PlaybackProgress | PlaybackDone | PlaybackStopped):
-        context.player.note(event)
+        context.player.acknowledge(event)
         if isinstance(event, PlaybackStopped) and context.onset is not None:
             context.onset.mark("silent", context.clock.ms())
 

@@ -108,7 +108,7 @@ class Player:
             self.ledger.estimate(self._clock.ms(), PATH_DELAY_MS)
         self._dispatch(kind(generation=self.ledger.generation, played_ms=self.ledger.heard_ms, estimated=True))
 
-    def note(self, event: PlaybackProgress | PlaybackDone | PlaybackStopped) -> None:
+    def acknowledge(self, event: PlaybackProgress | PlaybackDone | PlaybackStopped) -> None:
         """The listener says what was played."""
         if self.ledger is None or event.generation != self.ledger.generation or self.reply is None:
             return

@@ -45,7 +45,7 @@ class Admission:
         """Raises Full or Leaving when there is no place, and nobody who would give way."""
         self.check_leaving()
         peers = self._live.peers()
-        if len(self._opening) + len(peers) >= self._max and not any(peer.spare for peer in peers):
+        if len(self._opening) + len(peers) >= self._max and not any(peer.is_idle for peer in peers):
             raise Full(f"all {self._max} conversations are taken; please try again in a moment")
 
     def check_crowd(self, address: str) -> None:

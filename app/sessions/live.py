@@ -25,7 +25,7 @@ class ClientConnection(Protocol):
     address: str  # where it comes from; "" is not counted
 
     @property
-    def spare(self) -> bool:
+    def is_idle(self) -> bool:
         """Nobody has been there for long: it may be ended when the place is needed."""
 
     def send(self, message: ServerMessage) -> None:
@@ -99,7 +99,7 @@ class LiveSessions:
     def end_idle(self) -> None:
         """Who is not there any more gives way, and the conversation waits for a client."""
         attachment = next(
-            attachment for attachment in self._attachments.values() if attachment.peer is not None and attachment.peer.spare
+            attachment for attachment in self._attachments.values() if attachment.peer is not None and attachment.peer.is_idle
         )
         attachment.leave("idle", Error(code="idle_timeout", message="others wait, and nobody was there for long", fatal=True))
         self.wait_for_client(attachment)

@@ -121,6 +121,6 @@ class Connection(Intake):
         self._waiting.leave(self)
 
     @property
-    def spare(self) -> bool:
+    def is_idle(self) -> bool:
         """Idle, and kept only for a timer that is still to be told: it gives way to whoever needs the place."""
         return self.attachment is not None and self.idle.idle_s >= self.settings.idle_timeout_s

@@ -57,7 +57,7 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         self._to_hearing_rate: Resampler | None = None
         self._form = (0, 0)  # Hz and channels of what arrives
         self._rtp: SenderClock | None = None
-        self._packed: OpusTrack | None = None
+        self._opus: OpusTrack | None = None
         self._viewed = 0  # the frame with which the last view left
         self._frames = 0  # given to the track so far, and silence left out
         self._silent = 0  # frames in a row
@@ -76,8 +76,8 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         self._loop = asyncio.get_running_loop()
         context = Context(webrtc_id=secrets.token_hex(8))
         self._track = AudioCallback(track, event_handler=self, context=context, set_additional_outputs=self.views.put)
-        self._packed = OpusTrack(self._track)
-        pc.addTrack(self._packed)
+        self._opus = OpusTrack(self._track)
+        pc.addTrack(self._opus)
         self._rtp = SenderClock(pc)
 
     def connect(self, channel: Any) -> None:
@@ -87,8 +87,8 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
 
     def cut(self) -> None:
         """The connection is over."""
-        if self._packed is not None:
-            self._packed.stop()
+        if self._opus is not None:
+            self._opus.stop()
         for name in ("start_up_task", "process_input_task", "decode_task"):
             if task := getattr(self._track, name, None):
                 task.cancel()
@@ -170,6 +170,6 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         reply it stands still, for by it the listener counts what was heard."""
         missed = max(0, int((now - self._due) * 1000 / FRAME_MS))
         self._due += missed * FRAME_MS / 1000
-        if self._packed is not None and self._silent:
-            self._packed.leave_out(missed)
+        if self._opus is not None and self._silent:
+            self._opus.leave_out(missed)
             self._frames += missed

@@ -69,24 +69,24 @@ class WebRtcTransport:
         await self._add(max(self._of_session(session_id), key=lambda call: call.opened_at, default=None), candidate)
 
     def _of_session(self, session_id: str) -> "list[Call]":
-        return [call for call in self.calls if call.guest is not None and call.guest.session_id == session_id]
+        return [call for call in self.calls if call.offered is not None and call.offered.session_id == session_id]
 
     async def _add(self, call: "Call | None", candidate: dict[str, Any]) -> None:
         if call is None or call.closing:
             raise BadOffer("candidate: there is no offer that it could belong to")
         await call.peer.add(candidate)
 
-    def begin(self, guest: Start | None = None, page: str = "") -> Call:
-        """A connection, which is to be answered: for `guest`, or for the page of this name."""
-        call = Call(self._sessions, self._settings, self._waiting, self.stream, self.ends, guest, page)
+    def begin(self, offered: Start | None = None, page: str = "") -> Call:
+        """A connection, which is to be answered: for `offered`, or for the page of this name."""
+        call = Call(self._sessions, self._settings, self._waiting, self.stream, self.ends, offered, page)
         self.calls.add(call)
         OPEN.set(len(self.calls))
         return call
 
-    async def _answer(self, sdp: str, guest: Start | None = None, page: str = "") -> dict[str, str]:
+    async def _answer(self, sdp: str, offered: Start | None = None, page: str = "") -> dict[str, str]:
         if not self._offers.take(caller.get(), asyncio.get_running_loop().time()):
             raise Crowd("too many offers come from your address; please try again in a moment")
-        call = self.begin(guest, page)
+        call = self.begin(offered, page)
         answered = False
         try:
             async with asyncio.timeout(ANSWER_S):

@@ -96,20 +96,20 @@ class Call(Connection):
         waiting: PendingConnections,
         stream: Stream,
         ends: Callable[["Call", float], None],
-        guest: Start | None = None,
+        offered: Start | None = None,
         page: str = "",
     ) -> None:
-        """`guest`: whom an authorized offer is for; None for a page, whose `start` message says it. `ends` is told that the call
+        """`offered`: whom an authorized offer is for; None for a page, whose `start` message says it. `ends` is told that the call
         is to be taken apart in so many seconds."""
         super().__init__(sessions, settings, waiting)
         self.peer = RtcPeer(self, stream.server_rtc_configuration)
-        self.guest = guest
-        self.start = guest
+        self.offered = offered
+        self.start = offered
         self.page = page
         self.opened_at = self.now()
         self.channel: Any = None
         self.handler: Handler = stream.event_handler.copy()
-        self.handler.viewer = None if guest else Viewer()
+        self.handler.viewer = None if offered else Viewer()
         self._ends = ends
         self._sounds = False
         self._ending = False
@@ -148,7 +148,7 @@ class Call(Connection):
 
     def ask(self, start: Start) -> None:
         """An offer for a session is its start already; a message that names the same session adds nothing to it."""
-        if self.guest is None or start.session_id not in (None, self.guest.session_id):
+        if self.offered is None or start.session_id not in (None, self.offered.session_id):
             super().ask(start)
 
     def begin(self, attachment: Attachment, start: Start, ready: Ready) -> None:

@@ -23,7 +23,7 @@ class TurnDetector:
         self.turn = UserTurn(settings, language, self.activity, number)
         self._level = UserLevel()
         self._overlap = Overlap(settings, language.wording, active=False)
-        self._rise = EnergyOnset()
+        self._energy_onset = EnergyOnset()
         self.half_duplex = settings.half_duplex  # nothing is heard while the agent speaks
 
     @property
@@ -47,7 +47,7 @@ class TurnDetector:
         ratio = RELEASE_RATIO if activity.in_burst else DUCK_RATIO if agent == "speaking" else 1.0
         deaf = self.half_duplex and agent == "speaking"
         voiced = not deaf and probability >= threshold * ratio
-        risen = not deaf and agent == "speaking" and not self._overlap.active and self._rise.window(level_db)
+        risen = not deaf and agent == "speaking" and not self._overlap.active and self._energy_onset.window(level_db)
         if voiced:
             activity.run += 1
             activity.last_voice_ms = activity.now_ms
@@ -57,7 +57,7 @@ class TurnDetector:
             activity.last_voice_ms = activity.now_ms
             return self._begin_burst(agent, level_db)
         soundless = not activity.burst_voiced_ms and activity.now_ms - activity.burst_ms < SOUND_MS
-        if self._overlap.active and soundless and self._rise.lasts(level_db):
+        if self._overlap.active and soundless and self._energy_onset.lasts(level_db):
             activity.last_voice_ms = activity.now_ms
         return self._on_silence(agent, reply_age_ms)
 
@@ -159,7 +159,7 @@ class TurnDetector:
 
     def _dismiss(self, kind: Kind) -> list[Signal]:
         self._overlap.end()
-        self._rise.over(noise=kind == "noise")
+        self._energy_onset.over(noise=kind == "noise")
         self.activity.in_burst = False
         self.activity.run = 0  # what was the agent itself does not count for whoever speaks next
         return [OnsetDismissed(kind=kind)]
@@ -168,7 +168,7 @@ class TurnDetector:
         reopens = self.turn.reopens_at is not None and (
             agent == "thinking" or (agent == "speaking" and reply_age_ms < self._settings.reopen_ms)
         )
-        self._rise.over(noise=False)
+        self._energy_onset.over(noise=False)
         self._overlap.end()
         if reopens:
             self.turn.reopen()

@@ -40,7 +40,7 @@ class _Faults:
         self._listener = listener
         self._failing: set[str] = set()
 
-    def tell(self, service: str, error: Exception | None) -> None:
+    def report(self, service: str, error: Exception | None) -> None:
         """None: it worked."""
         if error is None:
             if service in self._failing:
@@ -134,9 +134,9 @@ class HearingPipeline:
                     window, self._window_at = self._windows.popleft()
                     try:
                         await self._listen(window)
-                        self._faults.tell("hearing", None)
+                        self._faults.report("hearing", None)
                     except Exception as error:
-                        self._faults.tell("hearing", error)
+                        self._faults.report("hearing", error)
                         self._act_on(self._detector.give_up())
                         self._jobs.wake()
         finally:
@@ -157,11 +157,11 @@ class HearingPipeline:
 
         try:
             probability = await self._vad.probability(cleaned() if clean is None else cleaned)
-            self._faults.tell("vad", None)
+            self._faults.report("vad", None)
         except Exception as error:
-            self._faults.tell("vad", error)
+            self._faults.report("vad", error)
             probability = 0.0
-        self._faults.tell("echo", fault)
+        self._faults.report("echo", fault)
         if self._echo.found and not known:
             self._act_on(self._detector.echo())
         self._buffer.append(window)

@@ -49,8 +49,8 @@ class GgufAnswerer:
         except RuntimeError as error:
             raise ServiceUnavailable("llm", f"{self._model} cannot be loaded: {error}") from error
         self._server = server
-        remote = Endpoint(f"{server.listening_address}/v1", self._model.stem, SecretStr(key), first_s=FIRST_S)
-        self._client = OpenAiAnswerer(remote, self._health, thinks=False)  # llama.cpp tells thinking from words
+        endpoint = Endpoint(f"{server.listening_address}/v1", self._model.stem, SecretStr(key), first_s=FIRST_S)
+        self._client = OpenAiAnswerer(endpoint, self._health, thinks=False)  # llama.cpp tells thinking from words
         await self._client.warm()
 
     async def close(self) -> None:

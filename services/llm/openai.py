@@ -35,11 +35,11 @@ class OpenAiAnswerer:
 
     guarded = True
 
-    def __init__(self, remote: Endpoint, health: Health, thinks: bool | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, health: Health, thinks: bool | None = None) -> None:
         """`thinks`: the model writes the end of its thinking only; None: that is not known."""
-        self._peer = HttpClient("llm", remote, health, of_openai=MODEL)
-        self._limits = _LIMITS if remote.is_openai else _LIMITS[::-1]
-        self._thinks = False if remote.is_openai else thinks
+        self._peer = HttpClient("llm", endpoint, health, of_openai=MODEL)
+        self._limits = _LIMITS if endpoint.is_openai else _LIMITS[::-1]
+        self._thinks = False if endpoint.is_openai else thinks
 
     async def warm(self) -> None:
         """Asks the server which models it has. Raises ServiceError."""
@@ -96,8 +96,8 @@ class OpenAiAnswerer:
     async def _words(self, events: AsyncIterator[dict[str, Any] | None], spoken: Spoken, calls: Calls) -> AsyncIterator[str]:
         """The words of the events; fills `calls`. Words that may be thinking are kept back up to an event that is None. Raises
         ServiceTimeout where no words come for long, whatever else does."""
-        loop, remote = asyncio.get_running_loop(), self._peer.remote
-        due, heard, known = loop.time() + THINKING * remote.first_s, False, False
+        loop, endpoint = asyncio.get_running_loop(), self._peer.endpoint
+        due, heard, known = loop.time() + THINKING * endpoint.first_s, False, False
         async for event in events:
             known = known or bool(event and "choices" in event)
             words, progress = spoken.release() if event is None else "", False
@@ -111,7 +111,7 @@ class OpenAiAnswerer:
             if words:
                 yield words
             if words or progress:
-                due = loop.time() + THINKING * remote.gap_s
+                due = loop.time() + THINKING * endpoint.gap_s
             elif loop.time() > due and self._thinks is None and (words := spoken.release()):
                 yield words  # it may be slow, and think of nothing
             elif loop.time() > due:

@@ -39,9 +39,9 @@ class OpenAiStt:
 
     guarded = True
 
-    def __init__(self, remote: Endpoint, health: Health, language: str = "") -> None:
+    def __init__(self, endpoint: Endpoint, health: Health, language: str = "") -> None:
         """`language`: its ISO 639 code; "": the service finds out."""
-        self._peer = HttpClient("stt", remote, health, usual="whisper-1", of_openai=MODEL)
+        self._peer = HttpClient("stt", endpoint, health, usual="whisper-1", of_openai=MODEL)
         self._language = language
 
     @property

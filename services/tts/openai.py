@@ -34,10 +34,10 @@ class OpenAiTts:
     guarded = True
 
     def __init__(
-        self, remote: Endpoint, health: Health, voice: str, rate: int = VOICE_RATE, voices: Sequence[str] = ()
+        self, endpoint: Endpoint, health: Health, voice: str, rate: int = VOICE_RATE, voices: Sequence[str] = ()
     ) -> None:
-        self.voices = tuple(voices) or (VOICES if remote.is_openai else (voice,))
-        self._peer = HttpClient("tts", remote, health, usual="tts-1", of_openai=MODEL)
+        self.voices = tuple(voices) or (VOICES if endpoint.is_openai else (voice,))
+        self._peer = HttpClient("tts", endpoint, health, usual="tts-1", of_openai=MODEL)
         self._voice = voice
         self._rate = rate
 

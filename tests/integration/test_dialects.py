@@ -540,7 +540,7 @@ async def test_an_answer_without_bounds_is_cut_off_and_the_embedded_service_take
             with pytest.raises(ServiceError):
                 await text_of(OpenAiAnswerer(place, Health()))
         elif service == "stt":
-            stt = SttWithFallback(OpenAiStt(place, Health(), "en"), FakeStt("the spare"), captions=False)
+            stt = SttWithFallback(OpenAiStt(place, Health(), "en"), FakeStt("the spare"), interim=False)
             assert (await stt.transcribe(SPEECH, final=True)).text == "the spare"
         elif flood != "not packed at all":
             tts, spare = OpenAiTts(place, Health(), "alloy"), FakeTts()
@@ -645,7 +645,7 @@ async def test_transcriptions_come_in_many_shapes(kind: str, body: str, text: st
 )  # fmt: skip
 async def test_a_transcription_without_text_is_made_by_the_embedded_recogniser(kind: str, body: str) -> None:
     async with Scripted(says(kind, body)) as peer:
-        stt = SttWithFallback(OpenAiStt(remote(peer), Health(), "en"), FakeStt("the spare"), captions=False)
+        stt = SttWithFallback(OpenAiStt(remote(peer), Health(), "en"), FakeStt("the spare"), interim=False)
         assert (await stt.transcribe(SPEECH, final=True)).text == "the spare"
 
 
@@ -654,7 +654,7 @@ async def test_a_transcription_that_is_no_utf_8_is_made_by_the_embedded_recognis
         await caller.reply(200, "application/json", '{"text": "Grüße"}'.encode("latin-1"))
 
     async with Scripted(behave) as peer:
-        stt = SttWithFallback(OpenAiStt(remote(peer), Health(), "en"), FakeStt("the spare"), captions=False)
+        stt = SttWithFallback(OpenAiStt(remote(peer), Health(), "en"), FakeStt("the spare"), interim=False)
         assert (await stt.transcribe(SPEECH, final=True)).text == "the spare"
 
 

@@ -377,7 +377,7 @@ async def test_the_embedded_recogniser_takes_over_in_the_same_call(fault: Behavi
     health = Health()
     async with Scripted(fault) as peer:
         spare = FakeStt("what the spare heard")
-        stt = SttWithFallback(OpenAiStt(remote(peer, first_s=0.3), health, "en"), spare, captions=False)
+        stt = SttWithFallback(OpenAiStt(remote(peer, first_s=0.3), health, "en"), spare, interim=False)
         assert (await stt.transcribe(SPEECH, final=True)).text == "what the spare heard"
         assert "stt" in health.degraded
         await stt.close()

@@ -125,7 +125,7 @@ class Peer:
         self.closed = False
         self.last: Farewell | None = None
         self.address = ""
-        self.spare = False
+        self.is_idle = False
 
     def send(self, message: ServerMessage) -> None:
         self.messages.append(message)

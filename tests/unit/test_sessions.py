@@ -162,9 +162,9 @@ async def test_more_than_the_limit_are_refused(desk: Desk) -> None:
     await join(desk, ticket)
 
 
-def at(address: str, spare: bool = False) -> Peer:
+def at(address: str, idle: bool = False) -> Peer:
     peer = Peer()
-    peer.address, peer.spare = address, spare
+    peer.address, peer.is_idle = address, idle
     return peer
 
 
@@ -191,7 +191,7 @@ async def test_those_of_one_address_that_open_at_the_same_time_are_counted(desk:
 
 @scene(max_sessions=2)
 async def test_who_is_not_there_any_more_gives_way(desk: Desk) -> None:
-    ticket, _, away = await join(desk, peer=at("", spare=True))
+    ticket, _, away = await join(desk, peer=at("", idle=True))
     _, _, here = await join(desk)
     desk.sessions.create()
     await join(desk)

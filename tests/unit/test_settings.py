@@ -245,3 +245,12 @@ def test_a_setting_that_is_gone_is_told_to_be_and_stops_no_start(
     with pytest.raises(SystemExit):
         read_settings(["--help"])
     assert name.replace("_", "-") not in capsys.readouterr().out
+
+
+def test_a_setting_that_was_renamed_is_taken_by_its_old_name_for_one_version(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert read_settings(["--stt-captions"]).stt_interim
+    monkeypatch.setenv("PARLEY_STT_CAPTIONS", "true")
+    assert Settings().stt_interim and not Settings(stt_interim=False).stt_interim
+    assert "stt_captions is called stt_interim now" in caplog.text
