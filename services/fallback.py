@@ -45,9 +45,9 @@ class _WithFallback(Generic[Capability]):
 
 
 class SttWithFallback(_WithFallback[SpeechToText]):
-    """Interim transcripts (`final=False`) are made by `fallback`, unless `interim` says that `first` may be asked so often. `speech`
-    tells of a sound how probable (0..1) it is that somebody speaks: recognisers write "Thank you." for a sneeze. It is asked while
-    `first` works, but where that `judges` itself."""
+    """Interim transcripts (`final=False`) are made by `fallback`, unless `interim` says that `first` may be asked so often.
+    `speech` tells of a sound how probable (0..1) it is that somebody speaks: recognisers write "Thank you." for a sneeze. It is
+    asked while `first` works, but where that `judges` itself."""
 
     def __init__(
         self,
