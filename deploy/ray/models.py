@@ -15,8 +15,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 from ray import serve
 
+from deploy.ray.batched_whisper import Asked
 from services.base import Transcript
-from services.stt.batched import Asked
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -30,8 +30,8 @@ class Recogniser:
 
     def __init__(self) -> None:
         from app.settings import Settings
+        from deploy.ray.batched_whisper import BatchedWhisper
         from languages import find
-        from services.stt.batched import BatchedWhisper
 
         settings, device = Settings(), os.environ.get("MODELS_DEVICE", "cpu")
         cores = round(float(os.environ.get("OMP_NUM_THREADS") or 1))  # Serve sets it to the processors of the replica

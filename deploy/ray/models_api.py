@@ -18,8 +18,8 @@ from fastapi import FastAPI, File, Form, HTTPException
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 
+from deploy.ray.batched_whisper import Asked
 from services.base import HEARING_RATE, SPEAKING_RATE, Audio, ServiceError, ServiceUnavailable, Transcript
-from services.stt.batched import Asked
 from services.stt.whisper import LONGEST_S
 
 MOST_BYTES = 12_000_000  # LONGEST_S of 48 kHz stereo in 16 bits

@@ -11,9 +11,9 @@ import httpx
 import numpy as np
 
 from app.settings import Settings
+from deploy.ray.batched_whisper import Asked, BatchedWhisper
 from languages.en import LANGUAGE as ENGLISH
 from services.base import Audio
-from services.stt.batched import Asked, BatchedWhisper
 from services.stt.whisper import WhisperStt
 from services.workers import Workers
 from tests.bench.client import post

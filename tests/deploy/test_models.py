@@ -10,13 +10,13 @@ import pytest_asyncio
 import uvicorn
 
 from app.settings import Settings
+from deploy.ray.batched_whisper import Asked, BatchedWhisper
 from deploy.ray.models_api import EARS, VOICE, api
 from languages.en import LANGUAGE as ENGLISH
 from services import embedded
 from services.base import HEARING_RATE, SPEAKING_RATE, Audio, Services, ServiceUnavailable, Transcript
 from services.endpoint import Endpoint
 from services.health import Health
-from services.stt.batched import Asked, BatchedWhisper
 from services.stt.openai import OpenAiStt, wav
 from services.tts.openai import OpenAiTts
 from services.vendors import connected

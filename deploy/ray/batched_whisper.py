@@ -1,5 +1,5 @@
-"""The same Whisper for many at once, by CTranslate2: what others have said is encoded and decoded beside it. `whisper.py` is
-faster for one; on a graphics processor eight take little longer than one.
+"""The same Whisper for many at once, by CTranslate2: what others have said is encoded and decoded beside it. For one
+`services/stt/whisper.py` is faster; on a graphics processor eight take little longer than one.
 
 What it makes of a recording does not depend on the others but for the length of the window, which is that of the longest.
 """
