@@ -5,19 +5,14 @@ import asyncio
 import contextlib
 import gc
 from collections.abc import Awaitable, Callable, Iterable
+from importlib.resources import files
 
 from fastapi import FastAPI
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 NO_STORE = {"Cache-Control": "no-store"}
-PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Parley</title><style>body{font:1.1rem system-ui,sans-serif;display:grid;place-content:center;min-height:90vh;margin:1rem;
-text-align:center}@media(prefers-color-scheme:dark){body{background:#111;color:#eee}}</style>
-<h1>Parley</h1><p role="status">Starting: the page opens in a moment.</p>
-<script>setInterval(async()=>{
-try{if((await(await fetch("readyz")).json()).status!=="starting")location.reload()}catch{}},250)</script>
-<noscript><p>This page needs JavaScript.</p></noscript></html>"""
+PAGE = (files(__package__) / "starting.html").read_text("utf-8")
 
 
 class StartupApp:

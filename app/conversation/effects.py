@@ -21,11 +21,11 @@ from app.protocol.events import (
 )
 from app.protocol.messages import (
     MAX_TEXT,
+    Acknowledgement,
     AgentHeard,
     Error,
     Latency,
     PlaybackDone,
-    PlaybackProgress,
     PlaybackStopped,
     Stop,
     Text,
@@ -157,7 +157,7 @@ def join_text(context: ConversationContext, event: Happening) -> None:
 
 def note_progress(context: ConversationContext, event: Happening) -> None:
     """The ledger gets what the listener says was played."""
-    if isinstance(event, PlaybackProgress | PlaybackDone | PlaybackStopped):
+    if isinstance(event, Acknowledgement):
         context.player.acknowledge(event)
         if isinstance(event, PlaybackStopped) and context.onset is not None:
             context.onset.mark("silent", context.clock.ms())

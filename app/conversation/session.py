@@ -16,6 +16,7 @@ from app.dialogue.context import AgentContext
 from app.dialogue.memory import Memory
 from app.protocol.events import Disconnected, Faulted, Happening, SessionStarted
 from app.protocol.messages import (
+    Acknowledgement,
     AudioChunk,
     ClientMessage,
     Configure,
@@ -33,9 +34,6 @@ from app.reply.playout import Frame
 from services.base import Pcm
 
 log = logging.getLogger(__name__)
-
-
-Acknowledgement = PlaybackProgress | PlaybackDone | PlaybackStopped
 
 
 def _told(message: Acknowledgement, player: Player) -> Acknowledgement | None:

@@ -82,6 +82,9 @@ class PlaybackStopped(Event):
     estimated: bool = False
 
 
+Acknowledgement = PlaybackProgress | PlaybackDone | PlaybackStopped  # what a listener says was played
+
+
 class Text(Event):
     """A typed turn."""
 

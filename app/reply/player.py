@@ -7,6 +7,7 @@ from collections.abc import Callable
 from app.core.clock import Clock
 from app.protocol.events import Happening
 from app.protocol.messages import (
+    Acknowledgement,
     AudioEnd,
     Duck,
     PlaybackDone,
@@ -108,7 +109,7 @@ class Player:
             self.ledger.estimate(self._clock.ms(), PATH_DELAY_MS)
         self._dispatch(kind(generation=self.ledger.generation, played_ms=self.ledger.heard_ms, estimated=True))
 
-    def acknowledge(self, event: PlaybackProgress | PlaybackDone | PlaybackStopped) -> None:
+    def acknowledge(self, event: Acknowledgement) -> None:
         """The listener says what was played."""
         if self.ledger is None or event.generation != self.ledger.generation or self.reply is None:
             return

@@ -15,6 +15,7 @@ import socket
 import struct
 import sys
 import tempfile
+from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
 
@@ -28,16 +29,7 @@ STOP_S = 5.0  # a server that does not end after this is killed
 _LOOK_S = 0.02  # between looks at a server that starts or ends
 _LONGEST_SOCKET_PATH = 100  # bytes; the kernel's limit is 104 (macOS) or 108 (Linux) with the final zero
 
-# The shell becomes the server; its child, the guard, waits for the end of the pipe. The guard stays in the server's process
-# group, and as long as it does the kernel gives the server's number to no other process.
-_GUARDED = """
-exec 3<&0
-( read -r _ <&3
-  kill $$
-  i=0; while kill -0 $$ && [ $i -lt 50 ]; do sleep 0.1; i=$((i+1)); done
-  kill -9 $$ ) 2>/dev/null &
-exec "$@" 3<&- </dev/null
-"""
+_GUARDED = (files(__package__) / "scripts" / "guarded.sh").read_text("utf-8")
 
 # `appendfsync always`: what was answered is on the disk. A full server takes no more and throws nothing away: whoever fills it
 # does so at nobody else's cost, and what waits for it is bounded (`buffer`).

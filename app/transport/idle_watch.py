@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from app.conversation.session import Session
-from app.protocol.messages import ClientMessage, Error, PlaybackDone, PlaybackProgress, PlaybackStopped, Text
+from app.protocol.messages import Acknowledgement, ClientMessage, Error, Text
 
 WATCH_S = 1.0  # how often it is looked whether a connection is idle, once it may be
 TALKING = ("SPEAKING", "INTERRUPTED")  # states in which something is to be heard of the agent
@@ -44,7 +44,7 @@ class IdleWatch:
         """What counts as somebody being there besides speech: typing, and hearing what is being said now."""
         if isinstance(message, Text):
             self._active_at = self._loop.time()
-        elif isinstance(message, PlaybackProgress | PlaybackDone | PlaybackStopped) and self._session is not None:
+        elif isinstance(message, Acknowledgement) and self._session is not None:
             ledger = self._session.player.ledger
             if self._session.state in TALKING and ledger and ledger.generation == message.generation:
                 self._active_at = self._loop.time()
