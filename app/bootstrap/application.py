@@ -140,13 +140,9 @@ def build_app(
             closing.callback(waiting.close)
             warming = asyncio.create_task(readiness.warm(conversations.speak_ahead))
             closing.callback(warming.cancel)
-            watchdog = Watchdog()
-            watchdog.start()
-            closing.callback(watchdog.stop)
-            if settings.redis_url:
-                closing.callback(asyncio.create_task(nodes.run()).cancel)
-            sessions.load.start()
-            closing.callback(sessions.load.stop)
+            watching = [Watchdog().watch(), sessions.load.watch(), *([nodes.run()] if settings.redis_url else [])]
+            for task in map(asyncio.create_task, watching):
+                closing.callback(task.cancel)
             closing.push_async_callback(drain)
             yield
 

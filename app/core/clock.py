@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -25,3 +26,10 @@ class LoopClock:
     def epoch_ms(self) -> float:
         """Wall-clock time in ms since 1970 (UTC)."""
         return time.time() * 1000
+
+
+async def every(seconds: float, work: Callable[[], None]) -> None:
+    """Does `work` again and again, so many seconds apart, until it is cancelled."""
+    while True:
+        await asyncio.sleep(seconds)
+        work()

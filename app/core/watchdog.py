@@ -1,6 +1,5 @@
 """Tells when the event loop was held: while one callback runs nobody else is heard, served or spoken to."""
 
-import asyncio
 import logging
 import sys
 import threading
@@ -12,6 +11,7 @@ from types import FrameType
 
 from prometheus_client import Counter, Gauge
 
+from app.core.clock import every
 from app.core.limits import Episodes
 
 log = logging.getLogger(__name__)
@@ -47,26 +47,16 @@ class Watchdog:
         self._late: deque[float] = deque(maxlen=MINUTE)
         self._episodes = Episodes()
         self._over = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._timer: asyncio.TimerHandle | None = None
 
-    def start(self) -> None:
-        """Watches the running loop until `stop`."""
+    async def watch(self) -> None:
+        """Watches the running loop until it is cancelled."""
         LONGEST.set_function(lambda: max(self._late, default=0.0))
         self.begin()
-        self._timer = asyncio.get_running_loop().call_later(BEAT_S, self._tick)
-        self._thread = threading.Thread(target=self._guard, args=(threading.get_ident(),), name="watchdog", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ends the watching."""
-        self._over.set()
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def _tick(self) -> None:
-        self.beat()
-        self._timer = asyncio.get_running_loop().call_later(BEAT_S, self._tick)
+        threading.Thread(target=self._guard, args=(threading.get_ident(),), name="watchdog", daemon=True).start()
+        try:
+            await every(BEAT_S, self.beat)
+        finally:
+            self._over.set()
 
     def begin(self) -> None:
         """A callback of the event loop begins."""

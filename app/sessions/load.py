@@ -1,10 +1,11 @@
 """Whether the models keep up with the conversations of this process."""
 
-import asyncio
 from collections import deque
 from collections.abc import Callable
 
 from prometheus_client import Gauge
+
+from app.core.clock import every
 
 LOOK_S = 0.1  # how often it is looked whether they are behind
 WINDOW_S = 20.0  # what the load is a share of
@@ -26,7 +27,6 @@ class Load:
         """`behind_s`: for how many seconds the work that has waited longest has waited by now."""
         self._behind_s = behind_s
         self._looks: deque[bool] = deque(maxlen=round(WINDOW_S / LOOK_S))
-        self._timer: asyncio.TimerHandle | None = None
         self.overloaded = False
 
     @property
@@ -34,19 +34,10 @@ class Load:
         """0..1. What lies before the first look counts as time in which the models kept up."""
         return sum(self._looks) / (WINDOW_S / LOOK_S)
 
-    def start(self) -> None:
-        """Looks from now on until `stop`."""
+    async def watch(self) -> None:
+        """Looks until it is cancelled."""
         LOAD.set_function(lambda: self.share)
-        self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._tick)
-
-    def stop(self) -> None:
-        """Ends the watching."""
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def _tick(self) -> None:
-        self.look()
-        self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._tick)
+        await every(LOOK_S, self.look)
 
     def look(self) -> None:
         """Takes one more sample."""

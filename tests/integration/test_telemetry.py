@@ -131,10 +131,10 @@ async def test_a_held_loop_is_counted_and_what_holds_it_is_named(caplog: pytest.
         while time.thread_time() < until:
             pass
 
-    watchdog, before = Watchdog(), WORKING._value.get()
-    watchdog.start()
+    watching, before = asyncio.create_task(Watchdog().watch()), WORKING._value.get()
+    await asyncio.sleep(0)
     hold()
     await asyncio.sleep(3 * BEAT_S)
-    watchdog.stop()
+    watching.cancel()
     assert WORKING._value.get() == before + 1
     assert (REGISTRY.get_sample_value("parley_loop_held_seconds") or 0) >= HELD_S and "in hold" in caplog.text
