@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from languages.base import Language
 from services.base import Services
@@ -45,24 +45,20 @@ def embedded(
         raise ValueError(f"knowledge: {knowledge} is no folder with files in it that can be read ({', '.join(READERS)})")
     workers = workers or Workers()
     embedder = Embedder(weights, workers)
-    echo, vad, turn = EchoCancellation(weights, workers), SileroVad(weights, workers), SmartTurn(weights, workers)
-    speaker, health = VoiceEncoder(weights, workers), Health()
+    kinds: dict[str, Any] = {"echo": EchoCancellation, "vad": SileroVad, "turn": SmartTurn, "speaker": VoiceEncoder}
+    shared: dict[str, Any] = {name: kind(weights, workers) for name, kind in kinds.items()}  # which have no language
+    shared |= {"health": Health(), "waited_s": workers.waited_s}
 
     def of(spoken: Language) -> Services:
         stt = WhisperStt(weights, workers, spoken)
         return Services(
-            echo=echo,
-            vad=vad,
-            turn=turn,
-            barge_in=WhisperJudge(stt, workers),
-            speaker=speaker,
+            **shared,
             stt=stt,
+            barge_in=WhisperJudge(stt, workers),
             intent=LocalIntent(embedder, workers, cache, spoken, more=phrases),
             retrieval=LocalRetriever(embedder, workers, cache, spoken, knowledge),
             llm=GroundedAnswerer(spoken),
             tts=HibariTts(weights, workers, spoken),
-            health=health,
-            waited_s=workers.waited_s,
         )
 
     return replace(of(language), others={other.code: of(other) for other in others})
