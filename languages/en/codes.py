@@ -15,7 +15,7 @@ _NUMBERED = (
     r"part|policy|reservation|patient|student|flight|phone|telephone|fax|mobile|model)"
 )
 _CODED = (
-    rf"(?i:\b(?:{_NUMBERED}\s(?:number|no\.?|code|id|#)|pin|code|passcode|password|zip(?: code)?|postcode|sku|"
+    rf"(?i:\b(?:{_NUMBERED}\s(?:number|no\.?|code|id|#)|pin|code|otp|passcode|password|zip(?: code)?|postcode|sku|"
     r"extension|ext\.?|phone|telephone|tel\.?|fax|mobile|cell)(?:\s(?:is|was|number|no\.?|code))?:?\s#?)"
 )
 _EMERGENCY = "911|112|999|988|311|411|511|711|811|101|111"  # numbers of three digits that people dial
@@ -147,17 +147,30 @@ CODES: list[Rule] = [
         (rf"{_DIAL}\d{{3}}-\d{{4}}(?!\w|[.\-]\d)", _dialled),
         (rf"{_DIAL}0\d{{1,5}}(?:(?: ?[./\-] ?| )\d{{2,8}}){{1,6}}(?!\w|[.\-/:]\d|\s?[ap]\.?m\b)", _dialled),
         (
-            r"(?i:(\b(?:number|call|dial|tel|telephone|phone|fax|text|ring|reach|whatsapp)\b[^\d\n]{0,20}))"
+            r"(?i:(\b(?:number|hotline|helpline|call|dial|tel|telephone|phone|fax|text|ring|reach|whatsapp)\b[^\d\n]{0,20}))"
             r"(?<![\w.,$£€#/-])(\d{3,5}(?:[ .\-]\d{2,5}){1,4})(?![\w-]|\.\d)",
             lambda m: m[1] + _GROUPS.sub(_dialled, m[2]),
         ),
         (r"(?<=\d \d \d),? ?x(\d{1,6})\b", lambda m: f", extension {_spelled(m[1])}"),
         (
-            rf"(?i:\b(call|dial|ring|text|phone) )({_EMERGENCY})(?![\w:,.-]*\d)(?! [a-z]+s\b)",
-            lambda m: f"{m[1]} {_spelled(m[2])}",
+            rf"(?i:\b(call|dial|ring|text|phone|emergency:?) )({_EMERGENCY})(?: (or|and) ({_EMERGENCY}))?(?![\w:,.-]*\d)(?! (?:people|[a-z]+s)\b)",
+            lambda m: f"{m[1]} {_spelled(m[2])}" + (f" {m[3]} {_spelled(m[4])}" if m[3] else ""),
+        ),
+        (  # a number of a few digits that takes texts
+            r"(?i:(\b(?:text|sms|txt)\b(?:[^.\d\n]{0,25} to)? ))(\d{4,6})(?![\w:,.-]*\d)(?! (?:people|[a-z]+s)\b)",
+            lambda m: f"{m[1]}{_spelled(m[2])}",
         ),
         # Codes: with hyphens, behind a word for one, with letters, with zeros before them
         (r"(?<![\w.,$£€/-])\d{1,8}(?:-\d{1,8}){2,6}(?![\w-]|\.\d)", _hyphenated),
+        (
+            rf"({_CODED})(\d{{3}}(?: \d{{3}}){{1,2}})(?![\w,-]|\.\d| \d)",
+            lambda m: m[1] + ", ".join(map(_spelled, m[2].split())),
+        ),
+        (
+            r"(?i:(\b(?:end(?:s|ing) (?:in|with)|last (?:four|4|three|3)(?: digits| numbers)?(?: are| is|:)?) ))(\d{3,5})(?![\w,.-]*\d)",
+            lambda m: f"{m[1]}{_spelled(m[2])}",
+        ),
+        (r"\b([A-Z]{1,3})# ?(?=\d)", r"\1 number "),
         (
             rf"({_CODED})((?=[\w-]{{0,30}}\d)(?=[\w-]{{0,30}}\d{{3}}|[A-Z\d]{{4}})[A-Z]{{0,4}}-?[A-Z\d]{{1,20}}(?:-[A-Z\d]{{1,20}}){{0,4}})"
             r"(?![\w,]|\.\d)(?!\s\d)",
@@ -168,7 +181,7 @@ CODES: list[Rule] = [
             lambda m: f"{m[1]} number {', '.join(map(_spelled, m[2].split('-')))}",
         ),
         (rf"(?i:\b({_NUMBERED}|id) )(\d{{5,20}})(?![\w,.-]*\d)", lambda m: f"{m[1]} {_spelled(m[2])}"),
-        (r"(?<![\w.,/$£€-])(\d{2,8})-(0\d{2,8})(?![\w-]|\.\d)", lambda m: f"{_spelled(m[1])}, {_spelled(m[2])}"),
+        (r"(?<![\w.,/$£€-])(\d{1,8})-(0\d{2,8})(?![\w-]|\.\d)", lambda m: f"{_spelled(m[1])}, {_spelled(m[2])}"),
         (r"(?<![\w.-])(?=[A-Z-]{0,30}\d)(?=[\d-]{0,30}[A-Z])[A-Z\d]{1,30}(?:-[A-Z\d]{1,30}){0,5}(?![\w-])", _mixed),
         (rf"(?<![\w.,:/$£€-])0\d{{1,20}}(?![\d.,:/%]*\d|\s?[ap]\.?m\b|\s?(?:{_MONTH})\b|\s?h\b|-\d)", lambda m: _spelled(m[0])),
         (rf"(?<![\w.,$£€])\d{{{MOST_DIGITS + 1},}}+(?![.,]?\d)", _long),

@@ -174,6 +174,13 @@ _BEHIND = rf"({_SIGN}|(?i:USD|EUR|GBP|CHF)\b|(?:zł|kr)(?!\w))"
 MONEY: list[Rule] = [
     (re.compile(pattern), said)
     for pattern, said in (
+        # Spellings of one sum
+        (r"\bUSD ?\$", "US$"),
+        (r"\$ ?(\d[\d.,]*) ?(USD|CAD|AUD|NZD|HKD|SGD|MXN)\b", r"\2 \1"),
+        (r"(?<=\d)¢ ?[-–—] ?(?=\d+ ?¢)", " to "),
+        (rf"({_SIGN} ?\d[\d.,]{{0,12}})-(an?)-(?=[a-z])", r"\1 \2 "),
+        (rf"({_SIGN} ?\d[\d.,]{{0,12}}) ?(?:p\.p\.|pp\b)", r"\1/person"),
+        (rf"({_SIGN} ?\d[\d.,]{{0,12}}) ?p\.n\.", r"\1/night"),
         # About so much, notes, and halves
         (
             rf"\b([Aa])n? ({_SIGN}[\d.,]{{1,12}}(?: [mb]illion)?)-?ish(?= [a-z])",

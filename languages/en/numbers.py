@@ -8,6 +8,7 @@ Each rule takes a text in one spelling (NFKC, see `unfolded`) to words and plain
 import re
 
 from languages.en.codes import CODES
+from languages.en.measures import MEASURES
 from languages.en.money import MONEY, Rule
 
 _SQUARED = {
@@ -40,9 +41,10 @@ _RATES = {
     "rpm": "revolutions per minute",
 }
 _PARTS = {2: "half", 3: "third", 4: "quarter", 5: "fifth", 6: "sixth", 8: "eighth", 10: "tenth", 12: "twelfth", 16: "sixteenth"}
-_PARTS |= {7: "seventh", 9: "ninth", 32: "thirty-second", 64: "sixty-fourth", 100: "hundredth"}
+_PARTS |= {7: "seventh", 9: "ninth", 20: "twentieth", 50: "fiftieth", 32: "thirty-second", 64: "sixty-fourth", 100: "hundredth"}
 _MONTHS = "January February March April May June July August September October November December".split()
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
+_SHORT_MONTH = r"(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)"
 _DAYS = {day[:3]: day for day in "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()}
 _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)(?:day|s|sday|nesday|rs|rsday|urday)?"
 _VERSIONED = (
@@ -233,12 +235,19 @@ _REST: list[Rule] = [
         (r"(?<=°[CF]) ?(?:-|–|—) ?(?=\d)|(?i:(?<=[ap]\.m\.)) ?(?:-|–|—) ?(?=\d)", " to "),
         (rf"\b({_MONTH} \d{{1,2}}(?:st|nd|rd|th)?) ?(?:-|–|—) ?(?={_MONTH} \d)", r"\1 to "),
         (rf"\b({_MONTH})\.? ?(?:-|–|—) ?({_MONTH})\b", lambda m: f"{_month(m[1])} to {_month(m[2])}"),
+        (rf"\b({_SHORT_MONTH})\.? to ({_SHORT_MONTH})\b\.?", lambda m: f"{_month(m[1])} to {_month(m[2])}"),
+        (rf"\b({_SHORT_MONTH})\.? (?=(?:19|20)\d\d\b)", lambda m: f"{_month(m[1])} "),
+        (rf"\b(\d{{1,2}} {_MONTH})\.? ?(?:-|–|—) ?(?=\d{{1,2}} {_MONTH})", r"\1 to "),
         (rf"(?<![\w.,-])(\d{{1,2}}) ?(?:to|-|–|—) ?(\d{{1,2}}) ({_MONTH})\b\.?", _days),
+        (r"\b([Nn]oon|[Mm]idnight) ?(?:-|–|—) ?(?=\d|noon\b|midnight\b)", r"\1 to "),
+        (r"(?<=\d[AaPp][Mm]) ?(?:-|–|—) ?(?=noon\b|midnight\b)|(?<=\d [AP]M) ?(?:-|–|—) ?(?=noon\b|midnight\b)", " to "),
         (rf"\b({_ORDINAL}) ?(?:-|–|—) ?(?={_ORDINAL}\b)", r"\1 to "),
         (r"(?<![\w/])(\d{1,2}/\d{1,2}) ?(?:-|–|—) ?(?=\d{1,2}/\d{1,2}(?![\w/]))", r"\1 to "),
         (r"(?<![\w.:])(\d{1,3}):(\d)(?![\w:.])", r"\1 to \2"),
         (rf"\b({'|'.join(_DAYS)})(?=,? (?:\d|{_MONTH}\b))", lambda m: _DAYS[m[1]]),
         (rf"(?<!\w)({_DAY})\.? ?(?:-|–|—) ?({_DAY})(?!\w)\.?", lambda m: f"{_DAYS[m[1][:3]]} to {_DAYS[m[2][:3]]}"),
+        (rf"\b({_DAY}) ?[/&] ?({_DAY})(?!\w)\.?", lambda m: f"{_DAYS[m[1][:3]]} and {_DAYS[m[2][:3]]}"),
+        (r"\b(Mon|Tues?|Wed|Thu|Thurs|Fri)(?=[,;)]|$|\.$| (?:and|or|&) )", lambda m: _DAYS[m[1][:3]]),
         (rf"\b({_MONTH} \d{{1,2}}) to (\d{{1,2}})(?![\d:])", lambda m: f"{m[1]} to {m[2]}{_ending(int(m[2]))}"),
         (r"(?<![\w)\].,;:%°-])-(?=\.?\d)|(?<=\()-(?=\d)", "minus "),
         (r"(?<=\d)\+(?=[\s.,;:!?]|$)", " plus"),
@@ -248,4 +257,4 @@ _REST: list[Rule] = [
         (r"\bp\. ?(?=\d)", "page "),
     )
 ]
-NUMBERS: list[Rule] = [*_FIRST, *CODES, *MONEY, *_REST]
+NUMBERS: list[Rule] = [*MEASURES, *_FIRST, *CODES, *MONEY, *_REST]

@@ -84,7 +84,7 @@ _RULES: list[Rule] = [
         # Numbers and symbols
         (r"(?<![\w.])\.(?=\d)", "0."),
         (r"(?<![\w.,])(\d[\d.,]*)\s?(?:-|–|to)\s?(\d[\d.,]*)\s?%", r"\1 to \2%"),
-        (rf"(?<!['’\d.])(?<!the )(\d{{1,3}}(?:\.\d+)?)\s?s{_END}", r"\1 seconds"),
+        (rf"(?<!['’\d.])(?<!the )(?<!late )(?<!early )(?<!mid )(\d{{1,3}}(?:\.\d+)?)\s?s{_END}", r"\1 seconds"),
         (rf"(?<=\d)\s?h{_END}", " hours"),
         (rf"(?<=\d)k{_END}", " thousand"),
         (rf"(?<=\d)\s?x{_END}", " times"),

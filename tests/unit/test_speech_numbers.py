@@ -244,6 +244,60 @@ def test_figures_are_made_ready_for_the_ear(written: str, said: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("500mg/day, 2x/week", "500mg per day, 2 times per week"),
+        ("60 miles/hour", "60 miles per hour"),
+        ("5 mg/kg and 30 g/l", "5 mg per kilogram and 30 grams per liter"),
+        ("1.5%/mo. Then more.", "1.5% per month. Then more."),
+        ("a 20-kg bag, a 6-ft ladder", "a 20 kilogram bag, a 6 foot ladder"),
+        ("a 12-mo. contract", "a 12 month contract"),
+        ("a 3-in-1 tool for a 3-year-old", "a 3-in-1 tool for a 3-year-old"),
+        ("12 fl oz, 3 yrs. old, 2 wks", "12 fluid ounces, 3 years old, 2 weeks"),
+        ("It takes 3 hrs. The door opens.", "It takes 3 hours. The door opens."),
+        ("72bpm, 4.7kΩ, 5µg", "72 beats per minute, 4.7 kiloohms, 5 micrograms"),
+        ("12 x 15 ft", "12 by 15 feet"),
+        ("210 × 297 mm", "210 by 297 millimeters"),
+        ('8" x 10"', "8 inches by 10 inches"),
+        ("10' × 12' rug", "10 feet by 12 feet rug"),
+        ("3 x 4 = 12", "3 times 4 = 12"),
+        ("5 ft. 7 in. tall", "5 feet 7 inches tall"),
+        ('a 27" monitor, a 6\' fence and 1/2" pipe', "a 27 inch monitor, a 6 foot fence and half an inch pipe"),
+        ('She said "I am 27" and left.', 'She said "I am 27" and left.'),
+        ("blood pressure 120/80", "blood pressure 120 over 80"),
+        ("rated 8/10 or 4.5/5, 87/100", "rated 8 out of 10 or 4.5 out of 5, 87 out of 100"),
+        ("9/10 of people", "9 tenths of people"),
+        ("98.6F", "98.6F"),
+        ("Heat to 180C / 350F", "Heat to 180 °C / 350 °F"),
+        ("a 1:25,000 map", "a 1 to 25,000 map"),
+        ("Dial *67, then #31#", "Dial star 6 7, then hash 3 1 hash"),
+        ("Press # to repeat.", "Press hash to repeat."),
+        ("Gainesville, FL 32611-7001", "Gainesville, FL 3 2 6 1 1, 7 0 0 1"),
+        ("Washington, DC 20500", "Washington, DC 2 0 5 0 0"),
+        ("ZIP code 02139", "ZIP code 0 2 1 3 9"),
+        ("USD$50, $50 USD and $50CAD", "50 US dollars, 50 US dollars and 50 Canadian dollars"),
+        ("25¢-50¢", "25 to 50¢"),
+        ("a $100-a-night room, €5 p.p.", "a 100 dollars a night room, 5 euros per person"),
+        ("your code is 839 201", "your code is 8 3 9, 2 0 1"),
+        ("OTP 839201", "OTP 8 3 9, 2 0 1"),
+        ("the card ending in 4321", "the card ending in 4 3 2 1"),
+        ("they end in 2024 or 4 years later", "they end in 2024 or 4 years later"),
+        ("Text STOP to 40404.", "Text STOP to 4 0 4, 0 4."),
+        ("text 1000 people", "text 1000 people"),
+        ("Emergency: 112 or 911", "Emergency: 1 1 2 or 9 1 1"),
+        ("24 Dec – 2 Jan", "24 Dec to 2 Jan"),
+        ("from Jan to Mar, in Dec 2024", "from January to March, in December 2024"),
+        ("noon–2pm, 9am–noon", "noon to 2 PM, 9 AM to noon"),
+        ("Mon, Wed and Fri; Sat/Sun closed", "Monday, Wednesday and Friday; Saturday and Sunday closed"),
+        ("the late 80s and the '60s", "the late 80s and the '60s"),
+        ("at 19:00h", "at 19:00"),
+    ],
+)
+def test_sizes_rates_marks_and_codes_are_made_ready_for_the_ear(written: str, said: str) -> None:
+    assert speakable(cleaned(written)) == said
+
+
+@pytest.mark.parametrize(
     ("written", "read"),
     [
         ("at 10:30", "at ten thirty"),
