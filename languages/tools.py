@@ -80,7 +80,8 @@ class Understanding:
     a year of whose days it is asked, and that of the next. `repeats` finds that something is to happen again
     and again. `meant` are the timers that are meant, `means_all` whether several are at once. `zones` are the IANA zones of a place
     (one where it is clear, several where it has several; it may take most of a second), `apart` the two places of "Paris and Rome".
-    `sought` is what is to be looked up."""
+    `sought` is what is to be looked up, `wanted` the intent of a turn whose words tell it for certain, else what a classifier takes
+    it for."""
 
     tools: Mapping[str, Heard] = field(default_factory=dict)
     length: Callable[[str], float | None] = lambda text: None
@@ -97,6 +98,7 @@ class Understanding:
     zones: Callable[[str], list[str]] = lambda place: []
     apart: Callable[[str], list[str]] = lambda place: [place]
     sought: Callable[[str], str] = lambda text: text
+    wanted: Callable[[str, str, Sequence[Timer]], str] = lambda intent, text, timers: intent
 
 
 def _joined(parts: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ one, and the knowledge."""
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from app.dialogue.context import AgentContext
@@ -82,6 +82,7 @@ class Answer:
             self._timed("intent", lambda: self._services.intent.classify(text)),
             self._timed("retrieval", lambda: self._services.retrieval.search(query, history=history)),
         )
+        intent = replace(intent, name=self._dialogue.language.hears.wanted(intent.name, text, self._memory.timers))
         self.intent = intent.name
         self._emit(IntentFound(name=intent.name, confidence=round(intent.confidence, 3), turn=self._request.turn))
         answer = offline = self._answer_offline(Question(query, intent, passages, history))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import zip_longest
 from typing import Annotated
 
@@ -15,6 +15,7 @@ from app.tools.registry import Asks, ToolError, tool
 from languages.tools import LONGEST_ABOUT, LONGEST_S, MOST
 
 PASSAGES = 3
+NEAR_S = 6 * 3600.0  # before an alarm's time: its new time is looked for from then on
 
 
 def _set(context: AgentContext, seconds: float, about: str, name: str, line: str, **values: str) -> str:
@@ -38,8 +39,10 @@ def _among(timer: Timer, some: Sequence[Timer]) -> bool:
 
 
 @tool(intent="set_timer", acts=True)
-async def extend_timer(context: AgentContext, seconds: Annotated[float, Field(ge=1, le=LONGEST_S)], which: Which = "") -> str:
-    """Gives a running timer more time."""
+async def extend_timer(
+    context: AgentContext, seconds: Annotated[float, Field(ge=-LONGEST_S, le=LONGEST_S)], which: Which = ""
+) -> str:
+    """Gives a running timer more time, or less: a negative number."""
     timers, some = context.memory.timers, context.language.hears.meant(context.memory.timers, which)
     if not some:
         return context.dialogue.line("timer_no_such" if timers else "timer_none", running=context.language.says.timers(timers))
@@ -48,7 +51,28 @@ async def extend_timer(context: AgentContext, seconds: Annotated[float, Field(ge
     timers[:] = [
         replace(t, due_ms=t.due_ms + seconds * 1000, length_s=t.length_s + seconds) if _among(t, some) else t for t in timers
     ]
-    return context.dialogue.line("timer_extended", length=context.language.says.length(seconds))
+    return context.dialogue.line(
+        "timer_extended" if seconds > 0 else "timer_shortened", length=context.language.says.length(abs(seconds))
+    )
+
+
+@tool(intent="set_timer", acts=True)
+async def change_timer(context: AgentContext, at: At, which: Which = "", name: Name = "") -> str:
+    """Gives a running timer another length from now on ("15 minutes"), or another time of day; sets one where none is meant."""
+    timers, some = context.memory.timers, context.language.hears.meant(context.memory.timers, which)
+    if len(some) > 1 and not context.language.hears.means_all(which):
+        return Asks(context.dialogue.line("timer_which_other", running=context.language.says.timers(some)))
+    now = now_of(context)
+    # Of a time that may be before noon or after, the one that is nearer the old time is meant.
+    near = now + timedelta(seconds=(some[0].due_ms - context.clock.epoch_ms()) / 1000 - NEAR_S) if some else now
+    seconds, said = _due(context, at, now, context.language.hears.moment(at, max(now, near)))
+    if seconds is None:
+        return context.dialogue.line("timer_too_long")
+    if not some:
+        return _set(context, seconds, "", name, "alarm_set", time=said)
+    due_ms = context.clock.epoch_ms() + seconds * 1000
+    timers[:] = [replace(timer, due_ms=due_ms, length_s=seconds) if _among(timer, some) else timer for timer in timers]
+    return context.dialogue.line("timer_changed", time=said)
 
 
 @tool(intent="set_timer", acts=True)

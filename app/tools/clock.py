@@ -46,9 +46,16 @@ async def current_time(
     zone: Zone = "",
     place: Place = "",
     seconds: Annotated[float, Field(ge=-31_622_400, le=31_622_400, description="another moment: so long from now")] = 0,
+    until: Annotated[str, Field(max_length=LONGEST_ABOUT, description="how long it is until then: '17:30', 'noon'")] = "",
 ) -> str:
-    """The time of day, now."""
+    """The time of day, now, or how long it is until another."""
     hears, says = context.language.hears, context.language.says
+    if until:
+        moment = hears.moment(until, now_of(context, zone))
+        if moment is None:
+            raise ToolError(f"{until} is no time of day such as 17:30")
+        left = (moment - now_of(context, zone)).total_seconds()
+        return context.dialogue.line("time_until", length=says.length(max(60, 60 * round(left / 60))), time=says.time(moment))
     apart = hears.apart(place)
     if len(apart) == 2 and all([await asyncio.to_thread(hears.zones, one) for one in apart]):  # noqa: RUF100
         first, second = [await current_time(context, place=one, seconds=seconds) for one in apart]

@@ -153,7 +153,8 @@ CODES: list[Rule] = [
         ),
         (r"(?<=\d \d \d),? ?x(\d{1,6})\b", lambda m: f", extension {_spelled(m[1])}"),
         (
-            rf"(?i:\b(call|dial|ring|text|phone|emergency:?) )({_EMERGENCY})(?: (or|and) ({_EMERGENCY}))?(?![\w:,.-]*\d)(?! (?:people|[a-z]+s)\b)",
+            rf"(?i:\b(call|dial|ring|text|phone|emergency:?) )({_EMERGENCY})(?: (or|and) ({_EMERGENCY}))?(?![\w:,.-]*\d)"
+            r"(?! (?:people|[a-z]+s)\b)",
             lambda m: f"{m[1]} {_spelled(m[2])}" + (f" {m[3]} {_spelled(m[4])}" if m[3] else ""),
         ),
         (  # a number of a few digits that takes texts
@@ -167,7 +168,8 @@ CODES: list[Rule] = [
             lambda m: m[1] + ", ".join(map(_spelled, m[2].split())),
         ),
         (
-            r"(?i:(\b(?:end(?:s|ing) (?:in|with)|last (?:four|4|three|3)(?: digits| numbers)?(?: are| is|:)?) ))(\d{3,5})(?![\w,.-]*\d)",
+            r"(?i:(\b(?:end(?:s|ing) (?:in|with)|last (?:four|4|three|3)(?: digits| numbers)?(?: are| is|:)?) ))"
+            r"(\d{3,5})(?![\w,.-]*\d)",
             lambda m: f"{m[1]}{_spelled(m[2])}",
         ),
         (r"\b([A-Z]{1,3})# ?(?=\d)", r"\1 number "),

@@ -43,6 +43,7 @@ _CLOCK = (
         rf"(?! ?(?:hour|minute|second|day))(?: o'?clock)?(?:,? {_HALF})?"
     ),
     re.compile(rf"\b(?P<hour>\d{{1,2}})(?:[:.h ](?P<minutes>[0-5]\d))?(?: o'?clock)?,? ?{_HALF}"),
+    re.compile(r"\b(?:at|alarm for|until) (?P<hour>[01]\d|2[0-3])(?P<minutes>[0-5]\d)\b(?! (?:steps|times|people))"),
     re.compile(r"\b(?P<hour>\d{1,2})[:h](?P<minutes>[0-5]\d)\b"),
     re.compile(r"\b(?P<hour>\d{1,2}) o'?clock\b"),
     re.compile(
@@ -86,6 +87,14 @@ _HOLDS = re.compile(
     rf"\bhow (?:many days|long)\b(?!.{{0,80}}\b(?:until|till|to|before|since|ago|left|remain\w*|between)\b)"
     rf".{{0,80}}?\b(?P<month>{'|'.join(_MONTHS)}|(?:this|next|last|the) (?:month|year))\b(?! (?:the )?\d{{1,2}}(?!\d))"
 )
+_NTH = re.compile(
+    rf"\b(?P<nth>first|1st|2nd|3rd|4th|5th|second|sec|third|fourth|fifth) (?P<day>{'|'.join(_DAYS)}) (?:of|in) "
+    rf"(?:(?P<which>the|this|next|last) month|(?P<month>{'|'.join(_MONTHS)}))"
+)
+_THE_NTH = re.compile(r"\b(?:the|on) (?P<day>\d{1,2})(?:st|nd|rd|th)\b(?! (?:of\b|day|week|month|century|one\b|time))")
+_APART = re.compile(
+    r"\b(?P<count>\d{1,3}(?:\.\d)?) (?P<unit>hour|minute)s? (?P<side>before|after|past|ahead of|prior to) (?P<other>.+)"
+)
 _BETWEEN = re.compile(r"\b(?:between|from) (.{1,60}?) (?:and|to|until|till) (.{1,60})")
 
 
@@ -100,6 +109,8 @@ def heard_time(text: str, now: datetime) -> datetime | None:
     """The next moment at which the clock shows what `text` says: "at five p.m.", "tomorrow at half past nine"."""
     said = re.sub(r"\bnoon\b|\bmidday\b", "12 pm", re.sub(r"\bmidnight\b", "12 am", figures(text)))
     said = re.sub(r"(?<=\d )(?:oh|o) (?=\d\b)", "0", said)
+    if (apart := _APART.search(said)) and apart["side"] != "past":
+        return _apart(apart, now)
     found = next((match for pattern in _CLOCK if (match := pattern.search(said))), None)
     if found is None:
         return None
@@ -125,6 +136,14 @@ def heard_time(text: str, now: datetime) -> datetime | None:
     return min((moment for moment in moments if moment > now), default=None)
 
 
+def _apart(apart: re.Match[str], now: datetime) -> datetime | None:
+    """ "30 minutes before six"."""
+    length = timedelta(**{f"{apart['unit']}s": float(apart["count"])})
+    length = length if apart["side"] == "after" else -length
+    other = heard_time(f"at {apart['other'].removeprefix('at ')}", now - length)
+    return other + length if other else None
+
+
 def heard_day(text: str, today: date) -> date | None:
     """The day that `text` names, None where it names none: "tomorrow", "next Friday", "May the fifth", "Christmas"."""
     said = re.sub(r"\ban? (?=day|week|fortnight|month|year)", "1 ", figures(text))
@@ -140,7 +159,7 @@ def heard_day(text: str, today: date) -> date | None:
     ):
         if re.search(rf"\b{words}", said):
             return today + timedelta(days)
-    if edge := _at_edge(said, today):
+    if edge := _at_edge(said, today) or _nth(said, today):
         return edge
     if dated := _DATED.search(said):
         month = _MONTHS.index(dated["month"] or dated["month2"]) + 1
@@ -158,9 +177,45 @@ def heard_day(text: str, today: date) -> date | None:
         if f"{on['day']} before last" in said:
             return today + timedelta(ahead - 14)
         return today + timedelta(ahead - 7 if on["which"] == "last " else ahead or (7 if on["which"] == "next " else 0))
+    if nth := _THE_NTH.search(said):
+        return _day_of_month(int(nth["day"]), today)
     if which := re.search(r"\b(next|last) (week|month|year)\b", said):
         found: date = today + relativedelta(**{f"{which[2]}s": 1 if which[1] == "next" else -1})
         return found
+    return None
+
+
+def _nth(said: str, today: date) -> date | None:
+    """ "The second Tuesday in May"."""
+    found = _NTH.search(said)
+    if found is None:
+        return None
+    places = {"first": 1, "1st": 1, "second": 2, "sec": 2, "2nd": 2, "third": 3, "3rd": 3, "fourth": 4, "4th": 4}
+    weeks, weekday = places.get(found["nth"], 5) - 1, _DAYS.index(found["day"])
+
+    def day_of(year: int, month: int) -> date:
+        first = date(year, month, 1)
+        return date(year, month, 1 + (weekday - first.weekday()) % 7 + 7 * weeks)
+
+    if found["month"]:
+        return _in_year(said, today, lambda year: day_of(year, _MONTHS.index(found["month"]) + 1))
+    month = today.replace(day=1) + relativedelta(months={"next": 1, "last": -1}.get(found["which"], 0))
+    try:
+        return day_of(month.year, month.month)
+    except ValueError:
+        return None
+
+
+def _day_of_month(day: int, today: date) -> date | None:
+    """The next day of that number."""
+    for ahead in range(3):
+        month = today.replace(day=1) + relativedelta(months=ahead)
+        try:
+            found: date = month.replace(day=day)
+        except ValueError:
+            continue
+        if found >= today:
+            return found
     return None
 
 
@@ -184,7 +239,9 @@ def heard_span(text: str, today: date) -> tuple[date, date] | None:
     """Two days, "between" which time is counted."""
     between = _BETWEEN.search(figures(text))
     first = heard_day(between[1], today) if between else None
-    last = heard_day(between[2], today) if between else None
+    # "Between March 1 and April 15" are days of one year, also where one of them has been.
+    since = first if first is not None and first > today else today
+    last = heard_day(between[2], since) if between else None
     return (first, last) if first is not None and last is not None else None
 
 

@@ -1,4 +1,4 @@
-"""How sizes, rates and marks that hibari does not know are said: "5 mg/day", "4 x 6 in", "a 20-kg bag", a 27" screen, 120/80, "*67".
+"""How sizes, rates and marks that hibari does not know are said: "5 mg/day", "4 x 6 in", "a 20-kg bag", 27" and "*67".
 
 These rules come before those of `numbers`, which take the plain units that are left.
 """
@@ -104,7 +104,9 @@ _PER = {
     "l": "liter",
     "kWh": "kilowatt hour",
 }
-_WHOLE = "second|minute|hour|day|night|week|weekend|month|year|visit|person|user|adult|child|serving|page|room|kilogram|liter|mile|lap"
+_WHOLE = (
+    "second|minute|hour|day|night|week|weekend|month|year|visit|person|user|adult|child|serving|page|room|kilogram|liter|mile"
+)
 # What a rate is of; those of two letters that `numbers` knows as one ("km/h") are left to it.
 _COUNTED = (
     r"(?:k?cal|m?g|kg|lbs?|oz|ml|mL|[lL]|km|mi|miles?|hrs?|hours?|h|days?|d|min|minutes?|steps|beats|times|cups?|glasses|pills?|tablets?|"
@@ -191,7 +193,8 @@ MEASURES: list[Rule] = [
         ),
         (r"(?<![\w'’.°])(?<!° )(\d{1,3})(['’′])(?!\w)(?! ?\d)(?=( (?!s\b|and\b|or\b|by\b|to\b|is\b)[a-z]+\b)?)", _mark),
         (
-            r"(?<![\w'’./])(?<!['’′] )(\d{1,4}(?:\.\d{1,2})?)(\"|”|″)(?=( (?!(?:or|and|to|by|for|is|wide|long|tall|high|deep|thick)\b)\w+\b)?)",
+            r"(?<![\w'’./])(?<!['’′] )(\d{1,4}(?:\.\d{1,2})?)(\"|”|″)"
+            r"(?=( (?!(?:or|and|to|by|for|is|wide|long|tall|high|deep|thick)\b)\w+\b)?)",
             _mark,
         ),
         # Blood pressure, and marks out of 5, 10, 20 and 100

@@ -46,14 +46,40 @@ _SAID = {
     "united states": "",
     "washington": "America/New_York",
     "st petersburg": "Europe/Moscow",
+    "west coast": "America/Los_Angeles",
+    "east coast": "America/New_York",
+    "pacific": "America/Los_Angeles",
+    "mountain": "America/Denver",
+    "central": "America/Chicago",
+    "eastern": "America/New_York",
+    "pst": "America/Los_Angeles",
+    "pdt": "America/Los_Angeles",
+    "mst": "America/Denver",
+    "mdt": "America/Denver",
+    "cst": "America/Chicago",
+    "cdt": "America/Chicago",
+    "est": "America/New_York",
+    "edt": "America/New_York",
+    "cet": "Europe/Berlin",
+    "cest": "Europe/Berlin",
+    "bst": "Europe/London",
+    "jst": "Asia/Tokyo",
 }
 _IN_PLACE = re.compile(r"(?<!\w)(?:in|at|for) ([^\W\d_][\w.'’-]{0,30}(?:,? [^\W\d_][\w.'’-]{0,30}){0,5})", re.IGNORECASE)
-_PLACES_TIME = re.compile(r"(?<!\w)([A-Z][\w.'’-]{1,30}(?: [A-Z][\w.'’-]{1,30}){0,3}) (?:time|date)\b")
+_COAST = re.compile(r"\bon (?:the )?((?:west|east) coast)\b", re.IGNORECASE)
+_NAME = r"([A-Z][\w.'’-]{1,30}(?: [A-Z][\w.'’-]{1,30}){0,3})"
+_AHEAD = re.compile(
+    rf"\b(?:ahead|behind) (?:is|of us is|are) {_NAME}|"
+    rf"\bhow (?:many hours|far|much) (?:\w+ )?(?:is|are) {_NAME}(?= (?:ahead|behind))|"
+    rf"\btime difference (?:to|with|from) {_NAME}"
+)
+_PLACES_TIME = re.compile(rf"(?<!\w){_NAME} (?:time|date)\b")
 _NO_PLACE = frozenset(
     "right now please today tomorrow currently here there moment time date day days week weeks month year hour hours minute "
     "minutes o'clock ago home work midnight noon morning afternoon evening me us you a an my your what what's the current "
     "local is it at in then exactly again words english a one two three four five six seven eight nine ten sure summer "
-    "winter spring autumn general total case".split()
+    "winter spring autumn general total case january february march april may june july august september october november "
+    "december".split()
 )
 _BETWEEN = re.compile(r"\bbetween (.{2,60}? and .{2,60}?)[?.!]*$", re.IGNORECASE)
 _SAID_FIRST = re.compile(
@@ -67,6 +93,10 @@ def heard_place(text: str) -> str:
     """The place that a question for the time or the date names, or two joined by "and"; "" for none."""
     if between := _BETWEEN.search(text):
         return between[1][:PLACE_LONGEST]
+    if coast := _COAST.search(text):
+        return "Los Angeles" if coast[1].lower().startswith("west") else "New York"
+    if ahead := _AHEAD.search(text):
+        return next(name for name in ahead.groups() if name)
     found = [*_IN_PLACE.findall(text)[-1:], *_PLACES_TIME.findall(text)[:1]]
     words = re.split(r"\b(?:in|at) ", found[0])[-1].split() if found else []
     while words and words[-1].lower().strip(".,") in _NO_PLACE:

@@ -7,7 +7,10 @@ LONGEST = 40  # letters
 MOST = 4  # words of a name
 
 _SPELLABLE = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
-_BEHIND = re.compile(r"\b(?:spell(?:ing)?|write)\b(?! (?:it )?(?:out|down)\b)(.*)", re.IGNORECASE | re.DOTALL)
+_BEHIND = re.compile(
+    r"\b(?:spell(?:ing)?|write)\b(?! (?:it )?(?:out|down)\b(?! the (?:word|name)\b| (?-i:[A-Z])))(?: out(?= ))?(.*)",
+    re.IGNORECASE | re.DOTALL,
+)
 _BEFORE = re.compile(r"\b(?:is|are|was|do you|would you)\b(.*?)\b(?:spelled|spelt|written)\b", re.IGNORECASE | re.DOTALL)
 _AROUND = frozenset(
     "please for me out again slowly spelled spelt written letter by now of is i mean meant want would like the a an my "

@@ -15,8 +15,12 @@ _OPEN = re.compile(
     r"|\b(?:day|hour|minute|second)s? or \d"
 )
 _SHARED = re.compile(rf"(?<![\d.])(\d++)(?=(?:,| and|, and) \d++(?:(?:,| and|, and) \d++)* {_UNIT})")
+_OF_A_TIME = re.compile(r"\d (?:hour|minute)s? (?:before|after|past|to|ahead of|prior to) (?:\d|noon|midnight|at \d)")
+_BARE = re.compile(
+    r"(\d++ (hour|minute|second)s?\b.*?\b(?:timer|alarm|another|one|other)\b(?: \w+){0,2} (?:for|of) \d++)(?=$|[.,!?](?!\d)| and\b)"
+)
 _CORRECTED = re.compile(r"\b(?:no|sorry|rather|actually|i mean|i meant|make (?:that|it)|wait)\b")
-_NOT_OF_IT = r"(?!(?<=\b1)\b|[\d:.]| ?(?:hour|minute|second|day|percent|%|o'?clock|[ap]\.?m))"  # "the ten minute one"
+_NOT_OF_IT = r"(?!(?<=\b1)\b|[\d:]|\.\d| ?(?:hour|minute|second|day|percent|%|o'?clock|[ap]\.?m))"  # "the ten minute one"
 _SMALLER = {"hour": "minute", "minute": "second"}
 _SPELLINGS = [  # of spoken lengths, brought to the form "2.5 minute"
     (re.compile(pattern), spelling)
@@ -31,12 +35,14 @@ _SPELLINGS = [  # of spoken lengths, brought to the form "2.5 minute"
         (r"(?<=\d) (?:more|or so|full|whole|good|extra|additional) (?=(?:hour|minute|second|sec|min|day)s?\b)", lambda m: " "),
         (r"\b(\d++):([0-5]\d) (hour|minute)s?\b", lambda m: f"{m[1]} {m[3]} {m[2]} {_SMALLER[m[3]]}"),
         (rf"(?<![\d.])(\d++) and (?:3|three|a 3|a three) quarters? {_UNIT}", lambda m: f"{m[1]}.75 {m[2]}"),
+        (r"\b(?:an?|one) (hour|minute|day) and (?:3|three) quarters?\b", lambda m: f"1.75 {m[1]}"),
         (rf"(?<![\d.])(\d++) {_UNIT} and (?:3|three) quarters?\b", lambda m: f"{m[1]}.75 {m[2]}"),
         (rf"(?<![\d.])(\d++) and a half {_UNIT}", lambda m: f"{m[1]}.5 {m[2]}"),
         (rf"(?<![\d.])(\d++) and (?:a quarter|0.25) {_UNIT}", lambda m: f"{m[1]}.25 {m[2]}"),
         (r"\b(?:a )?half (?:an? )?(?=hour|minute|day)", lambda m: "0.5 "),
-        (r"\b(?:3|three) quarters of an (?=hour)|\b(?:3|three) quarter (?=hour)", lambda m: "0.75 "),
-        (r"\b(?:a )?quarter (?:of an )?(?=hour)", lambda m: "0.25 "),
+        (r"\b(?:3|three) quarters of an? (?=hour|minute|day)|\b(?:3|three) quarter (?=hour)", lambda m: "0.75 "),
+        (r"\b(?:a )?quarter (?:of an? )?(?=hour|minute|day)", lambda m: "0.25 "),
+        (r"\banother (?=(?:hour|minute|second|sec|day)\b)", lambda m: "1 "),
         (r"\ba couple of\b|\ba couple(?= (?:hour|minute|second|day))", lambda m: "2"),
         (r"\ba dozen\b", lambda m: "12"),
         (r"(?<!\d)\b(\d++) 1/2(?= (?:hour|minute|day))", lambda m: f"{m[1]}.5"),
@@ -78,23 +84,29 @@ _NAMED = (
     re.compile(r"\b(?:timer|alarm) (?:for|on) (?:the |my |some )?([^\W\d_][\w'’ -]{0,40})"),
 )
 _NO_NAME = frozenset(
-    "a an the my our some me please now timer timers alarm reminder new another more one other second first last next long short "
-    "quick hour hours minute minutes sec seconds day days half quarter and of to for in on it that this cancel set "
-    "start stop past o'clock oclock am pm add".split()
+    "a an the my our some me please now timer timers alarm reminder new another more one other second first last next long "
+    "short quick hour hours minute minutes sec seconds day days half quarter and of to for in on it that this cancel set "
+    "start stop past o'clock oclock am pm add put i need want make give get have create begin run let's can could would you like "
+    "use turn off switch delete remove clear kill silence dismiss snooze shut is are was do does did which what how many any still "
+    "left running change move take subtract reduce shorten lengthen extend increase there's there end ends go goes "
+    "countdown".split()
 )
 _ALL = re.compile(
     r"\b(?:all|both|every|everything|each|them|(?<!of )(?<!of the )(?<!of my )(?:timers|alarms|reminders))\b", re.IGNORECASE
 )
 _BUT = re.compile(r"\b(?:except|but|other than|apart from|besides)\b(.*)", re.IGNORECASE)
 _SEVERAL = re.compile(
-    r"\b(?:timers|alarms|reminders|another|one for .*\bone for|and one (?:for|in)|one (?:of|at) .*\band)\b|"
+    r"\b(?:timers|alarms|reminders|another (?!(?:hour|minute|second|day)\b)|one for .*\bone for|"
+    r"and one (?:for|in)|one (?:of|at) .*\band)\b|"
     r"\b(?:timer|alarm)\b.*\btimer",
     re.IGNORECASE,
 )
 _COMMAND = re.compile(
-    r"^\W*(?:please )?(?:set|start|remind|wake|what|how|when|where|why|who|tell|add|search|can|could|is|are|do)\b",
+    r"^\W*(?:please )?(?:set|start|remind|wake|what|how|when|where|why|who|tell|add|search|can|could|is|are|do|does|did|has|have|"
+    r"any|which|give|make|change|move|show|list|spell|repeat)\b",
     re.IGNORECASE,
 )
+_ALSO = re.compile(rf"\b(\d++)(?= and (?:the )?\d++ {_UNIT})")  # "the five and the ten minute timer"
 _PLACES = {
     0: {"first", "1st", "next", "shorter", "shortest", "earlier", "former"},
     1: {"sec", "2nd"},
@@ -110,7 +122,7 @@ def heard_length(text: str) -> float | None:
     """The length of time that a spoken text names, in seconds; None when it names none, or several of which it is not clear which
     is meant. "An hour and a half" is 5400, "ten minutes to boil the eggs for five minutes" is 600."""
     said = _spelled(text)
-    if _OPEN.search(said) or re.search(r"\bminus \d|\bevery \d", said):
+    if _OPEN.search(said) or re.search(r"\bminus \d|\bevery \d|\d oh \d", said) or _OF_A_TIME.search(said):
         return None
     runs = _runs(said)
     if len(runs) > 1:
@@ -127,7 +139,7 @@ def heard_lengths(text: str) -> list[tuple[float, str]]:
     if not _SEVERAL.search(text):
         return []
     said = _spelled(text)
-    said = _SHARED.sub(lambda match: f"{match[1]} {match[2]};", said)
+    said = _BARE.sub(r"\1 \2", _SHARED.sub(lambda match: f"{match[1]} {match[2]};", said))
     runs = _runs(said)
     starts = [0, *(end for _, end, _ in runs)]
     return [(run[2], said[start : run[1]]) for start, run in zip(starts, runs, strict=False) if run[2]] if len(runs) > 1 else []
@@ -171,6 +183,7 @@ def heard_about(text: str) -> str:
     reminds = _REMINDS.search(rest)
     to_do = _TO_DO.search(rest, reminds.end()) if reminds else None
     about = _AT.sub("", rest[to_do.end() :]).strip(".,?! ")[:LONGEST_ABOUT] if to_do else ""
+    about = "" if re.fullmatch(r"(?:go off|ring|beep|buzz|sound|end|finish|start|expire)", about.lower()) else about
     return "" if re.fullmatch(r"[\d: .]*(?:minutes?|hours?|sec|[ap]m)?", figures(about)) else about
 
 
@@ -198,7 +211,7 @@ def meant(timers: Sequence[T], which: str) -> list[T]:
 def _named(ordered: list[T], which: str) -> list[T]:
     said = figures(which)
     words = set(re.findall(r"[\w'’]+", said))
-    lengths = {run[2] for run in _runs(_spelled(which))}
+    lengths = {run[2] for run in _runs(_ALSO.sub(r"\1 \2", _spelled(which)))}
     if lengths:
         return [timer for timer in ordered if timer.length_s in lengths]
     named = [timer for timer in ordered if words & (_words(f"{timer.name} {timer.about}") - _NO_NAME)]
@@ -217,6 +230,21 @@ def _named(ordered: list[T], which: str) -> list[T]:
 
 def _words(text: str) -> set[str]:
     return set(re.findall(r"[\w'’]+", figures(text)))
+
+
+def ends(text: str) -> bool:
+    """Whether `text` wants a timer to end."""
+    return (
+        re.match(
+            r"\W*(?:please |no,? |actually,? )*(?:cancel|stop|delete|remove|clear|end|turn off|never ?mind)\b", text.lower()
+        )
+        is not None
+    )
+
+
+def besides(text: str) -> str:
+    """What is said of a timer beside a length: "give the tea another minute" is about the tea."""
+    return _PART.sub(" ", _spelled(text))
 
 
 def chosen(timers: Sequence[Timer], text: str) -> str | None:

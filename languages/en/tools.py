@@ -7,12 +7,14 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from languages.en.alarms import heard_alarms, in_turn, unclear
-from languages.en.dates import heard_day, heard_measure, heard_past, heard_span, heard_time, heard_whole
+from languages.en.dates import figures, heard_day, heard_measure, heard_past, heard_span, heard_time, heard_whole
 from languages.en.places import answered_place, heard_place, zones_of
 from languages.en.spelling import heard_word, letters, named_word
 from languages.en.timers import (
+    besides,
     called,
     chosen,
+    ends,
     heard_about,
     heard_length,
     heard_lengths,
@@ -21,10 +23,24 @@ from languages.en.timers import (
     of_all,
     said_length,
 )
+from languages.en.wishes import UNTIL, wanted
 from languages.tools import LONGEST_ABOUT, LONGEST_S, Heard, Remembered, Sayings, Understanding
 
 _EVERY = re.compile(r"\b(?:every|each|daily|weekly|weekdays)\b", re.IGNORECASE)
-_MORE = re.compile(r"\b(?:add|extend|prolong|lengthen)\b", re.IGNORECASE)
+_MORE = re.compile(
+    r"\b(?:add|extend|prolong|lengthen|snooze)\b|\bgive\b.*\b(?:another|more|extra)\b|\b(?:another|more)\b.*\bon\b",
+    re.IGNORECASE,
+)
+_LESS = re.compile(
+    r"\b(?:subtract|shorten|reduce|remove|deduct|minus)\b|\btake\b.*\b(?:off|away|from)\b|\bless\b", re.IGNORECASE
+)
+_OTHERWISE = re.compile(
+    r"\b(?:make|change|set|switch|move|push|adjust|update|correct)\b "
+    r"(?:it|that|this|(?:the|my|that) (?:[\w'’-]+ ){0,2}(?:timer|alarm|reminder)|"
+    r"(?:the|my) [\w'’-]+)(?: one)?(?: (?:to|for|at|back to|into))? (?=\S*\d|\w)|\b(?:timer|alarm|reminder) should be\b",
+    re.IGNORECASE,
+)
+_UNDONE = re.compile(r"\b(?:pause|unpause|resume|hold|freeze|restart|reset)\b", re.IGNORECASE)
 _EITHER = re.compile(r"\btimer (?:for|of|to) \d{1,2}[:.]\d\d\b(?! ?[ap]\.?m)", re.IGNORECASE)
 _SEARCH = re.compile(
     r"^\W*(?:(?:please|can you|could you|would you|okay|hey|parley)\W+)*"
@@ -43,6 +59,8 @@ def sought(text: str) -> str:
 
 def _clock_heard(text: str) -> dict[str, Any]:
     ago = -1 if re.search(r"\bago\b", text) else 1
+    if until := UNTIL.search(text):
+        return {"until": f"at {until['then'].removeprefix('at ')}"[:LONGEST_ABOUT]}
     return {"place": heard_place(text), "seconds": ago * (heard_length(text) or 0)}
 
 
@@ -66,6 +84,17 @@ def _timer_heard(text: str) -> dict[str, Any] | None:
     if length is None or length > LONGEST_S or _EVERY.search(text):
         return None
     return {"seconds": length, "about": heard_about(text), "name": heard_name(text)}
+
+
+def _timer_answered(text: str, memory: Remembered) -> dict[str, Any] | None:
+    """The answer to "For how long?" may be a bare number, of minutes, or the unit of a number that was said before."""
+    if told := _timer_heard(text):
+        return told
+    request = memory.request.rstrip(" .,!?")
+    if _ask_when(request) != "timer_how_long":
+        return None
+    bare = re.fullmatch(r"\W*(?:for |uh |um |about |say )*(\d{1,3})\W*", figures(text))
+    return _timer_heard(f"{bare[1]} minutes") if bare else _timer_heard(f"{request} {text}") if len(text.split()) == 1 else None
 
 
 def _timers_heard(text: str) -> dict[str, Any] | None:
@@ -117,17 +146,39 @@ def _ask_when(text: str) -> str:
 
 
 def _more_heard(text: str) -> dict[str, Any] | None:
-    length = heard_length(text) if _MORE.search(text) else None
-    return {"seconds": length, "which": heard_name(text)} if length else None
+    more, less = _MORE.search(text), _LESS.search(text)
+    length = heard_length(text) if more or less else None
+    if not length:
+        return None
+    return {"seconds": -length if less and not more else length, "which": besides(text)[:LONGEST_ABOUT]}
+
+
+def _other_heard(text: str) -> dict[str, Any] | None:
+    """Another length, or another time of day, for a timer that runs: "make it fifteen minutes"."""
+    found = _OTHERWISE.search(text)
+    at = text[found.end() :] if found else ""
+    if not found or (heard_length(at) is None and heard_time(f"at {at}", datetime(2000, 1, 1, tzinfo=UTC)) is None):
+        return None
+    at = at if heard_length(at) else f"at {at}"
+    return {"at": at[:LONGEST_ABOUT], "which": found[0][:LONGEST_ABOUT], "name": heard_name(found[0])}
 
 
 def _more_answered(text: str, memory: Remembered) -> dict[str, Any] | None:
-    which = chosen(memory.timers, text)
-    return {"seconds": None, "which": which} if which and _MORE.search(memory.request) else None
+    which = None if ends(text) else chosen(memory.timers, text)
+    return {"seconds": None, "which": which} if which and _more_heard(memory.request) else None
+
+
+def _other_answered(text: str, memory: Remembered) -> dict[str, Any] | None:
+    which = None if ends(text) else chosen(memory.timers, text)
+    return {"at": None, "which": which} if which and _other_heard(memory.request) else None
 
 
 def _which_heard(text: str) -> dict[str, Any]:
     return {"which": text[:LONGEST_ABOUT]}
+
+
+def _cancel_heard(text: str) -> dict[str, Any] | None:
+    return None if _UNDONE.search(text) else _which_heard(text)
 
 
 def _which_answered(text: str, memory: Remembered) -> dict[str, Any] | None:
@@ -188,11 +239,12 @@ UNDERSTANDING = Understanding(
         "current_time": Heard(_clock_heard, _clock_answered),
         "current_date": Heard(_date_heard),
         "extend_timer": Heard(_more_heard, _more_answered),
+        "change_timer": Heard(_other_heard, _other_answered),
         "set_timers": Heard(_timers_heard),
-        "set_timer": Heard(_timer_heard, ask=_ask_when),
+        "set_timer": Heard(_timer_heard, _timer_answered, _ask_when),
         "set_alarm": Heard(_alarm_heard, _alarm_answered, _ask_when),
         "set_alarms": Heard(_alarms_heard),
-        "cancel_timers": Heard(_which_heard, _which_answered),
+        "cancel_timers": Heard(_cancel_heard, _which_answered, lambda text: "timer_cannot"),
         "list_timers": Heard(_which_heard),
         "spell_word": Heard(_spelling_heard, _spelling_answered),
     },
@@ -210,6 +262,7 @@ UNDERSTANDING = Understanding(
     zones=zones_of,
     apart=lambda place: re.split(r",? and ", place),
     sought=sought,
+    wanted=wanted,
 )
 SAYINGS = Sayings(
     together=_listed,
