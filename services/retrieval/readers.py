@@ -13,6 +13,7 @@ from languages.base import KnowledgeWords
 from services.base import ServiceUnavailable
 from services.retrieval.documents import Document, Line, compose, looks_headed, table, unwrapped
 from services.retrieval.markup import html_lines, markdown_lines
+from services.retrieval.pdf_lines import parted, printed_lines, without_running
 
 log = logging.getLogger(__name__)
 
@@ -149,13 +150,14 @@ def html(path: Path, language: KnowledgeWords) -> Iterator[Line]:
 
 
 def pdf(path: Path, language: KnowledgeWords) -> Iterator[Line]:
-    """The text of all pages. A word that is divided at the end of a line is put together."""
+    """The text of all pages; lines that are set larger or bolder than the rest are headings. A word that is divided at the end of a
+    line is put together."""
     from pypdf import PdfReader
 
     reader = PdfReader(path)
-    pages = "\n".join(page.extract_text() for page in reader.pages)
-    whole = re.sub(r"(?<=[a-z])-\n(?=[a-z])", "", pages)
-    return plain_lines(whole, (reader.metadata and reader.metadata.title) or path.stem, language)
+    whole, first = parted(without_running([list(printed_lines(page)) for page in reader.pages]))
+    whole = re.sub(r"(?<=[a-z])-\n(?=[a-z])", "", whole)
+    return plain_lines(whole, (reader.metadata and reader.metadata.title) or first or path.stem, language)
 
 
 def word(path: Path, language: KnowledgeWords) -> Iterator[Line]:

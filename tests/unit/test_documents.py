@@ -359,6 +359,29 @@ def test_a_word_document(tmp_path: Path) -> None:
     assert document.sections[0].title == "Prices"
 
 
+def test_the_headings_of_a_pdf_are_known_by_their_type_and_its_running_heads_are_left_out(tmp_path: Path) -> None:
+    from matplotlib.backends.backend_pdf import PdfPages
+
+    pages = [
+        [("Pump P7", 20, "normal"), ("Cleaning", 11, "bold"), ("Rinse the pump with water.", 11, "normal")],
+        [("Do not use soap, as it", 11, "normal"), ("foams.", 11, "normal"), ("Error codes", 14, "normal")],
+        [("E1 means that there is no water.", 11, "normal"), ("Call us if it stays.", 11, "normal")],
+    ]
+    with PdfPages(tmp_path / "pump.pdf") as file:
+        for number, lines in enumerate(pages, 1):
+            page = Figure()
+            printed = [("Acme manuals", 9, "normal"), *lines, (f"Page {number}", 9, "normal")]
+            for at, (text, size, weight) in enumerate(printed):
+                page.text(0.1, 0.9 - 0.1 * at, text, fontsize=size, fontweight=weight)
+            file.savefig(page)
+    document = read(tmp_path / "pump.pdf", tmp_path, ENGLISH.knowledge)
+    assert document.title == "Pump P7"
+    assert [(section.context, section.sentences) for section in document.sections] == [
+        ("Cleaning", ("Rinse the pump with water.", "Do not use soap, as it foams.")),
+        ("Error codes", ("E1 means that there is no water.", "Call us if it stays.")),
+    ]
+
+
 def test_a_table_in_a_pdf(tmp_path: Path) -> None:
     page = Figure()
     for number, line in enumerate(["Espresso 2.20", "Cappuccino 3.10", "Flat white 3.40"]):
