@@ -51,10 +51,10 @@ class KnowledgeWords:
     the next; a sentence that `leaning` matches leans on the one before. `empty` are words that need no counterpart in an answer,
     and `stem` is what a word has in common with its inflections. `kinds` are what is asked for, and what a sentence must hold to
     tell it, of which the first that fits is taken; `counted` finds the thing of "how many things" as its group 1, `number` a
-    number, `who` and `where` that a name or a place is asked for, `place` what stands before one. `name` is a name in mid-sentence,
-    of a question or an answer, `name_in_text` one of which the recogniser should be told. `measured` finds what "how much" is asked
-    of as its group 1, `span` the ends of a range of numbers; each of `cycles` tells which of the days of a week, or of the months,
-    are named, by their numbers."""
+    number, `who` and `where` that a name or a place is asked for, `place` what stands before one. `name` is a name in mid-
+    sentence, of a question or an answer, `name_in_text` one of which the recogniser should be told. `measured` finds what "how
+    much" is asked of as its group 1, `portion` the part of a thing that is asked for ("a slice of"), `span` the ends of a range
+    of numbers; each of `cycles` tells which of the days of a week, or of the months, are named, by their numbers."""
 
     short: re.Pattern[str] = NEVER
     open_line: re.Pattern[str] = re.compile(r"[,–—-]$")
@@ -70,6 +70,7 @@ class KnowledgeWords:
     name: re.Pattern[str] = NEVER
     name_in_text: re.Pattern[str] = NEVER
     measured: re.Pattern[str] = NEVER
+    portion: re.Pattern[str] = NEVER
     span: re.Pattern[str] = re.compile(r"\b(\d{1,4})\s*[-–—]\s*(\d{1,4})\b")
     cycles: tuple[Callable[[str], frozenset[int]], ...] = ()
 

@@ -119,6 +119,7 @@ KNOWLEDGE = KnowledgeWords(
     name_in_text=re.compile(r"(?<=[a-z,] )[A-Z][\w-]*[^\W_]"),
     stem=stem,
     measured=_MEASURED,
+    portion=re.compile(r"\b(?:an?|one|two|three|four|five|six|\d{1,3}) (\w+) of\b"),
     span=_SPAN,
     cycles=(partial(_times, cycle=0), partial(_times, cycle=1)),
 )

@@ -59,8 +59,9 @@ class GroundedAnswerer:
             return []
         first, *others = passages
         said = stretch(self._scored(first), self._language.leaning)
-        if others and first.score - others[0].score < CLOSE and others[0].title != first.title:
-            said += filter(None, [self._follow_ups.offer(inside(others[0].title, others[0].text))])
+        second = others[0] if others else None
+        if second and first.score - second.score < CLOSE and second.title != first.title and not second.title.endswith("?"):
+            said += filter(None, [self._follow_ups.offer(inside(second.title, second.text))])
         return said
 
     def _rest(self, passages: Sequence[Passage], history: Sequence[Exchange]) -> list[str]:

@@ -14,7 +14,7 @@ from services.base import Passage
 from services.embedding import TokenVectors, Vectors
 from services.retrieval.answerability import AnswerabilityModel, Asked, Narrow, features, spoken
 from services.retrieval.documents import Section
-from services.retrieval.tables import names_no_row
+from services.retrieval.tables import names_no_row, names_other_code
 
 # How the score is made: 0.4 x similarity of the whole section + 0.6 x that of its best sentence or question + 0.2 x the share of
 # the query's words (weighed by idf squared) that stand in the section. Measured against the alternatives by
@@ -70,9 +70,14 @@ class Index:
         asked = judge.ask(text, reading, self.rarity)
         holds = judge.probabilities(self.evidence(asked, hits))
         return [
-            self._passage(hit, 0.0 if names_no_row(asked, self.sections[hit.row], self._words(hit.row)) else float(belief))
+            self._passage(hit, 0.0 if self._names_another(asked, hit) else float(belief))
             for hit, belief in zip(hits, holds, strict=True)
         ]
+
+    def _names_another(self, asked: Asked, hit: Hit) -> bool:
+        """Whether what is asked about has a name that the section gives only others of its kind."""
+        section = self.sections[hit.row]
+        return names_other_code(asked, section) or names_no_row(asked, section, self._words(hit.row))
 
     def rank(self, text: str, vector: Vectors, limit: int) -> list[Hit]:
         """The best sections by score, best first, of those that say the same the first; `vector` is the embedding of `text`, shape

@@ -2,7 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from languages.wording import Words
 from services.embedding import WORD, Vectors, plain
@@ -13,6 +15,11 @@ from services.retrieval.documents import Row, Section
 # that four tables do not have 18 got another row, with this 2; of 51 for rows that they have none is lost.
 KIN = 0.06
 
+# A word of the question that stands nowhere in a table, and is no nearer than this to a word beside the names of its rows, asks
+# for a column that it does not have: a rare word (of RARE and more) or a common one, which may be said for little ("come").
+FAR, FAR_COMMON, RARE = 0.4, 0.2, 0.6
+
+_CODE = re.compile(r"\b(?:([A-Z]{1,4})-?(\d{1,6})[A-Za-z]?|([a-z]{1,4})(\d{1,6})[a-z]?)\b")
 _LISTED = re.compile(r"[^:.!?]{1,40}: (?=\S)")
 
 
@@ -31,6 +38,17 @@ def names_no_row(asked: Asked, section: Section, parts: Sequence[Narrow]) -> boo
         if wanted and len(kept) > 1:
             return not any(wanted & found for found in kept) and not wanted & times(prose)
     return _unknown(asked, section, parts, rows, keys, frozenset(map(asked.words.stem, WORD.findall(prose))))
+
+
+def names_other_code(asked: Asked, section: Section) -> bool:
+    """Whether `asked` names a code of which `section` has only others: "E07" where E01 and E02 stand."""
+    known = {(series, number) for series, number in _codes(" ".join([section.context, section.text, *section.asked]))}
+    of = {series for series, _ in known}
+    return any(series in of and (series, number) not in known for series, number in _codes(asked.text))
+
+
+def _codes(text: str) -> list[tuple[str, int]]:
+    return [((capital or small).lower(), int(of or other)) for capital, of, small, other in _CODE.findall(text)]
 
 
 def _rows(sentences: Sequence[str]) -> list[int]:
@@ -52,11 +70,31 @@ def _unknown(
     spoken = list(map(stem, WORD.findall(asked.text.lower())))
     everything = frozenset(stem(word) for sentence in section.sentences for word in WORD.findall(sentence.lower())) | prose
     if own & set(spoken) - set(map(stem, empty)) or any(_spans(key, spoken, asked.words.span) for key in keys):
-        return False
-    kin = _kin(asked, everything, *_words_of(empty, section, parts, rows, keys, shared))
-    return kin or any(
-        _beside(spoken, at, shared) and word not in everything and (word not in empty or len(word) == 1)
+        return _asks_no_column(asked, everything, section, parts, rows, keys)
+    if _kin(asked, everything, *_words_of(empty, section, parts, rows, keys, shared)):
+        return True
+    heads = set(map(stem, WORD.findall(section.context.lower())))  # "the measles vaccination" under "Vaccinations"
+    return _asks_no_column(asked, everything, section, parts, rows, keys) or any(
+        (_beside(spoken, at, shared) or heads & set(spoken[at + 1 : at + 2]))
+        and word not in everything
+        and (word not in empty or len(word) == 1)
         for at, word in enumerate(spoken)
+    )
+
+
+def _asks_no_column(
+    asked: Asked, known: frozenset[str], section: Section, parts: Sequence[Narrow], rows: Sequence[int], keys: Sequence[str]
+) -> bool:
+    """Whether something is asked of a row that no column tells: "What colour is the Swift Race?" """
+    cells = [vector for _, _, vector, named in _read(asked.words.empty, section, parts, rows, keys) if not named]
+    if not cells:
+        return False
+    beside = np.stack(cells)
+    known |= set(map(asked.words.stem, asked.words.portion.findall(asked.text.lower())))
+    return any(
+        float((beside @ vector).max()) < (FAR if rare >= RARE else FAR_COMMON)
+        for word, vector, rare in zip(asked.stems, asked.vectors, asked.rare, strict=True)
+        if word not in known
     )
 
 
@@ -84,6 +122,18 @@ def _words_of(
         for word in set(WORD.findall(section.sentences[at][len(key) :].lower()))
         if not word[0].isdigit()
     )
+    for word, heads, vector, named in _read(empty, section, parts, rows, keys):
+        if named:
+            names.append(vector)
+        elif heads or beside[word] > 1:
+            columns.append(vector)
+    return names, columns
+
+
+def _read(
+    empty: Words, section: Section, parts: Sequence[Narrow], rows: Sequence[int], keys: Sequence[str]
+) -> Iterator[tuple[str, bool, Vectors, bool]]:
+    """The words of the rows: each with its vector, whether it stands in the heading, and whether it names the row."""
     for at, key in zip(rows, keys, strict=True):
         words = [word for word in WORD.findall(plain(f"{section.context}: {section.sentences[at]}")) if word not in empty]
         if len(words) != len(parts[at]):
@@ -92,11 +142,7 @@ def _words_of(
         begins = len([word for word in WORD.findall(section.context.lower()) if word not in empty])
         ends = begins + len([word for word in WORD.findall(key) if word not in empty])
         for place, word in enumerate(words):
-            if begins <= place < ends:
-                names.append(vectors[place])
-            elif place < begins or beside[word] > 1:
-                columns.append(vectors[place])
-    return names, columns
+            yield word, place < begins, vectors[place], begins <= place < ends
 
 
 def _key(row: str) -> str:

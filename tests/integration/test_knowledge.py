@@ -318,6 +318,25 @@ TABLES = """# Café Lindgren
 - Massage: 60 euros
 - Facial: 45 euros
 - Manicure: 30 euros
+
+## Vaccinations
+
+| Vaccination | Doses | Price |
+|---|---|---|
+| Influenza | 1 | 25 euros |
+| Rabies | 3 | 95 euros |
+
+## Bicycles for sale
+
+| Model | Type | Weight | Price |
+|---|---|---|---|
+| Heron City | city bicycle | 14.5 kg | 749 euros |
+| Heron Trek | touring bicycle | 13.2 kg | 1,099 euros |
+| Otter Cargo | cargo bicycle | 31 kg | 3,290 euros |
+
+## Error codes
+
+E01 means that the battery is too hot. E02 means that the sensor does not see the magnet.
 """
 
 
@@ -349,6 +368,17 @@ def tables(warmed: Thinking, tmp_path_factory: pytest.TempPathFactory) -> LocalR
         ("How much is renting a bicycle in December?", ""),
         ("How much is a massage?", "60 euros"),
         ("How much is a pedicure?", ""),
+        ("What does the rabies vaccination cost?", "95 euros"),
+        ("How much is the measles vaccination?", ""),
+        ("How many doses does the rabies vaccination need?", "3"),
+        ("Where is the rabies vaccine stored?", ""),
+        ("How heavy is the Otter Cargo?", "31 kg"),
+        ("How expensive is the Heron Trek?", "1,099"),
+        ("How much is the Heron Sport?", ""),
+        ("What colour is the Otter Cargo?", ""),
+        ("What is the top speed of the Otter Cargo?", ""),
+        ("What does error code E02 mean?", "magnet"),
+        ("What does error code E07 mean?", ""),
     ],
 )
 async def test_a_row_that_a_table_does_not_have_is_not_answered_by_another(
