@@ -1,6 +1,7 @@
 """Every knob, its unit and its default. Read from flags (`--port 8000`), then the environment (`PARLEY_PORT`), then `.env`."""
 
 import logging
+import math
 import os
 from argparse import SUPPRESS
 from collections.abc import Iterable, Sequence
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, CliSuppress, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.core.environment import PREFIX, DotEnv, EnvFile, Environment, cache_folder
@@ -250,6 +251,14 @@ class Settings(BaseSettings):
                 log.warning("%s is called %s now: this is its last version under the old name", old, new)
                 stripped.setdefault(new, stripped.pop(old))
         return {name: value for name, value in stripped.items() if value != ""}
+
+    @field_validator("*")
+    @classmethod
+    def _number_in_reach(cls, value: Any) -> Any:
+        """No setting means anything below zero, or without end."""
+        if isinstance(value, int | float) and not 0 <= value < math.inf:
+            raise ValueError("a number of 0 or more is needed")
+        return value
 
     @model_validator(mode="after")
     def _tell_what_is_gone(self) -> Self:

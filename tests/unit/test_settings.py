@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from app.core.environment import cache_folder, private_folder
 from app.core.signing_secret import strong_secret
@@ -254,3 +254,11 @@ def test_a_setting_that_was_renamed_is_taken_by_its_old_name_for_one_version(
     monkeypatch.setenv("PARLEY_STT_CAPTIONS", "true")
     assert Settings().stt_interim and not Settings(stt_interim=False).stt_interim
     assert "stt_captions is called stt_interim now" in caplog.text
+
+
+@pytest.mark.parametrize("value", ["-1", "nan", "inf", "1e309"])
+@pytest.mark.parametrize("name", ["MAX_TURN_S", "PAUSE_MS", "VAD_THRESHOLD", "DUCK_GAIN", "REPLY_TIMEOUT_S", "TTS_FIRST_S"])
+def test_a_number_below_zero_or_without_end_is_refused(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"PARLEY_{name}", value)
+    with pytest.raises(ValidationError, match=name.lower()):
+        Settings(_env_file=None)  # type: ignore[call-arg]
