@@ -16,7 +16,8 @@ _NUMBER = re.compile(r"\d{1,3}|[A-Za-z]|[ivxIVX]{1,5}")  # of a list
 
 class Sentences:
     """How the sentences of one language end. `short` are short forms that the model does not know, `starters` words that begin a
-    sentence and are no name, `before_numbers` short forms before which a number does not begin one; all in lower case. `letters`
+    sentence and are no name, `before_numbers` short forms before which a number does not begin one, `leading` those that no
+    sentence ends with; all in lower case. `letters`
     are words of one letter that a sentence may end with. `model` is one of nupunkt's, or the file of one that was trained on texts
     of the language."""
 
@@ -26,6 +27,7 @@ class Sentences:
         starters: frozenset[str] = frozenset(),
         before_numbers: frozenset[str] = frozenset(),
         letters: frozenset[str] = frozenset(),
+        leading: frozenset[str] = frozenset(),
         model: str = "default",
     ) -> None:
         # Loaded here, so that no reply waits for it; each language has its own.
@@ -35,6 +37,7 @@ class Sentences:
         self._starters = starters
         self._before_numbers = before_numbers
         self._letters = letters
+        self._leading = leading
         self._parts = lru_cache(maxsize=4096)(self._divided)
 
     def ends(self, before: str, after: str, whole: bool = False) -> bool | None:
@@ -49,6 +52,8 @@ class Sentences:
         last = head.rsplit(None, 1)[-1] if head.strip() else ""
         bare = last.lstrip(_OPENING)
         if _NUMBER.fullmatch(bare) and _begins_item(head[: len(head) - len(last)]):
+            return False
+        if bare.lower() in self._leading:
             return False
         if not self._short(bare):
             return True

@@ -13,6 +13,7 @@ SENTENCES = Sentences(
     ),
     before_numbers=frozenset("no nos p pp vol fig figs eq sec ch art ver rm ext tel ca approx".split()),
     letters=frozenset({"I"}),
+    leading=frozenset("i.e e.g cf viz vs mr mrs ms messrs".split()),
 )
 # The gap before a word that a phrase begins with, but not the one behind "Dr."
 PHRASE = re.compile(

@@ -25,6 +25,8 @@ def cut(text: str, size: int) -> list[str]:
         "In the U.S. Army.",
         "She has a Ph.D. in physics.",
         "Use tools, e.g. a saw, i.e. this one.",
+        "Likes it i.e. I love it.",
+        "It was Smith vs. The Crown.",
         "On Jan. 5 and Sept. 9.",
         "Apples, pears, etc. are cheap.",
         "He met Gen. Grant, Lt. Col. Lee and Prof. May.",
