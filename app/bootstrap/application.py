@@ -149,6 +149,7 @@ def build_app(
     # FastAPI's own pages of documentation load scripts from elsewhere, and its description of the API is nobody's but ours.
     app = FastAPI(title="Parley", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.drain = drain
+    app.state.is_open = lambda: sessions.admission.open_to_all
     webrtc = WebRtcTransport(sessions, settings, waiting)
     views = _page(webrtc)
     _let_in(app, settings, mounted)

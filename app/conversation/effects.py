@@ -9,6 +9,7 @@ from app.conversation.context import ConversationContext
 from app.conversation.idle import GOODBYE
 from app.conversation.state_machine import Effect
 from app.core.latency import Spans
+from app.dialogue.last_reply import LastReply
 from app.protocol.events import (
     Faulted,
     FirstAudioReady,
@@ -175,8 +176,10 @@ def record(context: ConversationContext, event: Happening) -> None:
     unheard = reply.clauses[ledger.heard_clauses() :]
     if unheard or not reply.request.line:  # a prompt that was heard takes nothing away from the reply before it
         context.memory.unheard = unheard
-    if not reply.withdrawn and (heard or reply.request.text):
+    kept = not reply.withdrawn and bool(heard or reply.request.text)
+    if kept:
         context.remember(Exchange(reply.request.text, heard))
+    context.memory.last = None if reply.withdrawn else LastReply(reply.generation, tuple(reply.clauses), ledger.word_ms(), kept)
     if ledger.sent_ms:
         context.send(AgentHeard(text=heard, turn=turn, estimated=ledger.estimated))
     spans = reply.spans.marks | (context.onset.marks if context.onset is not None else {})

@@ -104,7 +104,8 @@ class Session:
         return frame
 
     def receive(self, message: ClientMessage) -> None:
-        """A message of the client. Those about a reply that is over are dropped. Raises BadMessage for what cannot be done."""
+        """A message of the client. Those about a reply that is over are dropped, but for the last one: what was heard of it was
+        estimated where they did not come in time. Raises BadMessage for what cannot be done."""
         match message:
             case Start() | AudioChunk() | Ping():
                 raise TypeError(f"{message.type} belongs to the transport")
@@ -113,6 +114,11 @@ class Session:
             case PlaybackProgress() | PlaybackDone() | PlaybackStopped():
                 if (told := _told(message, self.player)) is not None:
                     self.dispatch(told)
+                elif (
+                    self.state != "IDLE" and self.memory.last is not None and message.generation == self.memory.last.generation
+                ):
+                    self.memory.played(message.generation, message.played_ms)
+                    self.context.changed()
             case _:
                 self.dispatch(message)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from app.core.session_settings import SessionSettings
+from app.dialogue.last_reply import LastReply
 from languages.wording import Wording
 from services.base import Deed, Exchange
 
@@ -14,6 +15,7 @@ WAITS = 5  # that are remembered: what is expected of the next one
 LONG_WAIT = 2.5  # times `filler_after_ms`: an expected wait for which a short filler would not do
 EARLY = 0.6  # of `filler_after_ms`: when a filler for so long a wait begins
 LATE_MS = 400.0  # past the expected wait that an answer is given where it is about to come
+MOST_GENERATIONS = 2**31  # a client that names a later one is wrong: half of what a message has room for
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Memory:
 
     history: list[Exchange] = field(default_factory=list)
     unheard: list[str] = field(default_factory=list)
+    last: LastReply | None = None  # of which a listener that comes back may say how far he came
     speed: float = 1.0
     gain: float = 1.0
     turn: int = 0  # the last one's number
@@ -59,6 +62,17 @@ class Memory:
         """Takes over the pace and the volume of `act`, within bounds."""
         self.speed = min(2.0, max(0.5, self.speed * act.speed))
         self.gain = min(3.0, max(0.2, self.gain * act.gain))
+
+    def played(self, generation: int, played_ms: float) -> None:
+        """A listener is back and has played so much of this generation, the last that he heard of. What was estimated, or known of
+        him last, gives way to that; and later generations get numbers that he does not know."""
+        last, self.generation = self.last, max(self.generation, generation if generation < MOST_GENERATIONS else 0)
+        if last is None or (reached := last.reached(generation, played_ms)) is None:
+            return
+        unheard, answers = last.unheard(reached), last.remembered and any(exchange.user for exchange in self.history[-1:])
+        if unheard or answers:  # a prompt that was heard takes nothing away from the reply before it
+            self.unheard = unheard
+        self.history = last.history(self.history, reached)
 
     def names(self, wording: Wording) -> list[str]:
         """Names that were said lately, the latest first: they are likely to be said again."""

@@ -27,9 +27,17 @@ class Event(BaseModel):
 # --- client to server -------------------------------------------------------------------------------------------------
 
 
+class Played(Event):
+    """So much of this generation has left the listener's speaker."""
+
+    generation: Generation
+    played_ms: Milliseconds
+
+
 class Start(Event):
     """Known credentials always go on with their conversation. `resume` says that it was cut off: it goes on without a welcome.
-    `eagerness` holds for the conversation from now on; without it stays what it was."""
+    `played` is what was heard last before that: what the listener said of it may have been lost on its way. `eagerness` holds for
+    the conversation from now on; without it stays what it was."""
 
     type: Literal["start"] = "start"
     session_id: str | None = Field(default=None, max_length=128)
@@ -39,6 +47,7 @@ class Start(Event):
     binary: bool = False
     greeting: bool = True
     resume: bool = False
+    played: Played | None = None
     eagerness: Eagerness | None = None
 
 

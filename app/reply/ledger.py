@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
+from app.dialogue.last_reply import NEVER_MS
 from services.base import Word
 
 WORD_HEARD = 0.5  # a word counts as heard when this share of it was played
@@ -93,6 +94,18 @@ class Ledger:
     def spoken(self, ms: float) -> float:
         """How much of the first `ms` is speech: all but the silences put in."""
         return ms - sum(min(length, ms - start) for start, length in self.waits if start < ms)
+
+    def word_ms(self) -> tuple[tuple[int, ...], ...]:
+        """For each clause, the ms of the timeline from which each of its words counts as heard; NEVER_MS of what is to be sent."""
+        return tuple(tuple(self._played(at) for at in clause.words) for clause in self.clauses)
+
+    def _played(self, at: float) -> int:
+        """The ms of the timeline at which so much speech was played: what `spoken` takes out is put in."""
+        if at == math.inf:
+            return NEVER_MS
+        for start, length in self.waits:
+            at += length if start < at else 0.0
+        return math.ceil(at)
 
     def send(self, length_ms: float, now: float) -> None:
         """`length_ms` more leave at `now` (clock ms)."""

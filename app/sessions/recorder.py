@@ -61,16 +61,39 @@ def record_of(context: ConversationContext) -> SessionRecord:
         settings=memory.settings.as_kept(),
     )
     if reply is None or ledger is None or context.state not in UNDER_WAY:
-        pending = PendingReply(turn=0, generation=0, clauses=tuple(memory.unheard)) if memory.unheard else None
-        return base.model_copy(update={"pending": pending})
+        return base.model_copy(update={"pending": _last(memory)})
     turn, heard, said = reply.request.turn, ledger.heard_text(), ledger.heard_clauses()
     if memory.is_private:
         pending = PendingReply(turn=turn, generation=reply.generation, clauses=tuple(reply.clauses[said:]))
         return base.model_copy(update={"pending": pending, "acked_ms": ledger.heard_ms})
-    pending = PendingReply(turn=turn, generation=reply.generation, clauses=tuple(reply.clauses), first_unheard=said)
     under_way = (Exchange(reply.request.text, heard, tuple(memory.done)),) if heard or reply.request.text else ()
+    pending = PendingReply(
+        turn=turn,
+        generation=reply.generation,
+        clauses=tuple(reply.clauses),
+        first_unheard=said,
+        word_ms=ledger.word_ms(),
+        remembered=bool(under_way),
+    )
     update = {"history": base.history + under_way, "pending": pending, "acked_ms": ledger.heard_ms}
     return base.model_copy(update=update)
+
+
+def _last(memory: Memory) -> PendingReply | None:
+    """The last reply of a conversation in which nothing is being said; of one whose words are not to be kept, or where a prompt
+    came after the reply that was cut off, only what was not heard."""
+    last, unheard = memory.last, tuple(memory.unheard)
+    private = memory.settings.recording is False or bool(memory.history and memory.history[-1].private)
+    if last is None or private or unheard != last.clauses[len(last.clauses) - len(unheard) :]:
+        return PendingReply(turn=0, generation=0, clauses=unheard) if unheard else None
+    return PendingReply(
+        turn=0,
+        generation=last.generation,
+        clauses=last.clauses,
+        first_unheard=len(last.clauses) - len(unheard),
+        word_ms=last.word_ms,
+        remembered=last.remembered,
+    )
 
 
 def memory_of(record: SessionRecord) -> Memory:
@@ -80,4 +103,5 @@ def memory_of(record: SessionRecord) -> Memory:
     profile: dict[str, Any] = {**record.profile, **counted, "settings": SessionSettings.kept(record.settings or {})}
     profile.pop("eagerness", None)  # where it stood once
     profile["timers"] = [Timer(**timer) for timer in profile.get("timers", ())]
-    return Memory(history=list(record.history), unheard=list(unheard), **profile)
+    last = record.pending.as_last() if record.pending else None
+    return Memory(history=list(record.history), unheard=list(unheard), last=last, **profile)

@@ -13,7 +13,7 @@ from app.conversation.session import Session
 from app.core.clock import Clock, LoopClock
 from app.core.limits import quiet_logger
 from app.core.session_settings import SessionSettings
-from app.protocol.messages import Error, Farewell
+from app.protocol.messages import Error, Farewell, Played
 from app.sessions.admission import Admission
 from app.sessions.live import Attachment, ClientConnection, LiveSessions
 from app.sessions.load import Load
@@ -108,21 +108,24 @@ class Sessions:
 
     # --- joining and leaving ------------------------------------------------------------------------------------------
 
-    async def open(self, session_id: str, token: str, peer: ClientConnection) -> Attachment:
+    async def open(self, session_id: str, token: str, peer: ClientConnection, played: Played | None = None) -> Attachment:
         """Gives the conversation to `peer`, which then calls `Attachment.begin`; makes, resumes or loads it as needed. Whoever had
-        it is told `taken_over` and closed. Raises Forbidden, Unknown, Full, Leaving, Crowd or NotReady."""
+        it is told `taken_over` and closed. `played` is what the listener says that he heard last. Raises Forbidden, Unknown, Full,
+        Leaving, Crowd or NotReady."""
         self.authorize(session_id, token)
         self.admission.check_leaving()
         async with self._locks.setdefault(session_id, asyncio.Lock()):
             attachment = self.live.get(session_id)
             if attachment is None:
-                attachment = await self._attach(session_id, peer.address, self.tickets.settings_in(token))
+                attachment = await self._attach(session_id, peer.address, self.tickets.settings_in(token), played)
             else:
                 if attachment.peer is None:
                     self.admission.check_crowd(peer.address)
                 attachment.resumed = True
                 taken = "this conversation was opened from another connection"
                 attachment.leave("taken over", Error(code="taken_over", message=taken, fatal=True))
+            if played is not None:
+                attachment.session.memory.played(played.generation, played.played_ms)
             attachment.peer = peer
             OPENED.labels(str(attachment.resumed).lower()).inc()
             return attachment
@@ -133,9 +136,9 @@ class Sessions:
             attachment.leave("connection lost")
             self.live.wait_for_client(attachment)
 
-    async def _attach(self, session_id: str, address: str, chosen: SessionSettings) -> Attachment:
+    async def _attach(self, session_id: str, address: str, chosen: SessionSettings, played: Played | None) -> Attachment:
         with self.admission.place(address):
-            record = await self._claimed(session_id)
+            record = await self._claimed(session_id, played)
         said = record is not None and bool(record.history or record.generation)
         if record is not None and record.settings is not None:
             chosen = SessionSettings.kept(record.settings)
@@ -145,7 +148,7 @@ class Sessions:
         self.live.add(attachment)
         return attachment
 
-    async def _claimed(self, session_id: str) -> SessionRecord | None:
+    async def _claimed(self, session_id: str, played: Played | None) -> SessionRecord | None:
         """What is stored of a session that begins or goes on here."""
         try:
             await self._ready()
@@ -157,6 +160,8 @@ class Sessions:
                 self.tickets.check_age(session_id)
         except StoreError as error:
             log.warning("session %s starts without its past: %s", session_id, error)
+            if played is not None:
+                self._store.played(session_id, played.generation, played.played_ms)
             return None
         except ServiceError as error:
             raise NotReady(f"conversations cannot begin: {error}") from error

@@ -48,15 +48,16 @@ def rank(entry: Mapping[str, Any]) -> int:
 class SessionWrites:
     """Of one session, what this process knows and what waits to be written. Epoch 0: to be found out when the server is reached.
     `lost`: somebody else owns the session now, or it is erased. `past`: what was said before, where the conversation began without
-    knowing it; None: to be found out. `cut`: its record has grown too large and is not kept whole. Entries wait by their rank;
-    `marker` stands where some had to go. Those in `flight` may have been written already: they are never dropped or changed, but
-    sent again until that is known."""
+    knowing it; None: to be found out, with the generation and the ms that its listener says he has `played` of it. `cut`: its
+    record has grown too large and is not kept whole. Entries wait by their rank; `marker` stands where some had to go. Those in
+    `flight` may have been written already: they are never dropped or changed, but sent again until that is known."""
 
     epoch: int = 0
     record: SessionRecord | None = None
     unsaved: SessionRecord | None = None
     lost: bool = False
     past: tuple[Exchange, ...] | None = ()
+    played: tuple[int, float] | None = None
     cut: bool = False
     ranks: tuple[deque[LogEntry], ...] = field(default_factory=lambda: (deque(), deque(), deque()))
     marker: LogEntry | None = None
@@ -163,7 +164,12 @@ class WriteQueue:
         """From now on this process writes the session. What waits of it stays, and what is being sent for an earlier claim is not
         sent for this one."""
         before = self.sessions.get(session_id, SessionWrites())
-        self.sessions[session_id] = replace(before, epoch=epoch, record=record, lost=False, past=past, cut=False)
+        self.sessions[session_id] = replace(before, epoch=epoch, record=record, lost=False, past=past, played=None, cut=False)
+
+    def played(self, session_id: str, generation: int, played_ms: float) -> None:
+        """The listener of a session whose past is still to be found out says how much he has played of its last reply."""
+        if (one := self.sessions.get(session_id)) is not None:
+            one.played = generation, played_ms
 
     def forget(self, session_id: str, reason: str) -> None:
         """Write nothing more of this session until it is claimed again."""
@@ -192,7 +198,7 @@ class WriteQueue:
             try:
                 one.epoch = one.epoch or await keys.highest_epoch(client, session_id) + 1
                 if one.past is None:
-                    one.past = await _history(client, session_id)
+                    one.past = await _history(client, session_id, one.played)
             except Erased:
                 self.lost(session_id, keys.GONE)
         settle: Settle = []
@@ -274,10 +280,12 @@ def _too_large(sessions: Collection[SessionWrites]) -> SessionWrites | None:
     return max(some, key=lambda one: max(one.waiting / CAPACITY, one.size / MAX_BYTES), default=None)
 
 
-async def _history(client: Client, session_id: str) -> tuple[Exchange, ...]:
+async def _history(client: Client, session_id: str, played: tuple[int, float] | None) -> tuple[Exchange, ...]:
     try:
         record = await keys.load(client, session_id)
     except StoreError as error:
         logger.error("the past of session %s is given up: %s", session_id, error)
         return ()
-    return record.history if record is not None else ()
+    history = record.history if record is not None else ()
+    last = record.pending.as_last() if record is not None and record.pending is not None else None
+    return history if last is None or played is None else tuple(last.history(history, last.reached(*played)))

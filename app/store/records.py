@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.dialogue.last_reply import LastReply
 from app.protocol.messages import State
 from services.base import Exchange
 
@@ -27,7 +28,8 @@ class Busy(StoreError):
 
 
 class PendingReply(BaseModel):
-    """A reply that was cut off: its clauses in order; those before `first_unheard` were heard whole."""
+    """A reply that was cut off: its clauses in order; those before `first_unheard` were heard whole. `word_ms` and `remembered` are
+    those of `LastReply`; without times nobody can say later how much of it was heard."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -35,6 +37,12 @@ class PendingReply(BaseModel):
     generation: int
     clauses: tuple[str, ...]
     first_unheard: int = Field(default=0, ge=0)
+    word_ms: tuple[tuple[int, ...], ...] = ()
+    remembered: bool = False
+
+    def as_last(self) -> LastReply | None:
+        """The reply as a conversation remembers it."""
+        return LastReply(self.generation, self.clauses, self.word_ms, self.remembered) if self.word_ms else None
 
 
 class SessionRecord(BaseModel):

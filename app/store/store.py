@@ -121,6 +121,11 @@ class Store(StoreReader):
         self._queue.save(remembered)
         return self._queue.remembered(session_id)
 
+    def played(self, session_id: str, generation: int, played_ms: float) -> None:
+        """A listener says that he has played so much of this generation, of a session whose past could not be had: it will hold
+        for that past when it is there."""
+        self._queue.played(session_id, generation, played_ms)
+
     async def _take(self, session_id: str, begins: bool) -> tuple[int, SessionRecord | None]:
         while True:
             try:

@@ -73,7 +73,7 @@ class Connection(Intake):
                 session_id, token, _ = made = self.sessions.create()
             self.sessions.authorize(session_id or "", token or "")
             self._deadline.cancel()
-            attachment = await self.sessions.open(session_id or "", token or "", self)
+            attachment = await self.sessions.open(session_id or "", token or "", self, start.played)
         except Refused as refused:
             self.close(refused.as_event())
             return

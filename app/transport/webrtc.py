@@ -52,13 +52,13 @@ class WebRtcTransport:
 
     # --- POST /webrtc/offer -------------------------------------------------------------------------------------------
 
-    async def offer(self, session_id: str, token: str, sdp: str, kind: str, greeting: bool = True) -> dict[str, str]:
-        """Answers an offer for a session. It takes the place of an earlier one that is not yet connected, and when it is connected
-        of whoever has the conversation. Raises BadOffer, Crowd when they come too fast, and Full when this machine can have no more
-        connections."""
+    async def offer(self, sdp: str, kind: str, start: Start) -> dict[str, str]:
+        """Answers an offer for the session of `start`. It takes the place of an earlier one that is not yet connected, and when it
+        is connected of whoever has the conversation. Raises BadOffer, Crowd when they come too fast, and Full when this machine
+        can have no more connections."""
         check_offer(sdp, kind)
-        earlier = self._of_session(session_id)
-        answer = await self._answer(sdp, Start(session_id=session_id, token=token, greeting=greeting))
+        earlier = self._of_session(start.session_id)
+        answer = await self._answer(sdp, start)
         for call in earlier:
             if call.attachment is None:
                 call.close()
@@ -68,7 +68,7 @@ class WebRtcTransport:
         """Adds an ICE candidate of the client (RTCIceCandidate.toJSON()) to the session's newest offer. Raises BadOffer."""
         await self._add(max(self._of_session(session_id), key=lambda call: call.opened_at, default=None), candidate)
 
-    def _of_session(self, session_id: str) -> "list[Call]":
+    def _of_session(self, session_id: str | None) -> "list[Call]":
         return [call for call in self.calls if call.offered is not None and call.offered.session_id == session_id]
 
     async def _add(self, call: "Call | None", candidate: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from app.core.client_address import caller
 from app.core.redaction import clean
 from app.core.session_settings import SessionSettings
 from app.protocol.codec import BadMessage, complaint, read_json
-from app.protocol.messages import MAX_TOKEN
+from app.protocol.messages import MAX_TOKEN, Played, Start
 from app.sessions.readiness import Readiness
 from app.sessions.registry import Sessions
 from app.sessions.tokens import Refused
@@ -78,6 +78,7 @@ class Offer(Credentials):
     type: Literal["offer"]
     sdp: str
     greeting: bool = True
+    played: Played | None = None
 
 
 class Candidate(Credentials):
@@ -94,8 +95,8 @@ WEBRTC: TypeAdapter[Offer | Candidate] = TypeAdapter(Annotated[Offer | Candidate
 class Rtc(Protocol):
     """The WebRTC transport. Both raise ValueError for what cannot be used."""
 
-    async def offer(self, session_id: str, token: str, sdp: str, kind: str, greeting: bool = True) -> dict[str, str]:
-        """Answers an offer. Raises Refused and BadOffer."""
+    async def offer(self, sdp: str, kind: str, start: Start) -> dict[str, str]:
+        """Answers an offer, which begins as `start` says. Raises Refused and BadOffer."""
 
     async def candidate(self, session_id: str, candidate: dict[str, Any]) -> None:
         """Takes another address of the client. Raises BadOffer."""
@@ -242,7 +243,8 @@ def _webrtc_routes(routes: APIRouter, sessions: Sessions, rtc: Rtc) -> None:
         try:
             if isinstance(message, Offer):
                 await sessions.admit(message.session_id, caller.get())
-                answer = await rtc.offer(message.session_id, token, message.sdp, message.type, message.greeting)
+                start = Start(session_id=message.session_id, token=token, greeting=message.greeting, played=message.played)
+                answer = await rtc.offer(message.sdp, message.type, start)
                 return JSONResponse(answer, headers=NO_STORE)
             if message.candidate is not None:
                 await rtc.candidate(message.session_id, message.candidate.model_dump(exclude_none=True))

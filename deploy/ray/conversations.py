@@ -58,6 +58,10 @@ class Replica:
                     return
                 await asyncio.sleep(ASK_AGAIN_S)
 
+    async def record_routing_stats(self) -> dict[str, bool]:
+        """What Serve tells its routers of this replica (`deploy/ray/routing.py`)."""
+        return {"open": self.app.state.is_open()}
+
     async def _stop(self) -> None:
         """Serve waits for every request to end before it shuts the app down, and a conversation is one: so they are drained as
         soon as it begins to wait."""

@@ -34,6 +34,8 @@ from tests.bench.devices import Microphone, Pcm, Speaker
 FRAME_S = 0.02
 PROGRESS_S = 0.1  # how often a page reports what it has played
 AGAIN_S = 0.1  # between two attempts to come back
+LOOK_S = 0.1  # between two looks whether the server still says anything
+ASK_LOOKS = 9  # without a sign of it, after which it is asked for one: in a silence it has little to say
 GIVE_UP_S = 20.0  # after which a call that was lost has ended
 ENDINGS = {"shutting_down", "full", "not_ready"}  # after which it may go on elsewhere: other fatal errors end a call
 Message = dict[str, Any]
@@ -69,12 +71,14 @@ class Call:
         self.generation = 0  # the one being played; 0: none
         self.session = session or {}
         self.breaks: list[Break] = []
+        self.last: Message = {}  # the last generation that was heard, and how many ms of it: said when it comes back
         self._addresses = addresses
         self._typed: list[str] = []  # what the server has not taken yet
         self._over = False
         self._zero = asyncio.get_running_loop().time()
         self._length: dict[int, float] = {}  # generation -> its whole length in ms, from audio_end
         self._news = asyncio.Event()
+        self.alive = asyncio.Event()  # something has come since it was last looked
         self._tasks: list[asyncio.Task[None]] = []
         self.spawn(self._acknowledge())
 
@@ -207,7 +211,8 @@ class Call:
                 played = self.played(now) if generation == self.generation else 0.0
                 self.silence(now, generation)
                 self.generation = 0
-                await self.send({"type": "playback_stopped", "generation": generation, "played_ms": played})
+                self.last = {"generation": generation, "played_ms": played}
+                await self.send({"type": "playback_stopped", **self.last})
         self._news.set()
 
     # --- coming back ---
@@ -217,6 +222,10 @@ class Call:
         lost = self.now()
         if self._over or (self.log and self.log[-1]["type"] == "stop"):
             return False
+        if self.generation:
+            self.last = {"generation": self.generation, "played_ms": self.played(lost)}
+        if self.last:
+            self.log.append({"t": lost, "from": "client", "type": "resume", **self.last})
         self.speaker.flush(lost)
         self.generation = 0
         self._length.clear()
@@ -248,13 +257,13 @@ class Call:
             if not generation:
                 continue
             played, length = self.played(now), self._length.get(generation)
-            message = {"generation": generation, "played_ms": played}
+            self.last = {"generation": generation, "played_ms": played}
             if length is not None and played >= length - 1:
                 self.generation = 0
-                await self.send({"type": "playback_done", **message})
+                await self.send({"type": "playback_done", **self.last})
             elif now - reported >= PROGRESS_S:
                 reported = now
-                await self.send({"type": "playback_progress", **message})
+                await self.send({"type": "playback_progress", **self.last})
 
     # --- what differs by transport ---
 

@@ -4,9 +4,11 @@ delay, share and batch are its parts; `--events N` kills and replaces N times. H
 
 import asyncio
 import contextlib
+import math
 import statistics
 from argparse import Namespace
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from typing import Any
 
 from tests.bench.cluster_shares import batch, delay, scale, share
@@ -35,7 +37,7 @@ TARGETS = {
 async def guests(cluster: Cluster, count: int = GUESTS) -> AsyncIterator[list[Guest]]:
     """So many conversations, under way; they end in their own time."""
     stop = asyncio.Event()
-    present = [Guest(f"guest {at}", cluster.urls, at) for at in range(count)]
+    present = [Guest(f"guest {at}", cluster.urls, at, pause_s=1.0 + at % 7 * 0.4) for at in range(count)]
     async with asyncio.TaskGroup() as group:
         for guest in present:
             group.create_task(guest.live(stop))
@@ -48,29 +50,28 @@ async def guests(cluster: Cluster, count: int = GUESTS) -> AsyncIterator[list[Gu
 
 async def losses(cluster: Cluster, kills: int) -> dict[str, Any]:
     """A node is killed in mid-reply, `kills` times."""
-    waits: list[float] = []
+    killed: list[float] = []
     async with guests(cluster) as present:
         for kill in range(kills):
             await asyncio.sleep(SETTLE_S)
-            before = [len(guest.losses) for guest in present]
-            killed_at = asyncio.get_running_loop().time()
+            killed.append(asyncio.get_running_loop().time())
             await cluster.kill()
             await asyncio.sleep(SETTLE_S)
             await cluster.heal()
-            gone = [loss for guest, count in zip(present, before, strict=True) for loss in guest.losses[count:]]
-            back = [loss.back - killed_at for loss in gone]
-            waits += back
-            talking = sum(loss.talking for loss in gone)
-            print(
-                f"  kill {kill + 1}: {len(gone)} lost their node ({talking} in mid-reply), back after",
-                _seconds(back),
-                flush=True,
-            )
+            print(f"  kill {kill + 1}", flush=True)
+    every = [loss for guest in present for loss in guest.losses]
+    by_kill = [[loss for loss in every if at <= loss.at < until] for at, until in pairwise([*killed, math.inf])]
+    for at, gone in zip(killed, by_kill, strict=True):
+        talking = sum(loss.talking for loss in gone)
+        print(f"  {len(gone)} lost their node, {talking} in mid-reply, back after", _seconds([loss.back - at for loss in gone]))
+    waits = [loss.back - at for at, gone in zip(killed, by_kill, strict=True) for loss in gone]
     found = await audit(present)
     figures: dict[str, Any] = {
         "kills": kills,
         "lost_their_node": len(waits),
-        "never_resumed": sum(wait != wait for wait in waits),
+        "in_mid_reply": sum(loss.talking for loss in every),
+        "lost_without_a_kill": len(every) - len(waits),
+        "never_resumed": sum(guest.gave_up for guest in present),
     }
     figures |= {
         "resume_p50_s": percentile(waits, 50),
@@ -98,7 +99,8 @@ async def rolls(cluster: Cluster, times: int) -> dict[str, Any]:
         "roll_replies_cut": sum(loss.talking for loss in all_losses),
         "roll_turns_lost": found["repeated"],
         "roll_resume_p95_s": percentile([loss.back - loss.at for loss in all_losses], 95),
-        "roll_never_resumed": _silent(present),
+        "roll_never_resumed": sum(guest.gave_up for guest in present),
+        "roll_silent_at_the_end": _silent(present),
         "roll_forgotten": found["forgotten"],
         "roll_log_faults": found["log_faults"],
     }

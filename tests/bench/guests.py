@@ -15,12 +15,10 @@ import httpx
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from tests.bench.client import Message, RefusedError, post
-from tests.bench.websocket import WebSocketCall
+from tests.bench.websocket import OPEN_S, WebSocketCall
 from tests.unit.fakes import MS_PER_WORD
 
 AGAIN_S = 0.1  # between two attempts to come back
-OPEN_S = 1.5  # a server that takes longer to open is given up for another
-WRITTEN_S = 0.3  # what was acknowledged so long before a server was killed must be known
 PATIENCE_S = 60.0
 SETTLED_S = 5.0
 TURN_S = 40.0  # a question and all of its answer
@@ -33,29 +31,23 @@ class Quiet(WebSocketCall):
     async def _talk(self) -> None:
         await asyncio.Event().wait()
 
-    async def reopen(self, url: str) -> None:
-        async with asyncio.timeout(OPEN_S):
-            await super().reopen(url)
-
 
 @dataclass
 class Turn:
     text: str
-    acks: list[tuple[float, float]] = field(default_factory=list)  # when, and how many ms of the reply had been heard
+    heard_ms: float = 0.0  # of the reply, up to the moment in which its connection was lost, where it was
     whole: bool = False
     cut: bool = False
-    lost_at: float = math.inf  # when the connection was lost, where this was the last turn on it
 
     @property
     def least(self) -> int:
         """Words of the reply that must be remembered as heard."""
-        written = [ms for at, ms in self.acks if at < self.lost_at - WRITTEN_S]
-        return max(0, math.floor(max(written, default=0.0) / MS_PER_WORD) - 1)
+        return max(0, math.floor(self.heard_ms / MS_PER_WORD) - 1)
 
     @property
     def most(self) -> int:
         """More words than these were not heard."""
-        return math.ceil(max((ms for _, ms in self.acks), default=0.0) / MS_PER_WORD) + 2
+        return math.ceil(self.heard_ms / MS_PER_WORD) + 2
 
 
 @dataclass(frozen=True)
@@ -80,6 +72,7 @@ class Guest:
     losses: list[Loss] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
     session: Message = field(default_factory=dict)
+    gave_up: bool = False  # found nobody to go on with
 
     async def live(self, stop: asyncio.Event) -> None:
         """Asks, listens to the end, and asks again, until `stop`. Raises TimeoutError when it cannot begin."""
@@ -89,6 +82,7 @@ class Guest:
             await self._turn(call)
             await asyncio.sleep(self.pause_s)
             self._note_losses(call)
+        self.gave_up = call.ended.is_set()
         with suppress(*Broken):
             await call.close()
 
@@ -112,21 +106,26 @@ class Guest:
         while call.now() < asked + TURN_S and not call.ended.is_set() and not turn.whole:
             await asyncio.sleep(0.05)
             begun = call.events("playback_start", asked)
-            turn.whole = any(event["type"] == "playback_done" for event in self._said(call, asked))
+            turn.whole = any(event["type"] == "playback_done" for event in self._said(call, begun))
             turn.cut = bool(begun) and any(lost.lost > begun[0]["t"] for lost in call.breaks[breaks:]) and not turn.whole
             if turn.cut:
                 break
-        turn.acks = [(event["t"], event["played_ms"]) for event in self._said(call, asked)]
+        said = self._said(call, call.events("playback_start", asked))
+        turn.heard_ms = max((event["played_ms"] for event in said), default=0.0)
         self._note_losses(call)
 
-    def _said(self, call: Quiet, since: float) -> list[Message]:
-        kinds = ("playback_progress", "playback_done", "playback_stopped")
-        return [event for event in call.log if event["from"] == "client" and event["type"] in kinds and event["t"] >= since]
+    def _said(self, call: Quiet, begun: Sequence[Message]) -> list[Message]:
+        """What the listener has said of the replies that have `begun`."""
+        kinds, generations = (
+            ("playback_progress", "playback_done", "playback_stopped", "resume"),
+            [e["generation"] for e in begun],
+        )
+        mine = (event for event in call.log if event["from"] == "client" and event["type"] in kinds)
+        return [event for event in mine if event["generation"] in generations and event["t"] >= begun[0]["t"]]
 
     def _note_losses(self, call: Quiet) -> None:
         zero = asyncio.get_running_loop().time() - call.now()
         for lost in call.breaks[len(self.losses) :]:
-            self.turns[-1].lost_at = lost.lost
             told = bool(call.events("shutting_down", lost.lost - 1, lost.lost))
             self.losses.append(Loss(zero + lost.lost, zero + lost.back, self.turns[-1].cut, told))
 

@@ -14,12 +14,11 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame
 
 from app.transport.rtp import OpusTrack
-from tests.bench.client import Call, Message, RefusedError, post
+from tests.bench.client import ASK_LOOKS, LOOK_S, Call, Message, RefusedError, post
 
 RATE = 48_000
 CYCLE = 2**32  # RTP timestamps wrap here
-LOOK_S = 0.1
-ASK_LOOKS, GONE_LOOKS = 9, 17  # without a sign of the server: in a silence it sends every 0.4 s
+GONE_LOOKS = 17  # without a sign of the server, after which it has gone: it sends every 0.4 s, or answers
 
 
 def _hasten(receiver: RTCRtpReceiver) -> None:
@@ -59,7 +58,6 @@ class WebRtcCall(Call):
         self.spawn(self._read())
         self._begins = 0.0  # where the present generation begins on the RTP clock, ms
         self._url = ""
-        self._alive = asyncio.Event()  # something has come since it was last looked
         self._closing: set[asyncio.Task[None]] = set()
 
     @classmethod
@@ -95,6 +93,7 @@ class WebRtcCall(Call):
         peer.addTrack(OpusTrack(_Uplink(self)))
         await peer.setLocalDescription(await peer.createOffer())
         who = {"session_id": self.session["session_id"], "token": self.session["token"], "greeting": greeting}
+        who |= {"played": self.last} if self.last else {}
         local = peer.localDescription
         async with httpx.AsyncClient(timeout=30) as http:
             answer = await post(http, f"{url}/webrtc/offer", {"sdp": local.sdp, "type": local.type, **who})
@@ -121,8 +120,8 @@ class WebRtcCall(Call):
             silent = 0
             while silent < GONE_LOOKS and self.peer.connectionState not in ("failed", "closed"):
                 await asyncio.sleep(LOOK_S)
-                silent = 0 if self._alive.is_set() else silent + 1
-                self._alive.clear()
+                silent = 0 if self.alive.is_set() else silent + 1
+                self.alive.clear()
                 if silent == ASK_LOOKS and not await self._asked():
                     break
                 if self.channel.readyState == "closed":
@@ -133,7 +132,7 @@ class WebRtcCall(Call):
     async def _read(self) -> None:
         while True:
             message = json.loads(await self._inbox.get())
-            self._alive.set()
+            self.alive.set()
             if "type" in message:
                 await self.handle(message)
 
@@ -148,7 +147,7 @@ class WebRtcCall(Call):
         with suppress(MediaStreamError):
             while True:
                 frame = cast(AudioFrame, await track.recv())
-                self._alive.set()
+                self.alive.set()
                 rtp = (_origin(receiver) + (frame.pts or 0)) % CYCLE
                 self.heard(frame.to_ndarray()[0, :: len(frame.layout.channels)], 0, rtp * 1000 / RATE)
 

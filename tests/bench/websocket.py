@@ -5,14 +5,18 @@ import json
 import struct
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from tests.bench.client import Call, Message, RefusedError
+from tests.bench.client import ASK_LOOKS, LOOK_S, Call, Message, RefusedError
 from tests.bench.clips import RATE
 from tests.bench.devices import Pcm
+
+OPEN_S = 1.5  # a server that takes longer to go on with a conversation is given up for another
+GONE_LOOKS = 30  # without a sign of the server: it stands still, or the line is cut, of which nobody tells
 
 HEADER = struct.Struct("<II")  # generation, sequence
 
@@ -36,12 +40,14 @@ class WebSocketCall(Call):
             raise
         call.spawn(call._listen())
         call.spawn(call._talk())
+        call.spawn(call._watch())
         return call
 
     async def reopen(self, url: str) -> None:
-        await self._connect(url, greeting=False, resume=True)
+        async with asyncio.timeout(OPEN_S):
+            await self._connect(url, greeting=False, resume=True, **{"played": self.last} if self.last else {})
 
-    async def _connect(self, url: str, **start: bool) -> None:
+    async def _connect(self, url: str, **start: Any) -> None:
         who = f"session_id={self.session['session_id']}&token={self.session['token']}"
         try:
             socket = await connect(f"ws{url.removeprefix('http')}/orchestrate?{who}", max_size=None, compression=None)
@@ -80,10 +86,23 @@ class WebSocketCall(Call):
                     self._up.clear()
             await self.pace()
 
+    async def _watch(self) -> None:
+        """Looks are counted, not time: a client that was held up itself has missed nothing."""
+        silent = 0
+        while True:
+            await asyncio.sleep(LOOK_S)
+            silent = 0 if self.alive.is_set() or not self._up.is_set() else silent + 1
+            self.alive.clear()
+            if silent == ASK_LOOKS:
+                await self.transmit({"type": "ping"})
+            elif silent >= GONE_LOOKS:
+                self.socket.transport.abort()
+
     async def _listen(self) -> None:
         while True:
             with suppress(ConnectionClosed):
                 async for data in self.socket:
+                    self.alive.set()
                     if isinstance(data, bytes):
                         generation, _ = HEADER.unpack_from(data)
                         self._audio(generation, np.frombuffer(data, np.int16, offset=HEADER.size))

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.core.session_settings import SessionSettings
+from app.protocol.messages import Start
 from app.sessions.tokens import Ticket
 from app.store.records import Busy, SessionRecord
 from app.store.writer import Status
@@ -273,12 +274,11 @@ async def test_an_offer_is_answered(site: Site) -> None:
     ticket = site.sessions.create()
     response = await site.http.post("/webrtc/offer", json=site.offer(ticket))
     assert (response.status_code, response.json()) == (200, {"sdp": SDP, "type": "answer"})
-    body = {"sdp": SDP, "type": "offer", "session_id": ticket.session_id, "greeting": False}
+    more = {"greeting": False, "played": {"generation": 3, "played_ms": 1200.5}}
+    body = {"sdp": SDP, "type": "offer", "session_id": ticket.session_id, **more}
     assert (await site.http.post("/webrtc/offer", json=body, headers=bearer(ticket.token))).is_success
-    assert site.rtc.offers == [
-        (ticket.session_id, ticket.token, SDP, "offer", True),
-        (ticket.session_id, ticket.token, SDP, "offer", False),
-    ]
+    who = {"session_id": ticket.session_id, "token": ticket.token}
+    assert site.rtc.offers == [(SDP, "offer", Start(**who)), (SDP, "offer", Start.model_validate(who | more))]
 
 
 async def test_candidates_go_the_same_way(site: Site) -> None:

@@ -50,6 +50,7 @@
   let typed = []; // what the server has not taken yet
   let shownBefore; // the view on the page when the connection was lost
   let playing = null; // the reply being heard: {generation, rtp, ms, at, end, progressAt}
+  let last; // what was heard last, {generation, played_ms}: said again after a loss, for the server may not have got it
 
   const element = (id) => document.getElementById(`parley-${id}`);
   const audio = () => document.querySelector("#parley-device audio");
@@ -118,6 +119,7 @@
       throw new Refusal(`The server refused to begin a conversation: ${message}.`);
     }
     store({ ...(await response.json()), begun: false });
+    last = undefined;
   }
 
   // Whether there is a session to go on with, at a server that would take it: the component hangs when there is none.
@@ -213,11 +215,12 @@
   function drop() {
     clearInterval(startTimer);
     clearInterval(lookTimer);
+    if (playing) position();
     endPlayback();
-    const last = peer;
+    const before = peer;
     peer = null;
     if (componentOpen) pressComponent(); // its own way to stop: it tells the server and closes
-    else last?.pc.close();
+    else before?.pc.close();
     componentOpen = false;
   }
 
@@ -244,7 +247,7 @@
     channel.addEventListener("open", () => {
       if (!mine()) return;
       const { session_id, token, begun = false } = storedSession() ?? {};
-      const start = { type: "start", session_id, token, sample_rate: 48000, resume: begun, greeting: !begun };
+      const start = { type: "start", session_id, token, sample_rate: 48000, resume: begun, greeting: !begun, played: last };
       send(start);
       // Said before the server has found its ears, it is lost; said twice, the second is ignored.
       startTimer = setInterval(send, START_MS, start);
@@ -355,6 +358,7 @@
     // `| 0` takes the difference of two 32-bit clocks across their wrap.
     const since = estimated ? performance.now() - playing.at - PATH_MS : ((now - playing.rtp) | 0) / RTP_PER_MS;
     const ms = Math.min(Math.max(playing.ms + since, playing.ms), playing.end ?? Infinity);
+    if (!estimated) last = { generation: playing.generation, played_ms: ms };
     return { ms, estimated };
   }
 
