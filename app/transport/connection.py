@@ -68,6 +68,7 @@ class Connection(Intake):
 
     async def _open(self, start: Start) -> None:
         session_id, token, made = start.session_id or self.session_id, start.token or self.token, None
+        await asyncio.sleep(0)  # that the client has left since is read first
         try:
             if session_id is None and token is None:
                 session_id, token, _ = made = self.sessions.create()

@@ -133,9 +133,14 @@ class PacedConnection(Connection):
             await self._outbox.carry(self.write)
             await self.finish(self._last)
 
+        async def read() -> None:
+            await self.read()
+            if not self.closing:  # the client has left: at once, before a conversation is opened for it
+                self.gone()
+                self._hang_up()
+
         self._writer = asyncio.create_task(self._guarded(write()))
-        reader = asyncio.create_task(self._guarded(self.read()))
-        reader.add_done_callback(lambda _: None if self.closing else self._hang_up())
+        reader = asyncio.create_task(self._guarded(read()))
         try:
             await asyncio.wait([self._writer])
         finally:
@@ -147,21 +152,25 @@ class PacedConnection(Connection):
 
     async def came(self, data: str | bytes) -> bool:
         """One message in JSON. False when nothing more is to be read."""
-        if self.counts():
+        if await self._opened() and self.counts():
             self.take(data)
         return await self._goes_on()
 
     async def heard(self, data: bytes) -> bool:
         """A piece of sound. False when nothing more is to be read."""
-        if self.counts():
+        if await self._opened() and self.counts():
             self.guard(partial(self._hear, data))
         return await self._goes_on()
 
-    async def _goes_on(self) -> bool:
+    async def _opened(self) -> bool:
+        """Waits while the conversation is being opened: what was sent behind `start` is for it. That has been read by now, so
+        that a client that has given up is known to be gone, and takes the conversation from nobody. False when it is not opened."""
         if self.opening is not None and not self.opening.done():
-            await asyncio.wait([self.opening])  # what was sent behind `start` is for the conversation
-        else:
-            await asyncio.sleep(0)  # a wire gives what is there already without letting others in between
+            await asyncio.wait([self.opening])
+        return not self.closing
+
+    async def _goes_on(self) -> bool:
+        await asyncio.sleep(0)  # a wire gives what is there already without letting others in between
         return not self.closing
 
     async def _guarded(self, part: Coroutine[None, None, None]) -> None:

@@ -285,3 +285,23 @@ async def test_acknowledgements_reach_the_session(desk: Desk) -> None:
     [heard] = client.of("agent_heard")
     assert heard["text"] == "The first sentence", "250 ms a word"
     assert heard["estimated"] is False
+
+
+@scene()
+async def test_who_has_left_while_he_waited_takes_the_conversation_from_nobody(desk: Desk) -> None:
+    ticket = desk.sessions.create()
+    credentials = {"session_id": ticket.session_id, "token": ticket.token}
+    late = Client(desk)
+    late.say({"type": "start", "sample_rate": 16000, **credentials})
+    late.say({"type": "ping"})
+    late.leave()  # it has waited at a slow proxy, and its client goes on with another
+    talking = Client(desk)
+    await talking.start(**credentials)
+    later = Client(desk)
+    later.say({"type": "start", "sample_rate": 16000, **credentials})
+    later.leave()
+    await asyncio.gather(late.ended(), later.ended())
+    assert talking.code is None and not talking.codes()
+    assert len(desk.made) == 1
+    talking.leave()
+    await talking.ended()
