@@ -14,6 +14,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import httpx
 from ray import serve
 
+from deploy.ray.receiving import Received
 from deploy.ray.stopping import stopped
 
 if TYPE_CHECKING:
@@ -71,7 +72,13 @@ class Replica:
 
 def application(make: Callable[[], "FastAPI"]) -> "Application":
     """A deployment whose replicas serve what `make` returns. It is called in the replica."""
-    return serve.deployment(serve.ingress(make)(Replica)).options(name="conversations").bind()
+
+    def made() -> "FastAPI":
+        app = make()
+        app.add_middleware(Received)
+        return app
+
+    return serve.deployment(serve.ingress(made)(Replica)).options(name="conversations").bind()
 
 
 app = application(build)
