@@ -59,15 +59,20 @@ class Drain:
             len(attachments),
             sum(under_way(s.session) for s in attachments),
         )
+        end = asyncio.get_running_loop().time() + self._drain_s
         await self._elsewhere()  # asking, it tells the others that this one takes nobody any more
         try:
-            async with asyncio.timeout(self._drain_s):
+            async with asyncio.timeout_at(end):
                 await self._until_silent()
         except TimeoutError:
             log.warning("%d conversations are cut off after %g s", len(self._sessions.live.all()), self._drain_s)
         while attachments := self._sessions.live.all():
             await self._sessions.part(attachments, await self._told())
         await asyncio.sleep(LOOK_S)  # for the last words to be on their way
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(end):  # a store that is away may come back: nobody else knows what was said last
+                while not self._hurry.is_set() and not await self._sessions.is_written(LOOK_S):
+                    pass
 
     async def _until_silent(self) -> None:
         while (attachments := self._sessions.live.all()) and not self._hurry.is_set():

@@ -189,6 +189,10 @@ class Sessions:
             if self.live.get(attachment.session.id) is attachment:
                 self.live.drop(attachment, last)
 
+    async def is_written(self, timeout_s: float) -> bool:
+        """Whether all that is to be remembered has reached the store, now or within so many seconds."""
+        return await self._store.drain(timeout_s)
+
     # --- looking ------------------------------------------------------------------------------------------------------
 
     async def look(self, session_id: str) -> dict[str, Any]:

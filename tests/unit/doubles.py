@@ -65,6 +65,12 @@ class MemoryStore:
         await asyncio.sleep(self.delay_s)
         return not self.away
 
+    async def drain(self, timeout_s: float) -> bool:
+        await asyncio.sleep(timeout_s if self.away else 0)
+        return not self.away
+
+    def played(self, session_id: str, generation: int, played_ms: float) -> None: ...
+
     async def erase(self, session_id: str) -> None:
         await self._call()
         self.records.pop(session_id, None)

@@ -199,3 +199,22 @@ async def test_it_may_be_asked_for_twice(desk: Desk) -> None:
     drain = Drain(desk.sessions, 30.0)
     await asyncio.gather(drain(), drain())
     await drain()
+
+
+@scene()
+async def test_a_store_that_is_away_is_waited_for_as_long_as_anybody_is(desk: Desk) -> None:
+    client = Client(desk)
+    await client.start()
+    desk.store.away = True
+    going = Draining(desk, 10.0)
+    await asyncio.sleep(5)
+    assert told(client) and not going.task.done()
+    desk.store.away = False
+    assert 5 <= await going.task < 5.5
+
+    desk.store.away = True
+    assert await Draining(desk, 10.0).task == pytest.approx(10, abs=0.2)
+    hurried = Draining(desk, 10.0)
+    await asyncio.sleep(2)
+    hurried.drain.hasten()
+    assert await hurried.task < 2.5
