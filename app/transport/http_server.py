@@ -34,6 +34,7 @@ LINES = 100  # in so many bytes: a body in pieces of less than 16 bytes is nobod
 # Frames that bring no message: pings, and pieces of one. A client's library sends one now and then.
 FRAMES_PER_SECOND, FRAMES_AT_ONCE = 100.0, 1000.0
 CLOSING_S = 2.0  # for a client to answer that a WebSocket is being closed
+PING_S = 2.0  # between two signs that a server is there: a proxy leaves one that stands still (deploy/nginx/parley.conf)
 PARTING_S = 3  # for answers under way when the server ends
 LAST_S = 0.5  # of these, in which who does not take the answer is not waited for
 
@@ -60,6 +61,7 @@ class Config(uvicorn.Config):
             proxy_headers=False,  # it would take any client's word for where it comes from
             timeout_graceful_shutdown=PARTING_S,
             ws_max_size=1 << 20,
+            ws_ping_interval=PING_S,
             ws_per_message_deflate=False,  # a thousand bytes would unpack to a million; sound does not shrink anyway
             **others,
         )

@@ -72,6 +72,7 @@ class Call:
         self.session = session or {}
         self.breaks: list[Break] = []
         self.last: Message = {}  # the last generation that was heard, and how many ms of it: said when it comes back
+        self.url = ""  # where it is now, or was
         self._addresses = addresses
         self._typed: list[str] = []  # what the server has not taken yet
         self._over = False
@@ -232,7 +233,8 @@ class Call:
         told: Message = next((e for e in self.events("shutting_down", lost - 1.0)), {})
         await asyncio.sleep(told.get("after_ms", 0.0) / 1000)
         while self.now() < lost + GIVE_UP_S:
-            for url in filter(None, dict.fromkeys([told.get("url"), *self._addresses])):
+            elsewhere = [address for address in self._addresses if address != self.url]  # it may stand still, and not refuse
+            for url in filter(None, dict.fromkeys([told.get("url"), *elsewhere, self.url])):
                 try:
                     await self.reopen(url)
                 except (RefusedError, OSError, TimeoutError, httpx.HTTPError):

@@ -57,7 +57,6 @@ class WebRtcCall(Call):
         self._inbox: asyncio.Queue[str] = asyncio.Queue()
         self.spawn(self._read())
         self._begins = 0.0  # where the present generation begins on the RTP clock, ms
-        self._url = ""
         self._closing: set[asyncio.Task[None]] = set()
 
     @classmethod
@@ -83,7 +82,7 @@ class WebRtcCall(Call):
 
     async def _connect(self, url: str, greeting: bool) -> None:
         """Raises RefusedError, TimeoutError and httpx.HTTPError."""
-        self._url, peer = url, RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.url, peer = url, RTCPeerConnection(RTCConfiguration(iceServers=[]))
         since = self.now() if self.microphone.sent else float("-inf")  # the first frame sets the clock
         self.peer, self.channel = peer, peer.createDataChannel("text")
         opened = asyncio.Event()
@@ -107,7 +106,7 @@ class WebRtcCall(Call):
         await self.transmit({"type": "ping"})
         try:
             async with httpx.AsyncClient(timeout=LOOK_S * (GONE_LOOKS - ASK_LOOKS)) as http:
-                await http.get(f"{self._url}/healthz")
+                await http.get(f"{self.url}/healthz")
         except httpx.ConnectError:
             return False
         except httpx.HTTPError:

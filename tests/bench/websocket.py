@@ -60,10 +60,13 @@ class WebSocketCall(Call):
             ready = json.loads(await socket.recv())
         except ConnectionClosed as error:
             raise RefusedError(socket.close_code or 0, socket.close_reason or str(error)) from error
+        except BaseException:  # too late: whoever answers now must not take the conversation from whom it goes on with
+            socket.transport.abort()
+            raise
         if ready["type"] != "ready":
             await socket.close()
             raise RefusedError(0, ready.get("message", str(ready)))
-        self.socket = socket
+        self.socket, self.url = socket, url
         self.speaker.rate = ready["sample_rate"]
         self._ms.clear()
         await self.handle(ready)

@@ -1,4 +1,5 @@
-"""The page and two servers behind one address: it stays with the one that took it, and goes on at the other when that is gone."""
+"""The page and two servers behind one address: it stays with the one that took it, and goes on at the other when that is gone.
+Behind a balancer that knows nothing of it the servers have addresses of their own; behind nginx as deploy/nginx has it, none."""
 
 import asyncio
 import contextlib
@@ -7,6 +8,7 @@ import signal
 from argparse import Namespace
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from playwright.async_api import expect
 from tests.bench.server import Server, free_port, serve
 from tests.browser.conftest import Browse
 from tests.browser.test_page import WAIT_MS, back, start, type_in
+from tests.deploy.conftest import behind_nginx
 from tests.integration.redis_servers import DebianRedis
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -93,5 +96,27 @@ async def test_the_page_goes_on_at_another_server(entry: Entry, nodes: list[Serv
         await back(page)
         assert offered()[-1] == other.url
         await expect(page.locator("#parley-transcript .user").first).to_contain_text("how does it work?", timeout=WAIT_MS)
+        await page.click("#parley-stop")
+        await expect(page.locator("#parley-link")).to_have_text("Not connected")
+
+
+async def test_the_page_goes_on_at_another_node_behind_nginx(tmp_path: Path, browse: Browse) -> None:
+    async with behind_nginx(tmp_path) as behind, browse(behind.url) as page:
+
+        async def node() -> str:
+            return next(str(cookie["value"]) for cookie in await page.context.cookies() if cookie["name"] == "parley_node")
+
+        await start(page)
+        await type_in(page, "how does it work?")
+        await expect(page.locator("#parley-transcript .agent").last).to_contain_text("sentence two", timeout=WAIT_MS)
+        own = await node()
+        os.kill(behind.nodes[own].pid or 0, signal.SIGKILL)
+        await page.wait_for_function("() => document.documentElement.dataset.link === 'lost'", timeout=WAIT_MS)
+        await back(page)
+        assert await node() != own, "the cookie leads to a node that is gone"
+        await expect(page.locator("#parley-transcript .agent").first).to_contain_text("This is sentence one", timeout=WAIT_MS)
+        await type_in(page, "and then?")
+        await expect(page.locator("#parley-transcript .user").last).to_contain_text("and then?", timeout=WAIT_MS)
+        await expect(page.locator("#parley-transcript .agent").last).to_contain_text("sentence one", timeout=WAIT_MS)
         await page.click("#parley-stop")
         await expect(page.locator("#parley-link")).to_have_text("Not connected")

@@ -133,6 +133,31 @@ async def test_a_token_of_another_secret_is_called_that_and_the_log_says_so(node
     await becomes(warned)
 
 
+async def test_one_that_stands_still_is_left_for_another_and_has_lost_its_conversation_when_it_goes_on(
+    nodes: list[Server],
+) -> None:
+    frozen, other = nodes[1], nodes[0]
+    async with dial(frozen.url, "websocket", elsewhere=[other.url]) as call:
+        await spoken_to(call, 1.0)
+        os.kill(frozen.pid or 0, signal.SIGSTOP)
+        await becomes(lambda: bool(call.breaks), 20)
+        assert call.breaks[0].url == other.url
+        [exchange] = await history(other.url, call.session)
+        assert await call.event("playback_start", await call.say("and then?"), 30)
+        os.kill(frozen.pid or 0, signal.SIGCONT)
+        await call.quiet(0.2)
+        said = await history(other.url, call.session)
+        assert said[0] == exchange and said[1]["user"] == "and then?" and len(said[1]["heard"].split()) > 20
+
+        async def let_go() -> bool:
+            """It tells what is stored, and not what it has in memory."""
+            return await history(frozen.url, call.session) == said
+
+        await becomes(let_go)
+    await asyncio.sleep(SETTLED_S)
+    check(await log(other.url, call.session))
+
+
 async def test_one_that_is_told_to_end_cuts_nobody_off_and_sends_them_on(nodes: list[Server]) -> None:
     going, other = nodes[2], (nodes[0].url, nodes[1].url)
     async with dial(going.url, "websocket", elsewhere=other[:1]) as talks, talk(going.url) as silent:
