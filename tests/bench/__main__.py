@@ -39,6 +39,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--record", type=Path, help="keep two-channel recordings and event logs in this folder")
     parser.add_argument("--events", type=int, default=0, help="how many events of each kind to measure; without it 30 at least")
+    parser.add_argument("--calls", type=int, default=0, help="cluster: conversations at once; without it 24")
     parser.add_argument("--fit", action="store_true", help="endings: make the weights of languages/en/endpointing.json")
     parser.add_argument("--draw", type=Path, help="endings, fleet: draw the curves into this file")
     parser.add_argument("--minutes", type=float, default=60.0, help="how long soak lasts")

@@ -1,6 +1,7 @@
 """Parts of `cluster` that compare: Serve with a node reached directly, one node with three, a batch with single calls."""
 
 import asyncio
+import tempfile
 import time
 from argparse import Namespace
 from collections.abc import Sequence
@@ -25,6 +26,8 @@ TOGETHER = 8
 QUESTIONS = 20
 EACH = 4  # conversations a node
 TALK_S = 30.0
+BEHIND_S = 12.0  # after which a node whose models are behind from the beginning takes nobody new, and the routers know
+NEWCOMERS = 16
 
 
 async def delay() -> dict[str, float]:
@@ -87,6 +90,33 @@ async def scale() -> dict[str, Any]:
         "replicas_follow_down_s": shrunk,
         "scale_moved": len(moved),
         "scale_moved_while_talking": sum(loss.talking for loss in moved),
+    }
+
+
+async def behind() -> dict[str, Any]:
+    """Two replicas, of which the models of one are always behind, through Serve: who comes is refused by it until the routers know,
+    and then nobody is."""
+    with tempfile.TemporaryDirectory(prefix="parley-behind-") as folder:
+        more = {"PARLEY_TEST_BEHIND": f"{folder}/one"}
+        async with on_ray("tests.bench.scripted_app:app", nodes=2, more=more, num_replicas=2) as cluster:
+            refused, calls, waits = [], [], []
+            async with httpx.AsyncClient(timeout=10) as http:
+                await asyncio.sleep(BEHIND_S)
+                for _ in range(NEWCOMERS):
+                    began = time.monotonic()
+                    while (answer := await http.post(f"{cluster.urls[0]}/sessions", json={})).status_code == 503:
+                        refused.append("retry-after" in answer.headers)
+                        await asyncio.sleep(0.1)
+                    calls.append(await Quiet.open(cluster.urls[0], answer.json(), False, cluster.urls))
+                    waits.append(time.monotonic() - began)
+            for call in calls:
+                await call.close()
+    return {
+        "behind_newcomers": len(calls),
+        "behind_refusals": len(refused),
+        "behind_refusals_without_retry_after": refused.count(False),
+        "behind_begins_p50_s": median(waits),
+        "behind_begins_max_s": max(waits),
     }
 
 

@@ -8,8 +8,9 @@ import sys
 import tempfile
 from argparse import Namespace
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import httpx
@@ -41,41 +42,47 @@ class Cluster(Protocol):
 class Plain:
     """Processes that each have their own address."""
 
-    def __init__(self, shared: dict[str, Any], stack: contextlib.AsyncExitStack) -> None:
+    def __init__(self, redis: DebianRedis, shared: dict[str, Any], stack: contextlib.AsyncExitStack) -> None:
         self.urls: list[str] = []
+        self.redis = redis
         self._shared = shared
         self._stack = stack
         self._nodes: list[tuple[Server, contextlib.AsyncExitStack]] = []
 
-    async def start(self, count: int) -> None:
-        self._nodes = list(await asyncio.gather(*(self._node(free_port()) for _ in range(count))))
+    async def start(self, *nodes: dict[str, Any]) -> None:
+        """As many as there are settings: what each of them has besides those that all share."""
+        self._nodes = list(await asyncio.gather(*(self._node(own) for own in nodes)))
         self.urls[:] = [server.url for server, _ in self._nodes]
 
-    async def _node(self, port: int) -> tuple[Server, contextlib.AsyncExitStack]:
+    async def _node(self, settings: dict[str, Any] | None = None) -> tuple[Server, contextlib.AsyncExitStack]:
         own = await self._stack.enter_async_context(contextlib.AsyncExitStack())
-        command = ("-m", "tests.deploy.node")
-        return await own.enter_async_context(serve(Namespace(server=""), command, **self._shared)), own
+        command, chosen = ("-m", "tests.deploy.node"), {"port": free_port(), **self._shared, **(settings or {})}
+        return await own.enter_async_context(serve(Namespace(server=""), command, **chosen)), own
 
     def cpu_s(self) -> float:
         """CPU seconds that all have used."""
         return sum(server.cpu_s() for server, _ in self._nodes)
 
-    async def kill(self) -> None:
+    async def fullest(self) -> psutil.Process:
+        """The node with most conversations."""
         counts = await self.held()
         server, _ = self._nodes[counts.index(max(counts))]
-        psutil.Process(server.pid).kill()
+        return psutil.Process(server.pid)
+
+    async def kill(self) -> None:
+        (await self.fullest()).kill()
 
     async def heal(self) -> None:
         for at, (server, own) in enumerate(self._nodes):
             if not psutil.pid_exists(server.pid or 0) or psutil.Process(server.pid).status() == psutil.STATUS_ZOMBIE:
                 await own.aclose()
-                self._nodes[at] = await self._node(free_port())
+                self._nodes[at] = await self._node()
                 self.urls[at] = self._nodes[at][0].url
 
     async def roll(self) -> None:
         """A new one is there before the old one is told to go."""
         for at, (server, own) in enumerate(self._nodes):
-            new = await self._node(free_port())
+            new = await self._node()
             process = psutil.Process(server.pid)
             process.terminate()
             self._nodes[at] = new
@@ -152,14 +159,17 @@ async def redis_for_all() -> AsyncIterator[DebianRedis]:
 @contextlib.asynccontextmanager
 async def plain(count: int = NODES, **settings: Any) -> AsyncIterator[Plain]:
     async with redis_for_all() as redis, contextlib.AsyncExitStack() as stack:
-        cluster = Plain({"redis_url": redis.url, "secret": SECRET, "silence_prompt_s": 0, **settings}, stack)
-        await cluster.start(count)
+        cluster = Plain(redis, {"redis_url": redis.url, "secret": SECRET, "silence_prompt_s": 0, **settings}, stack)
+        await cluster.start(*([{}] * count))
         yield cluster
 
 
 @contextlib.asynccontextmanager
-async def on_ray(application: str, nodes: int = NODES, **options: Any) -> AsyncIterator[OnRay]:
-    """`options` of the deployment. What Ray and the replicas say goes to this process's own standard error."""
+async def on_ray(
+    application: str, nodes: int = NODES, more: Mapping[str, str] = MappingProxyType({}), **options: Any
+) -> AsyncIterator[OnRay]:
+    """`more` variables of the replicas, and `options` of the deployment. What Ray and the replicas say goes to this process's own
+    standard error."""
     async with redis_for_all() as redis:
         command = (sys.executable, "-m", "tests.bench.ray_driver")
         driver = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, cwd=ROOT)
@@ -171,7 +181,7 @@ async def on_ray(application: str, nodes: int = NODES, **options: Any) -> AsyncI
                 "PARLEY_GREETING": "0",
                 "PARLEY_SILENCE_PROMPT_S": "0",
             }
-            variables |= {"PARLEY_MAX_SESSIONS": "24"}
+            variables |= {"PARLEY_MAX_SESSIONS": "24", **more}
             await cluster.tell("start", port=cluster.port, application=application, variables=variables, nodes=nodes, **options)
             yield cluster
         finally:

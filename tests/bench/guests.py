@@ -14,11 +14,13 @@ from typing import Any
 import httpx
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from tests.bench.client import Message, RefusedError, post
-from tests.bench.websocket import OPEN_S, WebSocketCall
+from tests.bench.client import Call, Message, RefusedError, post
+from tests.bench.webrtc import WebRtcCall
+from tests.bench.websocket import WebSocketCall
 from tests.unit.fakes import MS_PER_WORD
 
-AGAIN_S = 0.1  # between two attempts to come back
+AGAIN_S = 0.1  # between two attempts to begin
+BEGIN_S = 5.0  # a server that takes longer to begin is given up for another
 PATIENCE_S = 60.0
 SETTLED_S = 5.0
 TURN_S = 40.0  # a question and all of its answer
@@ -68,6 +70,7 @@ class Guest:
     urls: Sequence[str]
     first: int = 0
     pause_s: float = 2.0
+    transport: str = "websocket"
     turns: list[Turn] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
@@ -83,23 +86,28 @@ class Guest:
             await asyncio.sleep(self.pause_s)
             self._note_losses(call)
         self.gave_up = call.ended.is_set()
+        if self.gave_up:
+            print(
+                f"  {self.name} has found nobody to go on with:", [e for e in call.log if e["type"] in ("error", "resume")][-3:]
+            )
         with suppress(*Broken):
             await call.close()
 
-    async def _begun(self) -> Quiet:
+    async def _begun(self) -> Call:
+        kind: type[Quiet | WebRtcCall] = Quiet if self.transport == "websocket" else WebRtcCall
         async with httpx.AsyncClient(timeout=10) as http:
             for at in itertools.count(self.first):
                 url = self.urls[at % len(self.urls)]
                 try:
                     self.session = self.session or await post(http, f"{url}/sessions", {})
-                    async with asyncio.timeout(OPEN_S):
-                        return await Quiet.open(url, self.session, False, self.urls)  # type: ignore[return-value]
+                    async with asyncio.timeout(BEGIN_S):
+                        return await kind.open(url, self.session, False, self.urls)
                 except Broken as error:
                     self.refused[str(getattr(error, "status", type(error).__name__))] += 1
                     await asyncio.sleep(AGAIN_S)
         raise AssertionError("it counts for ever")
 
-    async def _turn(self, call: Quiet) -> None:
+    async def _turn(self, call: Call) -> None:
         turn = Turn(f"{self.name} asks {len(self.turns)}")
         self.turns.append(turn)
         asked, breaks = await call.say(turn.text), len(call.breaks)
@@ -114,7 +122,7 @@ class Guest:
         turn.heard_ms = max((event["played_ms"] for event in said), default=0.0)
         self._note_losses(call)
 
-    def _said(self, call: Quiet, begun: Sequence[Message]) -> list[Message]:
+    def _said(self, call: Call, begun: Sequence[Message]) -> list[Message]:
         """What the listener has said of the replies that have `begun`."""
         kinds, generations = (
             ("playback_progress", "playback_done", "playback_stopped", "resume"),
@@ -123,7 +131,7 @@ class Guest:
         mine = (event for event in call.log if event["from"] == "client" and event["type"] in kinds)
         return [event for event in mine if event["generation"] in generations and event["t"] >= begun[0]["t"]]
 
-    def _note_losses(self, call: Quiet) -> None:
+    def _note_losses(self, call: Call) -> None:
         zero = asyncio.get_running_loop().time() - call.now()
         for lost in call.breaks[len(self.losses) :]:
             told = bool(call.events("shutting_down", lost.lost - 1, lost.lost))
@@ -132,7 +140,7 @@ class Guest:
     async def audit(self, http: httpx.AsyncClient) -> dict[str, int]:
         """What is wrong with what is stored of this conversation."""
         headers = {"Authorization": f"Bearer {self.session['token']}"}
-        base = f"{self.urls[0]}/sessions/{self.session['session_id']}"
+        base = f"{await _there(http, self.urls)}/sessions/{self.session['session_id']}"
         history = (await http.get(base, headers=headers)).json()["history"]
         lines = (await http.get(f"{base}/log", headers=headers)).text.splitlines()
         numbers = [json.loads(line)["seq"] for line in lines]
@@ -150,6 +158,15 @@ class Guest:
             "log_entries": len(numbers),
             "log_faults": sum(b != a + 1 for a, b in itertools.pairwise(numbers)),
         }
+
+
+async def _there(http: httpx.AsyncClient, urls: Sequence[str]) -> str:
+    """The first of these nodes that is there."""
+    for url in urls:
+        with suppress(httpx.TransportError):
+            await http.get(f"{url}/healthz")
+            return url
+    raise ConnectionError(f"none of {urls} answers")
 
 
 async def audit(guests: Sequence[Guest]) -> dict[str, Any]:
