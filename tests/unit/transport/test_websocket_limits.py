@@ -17,7 +17,7 @@ from app.transport.paced import OUTBOX
 from app.turn_taking.pipeline import BACKLOG
 from tests.unit.connection import Client, scene
 from tests.unit.doubles import Desk, pcm
-from tests.unit.test_wire import JSON, MESSAGES
+from tests.unit.protocol.test_messages import JSON, MESSAGES
 from tests.unit.virtual_time import run
 
 

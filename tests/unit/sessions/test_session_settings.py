@@ -21,7 +21,7 @@ from tests.unit.connection import Client
 from tests.unit.connection import scene as wired
 from tests.unit.doubles import Desk
 from tests.unit.fakes import Caller, FakeLlm, fake_services
-from tests.unit.test_tickets import tickets
+from tests.unit.sessions.test_tokens import tickets
 from tests.unit.virtual_time import run
 
 

@@ -3,7 +3,7 @@
 from aiortc.sdp import SessionDescription
 
 from app.transport.offers import also_at
-from tests.unit.test_api import SDP
+from tests.unit.web.test_api import SDP
 
 CANDIDATES = (
     "a=candidate:0d3ad1b1e2c5f7a8 1 udp 2130706431 10.0.0.7 40001 typ host\r\n"

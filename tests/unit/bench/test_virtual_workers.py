@@ -12,7 +12,7 @@ from tests.bench.virtual.costs import Cost, Costs, Size, key, size
 from tests.bench.virtual.workers import VirtualWorkers
 from tests.unit import virtual_time
 
-HERE = "tests.unit.test_virtual_workers"
+HERE = "tests.unit.bench.test_virtual_workers"
 
 
 def listen(audio: np.ndarray) -> Transcript:

@@ -102,6 +102,7 @@ def test_every_line_that_is_used_is_written() -> None:
         "place_several",
         "time_then",
         "time_then_in",
+        "time_until",
         "place_unknown",
     }
     silence = {"still_there", "silence_goodbye"}

@@ -7,7 +7,7 @@ import pytest
 from app.dialogue.memory import Memory, Timer
 from languages.en.timers import heard_length
 from languages.en.wishes import wanted
-from tests.unit.test_tools import Stopped, toolbox
+from tests.unit.tools.test_registry import Stopped, toolbox
 
 TEA = Timer(1_700_000_240_000.0, 240, name="tea")
 PASTA = Timer(1_700_000_600_000.0, 600, name="pasta")

@@ -19,7 +19,7 @@ from app.store.writer import Status
 from app.web import routes as api
 from services.base import Exchange
 from tests.unit.doubles import Desk, Peer
-from tests.unit.test_wire import JSON
+from tests.unit.protocol.test_messages import JSON
 
 SDP = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"
 

@@ -15,7 +15,7 @@ from app.tools.builtin import MOST as TIMERS
 from app.transport import datagrams, http_server, intake, offers, pending
 from app.web import routes as api
 
-PAGE = (Path(__file__).parents[2] / "docs" / "security.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "security.md").read_text("utf-8")
 DEFAULTS = Settings(_env_file=None)  # type: ignore[call-arg]
 
 

@@ -10,7 +10,7 @@ from app.sessions.load import BEHIND_S, CLOSE, LOOK_S, OPEN_AGAIN, WINDOW_S, Loa
 from app.sessions.tokens import Full
 from services.workers import Priority, Workers
 from tests.unit.doubles import Desk, Peer, pcm
-from tests.unit.test_sessions import join, record, scene
+from tests.unit.sessions.test_registry import join, record, scene
 
 LOOKS = round(WINDOW_S / LOOK_S)
 

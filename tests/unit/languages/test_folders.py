@@ -23,7 +23,7 @@ from services.tts.pieces import pieces
 from tests.unit.fakes import Caller, FakeIntent, FakeJudge, FakeStt, fake_services
 from tests.unit.virtual_time import run
 
-HERE = Path(__file__).parents[2]
+HERE = Path(__file__).parents[3]
 OTHERS = HERE / "tests" / "data" / "languages"  # a package as another project would install it
 
 
