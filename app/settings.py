@@ -202,7 +202,7 @@ class Settings(BaseSettings):
     eagerness: Eagerness = Field(
         default="medium", description="how soon a pause is taken for the end of a turn: low waits longer, high answers sooner"
     )
-    max_turn_s: float = Field(default=30.0, description="a longer turn is ended by force")
+    max_turn_s: float = Field(default=30.0, description="a longer turn is read in parts")
     partial_every_ms: int = Field(default=500, description="interval of live captions while the user speaks")
 
     # Barge-in

@@ -18,6 +18,7 @@ from app.protocol.events import (
     SessionStarted,
     SpeechOnset,
     TurnEnded,
+    TurnReopened,
     TurnUnrecognised,
 )
 from app.protocol.messages import (
@@ -121,9 +122,14 @@ def stop_playback(context: ConversationContext, event: Happening) -> None:
 
 
 def reopen(context: ConversationContext, event: Happening) -> None:
-    """The audio of a spoken turn is still on the tape and is transcribed again; a typed turn's text is kept here."""
+    """The audio of a spoken turn is still on the tape and is transcribed again; a typed turn's text is kept here. A full turn is
+    written down without an answer."""
     reply = context.player.reply
     if reply is None:
+        return
+    if isinstance(event, TurnReopened) and event.full:
+        if context.state == "LISTENING":  # what was heard of the reply is told soon, where there was any
+            record(context, event)
         return
     reply.withdrawn = True
     if reply.request.typed:

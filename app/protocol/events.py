@@ -43,10 +43,12 @@ class BargeIn(Event):
 
 
 class TurnReopened(Event):
-    """The user goes on with the turn that the agent took as finished: the reply is withdrawn, the text is joined."""
+    """The user goes on with the turn that the agent took as finished: the reply is withdrawn, the text is joined. `full`: there is
+    too much of it for one turn, and what follows is another."""
 
     type: Literal["turn_reopened"] = "turn_reopened"
     at_ms: float
+    full: bool = False
 
 
 class TurnEnded(Event):

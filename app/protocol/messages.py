@@ -12,7 +12,7 @@ State = Literal["IDLE", "LISTENING", "THINKING", "SPEAKING", "INTERRUPTED"]
 SampleRate = Literal[8000, 16000, 24000, 48000]
 Generation = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Milliseconds = Annotated[float, Field(ge=0, le=86_400_000, allow_inf_nan=False)]
-MAX_TEXT = 2000  # characters of a typed turn
+MAX_TEXT = 2000  # characters of a typed turn; a spoken one that has as many is ended
 MAX_TOKEN = 8192  # characters: the settings of its conversation stand in it
 MAX_AUDIO_BYTES = 192_000  # of one chunk: 2 s at 48 kHz
 MAX_MESSAGE_BYTES = 262_144  # of one JSON message: a base64 chunk of that size and its envelope

@@ -6,7 +6,7 @@ from app.settings import Settings
 from app.turn_taking.levels import SOUND_MS, WINDOW_MS, EnergyOnset, UserLevel, VoiceActivity
 from app.turn_taking.overlap import Overlap
 from app.turn_taking.signals import Agent, Ask, Kind, Signal
-from app.turn_taking.user_turn import UserTurn
+from app.turn_taking.user_turn import LATE_MS, UserTurn
 from languages.base import Language
 
 RELEASE_RATIO = 0.7  # speech goes on down to this share of the onset threshold
@@ -80,7 +80,7 @@ class TurnDetector:
         if turn.open and activity.now_ms - turn.partial_ms >= self._settings.partial_every_ms:
             turn.partial_ms = activity.now_ms
             signals.append(Ask.PARTIAL)
-        if turn.open and turn.is_too_long and not turn.paused:
+        if turn.open and turn.is_long(LATE_MS) and not turn.paused:
             signals.append(turn.pause())
         return signals
 
@@ -170,10 +170,10 @@ class TurnDetector:
         )
         self._energy_onset.over(noise=False)
         self._overlap.end()
-        if reopens:
-            self.turn.reopen()
-        else:
+        goes_on = reopens and self.turn.reopen()
+        if not reopens:
             self.turn.begin(self.activity.burst_ms)
         # Before anything of the reply is heard, whoever speaks goes on with the turn.
-        event = TurnReopened if reopens or agent == "thinking" else BargeIn
-        return [event(at_ms=self.activity.burst_ms)]
+        if reopens or agent == "thinking":
+            return [TurnReopened(at_ms=self.activity.burst_ms, full=reopens and not goes_on)]
+        return [BargeIn(at_ms=self.activity.burst_ms)]

@@ -70,8 +70,9 @@ class Pause:
     def _suggest(self, heard: Transcript) -> None:
         """This may be all of the turn."""
         if heard.text:
-            self._listener.caption(heard.text, False, self._turn, self._revision)
-            self._listener.prepare(self._turn, self._revision, heard.text, self._spans)
+            said = self._user_turn.whole(heard.text)
+            self._listener.caption(said, False, self._turn, self._revision)
+            self._listener.prepare(self._turn, self._revision, said, self._spans)
 
     async def _propose(self, heard: Transcript) -> None:
         """Whether this is all of the turn is for the turn to judge."""

@@ -3,6 +3,7 @@
 from collections import deque
 
 from app.protocol.events import OnsetDismissed, TurnEnded, TurnUnrecognised
+from app.protocol.messages import MAX_TEXT
 from app.settings import Eagerness, Settings
 from app.turn_taking.endpointing import LEAST_MS, Said, judge, required_silence
 from app.turn_taking.levels import VoiceActivity
@@ -12,6 +13,7 @@ from languages.base import Language
 from languages.wording import words_of
 
 PAUSES = 12  # of a speaker that are remembered
+LATE_MS = 5000.0  # without a pause beyond `max_turn_s`, after which a part of a turn is read in the middle of a word
 SPOKEN_MS = 288.0  # with so much voice a turn was spoken, even where no word of it is made out
 UNKNOWN_MS = 1600  # silence that ends a turn whose words cannot be had
 RETRY_MS = 384  # silence after which words are asked for again that could not be had at the first silent window
@@ -31,6 +33,7 @@ class UserTurn:
         self.start_ms = 0.0  # where the turn began
         self.open = False  # it is under way
         self.voiced_ms = 0.0  # voice in it
+        self.told = ""  # the text of its first parts, where it is so long that it is read in parts; `start_ms` is behind them
         self.partial_ms = 0.0  # where an interim transcript was last asked for
         self.reopens_at: float | None = None  # where the last ended turn began, while it can still be reopened
         self.paused = False  # PREPARE was asked for the current silence
@@ -48,13 +51,22 @@ class UserTurn:
         self.start_ms = start_ms
         self.partial_ms = start_ms
         self.voiced_ms = self._activity.burst_voiced_ms
+        self.told = ""
         self._forget_pause()
 
-    def reopen(self) -> None:
-        """The turn that had ended goes on, under its number and revision."""
-        number, revision = self.number, self.revision
+    def reopen(self) -> bool:
+        """The turn that had ended goes on, under its number and revision. False where it has as much text as a turn may have: then
+        the next one goes on with it."""
+        number, revision, told = self.number, self.revision, self.told
         self.begin(self._activity.burst_ms if self.reopens_at is None else self.reopens_at)
-        self.number, self.revision = number, revision
+        if len(told) >= MAX_TEXT:
+            return False
+        self.number, self.revision, self.told = number, revision, told
+        return True
+
+    def whole(self, text: str) -> str:
+        """All that was said in the turn, where `text` is said in its last part."""
+        return f"{self.told} {text}".strip() if self.told else text
 
     def close(self) -> None:
         """The turn is given up, or was answered in another way."""
@@ -69,12 +81,14 @@ class UserTurn:
         self._failures, self._failed = 0, False
 
     def resume(self) -> list[Signal]:
-        """The user goes on with the burst under way."""
+        """The user goes on with the burst under way. Of a long turn what was said up to the pause is read all the same."""
         if not self.paused:
             return []
-        self._forget_pause()
         if self._activity.burst_ms - self._silent_ms >= LEAST_MS:
             self._pauses.append(self._activity.burst_ms - self._silent_ms)
+        if self.is_long():
+            return []
+        self._forget_pause()
         return [Ask.DROP]
 
     def pause(self) -> Ask:
@@ -85,10 +99,10 @@ class UserTurn:
         self.revision += 1
         return Ask.PREPARE
 
-    @property
-    def is_too_long(self) -> bool:
-        """It has lasted for `max_turn_s`, and is ended whatever is said."""
-        return self._activity.now_ms - self.start_ms >= self._settings.max_turn_s * 1000
+    def is_long(self, late_ms: float = 0.0) -> bool:
+        """It, or its last part, has lasted for `max_turn_s`, and so much more: what was said up to its next pause is read then, and
+        what follows is another part. The sound of so much is kept, and read at once, as there may be before that pause."""
+        return self._activity.now_ms - self.start_ms >= self._settings.max_turn_s * 1000 + late_ms
 
     def waits(self, revision: int) -> bool:
         """The pause of this revision goes on, and the turn has not ended in it."""
@@ -129,13 +143,22 @@ class UserTurn:
         if not self.paused or (self._prepared is None and not self._failed):
             return []
         text, required = self._prepared or ("", RETRY_MS if self._failures == 1 else UNKNOWN_MS)
-        if self._activity.silence_ms < required and not self.is_too_long:
+        goes_on = self.is_long() and self._activity.last_voice_ms > self._silent_ms  # nobody waited until it was read
+        if goes_on and self._prepared is not None:
+            self.told = self.whole(text)
+            self.start_ms = self._silent_ms + self._settings.preroll_ms  # before which so much is read with what follows
+            self._forget_pause()
+            if len(self.told) < MAX_TEXT:
+                return []
+            text = ""
+        elif self._activity.silence_ms < required and not goes_on:
             return []
         if self._failed and self._failures == 1:
             return [self.pause()]
         self.open = False
         self.paused = False
         self._activity.in_burst = False
+        text = self.whole(text)
         unclear = not self._failed and not words_of(text) and self.spoken
         if unclear or (self._failed and self.voiced_ms >= MIN_VOICED_MS):
             return [TurnUnrecognised(turn=self.number, unclear=unclear)]

@@ -217,12 +217,64 @@ def test_a_first_word_that_was_not_understood_is_kept_for_what_follows() -> None
     assert (turns.turn.number, turns.turn.start_ms) == (1, 0.0)
 
 
-def test_a_turn_that_never_ends_is_ended_by_force() -> None:
+def a_part(turns: TurnDetector, text: str, pause_ms: float = 64) -> list[Signal]:
+    """What follows where so much more is said that a turn of `max_turn_s=5` is long, and nobody waits until it was read."""
+    feed(turns, 5100)
+    assert Ask.PREPARE in hush(turns, pause_ms)
+    signals = feed(turns, 320) + turns.turn.prepared(turns.turn.revision, Said(text, 0.9))
+    return [signal for signal in signals if signal is not Ask.PARTIAL]
+
+
+def test_a_long_turn_is_read_in_parts_and_all_of_it_is_answered() -> None:
+    turns = policy(max_turn_s=5, preroll_ms=400)
+    assert a_part(turns, "First there was one.") == []
+    assert turns.turn.start_ms - 400 == 5088, "of what was read nothing is read again, and of what follows all"
+    assert a_part(turns, "Then there were two.") == []
+    hush(turns, 64)
+    turns.turn.prepared(turns.turn.revision, Said("And then?", 0.99, understood=True))
+    [ended] = hush(turns, 1600)
+    assert isinstance(ended, TurnEnded)
+    assert (ended.turn, ended.text) == (1, "First there was one. Then there were two. And then?")
+
+
+def test_a_long_turn_without_a_pause_is_read_in_the_middle() -> None:
     turns = policy(max_turn_s=5)
-    assert Ask.PREPARE in feed(turns, 5100)
-    assert turns.turn.prepared(turns.turn.revision, Said("and so on and", 0.0)) == [
-        TurnEnded(turn=1, revision=1, text="and so on and")
-    ]
+    assert Ask.PREPARE not in feed(turns, 9900)
+    assert Ask.PREPARE in feed(turns, 320)
+    feed(turns, 64)
+    assert turns.turn.prepared(turns.turn.revision, Said("and so on and", 0.0)) == []
+    hush(turns, 64)
+    turns.turn.prepared(turns.turn.revision, Said("", 0.0))
+    assert hush(turns, 1600) == [TurnEnded(turn=1, revision=2, text="and so on and")]
+
+
+def test_a_long_turn_that_goes_on_after_its_end_keeps_its_text() -> None:
+    turns = policy(max_turn_s=5)
+    a_part(turns, "First there was one.")
+    hush(turns, 64)
+    turns.turn.prepared(turns.turn.revision, Said("Then two.", 0.99, understood=True))
+    while not any(isinstance(signal, TurnEnded) for signal in hush(turns, 32)):
+        assert turns.turn.open
+    assert TurnReopened in [type(signal) for signal in feed(turns, 320, "thinking")]
+    assert (turns.turn.number, turns.turn.whole("And three.")) == (1, "First there was one. And three.")
+
+
+def test_a_turn_that_goes_on_and_on_is_ended_and_what_follows_is_another() -> None:
+    turns = policy(max_turn_s=5)
+    assert a_part(turns, "and so on " * 150) == []
+    [ended] = a_part(turns, "and so on " * 150)
+    assert isinstance(ended, TurnEnded) and len(ended.text) == 3000
+    assert TurnReopened(at_ms=turns.activity.burst_ms, full=True) in feed(turns, 320, "thinking")
+    assert (turns.turn.number, turns.turn.told) == (2, "")
+
+
+def test_where_a_long_turn_cannot_be_read_that_is_said() -> None:
+    turns = policy(max_turn_s=5)
+    feed(turns, 10_200)
+    feed(turns, 64)
+    assert turns.turn.failed(turns.turn.revision) == [Ask.PREPARE], "it is tried once more"
+    feed(turns, 64)
+    assert turns.turn.failed(turns.turn.revision) == [TurnUnrecognised(turn=1)]
 
 
 def test_captions_are_asked_for_while_the_user_speaks() -> None:

@@ -174,3 +174,19 @@ def test_nothing_is_said_to_noise(seconds: float, no_speech: float) -> None:
 def test_a_hum_is_no_turn() -> None:
     caller, after = turn("Hmm.", seconds=0.5)
     assert (after, lines(caller)) == (20_000.0, [])
+
+
+def test_a_turn_that_goes_on_and_on_is_written_down_and_what_follows_is_answered() -> None:
+    async def scene() -> Caller:
+        async with Caller(partial_every_ms=60_000, max_turn_s=2.0) as caller:
+            stt = stt_of(caller)
+            stt.text = "and so on " * 250
+            await caller.say(2.2, then=0.1)
+            await caller.say(1.0, then=0.1)
+            stt.text = "what time is it now?"
+            await caller.say(1.0, then=1.0)
+            return caller
+
+    caller = run(scene())
+    assert caller.session.memory.history[0].user.startswith("and so on and so on")
+    assert heard(caller)[-1] == "what time is it now?"
