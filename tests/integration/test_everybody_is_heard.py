@@ -1,6 +1,8 @@
 """Whole conversations with the real models in virtual time: single words of several people, and turns that are hard to hear. Nobody
 goes without an answer."""
 
+from difflib import SequenceMatcher
+
 import numpy as np
 import pytest
 
@@ -67,8 +69,13 @@ def test_what_is_hard_to_hear_is_answered(stage: Stage, name: str) -> None:
     assert words_of(found.heard) and found.answered
 
 
-def test_a_turn_of_a_minute_is_answered(stage: Stage) -> None:
-    said = [clip.audio for clip in LINES.values() if clip.kind in ("utt", "command")]
-    audio = np.concatenate([*said, *said])[: 60 * RATE]
-    found = turn(stage, longer(np.asarray(audio, np.float32), "minute"))
-    assert len(words_of(found.heard)) > 20 and found.answered
+def test_of_a_turn_of_a_minute_everything_is_answered(stage: Stage) -> None:
+    said = [clip for clip in LINES.values() if clip.kind in ("utt", "command")]
+    said = [*said, *said]
+    while sum(clip.seconds for clip in said) > 60:
+        said.pop()
+    found = turn(stage, longer(np.concatenate([clip.audio for clip in said]), "minute"))
+    told = [word for clip in said for word in words_of(clip.text)]
+    same = SequenceMatcher(None, told, words_of(found.heard), autojunk=False).get_matching_blocks()
+    assert sum(block.size for block in same) > 0.8 * len(told)
+    assert found.answered
