@@ -58,13 +58,14 @@ UNTOLD = 0.85  # `Transcript.closed` of a service that does not tell it: between
 class Transcript:
     """Recognised speech. `no_speech` is the model's belief (0..1) that nothing was said, `closed` that the sentence ends where the
     text does, `ending` that the speaker stops there for good, by the sound of it (None: not told); `doubtful`: it would
-    rather look again."""
+    rather look again. `written` is all that was made of the sound, where not all of it is believed."""
 
     text: str
     no_speech: float = 0.0
     closed: float = UNTOLD
     doubtful: bool = False
     ending: float | None = None
+    written: str = ""
 
 
 @dataclass(frozen=True, slots=True)

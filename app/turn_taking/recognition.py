@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from difflib import SequenceMatcher
 
 from app.core.clock import Clock
 from app.core.latency import Spans
@@ -21,6 +22,9 @@ ORDERS = frozenset(
 )
 ORDER_CONFIDENCE = 0.85
 CLOSER_LIMIT_S, LOST_LIMIT_S = 0.8, 4.0  # for a closer look at a turn, and at one of which there is no word yet
+# Belief that nothing was said above which a sound may be several people at once, or music; and likeness of what two looks make
+# of it below which neither has understood anybody.
+MAY_BE_NOBODY, ALIKE = 0.15, 0.6
 
 
 class Recognition:
@@ -113,10 +117,18 @@ class Recognition:
 def better(first: Transcript, second: Transcript) -> Transcript:
     """Of two looks at a turn the one to go by: the closer one, where it has words, and other ones. Which of the two is surer of
     itself says less: gone by that, 12 short answers had half of their characters wrong, and not a quarter. How the end sounds is
-    told by the first, whose window is that of the recordings its weights were made from."""
+    told by the first, whose window is that of the recordings its weights were made from. A sound that may be of nobody is
+    understood where both looks have the same words in it."""
+    if first.no_speech > MAY_BE_NOBODY and not _alike(first.written or first.text, second.written or second.text):
+        return replace(second, text="")
     if not words_of(second.text) or words_of(second.text) == words_of(first.text):
         return first
     return second if first.ending is None else replace(second, ending=first.ending)
+
+
+def _alike(one: str, other: str) -> bool:
+    """By their letters and digits."""
+    return SequenceMatcher(None, "".join(words_of(one)), "".join(words_of(other)), autojunk=False).ratio() >= ALIKE
 
 
 def _failed(message: str, error: Exception) -> None:

@@ -174,7 +174,8 @@ def believed(judge: SpeechModel, look: Look, parts: Sequence[ReadSpeech]) -> Tra
     text = " ".join(part.text for part in real)
     closed, ending = (real[-1].decoded.closed, real[-1].ending) if real else (0.0, None)
     doubtful = any(is_doubtful(part.decoded.sure, part.looped) for part in real)
-    return Transcript(text, 1 - max(speech), closed, doubtful, ending)
+    written = " ".join(part.text for part in parts if part.text)
+    return Transcript(text, 1 - max(speech), closed, doubtful, ending, "" if written == text else written)
 
 
 def split_at_quiet(audio: Audio, longest: int = (WINDOW_S - TAIL_S) * HEARING_RATE) -> list[Audio]:

@@ -64,10 +64,21 @@ def test_what_is_waited_for_anyway_is_looked_at_again_and_answered_as_it_was_sai
         (Transcript("five"), Transcript(""), "five"),
         (Transcript("five"), Transcript("..."), "five"),
         (Transcript(""), Transcript("nine"), "nine"),
+        (Transcript("", 0.6, written="right away"), Transcript("Right away.", 0.6), "Right away."),
+        (Transcript("", 0.6, written="right away"), Transcript("Thank you for watching.", 0.6), ""),
+        (Transcript("Yes. And phone.", 0.37), Transcript("yes, and phones", 0.36), "yes, and phones"),
     ],
 )
 def test_of_two_looks_the_closer_one_is_gone_by_where_it_has_words(first: Transcript, second: Transcript, text: str) -> None:
     assert better(first, second).text == text
+
+
+@pytest.mark.parametrize("closer", ["", "it's a great day for us at the bay"])
+def test_what_may_be_nobody_and_sounds_different_at_a_closer_look_is_not_understood(closer: str) -> None:
+    caller, _ = turn("WebRTC and all that", closer=closer, no_speech=0.3, doubtful=True)
+    assert (heard(caller), lines(caller)) == ([""], ["not_caught"])
+    surely, _ = turn("WebRTC and all that", closer=closer, no_speech=0.1, doubtful=True)
+    assert heard(surely) == [closer or "WebRTC and all that"]
 
 
 def test_other_marks_are_no_other_words() -> None:
