@@ -15,6 +15,7 @@ from app.turn_taking.audio_buffer import EchoReference, RingBuffer
 from app.turn_taking.detector import TurnDetector
 from app.turn_taking.endpointing import LEAST_MS
 from app.turn_taking.jobs import Jobs, Parts
+from app.turn_taking.levels import Gain, level
 from app.turn_taking.listener import Listener
 from app.turn_taking.recognition import Recognition
 from app.turn_taking.signals import Ask, Signal
@@ -71,6 +72,7 @@ class HearingPipeline:
         self._listener = listener
         self._detector = TurnDetector(settings.model_copy(update=_patience(services, settings)), language, turn)
         self._vad = services.vad.detector()
+        self._gain = Gain()
         self._echo = EchoReference(services.echo.canceller())
         self._buffer = RingBuffer()
         recognition = Recognition(services, clock, vocabulary)
@@ -153,7 +155,7 @@ class HearingPipeline:
                 window = clean() if clean is not None else window
             except Exception as error:
                 fault = error
-            return window.astype(np.float32) / 32768.0
+            return window.astype(np.float32) * np.float32(self._gain.of(level(window)) / 32768.0)
 
         try:
             probability = await self._vad.probability(cleaned() if clean is None else cleaned)
@@ -165,9 +167,8 @@ class HearingPipeline:
         if self._echo.found and not known:
             self._act_on(self._detector.echo())
         self._buffer.append(window)
-        level_db = 10 * float(np.log10(np.square(window, dtype=np.float32).mean() + 1e-6))
         self._detector.half_duplex = self._listener.half_duplex()
-        self._act_on(self._detector.window(probability, *self._listener.agent(), level_db))
+        self._act_on(self._detector.window(probability, *self._listener.agent(), level(window)))
         self._jobs.wake()
 
     def _act_on(self, signals: Iterable[Signal]) -> None:

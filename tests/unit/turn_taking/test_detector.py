@@ -11,7 +11,7 @@ from app.protocol.events import BargeIn, OnsetDismissed, OnsetHeld, SpeechOnset,
 from app.settings import EAGERNESS, Eagerness, Settings
 from app.turn_taking.detector import TurnDetector
 from app.turn_taking.endpointing import Said
-from app.turn_taking.levels import WINDOW_MS
+from app.turn_taking.levels import WINDOW_MS, Gain
 from app.turn_taking.signals import Agent, Ask, Signal
 from languages.en import LANGUAGE as ENGLISH
 from languages.wording import trails_off
@@ -569,3 +569,14 @@ def test_numbers_only_grow_and_every_ended_turn_had_an_onset(bursts: Iterable[tu
     ended = [signal.turn for signal in seen if isinstance(signal, TurnEnded)]
     assert ended == sorted(ended)
     assert not ended or isinstance(seen[0], SpeechOnset)
+
+
+def test_a_quiet_microphone_is_turned_up_and_one_that_was_loud_is_not() -> None:
+    gain = Gain()
+    assert gain.of(20.0) == pytest.approx(10), "by 20 dB at most"
+    assert gain.of(40.0) == pytest.approx(3.16, abs=0.01), "the loudest is brought to 50 dB"
+    assert gain.of(70.0) == 1.0
+    assert {gain.of(30.0) for _ in range(300)} == {1.0}, "what is weak beside the user's voice stays weak"
+    for _ in range(2 * 60_000 // 32):
+        last = gain.of(30.0)
+    assert last == pytest.approx(10), "long after a noise"
