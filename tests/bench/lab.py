@@ -44,6 +44,7 @@ COLUMNS = (  # heading, key, digits after the point
     ("pauses", "pauses", 0),
     ("taken", "pause_takeovers", 0),
     ("share", "pause_takeover_rate", 3),
+    ("repaired", "repaired", 0),
     ("reopened", "reopened", 0),
     ("chars wrong", "characters_wrong", 3),
 )

@@ -13,13 +13,15 @@ from tests.bench.virtual.hold import Talk
 from tests.bench.virtual.said import scored, wrong
 
 PAUSE_S = 0.3  # a shorter silence is no pause
+REPAIR_S = 1.0  # after somebody goes on in a pause that was taken, by when the agent has given way
 LATER_S = 3.0  # after a sound: what is said then is an answer to it
 
 
 @dataclass(frozen=True)
 class Turn:
     """One turn of a user. `latency_ms`: from its end to the first sound of the answer, None where there was none or where the end
-    is not sure. `taken`: for each pause whether the agent began to speak in it. `wrong` of `characters` are not as they were
+    is not sure. `taken`: for each pause whether the agent began to speak in it; after `repaired` of them it gave way, and heard the
+    turn as one with what went before. `wrong` of `characters` are not as they were
     said."""
 
     id: str
@@ -30,6 +32,7 @@ class Turn:
     latency_ms: float | None
     taken: tuple[bool, ...]
     reopened: int
+    repaired: int
     wrong: int
     characters: int
 
@@ -62,7 +65,7 @@ def turns(kind: str, said: Sequence[Clip], talks: Sequence[Talk]) -> list[Turn]:
         events = talk.take.recorded.events
         ends = [*(event.start for event in events[1:]), float("inf")][: len(events)]
         found += [turn(kind, next(clips), event, talk, until) for event, until in zip(events, ends, strict=True)]
-    found += [Turn(clip.id, kind, clip.row, "", False, None, (), 0, len(clip.text), len(clip.text)) for clip in clips]
+    found += [Turn(clip.id, kind, clip.row, "", False, None, (), 0, 0, len(clip.text), len(clip.text)) for clip in clips]
     return found
 
 
@@ -76,7 +79,8 @@ def turn(kind: str, clip: Clip, event: UserEvent, talk: Talk, until: float) -> T
     sure = clip.row.get("turn_end_sure", True)
     latency = 1000 * (first - event.end) if first is not None and sure else None
     reopened = sum(event.start <= at < until for at in talk.reopened)
-    return Turn(clip.id, kind, clip.row, heard, first is not None, latency, taken, reopened, bad, characters)
+    mended = [took and any(b <= at < b + REPAIR_S for at in talk.reopened) for took, (_, b) in zip(taken, pauses, strict=True)]
+    return Turn(clip.id, kind, clip.row, heard, first is not None, latency, taken, reopened, sum(mended), bad, characters)
 
 
 def sound(kind: str, clip: Clip, talks: Sequence[Talk]) -> Sound:
@@ -102,6 +106,7 @@ def of_turns(found: Sequence[Turn]) -> dict[str, Any]:
         "pauses": len(taken),
         "pause_takeovers": sum(taken),
         "pause_takeover_rate": share(taken),
+        "repaired": sum(one.repaired for one in found),
         "reopened": sum(one.reopened for one in found),
         "characters_wrong": sum(one.wrong for one in found) / characters if characters else float("nan"),
         "characters": characters,

@@ -29,7 +29,7 @@ def final(t: float, turn: int, text: str) -> dict[str, object]:
 def test_an_answer_in_a_pause_is_a_pause_taken_and_the_texts_of_both_parts_count() -> None:
     log = [final(2.4, 1, "5"), final(5.2, 2, "five"), final(5.3, 2, "55")]
     (one,) = turns("answer", [clip(answer_type="phone")], [talk([(2.4, 2.7), (5.5, 6.0)], log)])
-    assert (one.taken, one.reopened, one.latency_ms, one.heard) == ((True,), 1, 500.0, "5 55")
+    assert (one.taken, one.repaired, one.reopened, one.latency_ms, one.heard) == ((True,), 1, 1, 500.0, "5 55")
     assert (one.wrong, one.characters) == (1, 2)
     assert of_turns([one])["pause_takeover_rate"] == 1.0
 
