@@ -11,6 +11,7 @@ NEVER = re.compile(r"(?!)")  # is found nowhere
 HAIL = 4  # words; what is longer and holds a hail is talk
 ECHO_WORDS, SAID_WORDS = 40, 400  # that are compared: the time that takes grows with their product
 LEAST_DICTATED = 3  # digits and letters in a row after other words, each a word: "in 2025" and "at 10:30" are none
+BRIEF = 3  # words, no more than which may be a whole answer or the beginning of more
 LEAST_NUMBER = 5  # digits of a number in one piece that nobody counts with
 LEAST_QUESTION = 5  # words, "what's" two of them; "How many wings?" may go on, "How many wings does a bird have?" hardly
 LEAST_STREET = 4  # letters of an address before a number that may be its last part
@@ -94,7 +95,8 @@ class Dictation:
         last = list(takewhile(lambda word: word.isdecimal() or len(word) == 1 or word in self.digits, reversed(tokens)))
         digits = sum(len(word) if word.isdecimal() else 1 for word in last if len(word) > 1 or word.isdecimal())
         signs = digits + sum(len(word) == 1 and not word.isdecimal() for word in last)
-        alone = len(last) == len(tokens) > 0 and not self.asks_briefly(asked)
+        # One digit or letter, or two, may be all of an answer.
+        alone = len(last) == len(tokens) and signs >= LEAST_DICTATED and not self.asks_briefly(asked)
         long = len(last) >= LEAST_DICTATED or any(word.isdecimal() and len(word) >= LEAST_NUMBER for word in last)
         email = bool(self.email.search(text.lower()))
         if self.card.search(asked.lower()):
@@ -213,6 +215,17 @@ class Wording:
         open_statement = not self.open_statements.isdisjoint(words[-1:]) and not text.rstrip().endswith("?")
         letter = len(words) == 1 and len(words[0]) == 1
         return (not letter and not self.open_ends.isdisjoint(words[-1:])) or open_statement
+
+    def is_brief(self, text: str) -> bool:
+        """A few words that are nothing by themselves but an answer, or the beginning of more. A greeting is the latter."""
+        words = words_of(text)
+        greets = all(word in self.leading and word not in self.backchannels for word in words)
+        return len(words) <= BRIEF and not greets and not text.rstrip().endswith(",") and not self.ends_openly(text)
+
+    def acknowledges(self, text: str) -> bool:
+        """Yes, no or okay, and nothing else."""
+        words = words_of(text)
+        return bool(words) and all(word in self.backchannels or word in self.answers.declining for word in words)
 
     def is_closing(self, text: str) -> bool:
         """Thanks, a goodbye, or that this is all: few people go on after it."""

@@ -15,9 +15,10 @@ from services.base import Audio, EarlyClass, ServiceError, Services, ServiceUnav
 log = logging.getLogger(__name__)
 
 # Intents that are whole in a few words: nothing has to follow them. A greeting is none: of 14 turns of task
-# dialogues (Schema-Guided Dialogue) that begin with one not one ends there, nor do three in recordings.
+# dialogues (Schema-Guided Dialogue) that begin with one not one ends there, nor do three in recordings. Yes and no are none either
+# ("Yes, I'd like ..."): how likely they are all is judged.
 ORDERS = frozenset(
-    "stop repeat go_on goodbye thanks help yes no change_speed change_volume change_voice change_language time date "
+    "stop repeat go_on goodbye thanks help change_speed change_volume change_voice change_language time date "
     "cancel_timer list_timers human".split()
 )
 ORDER_CONFIDENCE = 0.85

@@ -26,7 +26,8 @@ DICTATION = Dictation(
     address=re.compile(r"\baddress\b"),
     written=re.compile(r"\be-?mail\b|\bweb"),
     invites=re.compile(
-        r"\b(help|do for you|like to know|want to know|else|more|talk about|on your mind|tell me|how are you)\b"
+        r"\b(help|assist|do for you|(like|want) to know|else|more|(talk|hear) about|on your mind|tell (me|you)|how are you|"
+        r"(say|repeat) (it|that)|say again)\b"
     ),
     asks=re.compile(
         r"\b(what|who|which|when|where|why|how|(may|can|could|shall|should) (i|we|you)|"

@@ -4,6 +4,8 @@ looked at once and kept in a file outside the tree, so that measuring and fittin
 import asyncio
 import hashlib
 import json
+import zlib
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import chain
 from pathlib import Path
@@ -17,14 +19,17 @@ from app.core.clock import LoopClock
 from app.settings import Settings
 from app.turn_taking.detector import TurnDetector
 from app.turn_taking.endpointing import LEAST_MS, Said, is_surely_whole
-from app.turn_taking.recognition import Recognition
+from app.turn_taking.recognition import Recognition, better
 from app.turn_taking.signals import Ask
 from languages.en import LANGUAGE as ENGLISH
+from languages.wording import length
 from services import embedded
 from services.base import VAD_WINDOW, Services
 from services.stt.speech_judge import last_sound
 from services.stt.whisper import QUICK, TAIL_S, WINDOW_S, WhisperStt, listen, split_at_quiet
 from tests.bench.clips import RATE, Audio, Clip, clips, quietest, room_tone
+from tests.bench.opus import coded
+from tests.bench.virtual.material import telephone
 
 KINDS = {  # what is counted together
     "answer": "answer",
@@ -37,6 +42,8 @@ KINDS = {  # what is counted together
     "utt": "read",
 }
 CUT = ("command", "question", "open_question")  # kinds that are cut short as well: people seldom pause in them
+CODED_BPS = 24_000  # of speech by WebRTC over a poor line
+FORMS: dict[str, Callable[[Audio], Audio]] = {"telephone": telephone, "opus": lambda audio: coded(audio, CODED_BPS)}
 SHORT, DICTATED = 3, frozenset({"phone", "address", "spelled"})  # words of a short answer, and answers that are no such
 LONG_MS = 2500.0  # after a longer silence nobody is expected to go on
 LEAD_S, SILENCE_S, CUT_S = 0.5, 3.2, 1.3  # of room tone: before, after an end, after a cut
@@ -53,7 +60,7 @@ ASKED = {  # what was asked for before an answer of this type, where the recordi
 class Silence:
     """`length_ms`: of a pause; 0 at the end of a turn. `late_ms`: from the end of the speech to the end of its last voiced window.
     `later`: what the end-of-turn model says after LATER_MS. `pauses`: ms of the turn's silences before. `cut`: not a pause but a
-    sentence cut short."""
+    sentence cut short. `form`: as which of FORMS the recording was heard, "" as it is."""
 
     clip: str
     kind: str
@@ -73,10 +80,15 @@ class Silence:
     pauses: tuple[float, ...]
     sound: tuple[float, ...]  # the last of the voice, as Whisper's encoder sees it
     ending: float | None = None
+    form: str = ""
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        return (self.kind, self.answer_type) if self.kind == "answer" else (self.kind,)
+        """What it is counted as. "begun" is a pause after a few words where nothing is dictated, the opposite of "short"."""
+        if self.form:
+            return (f"{self.form}_{self.kind}",)
+        begun = not self.ended and 0 < length(self.text) <= SHORT and self.answer_type not in DICTATED
+        return (self.kind, *filter(None, (self.answer_type if self.kind == "answer" else "", "begun" if begun else "")))
 
     def said(self, asked: bool = True) -> Said:
         """`asked`: whether it is known what the agent said last."""
@@ -133,11 +145,21 @@ async def _look(said: list[Clip], file: TextIO) -> None:
     ears = _Ears(models, settings)
     for clip in tqdm(said, "silences"):
         found = await ears.turn(clip)
+        if other := other_form(clip):
+            found += [replace(one, form=other[1]) for one in await ears.turn(other[0])]
         if clip.row["kind"] in CUT:
             for at in quietest(clip.audio, clip.speech_start, clip.speech_end):
                 found += await ears.cut_short(clip, at)
         file.write(json.dumps([str(clip.path), [asdict(one) for one in found]]) + "\n")
         file.flush()
+
+
+def other_form(clip: Clip) -> tuple[Clip, str] | None:
+    """The clip as it is heard through one of FORMS, half of the clips through each; what is read aloud is heard as it is."""
+    if KINDS[clip.row["kind"]] == "read":
+        return None
+    form = sorted(FORMS)[zlib.crc32(clip.id.encode()) % len(FORMS)]
+    return replace(clip, edited=FORMS[form](clip.audio)), form
 
 
 class _Ears:
@@ -189,7 +211,11 @@ class _Ears:
     ) -> Silence:
         row, begin = clip.row, max(0, round((run.turn_ms - self._settings.preroll_ms) * RATE / 1000))
         heard = audio[begin : round(run.heard_ms * RATE / 1000)]
-        transcript = await self._models.stt.transcribe(heard, final=True, prompt=self._models.retrieval.vocabulary())
+        prompt = self._models.retrieval.vocabulary()
+        transcript = await self._models.stt.transcribe(heard, final=True, prompt=prompt)
+        if transcript.doubtful:
+            closer = await self._models.stt.transcribe(heard, final=True, prompt=prompt, thorough=True)
+            transcript = better(transcript, closer)
         later = audio[begin : round((run.start_ms + LATER_MS) * RATE / 1000)]
         whole = is_surely_whole(ENGLISH.wording, transcript.text, transcript.closed)
         return Silence(

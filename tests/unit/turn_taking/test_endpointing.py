@@ -132,7 +132,9 @@ def test_pauses_grow_rarer_with_their_length() -> None:
         ("My number is five five five one two.", "", (5, True, False)),
         ("N-I-K-O", "", (4, True, False)),
         ("My name is T-U-R-N", "", (4, True, False)),
-        ("7", "", (1, True, False)),
+        ("7", "", (1, False, False)),
+        ("7 5", "", (2, False, False)),
+        ("5 5 5", "", (3, True, False)),
         ("7", "How many people?", (1, False, False)),
         ("The 10:30", "", (4, False, False)),
         ("I was born in 2025.", "", (4, False, False)),
@@ -164,8 +166,42 @@ def test_what_the_agent_asks_for_is_known_by_its_last_sentence() -> None:
         "How many in number of rooms?",
     ):
         assert ENGLISH.wording.dictation.asks_briefly(line) and not ENGLISH.wording.dictation.asks_to_dictate(line), line
-    for line in ("", "Your number is 5.", "How can I help you?", "Is there anything else?", "What would you like to know?"):
+    for line in (
+        "",
+        "Your number is 5.",
+        "How can I help you?",
+        "Is there anything else?",
+        "What would you like to know?",
+        "What can I tell you?",
+        "Could you say that again?",
+    ):
         assert not ENGLISH.wording.dictation.asks_briefly(line) and not ENGLISH.wording.dictation.asks_to_dictate(line), line
+
+
+def test_a_few_words_may_be_a_whole_answer_where_no_more_has_to_follow() -> None:
+    words = ENGLISH.wording
+    for text in ("Yes.", "No", "Two people.", "Half an hour", "7", "Mountain View.", "Hey, wake up.", "Okay, great."):
+        assert words.is_brief(text), text
+    for text in ("", "Hello.", "So", "Yes,", "I have a", "With milk and", "There are two people."):
+        assert not words.is_brief(text), text
+    for text in ("Yes.", "No.", "Okay.", "Yes, yes.", "Nope"):
+        assert words.acknowledges(text), text
+    for text in ("", "Yes, two.", "Today."):
+        assert not words.acknowledges(text), text
+
+
+def test_a_short_answer_is_whole_at_once_and_what_may_go_on_is_waited_for() -> None:
+    """Whether or not something was asked; a number is dictated where it was asked for, or where three digits were given."""
+    for text in ("Yes.", "No.", "Okay."):
+        assert required_silence(judge(ENGLISH), Said(text, 0.9, 0.6, 0.3)) <= 320, text
+    for text in ("Today.", "Two people.", "7", "Mountain View"):
+        asked, unasked = (required_silence(judge(ENGLISH), Said(text, 0.7, 0.3, 0.3, asked=line)) for line in ("When?", ""))
+        assert asked <= 320 < unasked < 700, text
+    assert required_silence(judge(ENGLISH), Said("Yes,", 0.3, 0.1, 0.25)) > 600
+    assert required_silence(judge(ENGLISH), Said("5 5 5", 0.5, 0.1, 0.2)) > 700
+    assert required_silence(judge(ENGLISH), Said("5", 0.9, 0.2, 0.25, asked="What is your phone number?")) > 700
+    rising, level = (required_silence(judge(ENGLISH), Said("The address", melody, 0.3, 0.3)) for melody in (0.95, 0.05))
+    assert rising < level and level > 700
 
 
 def test_few_people_go_on_after_a_closing() -> None:
