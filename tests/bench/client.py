@@ -37,6 +37,7 @@ AGAIN_S = 0.1  # between two attempts to come back
 LOOK_S = 0.1  # between two looks whether the server still says anything
 ASK_LOOKS = 9  # without a sign of it, after which it is asked for one: in a silence it has little to say
 GIVE_UP_S = 20.0  # after which a call that was lost has ended
+OWN_S = 15.0  # after an attempt was given up, in which it may still take the conversation from the one that succeeded
 ENDINGS = {"shutting_down", "full", "not_ready"}  # after which it may go on elsewhere: other fatal errors end a call
 Message = dict[str, Any]
 
@@ -76,6 +77,7 @@ class Call:
         self._addresses = addresses
         self._typed: list[str] = []  # what the server has not taken yet
         self._over = False
+        self._given_up = float("-inf")  # when the last attempt to come back was
         self._zero = asyncio.get_running_loop().time()
         self._length: dict[int, float] = {}  # generation -> its whole length in ms, from audio_end
         self._news = asyncio.Event()
@@ -206,7 +208,7 @@ class Call:
             case "transcript" if message["final"]:
                 self._typed = [text for text in self._typed if text not in message["text"]]
             case "error" if message.get("fatal") and message["code"] not in ENDINGS:
-                self._over = True
+                self._over = message["code"] != "taken_over" or now > self._given_up + OWN_S
             case "playback_stop":
                 generation = message["generation"]
                 played = self.played(now) if generation == self.generation else 0.0
@@ -237,7 +239,8 @@ class Call:
             for url in filter(None, dict.fromkeys([told.get("url"), *elsewhere, self.url])):
                 try:
                     await self.reopen(url)
-                except (RefusedError, OSError, TimeoutError, httpx.HTTPError):
+                except (RefusedError, OSError, TimeoutError, httpx.HTTPError) as error:
+                    self._given_up = self.now() if isinstance(error, TimeoutError) else self._given_up
                     continue
                 self.breaks.append(Break(lost, self.now(), url))
                 for text in self._typed:
