@@ -16,7 +16,7 @@ from tests.bench.clips import RATE
 from tests.bench.devices import Pcm
 
 OPEN_S = 1.5  # a server that takes longer to go on with a conversation is given up for another
-GONE_LOOKS = 30  # without a sign of the server: it stands still, or the line is cut, of which nobody tells
+GONE_LOOKS = 50  # without a sign of the server: it stands still, or the line is cut, of which nobody tells
 
 HEADER = struct.Struct("<II")  # generation, sequence
 
