@@ -36,7 +36,8 @@ PROGRESS_S = 0.1  # how often a page reports what it has played
 AGAIN_S = 0.1  # between two attempts to come back
 LOOK_S = 0.1  # between two looks whether the server still says anything
 ASK_LOOKS = 9  # without a sign of it, after which it is asked for one: in a silence it has little to say
-GIVE_UP_S = 20.0  # after which a call that was lost has ended
+OPEN_S, PATIENT_S = 1.5, 8.0  # for a server to go on with a call: at first, and when all have been asked again and again
+GIVE_UP_S = 60.0  # after which a call that was lost has ended
 OWN_S = 15.0  # after an attempt was given up, in which it may still take the conversation from the one that succeeded
 ENDINGS = {"shutting_down", "full", "not_ready"}  # after which it may go on elsewhere: other fatal errors end a call
 Message = dict[str, Any]
@@ -74,6 +75,7 @@ class Call:
         self.breaks: list[Break] = []
         self.last: Message = {}  # the last generation that was heard, and how many ms of it: said when it comes back
         self.url = ""  # where it is now, or was
+        self.patience_s = OPEN_S  # of an attempt to come back: servers that are too busy would never get to their answers
         self._addresses = addresses
         self._typed: list[str] = []  # what the server has not taken yet
         self._over = False
@@ -234,6 +236,7 @@ class Call:
         self._length.clear()
         told: Message = next((e for e in self.events("shutting_down", lost - 1.0)), {})
         await asyncio.sleep(told.get("after_ms", 0.0) / 1000)
+        self.patience_s = OPEN_S
         while self.now() < lost + GIVE_UP_S:
             elsewhere = [address for address in self._addresses if address != self.url]  # it may stand still, and not refuse
             for url in filter(None, dict.fromkeys([told.get("url"), *elsewhere, self.url])):
@@ -247,6 +250,7 @@ class Call:
                     await self.send({"type": "text", "text": text})
                 return True
             await asyncio.sleep(AGAIN_S)
+            self.patience_s = min(PATIENT_S, 2 * self.patience_s)
         return False
 
     async def reopen(self, url: str) -> None:

@@ -34,7 +34,7 @@ class Parameters:
     machine_s: float = 90.0  # assumed: a machine that is rented until Ray or Kubernetes has it
     up_delay_s: float = 5.0  # deploy/ray/serve.yaml
     down_delay_s: float = 120.0
-    resume_s: float = 2.9  # from the death of a node until its callers go on (`tests.bench cluster --kind plain`, half of them)
+    resume_s: float = 0.2  # from the death of a node until its callers go on (`tests.bench cluster --kind plain`, half of them)
     reply_s: float = 8.0  # assumed: a draining node waits for so long at most, mean of what is left of a reply
     length_s: float = 240.0  # assumed: mean length of a conversation, log-normal with sigma 1
     lifetime_s: float = 7 * 86_400.0  # assumed: a machine fails once a week

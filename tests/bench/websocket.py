@@ -15,7 +15,6 @@ from tests.bench.client import ASK_LOOKS, LOOK_S, Call, Message, RefusedError
 from tests.bench.clips import RATE
 from tests.bench.devices import Pcm
 
-OPEN_S = 1.5  # a server that takes longer to go on with a conversation is given up for another
 GONE_LOOKS = 50  # without a sign of the server: it stands still, or the line is cut, of which nobody tells
 
 HEADER = struct.Struct("<II")  # generation, sequence
@@ -44,7 +43,7 @@ class WebSocketCall(Call):
         return call
 
     async def reopen(self, url: str) -> None:
-        async with asyncio.timeout(OPEN_S):
+        async with asyncio.timeout(self.patience_s):
             await self._connect(url, greeting=False, resume=True, **{"played": self.last} if self.last else {})
 
     async def _connect(self, url: str, **start: Any) -> None:
