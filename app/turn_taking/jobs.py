@@ -121,7 +121,7 @@ class Jobs:
             async with asyncio.timeout(JOB_LIMIT_S):
                 await work()
         except (Exception, asyncio.CancelledError) as error:
-            if _is_ours(error):
+            if is_ours(error):
                 raise
             log.error("%s failed: %r", ask.name.lower(), error, exc_info=not isinstance(error, ServiceError | TimeoutError))
             self._act(instead())
@@ -168,7 +168,7 @@ class Jobs:
                 return
 
 
-def _is_ours(error: BaseException) -> bool:
+def is_ours(error: BaseException) -> bool:
     """The running task is being cancelled. What a service cancels for reasons of its own is a failure of the service."""
     task = asyncio.current_task()
     return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0

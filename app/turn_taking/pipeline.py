@@ -14,7 +14,7 @@ from app.settings import Settings
 from app.turn_taking.audio_buffer import EchoReference, RingBuffer
 from app.turn_taking.detector import TurnDetector
 from app.turn_taking.endpointing import LEAST_MS
-from app.turn_taking.jobs import Jobs, Parts
+from app.turn_taking.jobs import Jobs, Parts, is_ours
 from app.turn_taking.levels import Gain, level
 from app.turn_taking.listener import Listener
 from app.turn_taking.recognition import Recognition
@@ -41,7 +41,7 @@ class _Faults:
         self._listener = listener
         self._failing: set[str] = set()
 
-    def report(self, service: str, error: Exception | None) -> None:
+    def report(self, service: str, error: BaseException | None) -> None:
         """None: it worked."""
         if error is None:
             if service in self._failing:
@@ -147,20 +147,22 @@ class HearingPipeline:
     async def _listen(self, window: Pcm) -> None:
         known = self._echo.found
         clean = self._echo.taken_from(window, self._detector.activity.now_ms)
-        fault: Exception | None = None
+        fault: BaseException | None = None
 
         def cleaned() -> Audio:  # on the thread that looks for a voice in it
             nonlocal window, fault
             try:
                 window = clean() if clean is not None else window
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as error:
                 fault = error
             return window.astype(np.float32) * np.float32(self._gain.of(level(window)) / 32768.0)
 
         try:
             probability = await self._vad.probability(cleaned() if clean is None else cleaned)
             self._faults.report("vad", None)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if is_ours(error):
+                raise
             self._faults.report("vad", error)
             probability = 0.0
         self._faults.report("echo", fault)
