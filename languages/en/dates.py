@@ -29,6 +29,25 @@ _FEASTS = {  # month and day
     "independence day": (7, 4),
     "halloween": (10, 31),
 }
+_OF_EASTER = {  # days from Easter Sunday
+    "easter monday": 1,
+    "good friday": -2,
+    "palm sunday": -7,
+    "ash wednesday": -46,
+    "ascension": 39,
+    "pentecost": 49,
+    "whit sunday": 49,
+    "whit monday": 50,
+}
+_MOVABLE = {  # as the United States keep them
+    "mother'?s'? day": "the 2nd sunday in may",
+    "father'?s'? day": "the 3rd sunday in june",
+    "labou?r day": "the 1st monday in september",
+    "memorial day": "the last monday in may",
+    "martin luther king": "the 3rd monday in january",
+    "president'?s'? day": "the 3rd monday in february",
+    "columbus day": "the 2nd monday in october",
+}
 _HALF = (
     r"(?P<half>[ap]\.?m\b\.?|in the (?:morning|afternoon|evening)|at night|tonight|"
     r"(?:this|tomorrow) (?:morning|afternoon|evening|night))"
@@ -166,8 +185,12 @@ def heard_day(text: str, today: date) -> date | None:
         return _in_year(said, today, lambda year: date(year, month, int(dated["day"] or dated["day2"])))
     if feast := next((day for name, day in _FEASTS.items() if name in said), None):
         return _in_year(said, today, lambda year: date(year, *feast))
+    if church := next((days for name, days in _OF_EASTER.items() if name in said), None):
+        return _in_year(said, today, lambda year: easter(year) + timedelta(church))
     if "easter" in said:
         return _in_year(said, today, easter)
+    if movable := next((day for name, day in _MOVABLE.items() if re.search(rf"\b{name}", said)), None):
+        return _nth(f"{movable} {said}", today) or _at_edge(f"{movable} {said}", today)
     if "thanksgiving" in said:  # the fourth Thursday of November
         return _in_year(said, today, lambda year: date(year, 11, 22 + (3 - date(year, 11, 22).weekday()) % 7))
     if away:

@@ -64,7 +64,7 @@ _SPELLINGS = [  # of spoken lengths, brought to the form "2.5 minute"
     )
 ]
 
-_REMINDS = re.compile(r"\b(?:remind me|timer|alarm)\b", re.IGNORECASE)
+_REMINDS = re.compile(r"\b(?:remind me|reminder|timer|alarm)\b", re.IGNORECASE)
 _TO_DO = re.compile(r"\b(?:to (?!\d)|(?=(?:that|about) ))", re.IGNORECASE)
 _WHEN = re.compile(
     r" ?\b(?:in|for|after) (?:(?!\b(?:in|for|after)\b)[\w .-]){0,40}?(?:hour|minute|second|day)s?\b"
@@ -79,14 +79,15 @@ _AT = re.compile(
     re.IGNORECASE,
 )
 _NAMED = (
-    re.compile(r"\b(?:called|named|labell?ed) ([\w'’ -]{1,40})"),
+    re.compile(r"\b(?:called|named|labell?ed|call it|name it) ([\w'’ -]{1,40})"),
     re.compile(r"(?:^|\b(?:an?|the|my|another|set|start|cancel|stop) )((?:[^\W\d_][\w'’-]{0,20} ){1,3})(?:timer|alarm)\b"),
     re.compile(r"\b(?:timer|alarm) (?:for|on) (?:the |my |some )?([^\W\d_][\w'’ -]{0,40})"),
 )
 _NO_NAME = frozenset(
     "a an the my our some me please now timer timers alarm reminder new another more one other second first last next long "
     "short quick hour hours minute minutes sec seconds day days half quarter and of to for in on it that this cancel set "
-    "start stop past o'clock oclock am pm add put i need want make give get have create begin run let's can could would you like "
+    "i'd i'll i'm start stop past o'clock oclock am pm add "
+    "put i need want make give get have create begin run let's can could would you like "
     "use turn off switch delete remove clear kill silence dismiss snooze shut is are was do does did which what how many any still "
     "left running change move take subtract reduce shorten lengthen extend increase there's there end ends go goes "
     "countdown".split()
@@ -146,7 +147,7 @@ def heard_lengths(text: str) -> list[tuple[float, str]]:
 
 
 def _spelled(text: str) -> str:
-    said = figures(text)
+    said = re.sub(r"\b(?:a|the|my) sec (?=timer|alarm|reminder)", "another ", figures(text))
     for pattern, spelling in _SPELLINGS:
         said = pattern.sub(spelling, said)
     return said

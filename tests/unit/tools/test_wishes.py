@@ -27,7 +27,7 @@ PASTA = Timer(1_700_000_600_000.0, 600, name="pasta")
         ("date", "What is the date of the concert?"),
         ("date", "What month is the festival?"),
         ("date", "How many days until the concert?"),
-        ("date", "When is Mother's Day?"),
+        ("date", "When is Bastille Day?"),
         ("set_timer", "How do I set the alarm on the clock?"),
         ("list_timers", "Does the watch have a timer?"),
         ("cancel_timer", "How do I cancel the timer on the oven?"),
@@ -153,6 +153,9 @@ def test_lengths_in_other_words(text: str, seconds: float | None) -> None:
         ("time", "What time is it on the west coast?", "It's 2:13 PM in Los Angeles."),
         ("time", "How many hours ahead is Berlin?", "It's 11:13 PM in Berlin."),
         ("date", "What is the date of the first Monday in May?", "That is Monday, May 6, 2024, in 173 days."),
+        ("date", "When is Easter Monday?", "That is Monday, April 1, 2024"),
+        ("date", "When is Mother's Day?", "That is Sunday, May 12, 2024"),
+        ("set_timer", "Set a second timer for 5 minutes.", "5 minutes"),
         ("date", "What day is the 30th?", "That is Thursday, November 30, 2023, in 15 days."),
         (
             "date",
