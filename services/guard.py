@@ -118,12 +118,9 @@ class GuardedAnswerer(_Guarded[Answerer]):
 
     name = "llm"
 
-    async def answer(self, question: Question) -> AsyncIterator[str]:
+    def answer(self, question: Question) -> AsyncIterator[str]:
         """The answer as it is made. Raises ServiceError."""
-        pieces = self._pieces(lambda: self._service.answer(question), lambda piece: isinstance(piece, str))
-        async with closing(pieces):
-            async for piece in pieces:
-                yield piece
+        return self._pieces(lambda: self._service.answer(question), lambda piece: isinstance(piece, str))
 
 
 class GuardedStt(_Guarded[SpeechToText]):
@@ -152,13 +149,10 @@ class GuardedTts(_Guarded[TextToSpeech]):
         """Those of the service."""
         return getattr(self._service, "voices", ())
 
-    async def speak(self, clause: str, *, speed: float = 1.0, voice: str = "") -> AsyncIterator[Speech]:
+    def speak(self, clause: str, *, speed: float = 1.0, voice: str = "") -> AsyncIterator[Speech]:
         """Speech for `clause`. A service that has no `voices` need not take a voice. Raises ServiceError, also after a part."""
         chosen: dict[str, Any] = {"voice": voice} if voice else {}
-        pieces = self._pieces(lambda: self._service.speak(clause, speed=speed, **chosen), _is_speech)
-        async with closing(pieces):
-            async for piece in pieces:
-                yield piece
+        return self._pieces(lambda: self._service.speak(clause, speed=speed, **chosen), _is_speech)
 
 
 def _is_speech(piece: Speech) -> bool:

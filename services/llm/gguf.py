@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from services.base import Question, ServiceUnavailable, closing
+from services.base import Question, ServiceUnavailable
 from services.endpoint import Endpoint
 from services.health import Health
 from services.llm.openai import OpenAiAnswerer
@@ -60,13 +60,11 @@ class GgufAnswerer:
         kept, self._server, self._client = [self._server], None, None
         await asyncio.to_thread(kept.clear)  # the server ends with its last reference, after the work in hand
 
-    async def answer(self, question: Question) -> AsyncIterator[str]:
+    def answer(self, question: Question) -> AsyncIterator[str]:
         """The answer as it is made. Raises ServiceError."""
         if self._client is None:
             raise ServiceUnavailable("llm", "not loaded: call warm() first")
-        async with closing(self._client.answer(question)) as pieces:
-            async for piece in pieces:
-                yield piece
+        return self._client.answer(question)
 
     def _load(self, key: str) -> "Server":
         from xllamacpp import CommonParams, Server
