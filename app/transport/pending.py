@@ -1,25 +1,16 @@
 """Connections that have not begun a conversation: how many there may be, and which gives way."""
 
 from collections import Counter
-from typing import Protocol
 
 from prometheus_client import Gauge
 
-from app.protocol.messages import Error, Farewell, ShuttingDown
+from app.protocol.messages import Error, ShuttingDown
+from app.sessions.live import ClientConnection
 
 WAITING = 4  # connections that have not started, for each conversation that may be had
 WAITING_OF_ONE = 8  # of these, how many may come from one address
 
 HELD = Gauge("parley_waiting", "Connections that have not begun a conversation")
-
-
-class PendingConnection(Protocol):
-    """A connection that has not begun a conversation."""
-
-    address: str
-
-    def close(self, last: Farewell | None = None) -> None:
-        """Ends it, with `last` as its last message."""
 
 
 class PendingConnections:
@@ -28,12 +19,12 @@ class PendingConnections:
 
     def __init__(self, conversations: int) -> None:
         self._most = conversations * WAITING
-        self._waiting: dict[PendingConnection, None] = {}  # in the order in which they came
+        self._waiting: dict[ClientConnection, None] = {}  # in the order in which they came
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def enter(self, connection: PendingConnection) -> None:
+    def enter(self, connection: ClientConnection) -> None:
         """A connection came; another may have to give way."""
         counts = Counter(waiting.address for waiting in self._waiting)
         if connection.address and counts[connection.address] >= WAITING_OF_ONE:
@@ -43,7 +34,7 @@ class PendingConnections:
         self._waiting[connection] = None
         HELD.set(len(self._waiting))
 
-    def leave(self, connection: PendingConnection) -> None:
+    def leave(self, connection: ClientConnection) -> None:
         """A connection has begun, or is gone."""
         self._waiting.pop(connection, None)
         HELD.set(len(self._waiting))

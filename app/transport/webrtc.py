@@ -27,7 +27,6 @@ log = quiet_logger(__name__)
 OFFERS_PER_SECOND, OFFERS_AT_ONCE = 2.0, 20.0  # of one address: each is a key pair, sockets and 6 ms of work
 ANSWER_S = 10.0  # for an answer: it waits for a STUN or TURN server that does not reply
 OPEN = Gauge("parley_calls", "WebRTC connections, until the last of them is closed")
-PAGE_NAME = 64  # characters of the name that a page's component gives to its connection
 
 
 class WebRtcTransport:
@@ -119,18 +118,16 @@ class WebRtcTransport:
 
     @server  # type: ignore[untyped-decorator]
     async def page_offer(self, body: Any) -> dict[str, Any]:
-        """What the component sends: an offer, or a candidate. Raises nothing."""
+        """What the component sends, as `GradioGate` has read it: an offer, or a candidate. Raises nothing."""
         try:
-            if not isinstance(body, dict) or not isinstance(name := body.get("webrtc_id"), str) or len(name) > PAGE_NAME:
-                raise BadOffer(f"webrtc_id: must be text of at most {PAGE_NAME} characters")
-            call = self.of_page(name)
-            if body.get("type") == "ice-candidate":
+            call = self.of_page(body["webrtc_id"])
+            if body["type"] == "ice-candidate":
                 await self._add(call, body.get("candidate") or {})
                 return {"status": "success"}
-            check_offer(body.get("sdp"), body.get("type"))
+            check_offer(body["sdp"], body["type"])
             if call is not None:
                 raise BadOffer("webrtc_id: this connection exists")
-            return await self._answer(body["sdp"], page=name)
+            return await self._answer(body["sdp"], page=body["webrtc_id"])
         except (BadOffer, Refused) as error:
             return {"status": "failed", "meta": {"error": str(error)}}
 
