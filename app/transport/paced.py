@@ -152,24 +152,19 @@ class PacedConnection(Connection):
 
     async def came(self, data: str | bytes) -> bool:
         """One message in JSON. False when nothing more is to be read."""
-        if await self._opened() and self.counts():
-            self.take(data)
-        return await self._goes_on()
+        return await self._next(partial(self.take, data))
 
     async def heard(self, data: bytes) -> bool:
         """A piece of sound. False when nothing more is to be read."""
-        if await self._opened() and self.counts():
-            self.guard(partial(self._hear, data))
-        return await self._goes_on()
+        return await self._next(partial(self.guard, partial(self._hear, data)))
 
-    async def _opened(self) -> bool:
-        """Waits while the conversation is being opened: what was sent behind `start` is for it. That has been read by now, so
-        that a client that has given up is known to be gone, and takes the conversation from nobody. False when it is not opened."""
+    async def _next(self, work: Callable[[], None]) -> bool:
+        """Waits while the conversation is being opened: what was sent behind `start` is for it. That has been read by now, so that
+        a client that has given up is known to be gone, and takes the conversation from nobody."""
         if self.opening is not None and not self.opening.done():
             await asyncio.wait([self.opening])
-        return not self.closing
-
-    async def _goes_on(self) -> bool:
+        if self.counts():
+            work()
         await asyncio.sleep(0)  # a wire gives what is there already without letting others in between
         return not self.closing
 
