@@ -51,18 +51,18 @@ class ServiceUnavailable(ServiceError):
     """The service cannot be reached, is not configured or refuses work."""
 
 
-UNTOLD = 0.85  # `Transcript.closed` of a service that does not tell it: between what it is at ends and in pauses
+UNKNOWN_END = 0.85  # `Transcript.sentence_end` of a service that does not tell it: between what it is at ends and in pauses
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """Recognised speech. `no_speech` is the model's belief (0..1) that nothing was said, `closed` that the sentence ends where the
-    text does, `ending` that the speaker stops there for good, by the sound of it (None: not told); `doubtful`: it would
-    rather look again. `written` is all that was made of the sound, where not all of it is believed."""
+    """Recognised speech. `no_speech` is the model's belief (0..1) that nothing was said, `sentence_end` that the sentence ends
+    where the text does, `ending` that the speaker stops there for good, by the sound of it (None: not told); `doubtful`: it
+    would rather look again. `written` is all that was made of the sound, where not all of it is believed."""
 
     text: str
     no_speech: float = 0.0
-    closed: float = UNTOLD
+    sentence_end: float = UNKNOWN_END
     doubtful: bool = False
     ending: float | None = None
     written: str = ""
@@ -235,10 +235,10 @@ class SpeechToText(Service, Protocol):
     """Speech to text."""
 
     async def transcribe(
-        self, audio: Audio, *, final: bool, prompt: str = "", guess: str = "", thorough: bool = False
+        self, audio: Audio, *, final: bool, prompt: str = "", draft: str = "", thorough: bool = False
     ) -> Transcript:
         """Text of `audio`. `final=False` is a partial: it yields to finals and may be skipped under load, raising
-        ServiceUnavailable. `prompt` names words to expect, `guess` is what is probably said, or the beginning of it: what
+        ServiceUnavailable. `prompt` names words to expect, `draft` is what is probably said, or the beginning of it: what
         is right of it may cost the service less work, what is wrong changes nothing. `thorough`: it may take its time, and
         what is not plainly noise has words; a service that has one way to listen does so."""
 

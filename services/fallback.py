@@ -63,13 +63,13 @@ class SttWithFallback(_WithFallback[SpeechToText]):
         self._judges = judges
 
     async def transcribe(
-        self, audio: Audio, *, final: bool, prompt: str = "", guess: str = "", thorough: bool = False
+        self, audio: Audio, *, final: bool, prompt: str = "", draft: str = "", thorough: bool = False
     ) -> Transcript:
         """By the service, and where it fails by the embedded one."""
         if final or self._captions:
             judging = asyncio.create_task(self._judged(audio))
             try:
-                heard = await self._first.transcribe(audio, final=final, prompt=prompt, guess=guess, thorough=thorough)
+                heard = await self._first.transcribe(audio, final=final, prompt=prompt, draft=draft, thorough=thorough)
                 return replace(
                     heard, text=believable(heard.text, await judging, len(audio) / HEARING_RATE) if heard.text else ""
                 )
@@ -77,7 +77,7 @@ class SttWithFallback(_WithFallback[SpeechToText]):
                 pass  # `first` has told its health why
             finally:
                 judging.cancel()
-        return await self._fallback.transcribe(audio, final=final, prompt=prompt, guess=guess, thorough=thorough)
+        return await self._fallback.transcribe(audio, final=final, prompt=prompt, draft=draft, thorough=thorough)
 
     async def _judged(self, audio: Audio) -> float:
         try:

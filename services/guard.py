@@ -129,11 +129,11 @@ class GuardedStt(_Guarded[SpeechToText]):
     name = "stt"
 
     async def transcribe(
-        self, audio: Audio, *, final: bool, prompt: str = "", guess: str = "", thorough: bool = False
+        self, audio: Audio, *, final: bool, prompt: str = "", draft: str = "", thorough: bool = False
     ) -> Transcript:
         """Text of `audio` (HEARING_RATE). Raises ServiceError."""
         async with self._guard.call(), asyncio.timeout(self._limits.first_s):
-            heard = await self._service.transcribe(audio, final=final, prompt=prompt, guess=guess, thorough=thorough)
+            heard = await self._service.transcribe(audio, final=final, prompt=prompt, draft=draft, thorough=thorough)
             if not isinstance(heard, Transcript):
                 raise ServiceError(self.name, f"answers {type(heard).__name__}, which is no Transcript")
             return heard

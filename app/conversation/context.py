@@ -1,5 +1,5 @@
-"""What one conversation consists of while it lasts: its state, its ears and its mouth, the turn under way, and where messages and
-log entries go. Effects and idle watchers work with it; `Session` feeds it with events."""
+"""What one conversation consists of while it lasts: its state, its hearing and its speaker, the turn under way, and where
+messages and log entries go. Effects and idle watchers work with it; `Session` feeds it with events."""
 
 import asyncio
 import logging

@@ -122,8 +122,8 @@ def stop_playback(context: ConversationContext, event: Happening) -> None:
 
 
 def reopen(context: ConversationContext, event: Happening) -> None:
-    """The audio of a spoken turn is still on the tape and is transcribed again; a typed turn's text is kept here. A full turn is
-    written down without an answer."""
+    """The audio of a spoken turn is still in the ring buffer and is transcribed again; a typed turn's text is kept here. A full
+    turn is written down without an answer."""
     reply = context.player.reply
     if reply is None:
         return

@@ -124,14 +124,14 @@ class Session:
 
     async def run(self) -> None:
         """Listens until the conversation has ended (goodbye or stop) or the task is cancelled."""
-        ears = asyncio.create_task(self.hearing.run())
+        hearing = asyncio.create_task(self.hearing.run())
         over = asyncio.create_task(self.ended.wait())
         try:
-            await asyncio.wait((ears, over), return_when=asyncio.FIRST_COMPLETED)
-            if ears.done():
-                ears.result()
+            await asyncio.wait((hearing, over), return_when=asyncio.FIRST_COMPLETED)
+            if hearing.done():
+                hearing.result()
         finally:
-            ears.cancel()
+            hearing.cancel()
             over.cancel()
             self.disconnect("closed")
             self.context.speaker.forget()
@@ -167,7 +167,7 @@ class Session:
     def _apply(self, event: Happening) -> None:
         before = self.state
         if before == "IDLE" and not isinstance(event, SessionStarted):
-            return  # the conversation is over: what the ears and the client still say comes too late
+            return  # the conversation is over: what the hearing and the client still say comes too late
         fact = guard(before, event, self.context.holds)
         try:
             self.context.state, effects = transition(before, event, fact)

@@ -48,7 +48,7 @@ class TurnListener:
         """The microphone is not heard while the agent speaks."""
         return bool(self._context.agent.session_settings.half_duplex)
 
-    def caption(self, text: str, final: bool, turn: int, revision: int) -> None:
+    def interim(self, text: str, final: bool, turn: int, revision: int) -> None:
         """The words of the turn so far."""
         update = TranscriptUpdate(text=self._context.joined(text), final=final, turn=turn, revision=revision)
         self._context.send(update)

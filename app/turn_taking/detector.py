@@ -74,7 +74,7 @@ class TurnDetector:
             turn.voiced_ms += WINDOW_MS
         self._level.follow_burst(level_db, activity.burst_voiced_ms)
         if self._overlap.active:
-            signals += self._overlap.voice(activity.burst_voiced_ms, agent == "thinking", self._level.burst_is_faint)
+            signals += self._overlap.voice(activity.burst_voiced_ms, agent == "thinking", self._level.burst_is_far_field)
             return signals + self._judge(agent, reply_age_ms)
         self._level.learn(level_db)
         if turn.open and activity.now_ms - turn.partial_ms >= self._settings.partial_every_ms:

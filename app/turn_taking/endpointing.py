@@ -17,7 +17,7 @@ from typing import NamedTuple
 from app.settings import Eagerness
 from languages.base import Language
 from languages.wording import Wording, length, trails_off
-from services.base import UNTOLD
+from services.base import UNKNOWN_END
 
 WEIGHTS = "endpointing.json"  # in the folder of a language
 LONG_MS = 1000.0  # a wait above which each further ms costs more: whoever has finished begins to doubt that they were heard
@@ -28,28 +28,28 @@ LEAST_MS = 192.0  # no turn ends sooner: shorter silences are those within words
 SILENCES_MS = [LEAST_MS + 32.0 * window for window in range(51)]  # that may be required, to 1.8 s
 TAKEN_MS: Mapping[Eagerness, float] = {"low": 20000.0, "medium": 2000.0, "high": 1200.0}
 WORD_MS = 384.0  # what has no words yet may be the beginning of one
-WHOLE = 0.93  # a question's `closed` above which its melody need not be asked for: of 46 ends of questions a quarter have less
+WHOLE = 0.93  # a question's `sentence_end` above which its melody need not be asked for: of 46 ends of questions a quarter have less
 OWN = 1.5  # pauses of a speaker that count as much as everybody's
 SPOKEN_OUT = 15  # words of a wish with all its details; a request that takes no details is judged as one of so many
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What is known of a turn at the first silent window after it. `complete` is the end-of-turn model's probability (0..1),
-    `closed` the recogniser's that the sentence ends there, `ending` that the voice stops there for good (None: unknown);
-    `understood`: the text is an order or a question that is whole as it stands; `asked`: what the agent said last."""
+    """What is known of a turn at the first silent window after it. `end_of_turn` is the end-of-turn model's probability (0..1),
+    `sentence_end` the recogniser's that the sentence ends there, `ending` that the voice stops there for good (None: unknown);
+    `is_complete_command`: the text is an order or a question that is whole as it stands; `asked`: what the agent said last."""
 
     text: str
-    complete: float = 0.0
-    closed: float = UNTOLD
+    end_of_turn: float = 0.0
+    sentence_end: float = UNKNOWN_END
     ending: float | None = None
-    understood: bool = False
+    is_complete_command: bool = False
     asked: str = ""
 
 
-def is_surely_whole(wording: Wording, text: str, closed: float) -> bool:
-    """A question that is over by its words, so that its melody need not be asked for. `closed`: as for `Said`."""
-    return closed >= WHOLE and wording.is_whole_question(text)
+def is_surely_whole(wording: Wording, text: str, sentence_end: float) -> bool:
+    """A question that is over by its words, so that its melody need not be asked for. `sentence_end`: as for `Said`."""
+    return sentence_end >= WHOLE and wording.is_whole_question(text)
 
 
 class EndpointingModel(NamedTuple):
@@ -106,7 +106,7 @@ def required_silence(
     """Silence (ms) that ends a turn. `pauses`: the speaker's own so far in this conversation, in ms."""
     if judge.wording.is_wordless(said.text):
         return WORD_MS
-    return LEAST_MS if said.understood else judge.silence(said, TAKEN_MS[eagerness], pauses)
+    return LEAST_MS if said.is_complete_command else judge.silence(said, TAKEN_MS[eagerness], pauses)
 
 
 def own_pace(pauses: Sequence[float], usual: float) -> float:
@@ -130,10 +130,10 @@ def is_dictation(wording: Wording, said: Said) -> bool:
 def features(wording: Wording, said: Said) -> Mapping[str, float]:
     """By name, what the probability is made from: melody, sentence end and the sound of the end in log odds, weighted for
     questions, requests, dictation, a few words by themselves and all else on their own."""
-    melody, closed = log_odds(said.complete) / 3, log_odds(said.closed) / 3
+    melody, sentence_end = log_odds(said.end_of_turn) / 3, log_odds(said.sentence_end) / 3
     ending = 0.0 if said.ending is None else log_odds(said.ending) / 3
     if is_dictation(wording, said):
-        heard = {"dictation": 1.0, "dictation_melody": melody, "dictation_closed": closed, "dictation_ending": ending}
+        heard = {"dictation": 1.0, "dictation_melody": melody, "dictation_closed": sentence_end, "dictation_ending": ending}
         return {**heard, **_given(wording, said)}
     text, question = said.text.rstrip(), wording.dictation.last_question(said.asked)
     closing = wording.is_closing(text)
@@ -141,7 +141,7 @@ def features(wording: Wording, said: Said) -> Mapping[str, float]:
     found = {
         "other": 1.0,
         "melody": melody,
-        "closed": closed,
+        "closed": sentence_end,
         "ending": ending,
         "trails_off": float(trails_off(text)),
         "comma": float(text.endswith(",")),
@@ -161,7 +161,7 @@ def features(wording: Wording, said: Said) -> Mapping[str, float]:
         # The more was said, the likelier: somebody who wishes for a thing goes on with its details. After "please" nobody does.
         spoken_out = kind == "request" and (wording.is_polite_to_the_end(text) or not wording.is_wish(text))
         words = log(1 + (SPOKEN_OUT if spoken_out else length(text)))
-        found |= {kind: 1.0, f"{kind}_melody": melody, f"{kind}_closed": closed, f"{kind}_words": words - log(1 + SPOKEN_OUT)}
+        found |= {kind: 1.0, f"{kind}_melody": melody, f"{kind}_closed": sentence_end, f"{kind}_words": words - log(1 + SPOKEN_OUT)}
     return found
 
 

@@ -135,7 +135,7 @@ class Jobs:
     async def _partial(self) -> None:
         number, revision, start_ms = self._detector.turn.number, self._detector.turn.revision, self._detector.turn.start_ms
         if text := await self._parts.recognition.interim(self._parts.turn_audio(), start_ms):
-            self._listener.caption(self._detector.turn.whole(text), False, number, revision)
+            self._listener.interim(self._detector.turn.whole(text), False, number, revision)
 
     async def _classify(self) -> None:
         burst = self._detector.activity.burst_ms

@@ -10,9 +10,9 @@ WINDOW_MS = 32.0
 LEVEL_SHARE = 0.05  # of a window in the user's usual level: about a second of speech counts
 FALL = 0.1  # a weaker voice counts less: it may be somebody else's
 # What the user's level is taken for before it is known (-30 dBFS). Of 234 clips of people who speak to a machine the median is -27
-# dBFS, and one in twelve is weaker than this by FAINT_DB at -6 dB.
+# dBFS, and one in twelve is weaker than this by FAR_FIELD_DB at -6 dB.
 USUAL_DB = 60.0
-FAINT_DB = 10.0  # so much below the user's usual level somebody else is speaking, further away
+FAR_FIELD_DB = 10.0  # so much below the user's usual level somebody else is speaking, further away
 RISE_DB = 12.0  # above what is usual while the agent speaks: somebody began, or something fell
 RISE_WINDOWS = 2  # so high: a click of a key is shorter
 QUIET_DB = 18.0  # level of a quiet room (-72 dBFS), in dB re one step of int16
@@ -82,10 +82,10 @@ class UserLevel:
         self._usual_db = usual + LEVEL_SHARE * (level_db - usual) * (1.0 if level_db > usual else FALL)
 
     @property
-    def burst_is_faint(self) -> bool:
-        """The burst is weaker than the user by FAINT_DB."""
+    def burst_is_far_field(self) -> bool:
+        """The burst is weaker than the user by FAR_FIELD_DB."""
         usual = self._usual_db if self._usual_db is not None else USUAL_DB
-        return self._burst_db < usual - FAINT_DB
+        return self._burst_db < usual - FAR_FIELD_DB
 
 
 class EnergyOnset:

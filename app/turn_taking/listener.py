@@ -35,7 +35,7 @@ class Listener(Protocol):
     def half_duplex(self) -> bool:
         """The microphone is not heard while the agent speaks."""
 
-    def caption(self, text: str, final: bool, turn: int, revision: int) -> None:
+    def interim(self, text: str, final: bool, turn: int, revision: int) -> None:
         """The words of the turn so far."""
 
     def prepare(self, turn: int, revision: int, text: str, spans: Spans) -> None:

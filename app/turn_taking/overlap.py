@@ -33,14 +33,14 @@ class Overlap:
     def __init__(self, settings: Settings, wording: Wording, active: bool = True) -> None:
         self._settings = settings
         self._wording = wording
-        self.active = active  # a burst over the agent is undecided
+        self.active = active  # a burst over the agent is pending
         self.verdict: Literal["interruption"] | Kind | None = None
         self._voiced_ms = 0.0
         self._held = False
         self._classified_ms = 0.0  # voiced ms when the burst was last classified
         self._identified_ms = 0.0  # the same for the words
         self._speech = 1.0  # of the last classification
-        self._faint = False
+        self._far_field = False
         self._recognised_ms = 0.0  # voiced ms when the voice was last asked for
         self._likeness: float | None = None  # to the user's voice
 
@@ -48,19 +48,19 @@ class Overlap:
         """The burst is decided on."""
         self.active = False
 
-    def voice(self, voiced_ms: float, thinking: bool, faint: bool) -> list[Signal]:
-        """The burst goes on: `voiced_ms` of it are voice. `faint`: it is much weaker than the user's voice."""
+    def voice(self, voiced_ms: float, thinking: bool, far_field: bool) -> list[Signal]:
+        """The burst goes on: `voiced_ms` of it are voice. `far_field`: it is much weaker than the user's voice."""
         settings, self._voiced_ms = self._settings, voiced_ms
-        self._faint = faint and (self._likeness is None or self._likeness < OWN)
+        self._far_field = far_field and (self._likeness is None or self._likeness < OWN)
         if thinking:
             if voiced_ms >= settings.barge_in_thinking_ms:
                 self.verdict = "interruption"
             return []
         asked: list[Signal] = []
-        if faint and settings.speaker_lock and voiced_ms - self._recognised_ms >= RECOGNISE_MS:
+        if far_field and settings.speaker_lock and voiced_ms - self._recognised_ms >= RECOGNISE_MS:
             self._recognised_ms = voiced_ms
             asked.append(Ask.RECOGNISE)
-        if voiced_ms >= settings.hold_ms and not self._held and not self._faint:
+        if voiced_ms >= settings.hold_ms and not self._held and not self._far_field:
             self._held = True
             asked.append(OnsetHeld())
         if voiced_ms - self._classified_ms >= (CLASSIFY_EVERY_MS if self._classified_ms else settings.barge_in_ms):
@@ -74,7 +74,7 @@ class Overlap:
     def classified(self, speech: float, text: str) -> None:
         """The answer to CLASSIFY."""
         self._speech = speech
-        if self._is_idle_talk(text) or (self._faint and not self._wording.hails_the_agent(text)):
+        if self._is_idle_talk(text) or (self._far_field and not self._wording.hails_the_agent(text)):
             return
         if speech >= (SPEECH if len(set(words_of(text))) > 1 else ONE_WORD):
             self.verdict = "interruption"
@@ -106,7 +106,7 @@ class Overlap:
         if not thinking and self._is_idle_talk(text):
             return "backchannel"
         somebody_else = self._likeness is not None and self._likeness < OTHER
-        if self._faint and (somebody_else or not self._wording.hails_the_agent(text)):
+        if self._far_field and (somebody_else or not self._wording.hails_the_agent(text)):
             return "other_speech"
         return "backchannel" if not thinking and self._is_misheard(text) else "interruption"
 

@@ -42,9 +42,9 @@ class Pause:
     async def work(self) -> None:
         """Raises what the recogniser raises at the first look."""
         # The end-of-turn model would only slow speech-to-text down, and is asked where the words leave it open: at once, where the
-        # last caption says so.
-        caption = self._recognition.draft_tokens(self._began)
-        if caption and not self._user_turn.wording.asks_openly(caption):
+        # last interim says so.
+        interim = self._recognition.draft_tokens(self._began)
+        if interim and not self._user_turn.wording.asks_openly(interim):
             self._listen_to_melody()
         try:
             heard = await self._recognition.final(self._audio, self._began, self._spans)
@@ -71,17 +71,19 @@ class Pause:
         """This may be all of the turn."""
         if heard.text:
             said = self._user_turn.whole(heard.text)
-            self._listener.caption(said, False, self._turn, self._revision)
+            self._listener.interim(said, False, self._turn, self._revision)
             self._listener.prepare(self._turn, self._revision, said, self._spans)
 
     async def _propose(self, heard: Transcript) -> None:
         """Whether this is all of the turn is for the turn to judge."""
-        text, complete, understood = heard.text, 0.0, False
+        text, end_of_turn, is_complete_command = heard.text, 0.0, False
         self.noise = heard.no_speech >= PLAIN_NOISE
         if text:
-            understood = is_surely_whole(self._user_turn.wording, text, heard.closed) or await self._recognition.is_order(text)
-            complete = 1.0 if understood else await self._listen_to_melody()
-        said = Said(text, complete, heard.closed, heard.ending, understood, self._listener.asked())
+            is_complete_command = is_surely_whole(
+                self._user_turn.wording, text, heard.sentence_end
+            ) or await self._recognition.is_order(text)
+            end_of_turn = 1.0 if is_complete_command else await self._listen_to_melody()
+        said = Said(text, end_of_turn, heard.sentence_end, heard.ending, is_complete_command, self._listener.asked())
         self._act(self._user_turn.prepared(self._revision, said, self._listener.eagerness()))
 
     def _listen_to_melody(self) -> "asyncio.Task[float]":

@@ -76,9 +76,9 @@ class Recognition:
         return better(first, second)
 
     async def _transcribe(self, audio: Audio, turn_ms: float, final: bool, thorough: bool = False) -> Transcript:
-        guess, prompt = self.draft_tokens(turn_ms), self._vocabulary() if final else ""
-        transcript = await self._services.stt.transcribe(audio, final=final, prompt=prompt, guess=guess, thorough=thorough)
-        self._read = (turn_ms, transcript.text or guess)
+        draft, prompt = self.draft_tokens(turn_ms), self._vocabulary() if final else ""
+        transcript = await self._services.stt.transcribe(audio, final=final, prompt=prompt, draft=draft, thorough=thorough)
+        self._read = (turn_ms, transcript.text or draft)
         return transcript
 
     async def completeness(self, audio: Audio) -> float:

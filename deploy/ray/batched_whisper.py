@@ -47,7 +47,7 @@ class BatchedWhisper:
         size = len((model / "vocabulary.txt").read_text("utf-8").split("\n")) - 1
         self._never = sorted(set(range(size)) - set(self._rows) | {self._rows[token] for token in self._tokens.never})
         self._judge = SpeechModel.read(WHOLE_TURNS)
-        self._hiss = whisper.white_noise() * DITHER
+        self._dither = whisper.white_noise() * DITHER
 
     def transcribe(self, asked: Sequence[Asked]) -> list[Transcript]:
         """What was said in each. Blocks."""
@@ -68,7 +68,7 @@ class BatchedWhisper:
 
         longest_s = max(len(part) for part in parts) / HEARING_RATE
         window_s = min(max(longest_s + TAIL_S, window_s), WINDOW_S)
-        mel = np.stack([whisper.shown(part, window_s, self._hiss) for part in parts])
+        mel = np.stack([whisper.shown(part, window_s, self._dither) for part in parts])
         heard = np.asarray(self._model.encode(StorageView.from_array(np.ascontiguousarray(mel)), to_cpu=True), np.float32)
         told = [at for at, prompt in enumerate(prompts) if prompt.strip()]
         which = [*range(len(parts)), *told]
@@ -122,11 +122,13 @@ class BatchedWhisper:
         """The probability that a mark that ends a sentence stands where the text ends, or right after it."""
         last = max((at for at, token in enumerate(ids) if self._tokens.says(token)), default=-1)
         marks = [self._rows[token] for token in self._tokens.marks]
-        closed = 0.0
+        sentence_end = 0.0
         for row in rows[last : last + 2] if last >= 0 else ():
             scores = np.asarray(row, np.float32)
-            closed = max(closed, float(np.exp(scores[marks] - scores.max()).sum() / np.exp(scores - scores.max()).sum()))
-        return closed
+            sentence_end = max(
+                sentence_end, float(np.exp(scores[marks] - scores.max()).sum() / np.exp(scores - scores.max()).sum())
+            )
+        return sentence_end
 
 
 def _most(seconds: float) -> int:

@@ -65,7 +65,7 @@ def api(recognise: Recognise, speak: Speak) -> FastAPI:
             return PlainTextResponse(heard.text)
         if response_format == "json":
             return JSONResponse({"text": heard.text})
-        figures = {"no_speech": heard.no_speech, "closed": heard.closed, "doubtful": heard.doubtful}
+        figures = {"no_speech": heard.no_speech, "closed": heard.sentence_end, "doubtful": heard.doubtful}
         more = {"task": "transcribe", "language": "english", "duration": len(audio) / HEARING_RATE, "segments": []}
         return JSONResponse({"text": heard.text, **more, **figures})
 

@@ -47,14 +47,14 @@ class WhisperJudge:
         if self._judge is None:
             raise ServiceUnavailable(self.name, "not loaded: call warm() first")
         beginning = audio[: int(LONGEST_S * HEARING_RATE)]
-        return await self._workers.run(Priority.TURN, _glimpse, self._stt.model(), self._judge, beginning)
+        return await self._workers.run(Priority.TURN, _first_impression, self._stt.model(), self._judge, beginning)
 
     async def words(self, audio: Audio) -> str:
         """The transcript of a burst. Raises ServiceError as the recogniser does."""
         return (await self._stt.transcribe(audio, final=True)).text
 
 
-def _glimpse(model: Whisper, judge: SpeechModel, audio: Audio) -> EarlyClass:
+def _first_impression(model: Whisper, judge: SpeechModel, audio: Audio) -> EarlyClass:
     heard = listen(model, audio, WINDOW_S, dither=DITHER)
     speech = judge.probability(impression(heard["heard"], len(audio)))
     return EarlyClass(speech, first_words(model, heard, TOKENS) if speech >= NOISE else "")

@@ -19,7 +19,7 @@ TEXTS = 5  # as many as the authors follow
 class _Text(NamedTuple):
     ids: list[int]
     total: float  # log probability
-    closed: float
+    sentence_end: float
 
 
 class _Step(NamedTuple):
@@ -40,11 +40,11 @@ def search(decoder: Decoder, tokens: Tokens, prompt: list[int], start: int, most
         parents: list[int] = []
         for total, parent, token in _likeliest(rows, tokens, texts):
             ids = texts[parent].ids
-            closed = ends(rows[parent], tokens, ids, token, texts[parent].closed)
+            sentence_end = ends(rows[parent], tokens, ids, token, texts[parent].sentence_end)
             if token == tokens.end:
-                whole.append(_Text(ids, total, closed))
+                whole.append(_Text(ids, total, sentence_end))
                 continue
-            grown.append(_Text([*ids, token], total, closed))
+            grown.append(_Text([*ids, token], total, sentence_end))
             parents.append(parent)
             if len(grown) == TEXTS:
                 break
@@ -56,7 +56,7 @@ def search(decoder: Decoder, tokens: Tokens, prompt: list[int], start: int, most
         texts = grown
         rows = decoder.branch(parents, [text.ids[-1] for text in texts])
     best = max([*whole, *texts], key=_mean)
-    return Decoded(best.ids, best in texts, _mean(best), no_speech, best.closed)
+    return Decoded(best.ids, best in texts, _mean(best), no_speech, best.sentence_end)
 
 
 def _mean(text: _Text) -> float:

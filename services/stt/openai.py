@@ -58,7 +58,7 @@ class OpenAiStt:
         await self._peer.close()
 
     async def transcribe(
-        self, audio: Audio, *, final: bool, prompt: str = "", guess: str = "", thorough: bool = False
+        self, audio: Audio, *, final: bool, prompt: str = "", draft: str = "", thorough: bool = False
     ) -> Transcript:
         """Text of `audio` (HEARING_RATE). Silence is not sent. Raises ServiceError."""
         require_sound("stt", audio)
@@ -102,7 +102,8 @@ async def _verbose(reading: HttpBody) -> Transcript:
     async with closing(reading.events(plain=True)) as events:
         async for event in events:
             try:
-                return FIGURES.validate_python({name: event.get(name) for name in ("text", "no_speech", "closed", "doubtful")})
+                told = {name: event.get(name) for name in ("text", "no_speech", "doubtful")}
+                return FIGURES.validate_python({**told, "sentence_end": event.get("closed")})
             except ValidationError as error:
                 raise ServiceError("stt", f"does not tell {error.errors()[0]['loc'][0]}") from None
     raise ServiceError("stt", "answers no text")

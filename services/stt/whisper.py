@@ -94,7 +94,7 @@ class WhisperStt(LocalService[Whisper]):
         self._language = language
 
     async def transcribe(
-        self, audio: Audio, *, final: bool, prompt: str = "", guess: str = "", thorough: bool = False
+        self, audio: Audio, *, final: bool, prompt: str = "", draft: str = "", thorough: bool = False
     ) -> Transcript:
         """Text of `audio` (HEARING_RATE). Silence and noise give an empty text. Cancelling stops the work at once: it would
         take time from what is asked next.
@@ -113,7 +113,7 @@ class WhisperStt(LocalService[Whisper]):
         model = self._loaded()
         network, stop = model.network.stoppable()
         try:
-            return await self._run(priority, _transcribe, model._replace(network=network), audio, prompt, look, guess)
+            return await self._run(priority, _transcribe, model._replace(network=network), audio, prompt, look, draft)
         except asyncio.CancelledError:
             stop.terminate = True
             raise
@@ -152,9 +152,9 @@ def white_noise() -> Audio:
     return np.random.default_rng(0).normal(0, 1, WINDOW_S * HEARING_RATE).astype(np.float32)
 
 
-def _transcribe(model: Whisper, audio: Audio, prompt: str, look: Look, guess: str) -> Transcript:
+def _transcribe(model: Whisper, audio: Audio, prompt: str, look: Look, draft: str) -> Transcript:
     cut = split_at_quiet(audio)
-    return believed(model.judge, look, [read(model, part, look, prompt, guess if len(cut) == 1 else "") for part in cut])
+    return believed(model.judge, look, [read(model, part, look, prompt, draft if len(cut) == 1 else "") for part in cut])
 
 
 def _speech(model: Whisper, audio: Audio) -> float:
@@ -172,10 +172,10 @@ def believed(judge: SpeechModel, look: Look, parts: Sequence[ReadSpeech]) -> Tra
         if part.text and not is_invented(at, look.noise, part.decoded.no_speech, part.looped)
     ]
     text = " ".join(part.text for part in real)
-    closed, ending = (real[-1].decoded.closed, real[-1].ending) if real else (0.0, None)
+    sentence_end, ending = (real[-1].decoded.sentence_end, real[-1].ending) if real else (0.0, None)
     doubtful = any(is_doubtful(part.decoded.sure, part.looped) for part in real)
     written = " ".join(part.text for part in parts if part.text)
-    return Transcript(text, 1 - max(speech), closed, doubtful, ending, "" if written == text else written)
+    return Transcript(text, 1 - max(speech), sentence_end, doubtful, ending, "" if written == text else written)
 
 
 def split_at_quiet(audio: Audio, longest: int = (WINDOW_S - TAIL_S) * HEARING_RATE) -> list[Audio]:
@@ -221,15 +221,15 @@ def first_words(model: Whisper, heard: Cache, most: int) -> str:
     return str(model.tokenizer.decode([token for token in ids if token < model.tokens.first_timestamp])).strip()
 
 
-def read(model: Whisper, audio: Audio, look: Look, prompt: str = "", guess: str = "") -> ReadSpeech:
+def read(model: Whisper, audio: Audio, look: Look, prompt: str = "", draft: str = "") -> ReadSpeech:
     """At most WINDOW_S of `audio`."""
     seconds = len(audio) / HEARING_RATE
     heard = listen(model, audio, min(max(seconds + TAIL_S, look.window_s), WINDOW_S), look.sparse, closely=look.closely)
     seen = impression(heard["heard"], len(audio))
-    guessed = model.tokenizer.encode(f" {guess}", add_special_tokens=False).ids if guess else []
+    drafted = model.tokenizer.encode(f" {draft}", add_special_tokens=False).ids if draft else []
     ending = None if model.endings is None else model.endings.probability(last_sound(heard["heard"], len(audio)))
     start = prompt_of(model.tokenizer, model.tokens, model.language, "")
-    plain = _write(model, heard, start, None if look.closely else guessed, seconds, seen)._replace(ending=ending)
+    plain = _write(model, heard, start, None if look.closely else drafted, seconds, seen)._replace(ending=ending)
     if not prompt.strip():
         return plain
     # It costs little, for most of it is the same.
@@ -250,29 +250,29 @@ def _words(text: str) -> set[str]:
 
 
 def _write(
-    model: Whisper, heard: Cache, prompt: list[int], guess: list[int] | None, seconds: float, seen: NDArray[np.float32]
+    model: Whisper, heard: Cache, prompt: list[int], draft: list[int] | None, seconds: float, seen: NDArray[np.float32]
 ) -> ReadSpeech:
-    """The decoding by beam search where there is no `guess`, not even an empty one."""
+    """The decoding by beam search where there is no `draft`, not even an empty one."""
     first = model.tokens.first_timestamp
     # A looping decoder goes on until it is stopped, so the first limit is tight: 8 tokens and 5 a second hold all but the fastest
     # speech (270 clips needed at most 4.2 a second). Only what is then cut off and does not loop is decoded again.
     for most in (int(8 + 5 * seconds), int(16 + 10 * seconds)):
-        decoded = _read(model, heard, prompt, guess, most)
+        decoded = _read(model, heard, prompt, draft, most)
         words = [token for token in decoded.ids if token < first]
         looped = loop_start(sounds(words, model.tokenizer.decode), decoded.unfinished) is not None
         if not decoded.unfinished or looped:
             break
-        guess = None if guess is None else words
+        draft = None if draft is None else words
     text = said(decoded.ids, first, model.tokenizer.decode, seconds, decoded.unfinished)
     return ReadSpeech(text, decoded, looped, seen)
 
 
-def _read(model: Whisper, heard: Cache, prompt: list[int], guess: list[int] | None, most: int) -> Decoded:
+def _read(model: Whisper, heard: Cache, prompt: list[int], draft: list[int] | None, most: int) -> Decoded:
     start = prompt.index(control(model.tokenizer, "startoftranscript"))
     decoder = Decoder(model.network, heard)
-    if guess is None:
+    if draft is None:
         return search(decoder, model.tokens, prompt, start, most)
-    return decode(decoder, model.tokens, prompt, start, guess, most)
+    return decode(decoder, model.tokens, prompt, start, draft, most)
 
 
 def prompt_of(tokenizer: "Tokenizer", tokens: Tokens, language: str, words: str) -> list[int]:

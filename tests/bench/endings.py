@@ -213,7 +213,7 @@ def judged(models: Iterable[tuple[EndpointingModel, list[Silence]]], asked: bool
     for model, others in models:
         for one in others:
             said = one.said(asked)
-            fixed = WORD_MS if ENGLISH.wording.is_wordless(said.text) else LEAST_MS if said.understood else None
+            fixed = WORD_MS if ENGLISH.wording.is_wordless(said.text) else LEAST_MS if said.is_complete_command else None
             waits = {cost: fixed or model.silence(said, cost, one.pauses) for cost in COSTS_MS}
             found.append(Judged(one, model.probability(said), waits))
     return found

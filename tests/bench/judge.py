@@ -89,20 +89,20 @@ async def run(args: Namespace) -> dict[str, Any]:
     seen, speech, clip, kinds, called = await asyncio.to_thread(impressions, stt.model(), everything)
     allowed = np.array([UNLICENSED not in everything[number].row.get("licence", "") for number in clip])
     fold = np.random.default_rng(0).permutation(len(everything))[clip] % FOLDS
-    guess = np.zeros(len(speech))
+    draft = np.zeros(len(speech))
     for n in range(FOLDS):
         others = (fold != n) & allowed
-        guess[fold == n] = fit(seen[others], speech[others], kinds[others]).predict_proba(seen[fold == n])[:, 1]
+        draft[fold == n] = fit(seen[others], speech[others], kinds[others]).predict_proba(seen[fold == n])[:, 1]
     noise = (kinds == "noise") | (kinds == "music")
     scaler, regression = fit(seen[allowed], speech[allowed], kinds[allowed]).named_steps.values()
     weights = regression.coef_[0] / scaler.scale_
     bias = float(regression.intercept_[0] - weights @ scaler.mean_)
     WEIGHTS.write_text(json.dumps({"weights": [round(float(w), 5) for w in weights], "bias": round(bias, 5)}) + "\n", "utf-8")
     figures = {
-        "speech_taken_for_noise": float((guess[speech] < 0.5).mean()),
-        "noise_taken_for_speech": float((guess[noise] >= 0.5).mean()),
-        "speech_taken_for_noise_in_a_call": float((guess[speech & called] < 0.5).mean()),
-        "noise_taken_for_speech_in_a_call": float((guess[noise & called] >= 0.5).mean()),
+        "speech_taken_for_noise": float((draft[speech] < 0.5).mean()),
+        "noise_taken_for_speech": float((draft[noise] >= 0.5).mean()),
+        "speech_taken_for_noise_in_a_call": float((draft[speech & called] < 0.5).mean()),
+        "noise_taken_for_speech_in_a_call": float((draft[noise & called] >= 0.5).mean()),
         "beginnings": len(speech),
     }
     return judge("speech or not", figures, {"speech_taken_for_noise": ("<=", 0.08), "noise_taken_for_speech": ("<=", 0.1)})

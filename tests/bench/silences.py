@@ -217,7 +217,7 @@ class _Ears:
             closer = await self._models.stt.transcribe(heard, final=True, prompt=prompt, thorough=True)
             transcript = better(transcript, closer)
         later = audio[begin : round((run.start_ms + LATER_MS) * RATE / 1000)]
-        whole = is_surely_whole(ENGLISH.wording, transcript.text, transcript.closed)
+        whole = is_surely_whole(ENGLISH.wording, transcript.text, transcript.sentence_end)
         return Silence(
             clip=clip.id,
             kind=KINDS[row["kind"]],
@@ -230,7 +230,7 @@ class _Ears:
             asked=str(row.get("asked") or ASKED.get(str(row.get("answer_type")), "")),
             answer_type=row.get("answer_type") or "",
             text=transcript.text,
-            closed=transcript.closed,
+            closed=transcript.sentence_end,
             complete=await self._models.turn.complete(heard),
             later=await self._models.turn.complete(later),
             understood=whole or (bool(transcript.text) and await self._understanding.is_order(transcript.text)),

@@ -72,7 +72,7 @@ async def test_many_at_once_are_heard_as_each_alone(local: Services, batched: Ba
         alone = await local.stt.transcribe(one.audio, final=True, prompt=one.prompt)
         assert (found.text, found.doubtful) == (alone.text, alone.doubtful)
         assert found.no_speech == pytest.approx(alone.no_speech, abs=0.02)
-        assert found.closed == pytest.approx(alone.closed, abs=0.15)
+        assert found.sentence_end == pytest.approx(alone.sentence_end, abs=0.15)
 
 
 async def test_a_long_turn_is_cut_and_heard_whole(batched: BatchedWhisper, clips: Sequence[Audio]) -> None:
@@ -89,7 +89,7 @@ async def test_a_conversation_is_told_as_much_as_by_its_own_ears(url: str, local
     assert ears.ours
     heard, own = await ears.transcribe(clips[0], final=True), await local.stt.transcribe(clips[0], final=True)
     assert heard.text == own.text
-    assert heard.closed == pytest.approx(own.closed, abs=0.15)
+    assert heard.sentence_end == pytest.approx(own.sentence_end, abs=0.15)
     noise = await ears.transcribe(NOISE, final=True)
     assert (noise.text, noise.no_speech > 0.8) == ("", True)
     await ears.close()

@@ -324,9 +324,9 @@ async def test_a_guess_changes_no_word_of_what_is_heard(services: Services) -> N
     for clip in SPEECH:
         heard = (await services.stt.transcribe(clip.audio, final=True, prompt="Parley")).text
         words = heard.split()
-        for guess in (" ".join(words[: len(words) // 2]), heard, f"{heard} And more", "The banana", "..."):
-            again = (await services.stt.transcribe(clip.audio, final=True, prompt="Parley", guess=guess)).text
-            assert plain(again) == plain(heard), guess  # two spellings may be as likely as each other
+        for draft in (" ".join(words[: len(words) // 2]), heard, f"{heard} And more", "The banana", "..."):
+            again = (await services.stt.transcribe(clip.audio, final=True, prompt="Parley", draft=draft)).text
+            assert plain(again) == plain(heard), draft  # two spellings may be as likely as each other
 
 
 async def test_a_transcription_that_nobody_waits_for_is_stopped(services: Services) -> None:

@@ -111,7 +111,7 @@ class FakeStt(Fake):
     closer look `closer_s`."""
 
     text: str = "how does it work"
-    closed: float = 0.95
+    sentence_end: float = 0.95
     delay_s: float = 0.15
     error: ServiceError | None = None
     heard_s: list[float] = field(default_factory=list)
@@ -123,18 +123,18 @@ class FakeStt(Fake):
     looks: int = 0  # that were close
 
     async def transcribe(
-        self, audio: Audio, *, final: bool, prompt: str = "", guess: str = "", thorough: bool = False
+        self, audio: Audio, *, final: bool, prompt: str = "", draft: str = "", thorough: bool = False
     ) -> Transcript:
         if thorough:
             self.looks += 1
             await asyncio.sleep(self.closer_s)
-            return Transcript(self.text if self.closer is None else self.closer, self.no_speech, self.closed)
+            return Transcript(self.text if self.closer is None else self.closer, self.no_speech, self.sentence_end)
         self.heard_s.append(len(audio) / HEARING_RATE)
-        self.guesses.append(guess)
+        self.guesses.append(draft)
         await asyncio.sleep(self.delay_s)
         if self.error is not None:
             raise self.error
-        return Transcript(self.text, self.no_speech, self.closed, self.doubtful)
+        return Transcript(self.text, self.no_speech, self.sentence_end, self.doubtful)
 
 
 @dataclass

@@ -70,11 +70,11 @@ def test_the_last_caption_is_the_guess_of_what_is_said() -> None:
 
 
 def test_a_request_whose_sentence_surely_ends_is_answered_sooner() -> None:
-    def silence(closed: float) -> float:
+    def silence(sentence_end: float) -> float:
         async def scene() -> float:
             async with Caller(partial_every_ms=60_000) as caller:
                 assert isinstance(caller.services.stt, FakeStt) and isinstance(caller.services.turn, FakeTurn)
-                caller.services.stt.text, caller.services.stt.closed = "I want a small coffee with milk.", closed
+                caller.services.stt.text, caller.services.stt.sentence_end = "I want a small coffee with milk.", sentence_end
                 caller.services.turn.complete_ = 0.9
                 await caller.say(1.0)
                 began = caller.clock.ms()
@@ -87,11 +87,11 @@ def test_a_request_whose_sentence_surely_ends_is_answered_sooner() -> None:
 
 
 def test_a_question_that_surely_ends_is_not_listened_to_for_its_melody() -> None:
-    def verdicts(closed: float) -> int:
+    def verdicts(sentence_end: float) -> int:
         async def scene() -> int:
             async with Caller(partial_every_ms=60_000) as caller:
                 assert isinstance(caller.services.stt, FakeStt) and isinstance(caller.services.turn, FakeTurn)
-                caller.services.stt.text, caller.services.stt.closed = "How many wings does a bird have?", closed
+                caller.services.stt.text, caller.services.stt.sentence_end = "How many wings does a bird have?", sentence_end
                 await caller.say(1.0)
                 await caller.until("SPEAKING")
                 return caller.services.turn.asked

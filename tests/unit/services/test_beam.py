@@ -44,7 +44,7 @@ class FakeDecoder:
         return np.stack([self._row(text[len(PROMPT) :]) for text in self.texts])
 
     def forget(self, count: int) -> None:
-        assert not count, "nothing was guessed"
+        assert not count, "nothing was drafted"
 
 
 def searched(follows: Follows, most: int = 20) -> Decoded:
@@ -77,7 +77,7 @@ def test_where_nothing_else_is_likely_it_is_the_greedy_text() -> None:
     one, other = searched(plain), greedy(plain)
     assert (one.ids, one.unfinished) == (other.ids, other.unfinished) == (ids, False)
     assert one.sure == pytest.approx(other.sure, abs=1e-3)
-    assert (one.no_speech, one.closed) == pytest.approx((other.no_speech, other.closed), abs=1e-3)
+    assert (one.no_speech, one.sentence_end) == pytest.approx((other.no_speech, other.sentence_end), abs=1e-3)
 
 
 def test_the_likeliest_token_counts_and_not_the_shortest_text() -> None:
@@ -114,4 +114,4 @@ def test_how_surely_the_text_ends_like_a_sentence() -> None:
     follows: Follows = {(): {ZERO: 1.0}, (ZERO,): {1: 1.0}, (ZERO, 1): {8: 0.6, LAST: 0.4}, (ZERO, 1, 8): {LAST: 1.0}}
     result = searched(follows)
     assert result.ids == [ZERO, 1, 8, LAST]
-    assert result.closed == pytest.approx(0.6, abs=0.01)
+    assert result.sentence_end == pytest.approx(0.6, abs=0.01)

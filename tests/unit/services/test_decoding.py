@@ -1,4 +1,4 @@
-"""Greedy decoding: what may follow what, and that a guess changes nothing but the number of steps."""
+"""Greedy decoding: what may follow what, and that a draft changes nothing but the number of steps."""
 
 from dataclasses import dataclass, field
 
@@ -39,27 +39,27 @@ class FakeDecoder:
         del self.known[len(self.known) - count :]
 
 
-def decoded(decoder: FakeDecoder, guess: list[int], most: int = 50) -> Decoded:
-    return decode(decoder, TOKENS, [START, START], 0, guess, most)  # type: ignore[arg-type]
+def decoded(decoder: FakeDecoder, draft: list[int], most: int = 50) -> Decoded:
+    return decode(decoder, TOKENS, [START, START], 0, draft, most)  # type: ignore[arg-type]
 
 
 SAID = [ZERO, 1, 2, 4, 5, 6, 8, ZERO + 60]
 
 
 @given(st.lists(st.integers(0, WORDS - 1), max_size=12))
-def test_no_guess_changes_what_is_heard(guess: list[int]) -> None:
-    plain, guessed = FakeDecoder(SAID), FakeDecoder(SAID)
-    without, result = decoded(plain, []), decoded(guessed, guess)
+def test_no_guess_changes_what_is_heard(draft: list[int]) -> None:
+    plain, drafted = FakeDecoder(SAID), FakeDecoder(SAID)
+    without, result = decoded(plain, []), decoded(drafted, draft)
     assert (result.ids, result.unfinished, result.no_speech) == (SAID, False, without.no_speech)
     assert result.sure == pytest.approx(without.sure)
-    assert all(known == said for known, said in zip(guessed.known[2:], SAID, strict=False)), "a wrong guess is forgotten"
-    assert guessed.runs <= plain.runs
+    assert all(known == said for known, said in zip(drafted.known[2:], SAID, strict=False)), "a wrong draft is forgotten"
+    assert drafted.runs <= plain.runs
 
 
 def test_a_right_guess_takes_one_step_and_the_end() -> None:
     decoder = FakeDecoder(SAID)
     assert decoded(decoder, SAID[1:-1]).ids == SAID
-    assert decoder.runs == 2, "the prompt with the guess, the timestamp at the end"
+    assert decoder.runs == 2, "the prompt with the draft, the timestamp at the end"
 
 
 def test_a_right_guess_of_speech_that_begins_later_takes_one_step_more() -> None:
@@ -70,7 +70,7 @@ def test_a_right_guess_of_speech_that_begins_later_takes_one_step_more() -> None
 
 
 @pytest.mark.parametrize(
-    ("guess", "runs"),
+    ("draft", "runs"),
     [
         ([9, 2, 4, 5, 6, 8], 3),  # another word
         ([1, 2, 9, 10, 4, 5, 6, 8], 3),  # two words too many
@@ -79,22 +79,26 @@ def test_a_right_guess_of_speech_that_begins_later_takes_one_step_more() -> None
         ([1, 2, 9, 8], 5),  # the end was not heard: its mark is kept until it comes
     ],
 )
-def test_after_a_wrong_word_the_guess_goes_on(guess: list[int], runs: int) -> None:
+def test_after_a_wrong_word_the_guess_goes_on(draft: list[int], runs: int) -> None:
     decoder = FakeDecoder(SAID)
-    assert decoded(decoder, guess).ids == SAID
+    assert decoded(decoder, draft).ids == SAID
     assert decoder.runs == runs
 
 
 def test_how_surely_the_text_ends_like_a_sentence() -> None:
-    assert decoded(FakeDecoder(SAID), []).closed > 0.99
-    assert decoded(FakeDecoder(SAID, liked={9: 19.0}), []).closed == pytest.approx(0.73, abs=0.01), "another word is likely too"
-    assert decoded(FakeDecoder([ZERO, 1, 8, 2, ZERO + 60]), []).closed < 0.01, "a mark before the last word is none at the end"
-    assert decoded(FakeDecoder([ZERO, 8, 1]), [8, 1]).closed < 0.01
+    assert decoded(FakeDecoder(SAID), []).sentence_end > 0.99
+    assert decoded(FakeDecoder(SAID, liked={9: 19.0}), []).sentence_end == pytest.approx(0.73, abs=0.01), (
+        "another word is likely too"
+    )
+    assert decoded(FakeDecoder([ZERO, 1, 8, 2, ZERO + 60]), []).sentence_end < 0.01, (
+        "a mark before the last word is none at the end"
+    )
+    assert decoded(FakeDecoder([ZERO, 8, 1]), [8, 1]).sentence_end < 0.01
 
 
 def test_decoding_stops_where_it_is_told_to() -> None:
-    for guess in ([], SAID[1:]):
-        result = decoded(FakeDecoder(SAID), guess, most=4)
+    for draft in ([], SAID[1:]):
+        result = decoded(FakeDecoder(SAID), draft, most=4)
         assert (result.ids, result.unfinished) == (SAID[:4], True)
     assert not decoded(FakeDecoder(SAID), [], most=len(SAID)).unfinished
 

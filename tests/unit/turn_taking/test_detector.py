@@ -42,7 +42,7 @@ def hush(turns: TurnDetector, ms: float, agent: Agent = "silent", age_ms: float 
 def a_turn(turns: TurnDetector, text: str = "How does it work?", complete: float = 0.99) -> list[Signal]:
     feed(turns, 960)
     hush(turns, 160)
-    turns.turn.prepared(turns.turn.revision, Said(text, complete, understood=True))
+    turns.turn.prepared(turns.turn.revision, Said(text, complete, is_complete_command=True))
     return hush(turns, 2000)
 
 
@@ -71,7 +71,7 @@ def test_a_stale_revision_ends_nothing() -> None:
     hush(turns, 160)
     assert turns.turn.prepared(1, Said("How does it", 0.99)) == []
     assert hush(turns, 3000) == []
-    assert turns.turn.prepared(2, Said("How does it work?", 0.99, understood=True)) == [
+    assert turns.turn.prepared(2, Said("How does it work?", 0.99, is_complete_command=True)) == [
         TurnEnded(turn=1, revision=2, text="How does it work?")
     ]
 
@@ -97,7 +97,7 @@ def after_speech(*pauses: float) -> TurnDetector:
 
 
 def test_what_is_whole_ends_at_once_and_what_is_not_may_pause() -> None:
-    assert waited(after_speech(), Said("Thank you.", 0.3, 0.9, understood=True)) == 192
+    assert waited(after_speech(), Said("Thank you.", 0.3, 0.9, is_complete_command=True)) == 192
     assert waited(after_speech(), Said("I want a coffee with", 0.99, 0.1)) > 1000
     whole = waited(after_speech(), Said("I was about to go to my room.", 0.99, 0.95))
     assert 192 < whole < waited(after_speech(), Said("I was about to go to my room.", 0.2, 0.3)) < 1800
@@ -231,7 +231,7 @@ def test_a_long_turn_is_read_in_parts_and_all_of_it_is_answered() -> None:
     assert turns.turn.start_ms - 400 == 5088, "of what was read nothing is read again, and of what follows all"
     assert a_part(turns, "Then there were two.") == []
     hush(turns, 64)
-    turns.turn.prepared(turns.turn.revision, Said("And then?", 0.99, understood=True))
+    turns.turn.prepared(turns.turn.revision, Said("And then?", 0.99, is_complete_command=True))
     [ended] = hush(turns, 1600)
     assert isinstance(ended, TurnEnded)
     assert (ended.turn, ended.text) == (1, "First there was one. Then there were two. And then?")
@@ -252,7 +252,7 @@ def test_a_long_turn_that_goes_on_after_its_end_keeps_its_text() -> None:
     turns = policy(max_turn_s=5)
     a_part(turns, "First there was one.")
     hush(turns, 64)
-    turns.turn.prepared(turns.turn.revision, Said("Then two.", 0.99, understood=True))
+    turns.turn.prepared(turns.turn.revision, Said("Then two.", 0.99, is_complete_command=True))
     while not any(isinstance(signal, TurnEnded) for signal in hush(turns, 32)):
         assert turns.turn.open
     assert TurnReopened in [type(signal) for signal in feed(turns, 320, "thinking")]
@@ -355,7 +355,7 @@ def after_a_turn(level_db: float) -> TurnDetector:
     turns = policy()
     feed(turns, 960, level_db=level_db)
     hush(turns, 32)
-    turns.turn.prepared(1, Said("How does it work?", 0.99, understood=True))
+    turns.turn.prepared(1, Said("How does it work?", 0.99, is_complete_command=True))
     hush(turns, 2000)
     return turns
 
@@ -441,7 +441,7 @@ def test_going_on_while_the_agent_thinks_reopens_the_turn() -> None:
     turns = policy()
     feed(turns, 960)
     hush(turns, 160)
-    turns.turn.prepared(1, Said("How does it work?", 0.99, understood=True))
+    turns.turn.prepared(1, Said("How does it work?", 0.99, is_complete_command=True))
     hush(turns, 32)
     began = turns.turn.start_ms
     signals = feed(turns, 320, "thinking")
@@ -454,7 +454,7 @@ def test_speech_right_after_the_reply_began_reopens_and_later_speech_does_not() 
         turns = policy()
         feed(turns, 960)
         hush(turns, 160)
-        turns.turn.prepared(1, Said("How does it work?", 0.99, understood=True))
+        turns.turn.prepared(1, Said("How does it work?", 0.99, is_complete_command=True))
         hush(turns, 32)
         feed(turns, 384, "speaking", age_ms=age)
         [confirmed] = turns.words(turns.activity.burst_ms, "I mean the model", "speaking", age)

@@ -49,8 +49,8 @@ def asked(caller: Caller) -> list[str]:
 
 
 def test_what_is_waited_for_anyway_is_looked_at_again_and_answered_as_it_was_said() -> None:
-    caller, after = turn(closer="there was a van in the garden", closed=0.6)
-    plain, before = turn(closed=0.6)
+    caller, after = turn(closer="there was a van in the garden", sentence_end=0.6)
+    plain, before = turn(sentence_end=0.6)
     assert heard(caller) == ["there was a van in the garden"]
     assert asked(caller) == [TOLD, "there was a van in the garden"], "the draft is made anew"
     assert after == pytest.approx(before, abs=40), "nobody waits for that"
@@ -88,24 +88,26 @@ def test_other_marks_are_no_other_words() -> None:
 
 
 def test_a_look_that_comes_after_the_end_changes_nothing() -> None:
-    caller, _ = turn("what time is it now?", closer="what crime is it now?", closed=0.99, closer_s=1.0)
+    caller, _ = turn("what time is it now?", closer="what crime is it now?", sentence_end=0.99, closer_s=1.0)
     assert heard(caller) == ["what time is it now?"]
     assert asked(caller) == ["what time is it now?"]
 
 
 def test_a_turn_that_ends_at_once_is_not_looked_at_again() -> None:
-    caller, _ = turn("what time is it now?", closed=0.99)
+    caller, _ = turn("what time is it now?", sentence_end=0.99)
     assert stt_of(caller).looks == 0
 
 
 def test_where_the_first_look_doubts_itself_the_closer_one_is_waited_for() -> None:
-    caller, after = turn("what time is it now?", closer="what crime is it now?", closed=0.99, doubtful=True)
+    caller, after = turn("what time is it now?", closer="what crime is it now?", sentence_end=0.99, doubtful=True)
     assert heard(caller) == ["what crime is it now?"]
     assert 500 < after < 800
 
 
 def test_a_closer_look_that_takes_too_long_is_not_waited_for() -> None:
-    caller, after = turn("what time is it now?", closer="what crime is it now?", closed=0.99, doubtful=True, closer_s=30.0)
+    caller, after = turn(
+        "what time is it now?", closer="what crime is it now?", sentence_end=0.99, doubtful=True, closer_s=30.0
+    )
     assert heard(caller) == ["what time is it now?"]
     assert after < 1500
 
