@@ -142,7 +142,9 @@ class Sessions:
         said = record is not None and bool(record.history or record.generation)
         if record is not None and record.settings is not None:
             chosen = SessionSettings.kept(record.settings)
-        chosen = self._fitting(chosen)
+        if faults := self._impossible(chosen):  # it may have been chosen in another process
+            log.warning("a conversation goes on without what it was set to: %s", ", ".join(faults))
+        chosen = chosen.without(*faults)
         attachment = Attachment(self._make(session_id, record, chosen), resumed=said)
         attachment.session.memory.settings = chosen
         self.live.add(attachment)
@@ -167,12 +169,6 @@ class Sessions:
             raise NotReady(f"conversations cannot begin: {error}") from error
         return record
 
-    def _fitting(self, chosen: SessionSettings) -> SessionSettings:
-        """Without what cannot be had in this process: it may have been chosen in another."""
-        if faults := self._impossible(chosen):
-            log.warning("a conversation goes on without what it was set to: %s", ", ".join(faults))
-        return chosen.without(*faults)
-
     def _lost(self, session_id: str, how: Lost) -> None:
         """Another process has taken the session, or erased it."""
         if attachment := self.live.get(session_id):
@@ -184,7 +180,7 @@ class Sessions:
         whoever goes on with them finds all of it."""
         for attachment in attachments:
             attachment.session.disconnect("shutting_down")
-        await self._store.written([attachment.session.id for attachment in attachments], WRITTEN_S)
+        await self._store.drain(WRITTEN_S, [attachment.session.id for attachment in attachments])
         for attachment in attachments:
             if self.live.get(attachment.session.id) is attachment:
                 self.live.drop(attachment, last)

@@ -229,7 +229,7 @@ class WriteQueue:
         for session_id, one in self.sessions.items():
             if look and one.epoch and not one.lost:
                 keys.look(pipe, session_id)
-                settle.append((session_id, partial(self._looked, one, session_id)))
+                settle.append((session_id, partial(_looked, self, one, session_id)))
         return settle
 
     def lost(self, session_id: str, answer: int) -> None:
@@ -265,11 +265,6 @@ class WriteQueue:
         if one.unsaved is record:
             one.unsaved = None
 
-    def _looked(self, one: SessionWrites, session_id: str, head: bytes) -> None:
-        answer = keys.has(head, self.process, one.epoch)
-        if answer < 0 and self.sessions.get(session_id) is one:
-            self.lost(session_id, answer)
-
 
 def _too_large(sessions: Collection[SessionWrites]) -> SessionWrites | None:
     """Whoever has to make room now."""
@@ -278,6 +273,12 @@ def _too_large(sessions: Collection[SessionWrites]) -> SessionWrites | None:
         return None
     some = (one for one in sessions if any(one.ranks))
     return max(some, key=lambda one: max(one.waiting / CAPACITY, one.size / MAX_BYTES), default=None)
+
+
+def _looked(queue: WriteQueue, one: SessionWrites, session_id: str, head: bytes) -> None:
+    answer = keys.has(head, queue.process, one.epoch)
+    if answer < 0 and queue.sessions.get(session_id) is one:
+        queue.lost(session_id, answer)
 
 
 async def _history(client: Client, session_id: str, played: tuple[int, float] | None) -> tuple[Exchange, ...]:

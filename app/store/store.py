@@ -82,12 +82,9 @@ class Store(StoreReader):
         """Append a turn's figures, e.g. {"session": id, "turn": 3, "spans": {"stt_final": 210.5}}, spans in ms."""
         self._queue.latency({"at_ms": self._clock.epoch_ms(), **entry})
 
-    async def drain(self, timeout_s: float) -> bool:
-        """Wait until all that was handed over is written; False when that takes longer."""
-        return await self._writer.drain(timeout_s)
-
-    async def written(self, session_ids: Iterable[str], timeout_s: float) -> bool:
-        """Wait until all of these sessions is written, whatever others still hand over; False when that takes longer."""
+    async def drain(self, timeout_s: float, session_ids: Iterable[str] | None = None) -> bool:
+        """Wait until all that was handed over is written, or all of these sessions, whatever others still hand over; False when
+        that takes longer."""
         return await self._writer.drain(timeout_s, session_ids)
 
     async def load(self, session_id: str) -> SessionRecord | None:

@@ -659,12 +659,12 @@ async def test_a_session_is_written_while_others_go_on(server: Backend, tmp_path
 
         talking = asyncio.create_task(chatter())
         store.save(SessionRecord(session_id="s", turn=3))
-        assert await store.written(["s"], 10)
+        assert await store.drain(10, ["s"])
         loaded = await store.load("s")
         assert loaded is not None and loaded.turn == 3
         server.signal(signal.SIGSTOP)
         store.save(SessionRecord(session_id="s", turn=4))
-        assert not await store.written(["s"], 0.1)
+        assert not await store.drain(0.1, ["s"])
         server.signal(signal.SIGCONT)
-        assert await store.written(["s"], 10)
+        assert await store.drain(10, ["s"])
         talking.cancel()

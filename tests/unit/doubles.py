@@ -61,12 +61,8 @@ class MemoryStore:
         self.claims += 1
         return await self.load(session_id)
 
-    async def written(self, session_ids: list[str], timeout_s: float) -> bool:
-        await asyncio.sleep(self.delay_s)
-        return not self.away
-
-    async def drain(self, timeout_s: float) -> bool:
-        await asyncio.sleep(timeout_s if self.away else 0)
+    async def drain(self, timeout_s: float, session_ids: list[str] | None = None) -> bool:
+        await asyncio.sleep(self.delay_s if session_ids is not None else timeout_s if self.away else 0)
         return not self.away
 
     def played(self, session_id: str, generation: int, played_ms: float) -> None: ...
