@@ -42,7 +42,7 @@ class Pause:
     async def work(self) -> None:
         """Raises what the recogniser raises at the first look."""
         # The end-of-turn model would only slow speech-to-text down, and is asked where the words leave it open: at once, where the
-        # last interim says so.
+        # last interim transcript says so.
         interim = self._recognition.draft_tokens(self._began)
         if interim and not self._user_turn.wording.asks_openly(interim):
             self._listen_to_melody()
