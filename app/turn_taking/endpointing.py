@@ -28,7 +28,8 @@ LEAST_MS = 192.0  # no turn ends sooner: shorter silences are those within words
 SILENCES_MS = [LEAST_MS + 32.0 * window for window in range(51)]  # that may be required, to 1.8 s
 TAKEN_MS: Mapping[Eagerness, float] = {"low": 20000.0, "medium": 2000.0, "high": 1200.0}
 WORD_MS = 384.0  # what has no words yet may be the beginning of one
-WHOLE = 0.93  # a question's `sentence_end` above which its melody need not be asked for: of 46 ends of questions a quarter have less
+# A question's `sentence_end` above which its melody need not be asked for: of 46 ends of questions a quarter have less.
+WHOLE = 0.93
 OWN = 1.5  # pauses of a speaker that count as much as everybody's
 SPOKEN_OUT = 15  # words of a wish with all its details; a request that takes no details is judged as one of so many
 
@@ -161,7 +162,12 @@ def features(wording: Wording, said: Said) -> Mapping[str, float]:
         # The more was said, the likelier: somebody who wishes for a thing goes on with its details. After "please" nobody does.
         spoken_out = kind == "request" and (wording.is_polite_to_the_end(text) or not wording.is_wish(text))
         words = log(1 + (SPOKEN_OUT if spoken_out else length(text)))
-        found |= {kind: 1.0, f"{kind}_melody": melody, f"{kind}_closed": sentence_end, f"{kind}_words": words - log(1 + SPOKEN_OUT)}
+        found |= {
+            kind: 1.0,
+            f"{kind}_melody": melody,
+            f"{kind}_closed": sentence_end,
+            f"{kind}_words": words - log(1 + SPOKEN_OUT),
+        }
     return found
 
 
