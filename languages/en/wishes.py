@@ -62,9 +62,11 @@ _CALENDAR = frozenset(
     (
         "a an the it its it's is was will be be are were of in on at for to from by since until till before after and or now today "
         "tomorrow yesterday tonight morning noon midnight afternoon evening night day days week weeks weekday weekend month months "
-        "year years hour hours minute minutes sec date dates time times clock right currently current here there please you we i your "
+        "year years hour hours minute minutes sec date dates time times "
+        "clock right currently current here there please you we i your "
         "our my have has got make like ago this that next last first 2nd 3rd final other previous coming another eve leap holiday "
-        "season century decade quarter half past o'clock oclock am pm a.m p.m exactly actually again say said know if away left many "
+        "season century decade quarter half past o'clock oclock am pm a.m "
+        "p.m exactly actually again say said know if away left many "
         "long more than do does fall come fell going th st nd rd birthday christmas xmas easter thanksgiving halloween mother's "
         "mothers father's fathers labor labour memorial presidents president's martin luther king columbus good ash palm whit "
         "pentecost ascension valentine valentine's valentines boxing new year's patrick's saint patricks april fool fools "
