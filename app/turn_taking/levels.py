@@ -23,7 +23,7 @@ SOUND_MS = 512  # a sound without a voice for so long is noise
 # are at -45, -50, -55 and -60 dBFS. Of noise and music 1 % is voiced at full level, and 20 and 30 dB below it.
 HEARD_DB = 50.0  # level of the loudest windows (-40 dBFS) up to which a microphone is turned up for it ...
 MOST_GAIN_DB = 20.0  # ... by so much at most
-FADE_DB = 0.01  # a window: after a minute a door that slammed is forgotten
+FADE_DB = 0.003  # a window, 6 dB a minute: a door that slammed is forgotten, and how loud the user is is remembered for a while
 
 
 def level(window: Pcm) -> float:
