@@ -31,15 +31,15 @@ def test_every_call_of_a_model_has_its_place_in_the_table_of_costs(figures: dict
     ("kind", "lost", "p50_ms", "p95_ms", "characters_wrong"),
     [
         ("answer", 0, 900, 920, 0.12),
-        ("short_answer", 0, 1450, 1550, 0.25),
+        ("short_answer", 0, 560, 900, 0.25),
         ("statement", 0, 430, 600, 0.16),
         ("request", 0, 640, 1050, 0.06),
         ("question", 0, 360, 420, 0.13),
-        ("open_question", 0, 520, 730, 0.03),
+        ("open_question", 0, 590, 820, 0.03),
         ("command", 0, 260, 660, 0.04),
-        ("turn", 0, 640, 1050, 1.0),
+        ("turn", 0, 710, 1050, 1.0),
         ("utt", 0, 740, 990, 0.04),
-        ("telephone", 0, 620, 1130, 0.10),
+        ("telephone", 0, 510, 840, 0.10),
         ("quiet", 0, 810, 1470, 0.10),
     ],
 )
@@ -57,7 +57,7 @@ def test_turns_are_answered(
 def test_pauses_are_not_taken_for_the_end(figures: dict[str, Any]) -> None:
     said = [mine for mine in figures["kinds"].values() if "pauses" in mine]
     assert sum(mine["pauses"] for mine in said) >= 10
-    assert sum(mine["pause_takeovers"] for mine in said) <= 1
+    assert sum(mine["pause_takeovers"] for mine in said) <= 2
 
 
 def test_no_words_are_invented_on_noise_and_music(figures: dict[str, Any]) -> None:
