@@ -60,18 +60,17 @@ _OF_WHAT = re.compile(
 )
 _CALENDAR = frozenset(
     (
-        "a an the it its it's is was will be be are were of in on at for to from by since until till before after and or now today "
-        "tomorrow yesterday tonight morning noon midnight afternoon evening night day days week weeks weekday weekend month months "
-        "year years hour hours minute minutes sec date dates time times "
-        "clock right currently current here there please you we i your "
-        "our my have has got make like ago this that next last first 2nd 3rd final other previous coming another eve leap holiday "
-        "season century decade quarter half past o'clock oclock am pm a.m "
-        "p.m exactly actually again say said know if away left many "
-        "long more than do does fall come fell going th st nd rd birthday christmas xmas easter thanksgiving halloween mother's "
-        "mothers father's fathers labor labour memorial presidents president's martin luther king columbus good ash palm whit "
-        "pentecost ascension valentine valentine's valentines boxing new year's patrick's saint patricks april fool fools "
-        "independence monday tuesday wednesday thursday friday saturday sunday mondays tuesdays wednesdays thursdays fridays "
-        "saturdays sundays january february march april may june july august september october november december"
+        "a an the it its it's is was will be be are were of in on at for to from by since until till before after and or now "
+        "today tomorrow yesterday tonight morning noon midnight afternoon evening night day days week weeks weekday weekend "
+        "month months year years hour hours minute minutes sec date dates time times clock right currently current here there "
+        "please you we i your our my have has got make like ago this that next last first 2nd 3rd final other previous coming "
+        "another eve leap holiday season century decade quarter half past o'clock oclock am pm a.m p.m exactly actually again "
+        "say said know if away left many long more than do does fall come fell going th st nd rd birthday christmas xmas "
+        "easter thanksgiving halloween mother's mothers father's fathers labor labour memorial presidents president's martin "
+        "luther king columbus good ash palm whit pentecost ascension valentine valentine's valentines boxing new year's "
+        "patrick's saint patricks april fool fools independence monday tuesday wednesday thursday friday saturday sunday "
+        "mondays tuesdays wednesdays thursdays fridays saturdays sundays january february march april may june july august "
+        "september october november december"
     ).split()
 )
 _PLACED = re.compile(r"(?<!\w)(?:in|at|for|on the) (?:the )?[A-Z].*")
