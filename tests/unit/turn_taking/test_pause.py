@@ -49,8 +49,8 @@ def asked(caller: Caller) -> list[str]:
 
 
 def test_what_is_waited_for_anyway_is_looked_at_again_and_answered_as_it_was_said() -> None:
-    caller, after = turn(closer="there was a van in the garden", sentence_end=0.6)
-    plain, before = turn(sentence_end=0.6)
+    caller, after = turn(closer="there was a van in the garden", sentence_end=0.4)
+    plain, before = turn(sentence_end=0.4)
     assert heard(caller) == ["there was a van in the garden"]
     assert asked(caller) == [TOLD, "there was a van in the garden"], "the draft is made anew"
     assert after == pytest.approx(before, abs=40), "nobody waits for that"
