@@ -36,10 +36,10 @@ def believable(text: str, speech: float, seconds: float) -> str:
     """What of the `text` of a recogniser elsewhere can have been said in so many seconds: once what loops, and nothing where the
     sound is none of speech. `speech` is the judge's probability (0..1); the recogniser tells nothing of its own doubts."""
     words = text.split()
-    loop = loop_start([hash(word.casefold()) for word in words])
-    if speech < NOISE or (loop is not None and speech < LOOPED_SPEECH):
+    loop = repeated([hash(word.casefold()) for word in words])
+    if speech < NOISE or (loop and speech < LOOPED_SPEECH):
         return ""
-    kept = " ".join(words[:loop])
+    kept = " ".join(word for at, word in enumerate(words) if at not in loop)
     return kept if len(kept) <= CHARS_PER_S * seconds + CHARS_FREE else ""
 
 
@@ -48,14 +48,15 @@ def said(
 ) -> str:
     """The part of a decoding of `seconds` of audio that can have been said: once what loops, and nothing after the end. Token ids
     from `first_timestamp` on are timestamps of TICK_S; `unfinished` tells that decoding was stopped."""
-    loop = loop_start(sounds([token for token in ids if token < first_timestamp], decode), unfinished)
+    loop = repeated(sounds([token for token in ids if token < first_timestamp], decode), unfinished)
     kept: list[int] = []
+    seen = 0
     for start, words in _segments(ids, first_timestamp, seconds):
-        room = len(words) if loop is None else loop - len(kept)
-        text = decode(words[:room])
-        if len(text) > CHARS_PER_S * (seconds - start) + CHARS_FREE:
+        once = [token for at, token in enumerate(words, seen) if at not in loop]
+        seen += len(words)
+        if len(decode(once)) > CHARS_PER_S * (seconds - start) + CHARS_FREE:
             break
-        kept += words[:room]
+        kept += once
     return decode(kept).strip()
 
 
@@ -79,13 +80,22 @@ def sounds(tokens: Sequence[int], decode: Callable[[list[int]], str]) -> list[st
 
 
 def loop_start(tokens: Sequence[object], unfinished: bool = False) -> int | None:
-    """Where the second round of a loop begins, if `tokens` hold one: a phrase said twice in a row, a few tokens over and over, or,
-    when decoding was stopped (`unfinished`), the beginning of a second round."""
+    """Where the second round of a loop begins, if `tokens` hold one."""
+    return next(iter(repeated(tokens, unfinished)), None)
+
+
+def repeated(tokens: Sequence[object], unfinished: bool = False) -> range:
+    """The places of all rounds of a loop but its first, if `tokens` hold one: a phrase said twice in a row, a few tokens over and
+    over, or, when decoding was stopped (`unfinished`), the beginning of a second round. What follows them somebody may have said
+    who stutters, or says "no" a dozen times."""
     for period in range(1, len(tokens)):
         run = 0
         for at in range(period, len(tokens)):
             run = run + 1 if tokens[at] == tokens[at - period] else 0
             last = unfinished and at == len(tokens) - 1 and period >= PHRASE
             if run >= (2 if last else period if period >= PHRASE else max(LOOP_TOKENS, 3 * period) - period):
-                return at - run + 1
-    return None
+                end = at + 1
+                while end < len(tokens) and tokens[end] == tokens[end - period]:
+                    end += 1
+                return range(at - run + 1, end)
+    return range(0)

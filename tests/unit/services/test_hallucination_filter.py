@@ -48,6 +48,12 @@ def test_a_loop_is_said_once(rounds: str) -> None:
     assert trusted(decoding(0.0, rounds, 2.0), 6.0) == "abcdefgh"
 
 
+@pytest.mark.parametrize("said", ["no " * 6 + "I want tea", "what is " * 3 + "the time"])
+def test_what_is_said_after_a_loop_is_kept(said: str) -> None:
+    start, after = ("no ", "I want tea") if said.startswith("no") else ("what is ", "the time")
+    assert trusted(decoding(0.0, said, 3.0), 6.0) == start + after
+
+
 def test_the_first_word_of_a_sentence_is_the_same_in_the_middle_of_one() -> None:
     assert trusted(decoding(0.0, "Abcdefghabcd"), 6.0, unfinished=True) == "Abcdefgh"
 
@@ -92,6 +98,7 @@ def test_a_long_recording_is_cut_where_it_is_quiet() -> None:
         ("No no no no.", 0.97, 1.5, "No no no no."),
         ("you " * 30, 0.6, 3.0, ""),  # music
         ("you " * 30, 0.95, 9.0, "you"),
+        ("no " * 12 + "I want tea", 0.95, 6.0, "no I want tea"),
         ("I'll see you in the next video. " * 3, 0.9, 4.0, "I'll see you in the next video."),
         (" ".join(map(str, range(60))), 0.9, 0.5, ""),  # nobody speaks so fast
         ("", 0.9, 1.0, ""),
