@@ -217,7 +217,7 @@ class SpeakerEncoder(Service, Protocol):
     """Whose voice is it?"""
 
     async def voice(self, audio: Audio) -> Voice:
-        """The vector of the voice in `audio` (speech alone): of length 1, so that the product of two is how alike they are (0..1).
+        """The vector of the voice in `audio` (speech alone): of length 1, so that the product of two is how alike they are (-1..1).
         Raises ServiceError for less than a fifth of a second."""
 
 

@@ -3,6 +3,7 @@ is counted in windows received, so a stalled network is not mistaken for silence
 
 from app.protocol.events import BargeIn, OnsetDismissed, SpeechOnset, TurnReopened, TurnUnrecognised
 from app.settings import Settings
+from app.turn_taking.company import IN_DOUBT
 from app.turn_taking.levels import SOUND_MS, WINDOW_MS, EnergyOnset, UserLevel, VoiceActivity
 from app.turn_taking.overlap import Overlap
 from app.turn_taking.signals import Agent, Ask, Kind, Signal
@@ -39,15 +40,17 @@ class TurnDetector:
         if agent == "silent" or reply_age_ms >= self._settings.reopen_ms:
             self.turn.reopens_at = None  # the last turn has been answered: it can no longer be reopened
         if self._overlap.active and agent == "silent":
-            if not activity.burst_voiced_ms:
-                return self._dismiss("noise")
+            if not activity.burst_voiced_ms or (self._level.known and self._overlap.in_doubt):
+                return self._dismiss("other_speech" if activity.burst_voiced_ms else "noise")
             self._overlap.end()  # the agent finished by itself: what was said over it is a plain turn
-            self.turn.begin(activity.burst_ms)
+            self._begin_turn(over_agent=True)
         threshold = self._settings.vad_threshold
         ratio = RELEASE_RATIO if activity.in_burst else DUCK_RATIO if agent == "speaking" else 1.0
         deaf = self.half_duplex and agent == "speaking"
-        voiced = not deaf and probability >= threshold * ratio
-        risen = not deaf and agent == "speaking" and not self._overlap.active and self._energy_onset.window(level_db)
+        company = self._level.is_company(level_db, activity.now_ms, agent == "speaking", activity.in_burst)
+        voiced = not deaf and not company and probability >= threshold * ratio
+        watched = not deaf and agent == "speaking" and not self._overlap.active
+        risen = watched and self._energy_onset.window(level_db) and not company
         if voiced:
             activity.run += 1
             activity.last_voice_ms = activity.now_ms
@@ -55,7 +58,7 @@ class TurnDetector:
         activity.run = 0
         if risen:
             activity.last_voice_ms = activity.now_ms
-            return self._begin_burst(agent, level_db)
+            return self._begin_burst(agent)
         soundless = not activity.burst_voiced_ms and activity.now_ms - activity.burst_ms < SOUND_MS
         if self._overlap.active and soundless and self._energy_onset.lasts(level_db):
             activity.last_voice_ms = activity.now_ms
@@ -68,15 +71,17 @@ class TurnDetector:
             # Over the agent's voice one window is enough: it only ducks.
             if activity.run < (1 if agent == "speaking" else self._settings.onset_windows):
                 return signals
-            signals += self._begin_burst(agent, level_db)
+            signals += self._begin_burst(agent)
         else:
             activity.burst_voiced_ms += WINDOW_MS
             turn.voiced_ms += WINDOW_MS
-        self._level.follow_burst(level_db, activity.burst_voiced_ms)
+        self._level.follow_burst(level_db)
         if self._overlap.active:
-            signals += self._overlap.voice(activity.burst_voiced_ms, agent == "thinking", self._level.burst_is_far_field)
+            signals += self._overlap.voice(
+                activity.burst_voiced_ms, agent == "thinking", self._level.burst_odds(activity.now_ms)
+            )
             return signals + self._judge(agent, reply_age_ms)
-        self._level.learn(level_db)
+        self._level.follow_turn(level_db)
         if turn.open and activity.now_ms - turn.partial_ms >= self._settings.partial_every_ms:
             turn.partial_ms = activity.now_ms
             signals.append(Ask.PARTIAL)
@@ -84,20 +89,33 @@ class TurnDetector:
             signals.append(turn.pause())
         return signals
 
-    def _begin_burst(self, agent: Agent, level_db: float) -> list[Signal]:
+    def _begin_burst(self, agent: Agent) -> list[Signal]:
         activity = self.activity
         activity.in_burst = True
         activity.burst_voiced_ms = activity.run * WINDOW_MS
         activity.burst_ms = activity.now_ms - activity.burst_voiced_ms
-        self._level.begin_burst(level_db)
+        self._level.begin_burst()
         if self.turn.open:
             self.turn.voiced_ms += activity.burst_voiced_ms
             return self.turn.resume()
         if agent == "silent":
-            self.turn.begin(activity.burst_ms)
+            self._begin_turn(over_agent=False)
         else:
             self._overlap = Overlap(self._settings, self.turn.wording)
         return [SpeechOnset(at_ms=activity.burst_ms)]
+
+    def _begin_turn(self, over_agent: bool) -> None:
+        self.turn.begin(self.activity.burst_ms)
+        self._level.begin_turn(over_agent)
+
+    def turn_in_doubt(self, voice_known: bool) -> bool:
+        """The turn may be somebody else's: it was begun over the agent, or is much weaker than the user's. The latter is no doubt
+        where it cannot be resolved, as the user's voice is not known."""
+        return self._level.over_agent or (voice_known and self._level.turn_odds < IN_DOUBT)
+
+    def learn_level(self) -> None:
+        """The turn was the user's."""
+        self._level.learn()
 
     def typed(self, continues: bool = False) -> int:
         """A turn was typed: it takes the next number, or `continues` the last turn, and the place of a spoken turn under way."""
@@ -142,10 +160,13 @@ class TurnDetector:
         self._overlap.words(text, not self.activity.in_burst, agent == "thinking")
         return self._judge(agent, reply_age_ms)
 
-    def recognised(self, burst_ms: float, likeness: float) -> None:
-        """The answer to RECOGNISE: how alike the voice of the burst that began at `burst_ms` is to the user's (0..1)."""
-        if self._overlap.active and burst_ms == self.activity.burst_ms:
-            self._overlap.recognised(likeness)
+    def recognised(self, burst_ms: float, likeness: float, agent: Agent, reply_age_ms: float) -> list[Signal]:
+        """The answer to RECOGNISE: how alike the voice of the burst that began at `burst_ms` is to the user's (-1..1); as for
+        `classified`."""
+        if not self._overlap.active or burst_ms != self.activity.burst_ms or agent == "silent":
+            return []
+        self._overlap.recognised(likeness)
+        return self._judge(agent, reply_age_ms)
 
     def echo(self) -> list[Signal]:
         """The burst over the agent is the agent itself."""
@@ -159,7 +180,9 @@ class TurnDetector:
 
     def _dismiss(self, kind: Kind) -> list[Signal]:
         self._overlap.end()
-        self._energy_onset.over(noise=kind == "noise")
+        if kind == "other_speech":
+            self._level.meet_company(self.activity.now_ms)
+        self._energy_onset.over(noise=kind in ("noise", "other_speech"))
         self.activity.in_burst = False
         self.activity.run = 0  # what was the agent itself does not count for whoever speaks next
         return [OnsetDismissed(kind=kind)]
@@ -172,7 +195,7 @@ class TurnDetector:
         self._overlap.end()
         goes_on = reopens and self.turn.reopen()
         if not reopens:
-            self.turn.begin(self.activity.burst_ms)
+            self._begin_turn(over_agent=True)
         # Before anything of the reply is heard, whoever speaks goes on with the turn.
         if reopens or agent == "thinking":
             return [TurnReopened(at_ms=self.activity.burst_ms, full=reopens and not goes_on)]

@@ -107,10 +107,19 @@ class Jobs:
         self.pause = Pause(self._parts.recognition, turn, self._listener, self._act, audio, spans)
         self._run(Ask.PREPARE, self.pause.work, lambda: turn.failed(revision))
 
-    def learn_voice(self) -> None:
-        """The turn that has ended was spoken by the user; what was said over the agent may not have been."""
-        if self._parts.settings.speaker_lock and self._listener.agent()[0] == "silent":
-            self._run(Ask.RECOGNISE, partial(self._parts.speaker.learn, self._parts.turn_audio()), list)
+    def learn_user(self) -> None:
+        """The turn that has ended tells how loudly the user speaks, and in what voice; what was said over the agent, or much more
+        weakly than the turns before, tells it only where the voice is known to be theirs."""
+        locked = self._parts.settings.speaker_lock
+        in_doubt = self._detector.turn_in_doubt(locked and self._parts.speaker.known)
+        if locked:
+            self._run(Ask.RECOGNISE, partial(self._learn, self._parts.turn_audio(), in_doubt), list)
+        elif not in_doubt:
+            self._detector.learn_level()
+
+    async def _learn(self, audio: Audio, in_doubt: bool) -> None:
+        if await self._parts.speaker.learn(audio, in_doubt):
+            self._detector.learn_level()
 
     def _run(self, ask: Ask, work: Work, instead: Callable[[], list[Signal]]) -> None:
         self._running[ask] = asyncio.create_task(self._supervised(ask, work, instead))
@@ -153,7 +162,7 @@ class Jobs:
         burst = self._detector.activity.burst_ms
         likeness = await self._parts.speaker.likeness(self._parts.buffer.cut(burst))
         if likeness is not None:
-            self._detector.recognised(burst, likeness)
+            self._act(self._detector.recognised(burst, likeness, *self._listener.agent()))
 
     async def _identify(self) -> None:
         while True:

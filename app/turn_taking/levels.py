@@ -4,15 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.turn_taking import company
 from services.base import Pcm
 
 WINDOW_MS = 32.0
-LEVEL_SHARE = 0.05  # of a window in the user's usual level: about a second of speech counts
-FALL = 0.1  # a weaker voice counts less: it may be somebody else's
-# What the user's level is taken for before it is known (-30 dBFS). Of 234 clips of people who speak to a machine the median is -27
-# dBFS, and one in twelve is weaker than this by FAR_FIELD_DB at -6 dB.
-USUAL_DB = 60.0
-FAR_FIELD_DB = 10.0  # so much below the user's usual level somebody else is speaking, further away
+TURNS_MS = 10_000.0  # of voice that the user's level is made of: what is older counts less
+BURST_MS = 640.0  # of a burst that its level is made of
+HARDLY_DB = 3.0  # above the loudest of somebody else's voice, up to which it may be theirs
+SURELY_DB = 8.0  # below the user's usual level, above which it may be the user's all the same
+COMPANY_MS = 10_000.0  # for so long somebody else who was heard is likely to go on
+SYLLABLE_WINDOWS = 10  # that are so weak may still be the user's
 RISE_DB = 12.0  # above what is usual while the agent speaks: somebody began, or something fell
 RISE_WINDOWS = 2  # so high: a click of a key is shorter
 QUIET_DB = 18.0  # level of a quiet room (-72 dBFS), in dB re one step of int16
@@ -61,31 +62,96 @@ class Gain:
         return float(10 ** (min(max(HEARD_DB - self._loudest_db, 0.0), MOST_GAIN_DB) / 20))
 
 
-class UserLevel:
-    """How loudly the user speaks, and whether the burst under way is much weaker: then it may be somebody further away."""
+class Level:
+    """The level of the mean power of what was heard, of the last `longest_ms` of it."""
 
-    def __init__(self) -> None:
-        self._usual_db: float | None = None  # of the user's own turns
-        self._burst_db = 0.0  # mean of the burst's voiced windows
+    def __init__(self, longest_ms: float) -> None:
+        self._longest_ms = longest_ms
+        self._power = 0.0
+        self.ms = 0.0
+        self.loudest_db = 0.0  # window
 
-    def begin_burst(self, level_db: float) -> None:
-        """A burst begins with a window of this level (dB, any zero)."""
-        self._burst_db = level_db
-
-    def follow_burst(self, level_db: float, burst_voiced_ms: float) -> None:
-        """One more voiced window of the burst."""
-        self._burst_db += (level_db - self._burst_db) * WINDOW_MS / burst_voiced_ms
-
-    def learn(self, level_db: float) -> None:
-        """A voiced window of the user's own turn."""
-        usual = self._usual_db if self._usual_db is not None else level_db
-        self._usual_db = usual + LEVEL_SHARE * (level_db - usual) * (1.0 if level_db > usual else FALL)
+    def add(self, level_db: float, ms: float = WINDOW_MS) -> None:
+        """So much more of it was heard, at this level (dB, any zero)."""
+        self.ms = min(self.ms + ms, self._longest_ms)
+        self._power += (10 ** (level_db / 10) - self._power) * min(ms / self.ms, 1.0)
+        self.loudest_db = max(self.loudest_db, level_db)
 
     @property
-    def burst_is_far_field(self) -> bool:
-        """The burst is weaker than the user by FAR_FIELD_DB."""
-        usual = self._usual_db if self._usual_db is not None else USUAL_DB
-        return self._burst_db < usual - FAR_FIELD_DB
+    def db(self) -> float:
+        """Of nothing it is that of silence."""
+        return 10 * float(np.log10(self._power + 1e-6))
+
+
+class UserLevel:
+    """How loudly the user speaks, how much weaker the burst under way is, and how loud somebody else is who talks in the room."""
+
+    def __init__(self) -> None:
+        self._usual = Level(TURNS_MS)
+        self._turn = Level(TURNS_MS)
+        self.over_agent = False  # the turn was begun so
+        self._burst = Level(BURST_MS)
+        self._company_db, self._company_until_ms = 0.0, 0.0  # its loudest windows
+        self._other_db = 0.0
+        self._under = 0  # windows in a row that were no louder than that
+
+    def begin_burst(self) -> None:
+        """A burst begins."""
+        self._burst = Level(BURST_MS)
+
+    def follow_burst(self, level_db: float) -> None:
+        """One more voiced window of the burst (dB, any zero)."""
+        self._burst.add(level_db)
+
+    def begin_turn(self, over_agent: bool) -> None:
+        """A turn begins, perhaps over the agent: then it may be somebody else's."""
+        self._turn, self.over_agent = Level(TURNS_MS), over_agent
+
+    def follow_turn(self, level_db: float) -> None:
+        """One more voiced window of the turn."""
+        self._turn.add(level_db)
+
+    def learn(self) -> None:
+        """The turn was the user's."""
+        if self._turn.ms:
+            self._usual.add(self._turn.db, self._turn.ms)
+
+    @property
+    def known(self) -> bool:
+        """The user has spoken."""
+        return self._usual.ms > 0
+
+    def burst_odds(self, now_ms: float) -> float:
+        """The logarithm of the odds, by its level, that the burst is the user's: against the user's turns, and against somebody
+        else who was heard a while ago."""
+        db, user = self._burst.db, self._user
+        odds = company.BY_GAP.odds(db - user.db) if user.ms else company.BY_LEVEL.odds(db)
+        return min(odds, company.BY_OTHER.odds(db - self._other_db)) if now_ms < self._company_until_ms else odds
+
+    @property
+    def _user(self) -> Level:
+        """Of the user's turns, or of the first one under way."""
+        return self._turn if not self.known and not self.over_agent else self._usual
+
+    @property
+    def turn_odds(self) -> float:
+        """The same for the turn, where the user is known from others."""
+        return company.BY_GAP.odds(self._turn.db - self._usual.db) if self.known and self._turn.ms else 0.0
+
+    def meet_company(self, now_ms: float) -> None:
+        """The burst was somebody else's, who may go on."""
+        surely = self._usual.db - SURELY_DB if self.known else company.BY_LEVEL.even
+        self._other_db = self._burst.db
+        self._company_db = min(self._burst.loudest_db + HARDLY_DB, surely)
+        self._company_until_ms = now_ms + COMPANY_MS
+
+    def is_company(self, level_db: float, now_ms: float, over_agent: bool, going_on: bool) -> bool:
+        """Whether a window of this level is no louder than somebody else who was heard a while ago. Of a voice that is `going_on`
+        a syllable may be so weak. Where the user has not spoken yet nobody is told from them by level, except over the agent."""
+        self._under += 1
+        if now_ms >= self._company_until_ms or level_db > self._company_db or not (over_agent or self.known):
+            self._under = 0
+        return self._under > (SYLLABLE_WINDOWS if going_on else 0)
 
 
 class EnergyOnset:

@@ -11,20 +11,20 @@ from typing import Literal
 
 from app.protocol.events import OnsetHeld
 from app.settings import Settings
+from app.turn_taking import company
 from app.turn_taking.signals import Ask, Kind, Signal
 from languages.wording import Wording, words_of
 
 BURST_GAP_MS = 224  # silence that ends a burst over the agent
 MIN_VOICED_MS = 96  # a burst with less voice than this is noise
 CLASSIFY_EVERY_MS = 128
+CLASSIFY_MS = 768  # of a burst: what comes later is not looked at (see services/barge_in)
 IDENTIFY_EVERY_MS = 512
 SPEECH = 0.5  # probability above which a burst is taken for speech; see services/barge_in
 ONE_WORD = 0.7  # ... where it heard a single word
 FEW_WORDS = 5  # so many may be a misheard acknowledgement or cough
-RECOGNISE_MS = 800  # of a weak voice, after which it is compared with the user's, and after as much again
-# Likeness to the user's voice above which a weak voice is the user's all the same, and below which it is somebody else's whatever
-# it says (see services/speaker).
-OWN, OTHER = 0.58, 0.38
+RECOGNISE_MS = 448  # of a voice in doubt, after which it is compared with the user's, and after twice as much
+TALK_MS = 1500  # of a weak voice that wants nothing of the agent: it is talk in the room
 
 
 class Overlap:
@@ -40,48 +40,71 @@ class Overlap:
         self._classified_ms = 0.0  # voiced ms when the burst was last classified
         self._identified_ms = 0.0  # the same for the words
         self._speech = 1.0  # of the last classification
-        self._far_field = False
+        self._beginning: str | None = None  # its words
         self._recognised_ms = 0.0  # voiced ms when the voice was last asked for
-        self._likeness: float | None = None  # to the user's voice
+        self._by_level = self._by_voice = 0.0  # log odds that it is the user
 
     def end(self) -> None:
         """The burst is decided on."""
         self.active = False
 
-    def voice(self, voiced_ms: float, thinking: bool, far_field: bool) -> list[Signal]:
-        """The burst goes on: `voiced_ms` of it are voice. `far_field`: it is much weaker than the user's voice."""
-        settings, self._voiced_ms = self._settings, voiced_ms
-        self._far_field = far_field and (self._likeness is None or self._likeness < OWN)
+    def voice(self, voiced_ms: float, thinking: bool, by_level: float) -> list[Signal]:
+        """The burst goes on: `voiced_ms` of it are voice. `by_level`: the log odds, by its level, that it is the user."""
+        settings, self._voiced_ms, self._by_level = self._settings, voiced_ms, by_level
+        in_doubt = self.in_doubt
         if thinking:
-            if voiced_ms >= settings.barge_in_thinking_ms:
+            if voiced_ms >= settings.barge_in_thinking_ms and not in_doubt:
                 self.verdict = "interruption"
             return []
         asked: list[Signal] = []
-        if far_field and settings.speaker_lock and voiced_ms - self._recognised_ms >= RECOGNISE_MS:
+        if in_doubt and settings.speaker_lock and voiced_ms >= max(2 * self._recognised_ms, RECOGNISE_MS):
             self._recognised_ms = voiced_ms
             asked.append(Ask.RECOGNISE)
-        if voiced_ms >= settings.hold_ms and not self._held and not self._far_field:
+        if voiced_ms >= settings.hold_ms and not self._held and not in_doubt:
             self._held = True
             asked.append(OnsetHeld())
-        if voiced_ms - self._classified_ms >= (CLASSIFY_EVERY_MS if self._classified_ms else settings.barge_in_ms):
+        if self._is_due(self._classified_ms, settings.barge_in_ms, CLASSIFY_EVERY_MS) and self._classified_ms < CLASSIFY_MS:
             self._classified_ms = voiced_ms
             asked.append(Ask.CLASSIFY)
-        if voiced_ms - self._identified_ms >= (IDENTIFY_EVERY_MS if self._identified_ms else settings.backchannel_ms):
+        if self._is_due(self._identified_ms, settings.backchannel_ms, self._identified_ms if in_doubt else IDENTIFY_EVERY_MS):
             self._identified_ms = voiced_ms
             asked.append(Ask.IDENTIFY)
+        self._weigh()
         return asked
+
+    def _is_due(self, last_ms: float, first_ms: float, every_ms: float) -> bool:
+        return self._voiced_ms - last_ms >= (every_ms if last_ms else first_ms)
 
     def classified(self, speech: float, text: str) -> None:
         """The answer to CLASSIFY."""
-        self._speech = speech
-        if self._is_idle_talk(text) or (self._far_field and not self._wording.hails_the_agent(text)):
-            return
-        if speech >= (SPEECH if len(set(words_of(text))) > 1 else ONE_WORD):
-            self.verdict = "interruption"
+        self._speech, self._beginning = speech, text
+        self._weigh()
 
     def recognised(self, likeness: float) -> None:
         """The answer to RECOGNISE."""
-        self._likeness = likeness
+        self._by_voice = company.by_voice(likeness, self._recognised_ms)
+        self._weigh()
+
+    def _weigh(self) -> None:
+        """The beginning may have been an interruption, by what is known of it now."""
+        text = self._beginning
+        if text is None or self.verdict is not None or self._is_idle_talk(text) or self._is_somebody_elses(text):
+            return
+        if self._speech >= (SPEECH if len(set(words_of(text))) > 1 else ONE_WORD):
+            self.verdict = "interruption"
+
+    @property
+    def in_doubt(self) -> bool:
+        """It is rather somebody else than the user."""
+        return self._odds < company.IN_DOUBT
+
+    @property
+    def _odds(self) -> float:
+        return self._by_level + self._by_voice
+
+    def _is_somebody_elses(self, text: str) -> bool:
+        hailed = self._wording.hails_the_agent(text)
+        return self._odds + (company.HAILED if hailed else 0.0) < company.IN_DOUBT
 
     def silence(self, silence_ms: float) -> list[Signal]:
         """The burst may be over: its words decide, and are asked for where nobody has since the last voice."""
@@ -95,9 +118,11 @@ class Overlap:
         return []
 
     def words(self, text: str, over: bool, thinking: bool) -> None:
-        """The answer to IDENTIFY; `over`: the burst has ended. An interruption is one at once; all else may yet become one."""
+        """The answer to IDENTIFY; `over`: the burst has ended. An interruption is one at once, and talk in the room when it has
+        gone on for a while; all else may yet become one."""
         kind = self._kind(text, thinking)
-        if over or kind == "interruption":
+        hopeless = self._voiced_ms >= TALK_MS or self._odds + company.HAILED < company.IN_DOUBT
+        if over or kind == "interruption" or (kind == "other_speech" and hopeless):
             self.verdict = kind
 
     def _kind(self, text: str, thinking: bool) -> Literal["interruption"] | Kind:
@@ -105,8 +130,7 @@ class Overlap:
             return "backchannel" if words_of(text) else "noise"
         if not thinking and self._is_idle_talk(text):
             return "backchannel"
-        somebody_else = self._likeness is not None and self._likeness < OTHER
-        if self._far_field and (somebody_else or not self._wording.hails_the_agent(text)):
+        if self._is_somebody_elses(text):
             return "other_speech"
         return "backchannel" if not thinking and self._is_misheard(text) else "interruption"
 

@@ -199,7 +199,7 @@ class HearingPipeline:
                 self._asked_again = False
                 self._jobs.no_closer_look()
                 self.last_sound_at = self._clock.ms()
-                self._jobs.learn_voice()
+                self._jobs.learn_user()
                 self._listener.dispatch(signal)
             case _:
                 self._listener.dispatch(signal)

@@ -5,12 +5,13 @@ import logging
 
 import numpy as np
 
+from app.turn_taking import company
 from services.base import HEARING_RATE, VAD_WINDOW, Audio, ServiceError, SpeakerEncoder, Voice
 
 log = logging.getLogger(__name__)
 
-LEAST_S = 1.0  # of speech in a turn, for it to tell of the voice
-KNOWN_S = 1.5  # of speech in all turns, before another voice is compared with it
+LEAST_S = 0.4  # of speech in a turn, for it to tell of the voice
+KNOWN_S = 0.8  # of speech in all turns, before another voice is compared with it
 LONGEST_S = 30.0  # of speech that the voice is made of: what is older counts less
 RANGE_DB = 25.0  # below the loud parts of a stretch: breath and pauses, which tell of the room
 
@@ -28,19 +29,28 @@ class SpeakerLock:
         """Enough of the user's voice was heard to tell it from another."""
         return self._voice is not None and self._seconds >= KNOWN_S
 
-    async def learn(self, audio: Audio) -> None:
-        """A turn of the user's has ended: `audio` is its sound."""
+    async def learn(self, audio: Audio, in_doubt: bool = False) -> bool:
+        """A turn has ended: `audio` is its sound. Whether it was the user's: one that is `in_doubt` is so only where its voice is
+        known to be theirs."""
         speech = speech_of(audio)
         seconds = len(speech) / HEARING_RATE
-        if seconds < LEAST_S or (voice := await self._encode(speech)) is None:
-            return
-        before = self._voice if self._voice is not None else np.zeros_like(voice)
-        mean = before * self._seconds + voice * seconds
-        self._voice = np.asarray(mean / np.linalg.norm(mean), np.float32)
-        self._seconds = min(self._seconds + seconds, LONGEST_S)
+        voice = await self._encode(speech) if seconds >= LEAST_S else None
+        if in_doubt and not self._is_theirs(voice, seconds):
+            return False
+        if voice is not None:
+            before = self._voice if self._voice is not None else np.zeros_like(voice)
+            mean = before * self._seconds + voice * seconds
+            self._voice = np.asarray(mean / np.linalg.norm(mean), np.float32)
+            self._seconds = min(self._seconds + seconds, LONGEST_S)
+        return True
+
+    def _is_theirs(self, voice: Voice | None, seconds: float) -> bool:
+        if voice is None or self._voice is None or not self.known:
+            return False
+        return company.by_voice(float(voice @ self._voice), 1000 * seconds) > 0
 
     async def likeness(self, audio: Audio) -> float | None:
-        """How alike the voice in `audio` is to the user's (0..1, the cosine between them); None where that cannot be told."""
+        """How alike the voice in `audio` is to the user's (-1..1, the cosine between them); None where that cannot be told."""
         voice = await self._encode(speech_of(audio)) if self.known else None
         return None if voice is None or self._voice is None else float(voice @ self._voice)
 

@@ -40,7 +40,7 @@ def main() -> int:
     parser.add_argument("--record", type=Path, help="keep two-channel recordings and event logs in this folder")
     parser.add_argument("--events", type=int, default=0, help="how many events of each kind to measure; without it 30 at least")
     parser.add_argument("--calls", type=int, default=0, help="cluster: conversations at once; without it 24")
-    parser.add_argument("--fit", action="store_true", help="endings: make the weights of languages/en/endpointing.json")
+    parser.add_argument("--fit", action="store_true", help="endings, voices: make the weights")
     parser.add_argument("--draw", type=Path, help="endings, fleet: draw the curves into this file")
     parser.add_argument("--minutes", type=float, default=60.0, help="how long soak lasts")
     parser.add_argument("--fast", action="store_true", help="lab: a fixed part of the recordings, in two minutes")
@@ -53,6 +53,7 @@ def main() -> int:
     parser.add_argument("--eagerness", choices=["low", "medium", "high"], help="lab: the setting of the app, where it has one")
     parser.add_argument("--jobs", type=int, default=2, help="lab: processes, each with its own models")
     parser.add_argument("--stock", action="store_true", help="lab: stock Whisper and Pipecat's rule on the same recordings too")
+    parser.add_argument("--echo", action="store_true", help="lab: the agent's voice comes back through the microphone")
     parser.add_argument("--asked", action="store_true", help="lab: the agent has just asked what the manifest says was asked")
     args = parser.parse_args()
     if args.record:

@@ -39,13 +39,14 @@ PACE = 3.0  # words a second of the agent's voice, where takeover wants words
 
 @dataclass(frozen=True)
 class Overlap:
-    """Ask `context` (spoken, or typed), and let `clip` sound `after` seconds into the answer."""
+    """Ask `context` (spoken, or typed), and let `clip` sound `after` seconds into the answer. The user says `before` first."""
 
     kind: Kind
     context: Clip | str
     clip: Clip
     after: float
     gain_db: float
+    before: Clip | None = None
 
 
 def is_tic(clip: Clip) -> bool:
@@ -80,6 +81,11 @@ async def over(call: Call, overlap: Overlap) -> list[UserEvent]:
     """Play one overlap; an interruption is a turn as well, for its answer is waited for."""
     await call.quiet(SETTLE_S)
     events = []
+    if overlap.before is not None:
+        said = spoken(overlap.before, await call.play(overlap.before))
+        await call.until(said.end)
+        await cut_off(call, said.end)
+        await call.quiet(SETTLE_S)
     if isinstance(overlap.context, Clip):
         events.append(spoken(overlap.context, await call.play(overlap.context)))
         asked = events[0].end

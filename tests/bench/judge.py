@@ -1,5 +1,5 @@
-"""Makes `services/barge_in/weights.json` from recordings, and says how well it tells speech from other sounds in recordings that
-it was not made from. Speech is the beginning of an utterance after a silence; other sounds are noise, music and acknowledgements.
+"""Makes `services/barge_in/weights.json` from recordings, and says how well it tells speech from other sounds, of speakers whom it
+was not made from. Speech is the beginning of an utterance after a silence; other sounds are noise, music and acknowledgements.
 Each clip is taken twice: as it is, and as it comes out of a call.
 Clips whose licence does not allow more than measuring are left out of the weights."""
 
@@ -22,9 +22,10 @@ from services.barge_in.whisper_encoder import DITHER, WEIGHTS, WINDOW_S
 from services.stt.speech_judge import impression
 from services.stt.whisper import Whisper, WhisperStt, listen
 from services.workers import Workers
-from tests.bench.clips import RATE, Audio, Clip, clips
+from tests.bench.clips import RATE, Audio, Clip
 from tests.bench.opus import coded
 from tests.bench.report import judge
+from tests.bench.virtual.material import everything
 
 LENGTHS_MS = (220, 260, 300, 360, 450, 600)  # of the sound, when it is looked at
 LEAD_S = 0.2  # before it
@@ -35,7 +36,8 @@ WEIGHT = {"backchannel": 4.0, "command": 1.5, "question": 1.5, "open_question": 
 BIT_RATES = (24_000, 32_000, 64_000)  # of Opus; Chrome sends a voice at 32
 FOLDS = 12
 REGULARISATION = 0.006
-UNLICENSED = "no licence"
+UNLICENSED = ("no licence", "NC")  # in the name of a licence
+KINDS = ("utt", "command", "question", "open_question", "turn", "conversation", "backchannel", "noise", "music")
 
 
 def starts(clip: Clip) -> list[float]:
@@ -83,26 +85,29 @@ def fit(seen: Any, speech: Any, kinds: Any) -> Any:
 async def run(args: Namespace) -> dict[str, Any]:
     stt = WhisperStt(Settings().weights_dir, Workers(), ENGLISH)
     await stt.warm()
-    everything = clips(
-        args.data, "utt", "command", "question", "open_question", "turn", "conversation", "backchannel", "noise", "music"
-    )
-    seen, speech, clip, kinds, called = await asyncio.to_thread(impressions, stt.model(), everything)
-    allowed = np.array([UNLICENSED not in everything[number].row.get("licence", "") for number in clip])
-    fold = np.random.default_rng(0).permutation(len(everything))[clip] % FOLDS
-    draft = np.zeros(len(speech))
+    found = [one for one in everything(args.data) if one.kind in KINDS]
+    seen, speech, clip, kinds, called = await asyncio.to_thread(impressions, stt.model(), found)
+    allowed = np.array([not any(word in found[number].row.get("licence", "") for word in UNLICENSED) for number in clip])
+    whose = [str(one.row.get("speaker") or one.id) for one in found]
+    place = dict(zip(sorted(set(whose)), np.random.default_rng(0).permutation(len(set(whose))), strict=True))
+    fold = np.array([place[name] for name in whose])[clip] % FOLDS
+    guess = np.zeros(len(speech))
     for n in range(FOLDS):
         others = (fold != n) & allowed
-        draft[fold == n] = fit(seen[others], speech[others], kinds[others]).predict_proba(seen[fold == n])[:, 1]
+        guess[fold == n] = fit(seen[others], speech[others], kinds[others]).predict_proba(seen[fold == n])[:, 1]
+    murmured = kinds == "backchannel"
     noise = (kinds == "noise") | (kinds == "music")
     scaler, regression = fit(seen[allowed], speech[allowed], kinds[allowed]).named_steps.values()
     weights = regression.coef_[0] / scaler.scale_
     bias = float(regression.intercept_[0] - weights @ scaler.mean_)
     WEIGHTS.write_text(json.dumps({"weights": [round(float(w), 5) for w in weights], "bias": round(bias, 5)}) + "\n", "utf-8")
     figures = {
-        "speech_taken_for_noise": float((draft[speech] < 0.5).mean()),
-        "noise_taken_for_speech": float((draft[noise] >= 0.5).mean()),
-        "speech_taken_for_noise_in_a_call": float((draft[speech & called] < 0.5).mean()),
-        "noise_taken_for_speech_in_a_call": float((draft[noise & called] >= 0.5).mean()),
+        "speech_taken_for_noise": float((guess[speech] < 0.5).mean()),
+        "noise_taken_for_speech": float((guess[noise] >= 0.5).mean()),
+        "speech_taken_for_noise_in_a_call": float((guess[speech & called] < 0.5).mean()),
+        "noise_taken_for_speech_in_a_call": float((guess[noise & called] >= 0.5).mean()),
+        "acknowledgement_taken_for_speech": float((guess[murmured] >= 0.5).mean()),
+        "acknowledgements": len(set(clip[murmured])),
         "beginnings": len(speech),
     }
     return judge("speech or not", figures, {"speech_taken_for_noise": ("<=", 0.08), "noise_taken_for_speech": ("<=", 0.1)})

@@ -129,9 +129,11 @@ def run(args: Namespace) -> dict[str, Any]:
     flat = {f"{kind}_{key}": value for kind, figures in kinds.items() for key, value in figures.items() if not _empty(value)}
     aims = targets(kinds, args.eagerness or "medium")
     shown = {key: flat[key] for key in aims if key in flat}
-    if OVERLAP in wanted and found.overlaps:
-        panel = of_overlaps(found.overlaps)
-        flat, shown, aims = flat | panel, shown | panel, aims | DUPLEX
+    for kind, talks in found.overlaps.items():
+        before = "" if kind == OVERLAP else f"{kind}_"
+        panel = {f"{before}{key}": value for key, value in of_overlaps(talks).items() if not (before and _empty(value))}
+        aimed = {f"{before}{key}": aim for key, aim in DUPLEX.items() if f"{before}{key}" in panel}
+        flat, shown, aims = flat | panel, shown | panel, aims | aimed
     if found.missing:
         print(f"  the table of costs lacks {', '.join(sorted(found.missing))}: run `python -m tests.bench calibrate`")
     print(f"  {time.perf_counter() - began:.0f} s")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnxruntime import RunOptions
 
 from app.settings import Settings
-from app.turn_taking.overlap import OWN
+from app.turn_taking.company import by_voice
 from app.turn_taking.speaker_lock import speech_of
 from languages.en import LANGUAGE as ENGLISH
 from services import embedded
@@ -487,7 +487,17 @@ async def test_a_speaker_is_more_alike_to_themselves_than_to_anybody_else(servic
     own = float(known @ await services.speaker.voice(speech_of(0.1 * CLIPS["nat-533-1066-0009"].audio)))
     others = [clip for clip in SPEECH if clip.row.get("speaker") != "librispeech-533"]
     alike = [float(known @ await services.speaker.voice(speech_of(clip.audio[: 2 * HEARING_RATE]))) for clip in others]
-    assert own > OWN and own > max(alike)
+    assert by_voice(own, 2000) > 0 > by_voice(float(np.median(alike)), 2000) and own > max(alike)
+
+
+async def test_half_a_second_tells_a_voice_from_most_others(services: Services) -> None:
+    known = await services.speaker.voice(speech_of(CLIPS["nat-533-1066-0007"].audio))
+
+    async def alike(clip: Clip) -> float:
+        return float(known @ await services.speaker.voice(speech_of(clip.audio)[: HEARING_RATE // 2]))
+
+    others = sorted([await alike(clip) for clip in SPEECH if clip.row.get("speaker") != "librispeech-533"])
+    assert await alike(CLIPS["nat-533-1066-0009"]) > others[round(0.8 * len(others))]
 
 
 async def test_a_voice_in_impossible_audio_is_refused(services: Services) -> None:

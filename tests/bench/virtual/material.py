@@ -17,13 +17,19 @@ from scipy.signal import butter, sosfilt
 
 from tests.bench.clips import QUIET, RATE, Audio, Clip, clips, loudness, scenarios
 from tests.bench.duplex import Overlap, plan
-from tests.bench.takes import PER_CALL
+from tests.bench.takes import PER_CALL, PROMPTS
+from tests.bench.virtual.room import at_level, in_a_room, level_dbfs
 
 SPOKEN = ("answer", "short_answer", "statement", "request", "question", "open_question", "command", "turn", "utt", "call")
 MADE = ("telephone", "quiet")
 SOUNDS = ("noise", "music", "babble", "background")
 OVERLAP = "overlap"
-KINDS = (*SPOKEN, *MADE, *SOUNDS, OVERLAP)
+COMPANY, BARELY_KNOWN = (
+    "company",
+    "barely_known",
+)  # the user has said something, or a word, before they and others talk over the agent
+OVERLAPS = (OVERLAP, COMPANY, BARELY_KNOWN)
+KINDS = (*SPOKEN, *MADE, *SOUNDS, *OVERLAPS)
 
 TONE_S = 2.5
 LOUDEST_TONE_DBFS = -40.0  # where a recording has no quiet moment
@@ -35,8 +41,11 @@ VOICES, BABBLES, BABBLE_S, BABBLE_DBFS = 6, 6, 6.0, -35.0
 BACKGROUND_DBFS = -40.0  # 15 to 18 dB below somebody at the microphone
 VARIED = ("answer", "short_answer", "statement", "request", "question", "command")  # what telephone and quiet are made of
 VARIANTS = 8  # of each of those
-FAST, FAST_VARIANTS, FAST_EVENTS = 6, 1, 6  # recordings of a kind, and overlaps, in the short run
+FAST, FAST_VARIANTS, FAST_EVENTS, FAST_USERS = 6, 1, 6, 4  # recordings of a kind, overlaps and users, in the short run
 EVENTS = 20
+TALK_S = (1.5, 9.0)  # of a recording that somebody says in company
+WORD_S = 0.45
+FAR_DB, NEAR_DB = (-12.0, -15.0, -18.0), (0.0, -3.0, -6.0)  # of somebody else and of the user, against the user's turns
 
 
 @dataclass(frozen=True)
@@ -76,7 +85,44 @@ def conversations(folder: Path, kinds: Sequence[str], fast: bool, events: int, a
             overlaps = [o for kind in dict.fromkeys(o.kind for o in overlaps) for o in of_kind(overlaps, kind, FAST_EVENTS)]
         parts = [overlaps[at : at + PER_CALL] for at in range(0, len(overlaps), PER_CALL)]
         talk += [Conversation(f"{OVERLAP}-{at}", OVERLAP, part) for at, part in enumerate(parts)]
+    for kind in (COMPANY,) if fast else (COMPANY, BARELY_KNOWN):
+        if kind in kinds:
+            talk += company(of, kind, events or (FAST_USERS if fast else EVENTS))
     return talk
+
+
+def company(of: dict[str, list[Clip]], kind: str, users: int) -> list[Conversation]:
+    """A conversation for each user, who talks over the agent twice, and so do two others in the room."""
+    said: dict[str, list[Clip]] = defaultdict(list)
+    for clip in (clip for kind in VARIED for clip in of[kind]):
+        if TALK_S[0] <= clip.speech_end - clip.speech_start <= TALK_S[1] and not clip.row.get("built"):
+            said[speaker_of(clip)].append(clip)
+    names = sorted(said, key=lambda name: zlib.crc32(name.encode()))
+    talkers = [name for name in names if len(said[name]) > 1]
+    found = []
+    for n, name in enumerate(talkers[:users]):
+        first, *mine = said[name]
+        chance, others = Random(name), [other for other in names if other != name]
+        before = first_word(first) if kind == BARELY_KNOWN else first
+        items: list[Overlap] = []
+        for at in range(2):
+            other = said[others[(2 * n + at) % len(others)]][0]
+            far = replace(other, id=f"{other.id}-far", edited=in_a_room(at_level(other.audio, level_dbfs(first.audio))))
+            pair = [
+                Overlap("non_directed", "", far, 0, FAR_DB[(n + at) % 3]),
+                Overlap("interruption", "", mine[at % len(mine)], 0, NEAR_DB[n % 3]),
+            ]
+            items += pair if (n + at) % 2 else reversed(pair)
+        timed = [replace(item, context=chance.choice(PROMPTS), after=chance.uniform(0.8, 2.5)) for item in items]
+        found.append(Conversation(f"{kind}-{name}", kind, [replace(timed[0], before=before), *timed[1:]]))
+    return found
+
+
+def first_word(clip: Clip) -> Clip:
+    """The first WORD_S of what is said, as a turn by itself."""
+    start = round(clip.speech_start * RATE)
+    word = clip.audio[: start + round(WORD_S * RATE)]
+    return toned(replace(clip, id=f"{clip.id}-word", speech_end=clip.speech_start + WORD_S, pauses=(), edited=word))
 
 
 def everything(folder: Path) -> list[Clip]:
@@ -156,11 +202,6 @@ def telephone(audio: Audio) -> Audio:
 
 def quiet(audio: Audio) -> Audio:
     return (audio * (QUIET_PEAK / max(float(np.abs(audio).max()), 1e-6))).astype(np.float32)
-
-
-def at_level(audio: Audio, dbfs: float) -> Audio:
-    """Scaled to this root mean square."""
-    return (audio * (10 ** (dbfs / 20) / max(float(np.sqrt(np.square(audio).mean())), 1e-6))).astype(np.float32)
 
 
 def sounds(of: dict[str, list[Clip]], fast: bool) -> dict[str, list[Clip]]:

@@ -20,7 +20,7 @@ from tests.bench.virtual.call import Stage
 from tests.bench.virtual.costs import Costs
 from tests.bench.virtual.figures import LATER_S, Sound, Turn, sound, turns
 from tests.bench.virtual.hold import Talk, hold
-from tests.bench.virtual.material import OVERLAP, SOUNDS, Conversation
+from tests.bench.virtual.material import OVERLAPS, SOUNDS, Conversation
 from tests.bench.virtual.settings import settings_of
 from tests.bench.virtual.stock import Other
 
@@ -31,7 +31,7 @@ class Found:
 
     turns: list[Turn] = field(default_factory=list)
     sounds: list[Sound] = field(default_factory=list)
-    overlaps: list[Talk] = field(default_factory=list)
+    overlaps: dict[str, list[Talk]] = field(default_factory=dict)  # by kind
     others: list[tuple[str, Clip, Other]] = field(default_factory=list)  # (kind, recording, what others make of it)
     missing: set[str] = field(default_factory=set)
 
@@ -67,9 +67,9 @@ def sides(clip: Clip) -> list[Clip]:
 def held(stage: Stage, talk: Conversation) -> Found:
     found = Found()
     clips = [item for item in talk.items if isinstance(item, Clip)]
-    if talk.kind == OVERLAP:
+    if talk.kind in OVERLAPS:
         overlaps = [item for item in talk.items if isinstance(item, Overlap)]
-        found.overlaps = hold(stage, talk.name, overlaps, over)
+        found.overlaps[talk.kind] = hold(stage, talk.name, overlaps, over)
     elif talk.kind in SOUNDS:
         found.sounds = [sound(talk.kind, clips[0], hold(stage, talk.name, clips, play))]
     elif talk.kind == "call":
@@ -91,7 +91,8 @@ def everything(args: Namespace, talks: Sequence[Conversation]) -> Found:
             found = futures[at].result()
             whole.turns += found.turns
             whole.sounds += found.sounds
-            whole.overlaps += found.overlaps
+            for kind, held_over in found.overlaps.items():
+                whole.overlaps.setdefault(kind, []).extend(held_over)
             whole.others += found.others
             whole.missing |= found.missing
     if args.stock:
@@ -116,7 +117,7 @@ _benches: list[_Bench] = []  # of this process
 def _open(args: Namespace) -> None:
     logging.disable(logging.WARNING)
     settings = settings_of(args)
-    _benches.append(_Bench(Stage(settings, Costs.load()), stock.kept(settings) if args.stock else None))
+    _benches.append(_Bench(Stage(settings, Costs.load(), echo=args.echo), stock.kept(settings) if args.stock else None))
 
 
 def _hold(talk: Conversation) -> Found:

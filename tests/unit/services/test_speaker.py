@@ -16,9 +16,9 @@ def test_a_voice_is_known_after_enough_speech_and_told_from_another() -> None:
     async def scene() -> tuple[float | None, float | None, float | None]:
         speaker = FakeSpeaker(who=1)
         user = SpeakerLock(speaker)
-        await user.learn(sound(1.2))
+        await user.learn(sound(0.6))
         early = await user.likeness(sound(1.0))
-        await user.learn(sound(1.2))
+        await user.learn(sound(0.6))
         same = await user.likeness(sound(1.0))
         speaker.who = 2
         return early, same, await user.likeness(sound(1.0))
@@ -30,10 +30,24 @@ def test_a_word_tells_nothing_of_a_voice() -> None:
     async def scene() -> bool:
         user = SpeakerLock(FakeSpeaker())
         for _ in range(10):
-            await user.learn(sound(0.5))
+            await user.learn(sound(0.3))
         return user.known
 
     assert run(scene()) is False
+
+
+def test_a_turn_in_doubt_tells_of_a_voice_only_where_it_is_known_to_be_the_users() -> None:
+    async def scene() -> list[object]:
+        speaker = FakeSpeaker(who=1)
+        user = SpeakerLock(speaker)
+        seen: list[object] = [await user.learn(sound(5.0), in_doubt=True), user.known]
+        seen += [await user.learn(sound(5.0)), await user.learn(sound(5.0), in_doubt=True)]
+        speaker.who = 2
+        seen += [await user.learn(sound(5.0), in_doubt=True)]
+        speaker.who = 1
+        return [*seen, await user.likeness(sound(1.0))]
+
+    assert run(scene()) == [False, False, True, True, False, 1.0]
 
 
 def test_what_is_older_counts_less() -> None:

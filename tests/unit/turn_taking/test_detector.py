@@ -357,17 +357,16 @@ def after_a_turn(level_db: float) -> TurnDetector:
     hush(turns, 32)
     turns.turn.prepared(1, Said("How does it work?", 0.99, is_complete_command=True))
     hush(turns, 2000)
+    turns.learn_level()
     return turns
 
 
 def test_a_voice_far_below_the_users_own_is_not_meant_for_the_agent() -> None:
     turns = after_a_turn(60.0)
-    over(turns, 256, level_db=42.0)
+    over(turns, 256, level_db=45.0)
     assert glimpse(turns, 0.9, "and then she said") == []
     hush(turns, 256, "speaking", 5000)
     assert turns.words(turns.activity.burst_ms, "and then she said", "speaking", 5000) == [OnsetDismissed(kind="other_speech")]
-    over(turns, 256, level_db=42.0)
-    assert glimpse(turns, 0.9, "please stop") != []
 
 
 @pytest.mark.parametrize("text", ["but when he came back there was no one", "so what she said was why not go home"])
@@ -379,29 +378,40 @@ def test_talk_in_the_room_is_not_meant_for_the_agent_whatever_words_are_in_it(te
     assert turns.words(turns.activity.burst_ms, text, "speaking", 5000) == [OnsetDismissed(kind="other_speech")]
 
 
-def test_before_the_user_is_known_a_very_weak_voice_is_somebody_elses() -> None:
+def test_before_the_user_is_known_a_weak_voice_is_somebody_elses() -> None:
     turns = policy()
-    over(turns, 256, level_db=42.0)
+    over(turns, 256, level_db=52.0)
     assert glimpse(turns, 0.99, "and then she said") == []
     turns = policy()
-    over(turns, 256, level_db=50.0)
+    over(turns, 256, level_db=58.0)
     assert glimpse(turns, 0.99, "and then she said") == [BargeIn(at_ms=0.0)]
 
 
-def test_a_weak_voice_that_is_the_users_interrupts() -> None:
+def recognise(turns: TurnDetector, likeness: float) -> list[Signal]:
+    return turns.recognised(turns.activity.burst_ms, likeness, "speaking", 5000)
+
+
+def test_a_weak_voice_that_is_the_users_interrupts_as_soon_as_it_is_known() -> None:
     turns = after_a_turn(60.0)
-    assert Ask.RECOGNISE in over(turns, 832, level_db=45.0)
-    turns.recognised(turns.activity.burst_ms, 0.7)
-    assert Ask.CLASSIFY in over(turns, 160, level_db=45.0)
-    assert glimpse(turns, 0.99, "and then she said") == [BargeIn(at_ms=turns.activity.burst_ms - 0.0)]
+    assert Ask.RECOGNISE in over(turns, 480, level_db=46.0)
+    assert glimpse(turns, 0.99, "and then she said") == []
+    assert recognise(turns, 0.45) == [BargeIn(at_ms=turns.activity.burst_ms)]
 
 
-@pytest.mark.parametrize(("likeness", "signal"), [(0.3, OnsetDismissed(kind="other_speech")), (0.5, None)])
+def test_who_speaks_up_in_mid_burst_interrupts() -> None:
+    """Somebody else talks when the user begins."""
+    turns = after_a_turn(60.0)
+    over(turns, 512, level_db=45.0)
+    assert glimpse(turns, 0.99, "and then she said") == []
+    assert BargeIn(at_ms=turns.activity.burst_ms) in over(turns, 320, level_db=62.0)
+
+
+@pytest.mark.parametrize(("likeness", "signal"), [(-0.05, OnsetDismissed(kind="other_speech")), (0.3, None)])
 def test_somebody_elses_voice_does_not_interrupt_whatever_it_wants(likeness: float, signal: Signal | None) -> None:
     turns = after_a_turn(60.0)
-    over(turns, 960, level_db=45.0)
-    turns.recognised(turns.activity.burst_ms, likeness)
-    over(turns, 64, level_db=45.0)
+    over(turns, 480, level_db=48.0)
+    recognise(turns, likeness)
+    over(turns, 64, level_db=48.0)
     hush(turns, 256, "speaking", 5000)
     [answer] = turns.words(turns.activity.burst_ms, "Can I have a tea?", "speaking", 5000)
     assert answer == (signal or BargeIn(at_ms=turns.activity.burst_ms))
@@ -412,11 +422,77 @@ def test_without_the_lock_nobody_is_compared() -> None:
     assert Ask.RECOGNISE not in over(turns, 2000, level_db=42.0)
 
 
-@pytest.mark.parametrize("text", ["I want a double shot coffee", "What's the weather like?", "Can I have a tea?"])
+@pytest.mark.parametrize(
+    "text", ["I want a double shot coffee", "What's the weather like?", "Can I have a tea?", "Please stop."]
+)
 def test_a_faint_voice_that_wants_something_is_meant_for_the_agent(text: str) -> None:
     turns = after_a_turn(60.0)
-    over(turns, 640, level_db=42.0)
+    over(turns, 640, level_db=49.0)
     assert turns.words(turns.activity.burst_ms, text, "speaking", 5000) == [BargeIn(at_ms=turns.activity.burst_ms)]
+
+
+def someone_on_the_phone(turns: TurnDetector) -> None:
+    """Who has been found to be somebody else, and goes on."""
+    over(turns, 1536, level_db=45.0)
+    dismissed = turns.words(turns.activity.burst_ms, "and then she said that it was", "speaking", 5000)
+    assert dismissed == [OnsetDismissed(kind="other_speech")]
+
+
+def test_who_is_found_to_be_somebody_else_is_not_heard_for_a_while() -> None:
+    turns = after_a_turn(60.0)
+    someone_on_the_phone(turns)
+    assert over(turns, 4000, level_db=45.0) == []
+    assert feed(turns, 4000, level_db=45.0) == []
+    assert not turns.turn.open
+    assert SpeechOnset(at_ms=turns.activity.now_ms) in over(turns, 32, level_db=58.0)
+    later = after_a_turn(60.0)
+    someone_on_the_phone(later)
+    hush(later, 12_000, "speaking", 5000)
+    assert over(later, 32, level_db=45.0) == [SpeechOnset(at_ms=later.activity.now_ms - 32)]
+
+
+def test_a_turn_ends_and_is_answered_while_somebody_else_goes_on() -> None:
+    turns = after_a_turn(60.0)
+    someone_on_the_phone(turns)
+    assert SpeechOnset(at_ms=turns.activity.now_ms) in feed(turns, 640, level_db=60.0)
+    assert Ask.PREPARE not in feed(turns, 256, level_db=45.0)  # a weak syllable
+    assert Ask.PREPARE in feed(turns, 192, level_db=45.0)
+    turns.turn.prepared(turns.turn.revision, Said("How does it work?", 0.99, is_complete_command=True))
+    assert any(isinstance(signal, TurnEnded) for signal in feed(turns, 2000, level_db=45.0))
+    assert feed(turns, 2000, "thinking", level_db=45.0) == []
+
+
+def test_a_quiet_user_who_is_louder_than_the_company_is_heard() -> None:
+    turns = after_a_turn(60.0)
+    someone_on_the_phone(turns)
+    assert Ask.CLASSIFY in over(turns, 256, level_db=53.0)
+
+
+def test_what_somebody_else_says_as_the_agent_finishes_is_no_turn() -> None:
+    turns = after_a_turn(60.0)
+    over(turns, 512, level_db=45.0)
+    assert feed(turns, 1000, level_db=45.0) == [OnsetDismissed(kind="other_speech")]
+    assert not turns.turn.open
+
+
+def test_where_the_user_has_not_spoken_yet_a_weak_voice_is_heard_as_soon_as_the_agent_is_silent() -> None:
+    turns = policy()
+    over(turns, 1536, level_db=50.0)
+    assert turns.words(turns.activity.burst_ms, "and then she said that it was", "speaking", 5000) != []
+    assert over(turns, 512, level_db=50.0) == []
+    feed(turns, 512, level_db=50.0)
+    assert turns.turn.open
+
+
+def test_somebody_else_does_not_reopen_a_turn_while_the_agent_thinks() -> None:
+    turns = after_a_turn(60.0)
+    assert not any(isinstance(signal, TurnReopened) for signal in feed(turns, 1000, "thinking", level_db=45.0))
+
+
+def test_a_long_burst_of_which_no_words_come_is_not_looked_at_without_end() -> None:
+    turns = policy()
+    signals = over(turns, 20_000, level_db=42.0)
+    assert (signals.count(Ask.CLASSIFY), signals.count(Ask.IDENTIFY), signals.count(Ask.RECOGNISE)) == (6, 5, 6)
 
 
 def test_a_long_sound_is_looked_at_word_by_word() -> None:
@@ -478,9 +554,9 @@ def under(turns: TurnDetector, ms: float, level_db: float) -> list[Signal]:
 def test_a_sudden_sound_over_the_agent_is_an_onset_before_it_is_known_for_a_voice() -> None:
     turns = policy()
     under(turns, 640, 20.0)
-    assert under(turns, 64, 55.0) == [SpeechOnset(at_ms=704.0)]
-    assert under(turns, 96, 55.0) == []
-    assert OnsetHeld() in over(turns, 256, 55.0)
+    assert under(turns, 64, 60.0) == [SpeechOnset(at_ms=704.0)]
+    assert under(turns, 96, 60.0) == []
+    assert OnsetHeld() in over(turns, 256, 60.0)
     assert turns.classified(turns.activity.burst_ms, 0.9, "What about", "speaking", 5000) == [BargeIn(at_ms=704.0)]
 
 
