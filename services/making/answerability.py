@@ -1,6 +1,11 @@
 """Trains the judge of evidence on `invented.yaml` and the built-in knowledge, writes `evidence.npz`, and prints how it does on
 subjects that it has not seen: `python -m services.making.answerability`. `--data` names a folder with text/rag_xquad, whose
-subjects are judged too and never trained on."""
+subjects are judged too and never trained on.
+
+More examples of this kind add little: 6, 13, 20 and 26 topics give an AUC of 0.958, 0.961, 0.963 and 0.964 on other subjects, and
+trees or a small network on the same features refuse at most a point more at 5 %. A model that reads both texts together would
+help; none with weights under a licence that may be used was found in a package.
+"""
 
 import argparse
 import asyncio
