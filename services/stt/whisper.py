@@ -36,10 +36,6 @@ TAIL_S = 1  # silence after the speech, so that the last word is heard to its en
 # Of that silence the encoder needs to know little more than that it is there. On 64 clips, each cut three ways, 5.0 % of the words
 # are wrong with all of it looked at, 4.8 as here, 5.0 with 0.5 s and one place in four; in a 5 s window 5.3.
 NEAR_S = 0.7
-# Behind a single word 30 s of silence make likely what is written at the ends of videos ("Bye", "Thank you."): of 70 digits of
-# seven people 19 are wrong in 30 s, 14 in 15 s, 16 in 8 s, and 13 with stock Whisper. Of 40 longer answers, numbers and addresses,
-# 61 characters are wrong in 30 s and 74 in 15 s.
-SHORT_S, SHORT_WINDOW_S = 1.5, 15
 LONGEST_S = 60
 MARKS = (".", "?", "!")  # that end a sentence
 SILENCE = 10 ** (-60 / 20)  # peak below which nothing was said (-60 dBFS)
@@ -228,8 +224,7 @@ def first_words(model: Whisper, heard: Cache, most: int) -> str:
 def read(model: Whisper, audio: Audio, look: Look, prompt: str = "", draft: str = "") -> ReadSpeech:
     """At most WINDOW_S of `audio`."""
     seconds = len(audio) / HEARING_RATE
-    window_s = look.window_s if seconds > SHORT_S else min(look.window_s, SHORT_WINDOW_S)
-    heard = listen(model, audio, min(max(seconds + TAIL_S, window_s), WINDOW_S), look.sparse, closely=look.closely)
+    heard = listen(model, audio, min(max(seconds + TAIL_S, look.window_s), WINDOW_S), look.sparse, closely=look.closely)
     seen = impression(heard["heard"], len(audio))
     drafted = model.tokenizer.encode(f" {draft}", add_special_tokens=False).ids if draft else []
     ending = None if model.endings is None else model.endings.probability(last_sound(heard["heard"], len(audio)))
