@@ -241,38 +241,35 @@ class Wording:
 
     def asks_openly(self, text: str) -> bool:
         """The beginning of such a question."""
-        return any(not self.asking.isdisjoint(self._opening(part)[:2]) for part in _whole_and_last(text))
+        return any(not self.asking.isdisjoint(_opening(part, self.leading)[:2]) for part in _whole_and_last(text))
 
     def is_request(self, text: str) -> bool:
         """A statement that wants something of the agent, by its first words. It has a whole sentence's melody only at its end,
         where somebody who tells something often has one in mid-turn."""
-        openings = list(map(self._opening, _whole_and_last(text)))
+        openings = [_opening(part, self.leading) for part in _whole_and_last(text)]
         orders = any(not self.ordering.isdisjoint(words[:1]) or self.wants.match(" ".join(words)) for words in openings)
         return orders or self.is_wish(text)
 
     def is_wish(self, text: str) -> bool:
         """A request for a thing, to which details are often added: "Can I have a tea ... with milk?"."""
-        return any(self.wish.match(" ".join(self._opening(part))) for part in _whole_and_last(text))
+        return any(self.wish.match(" ".join(_opening(part, self.leading))) for part in _whole_and_last(text))
 
     def is_polite_to_the_end(self, text: str) -> bool:
         """The last word asks kindly, which is the last one when nothing is to follow."""
         return not self.polite.isdisjoint(words_of(text)[-1:])
 
-    def names_in(self, text: str) -> list[str]:
-        """The names in mid-sentence."""
-        return self.name.findall(text)
-
-    def _opening(self, text: str) -> list[str]:
-        """The words from the first on that means something."""
-        return list(dropwhile(self.leading.__contains__, words_of(text)))
-
     def _asks(self, text: str, openers: Words, least: int) -> bool:
         return text.rstrip().endswith("?") and any(
-            len(words) + shortened >= least and not openers.isdisjoint(self._opening(part)[:2])
+            len(words) + shortened >= least and not openers.isdisjoint(_opening(part, self.leading)[:2])
             for part in _whole_and_last(text)
             for words in [words_of(part)]
             for shortened in [sum("'" in word and word in self.asking for word in words)]
         )
+
+
+def _opening(text: str, leading: Words) -> list[str]:
+    """The words from the first on that means something."""
+    return list(dropwhile(leading.__contains__, words_of(text)))
 
 
 def _whole_and_last(text: str) -> tuple[str, str]:

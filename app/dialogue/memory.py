@@ -77,7 +77,7 @@ class Memory:
     def names(self, wording: Wording) -> list[str]:
         """Names that were said lately, the latest first: they are likely to be said again."""
         texts = (text for exchange in reversed(self.history[-LATELY:]) for text in (exchange.user, exchange.heard))
-        return list(dict.fromkeys(name for text in texts for name in wording.names_in(text)))[:NAMES]
+        return list(dict.fromkeys(name for text in texts for name in wording.name.findall(text)))[:NAMES]
 
     def filler(self, after_ms: float) -> tuple[str, float]:
         """Which filler to say, and how long (ms) after the turn's end: the median of the last waits tells what to expect."""

@@ -3,7 +3,6 @@ is counted in windows received, so a stalled network is not mistaken for silence
 
 from app.protocol.events import BargeIn, OnsetDismissed, SpeechOnset, TurnReopened, TurnUnrecognised
 from app.settings import Settings
-from app.turn_taking.company import IN_DOUBT
 from app.turn_taking.levels import SOUND_MS, WINDOW_MS, EnergyOnset, UserLevel, VoiceActivity
 from app.turn_taking.overlap import Overlap
 from app.turn_taking.signals import Agent, Ask, Kind, Signal
@@ -22,15 +21,12 @@ class TurnDetector:
         self._settings = settings
         self.activity = VoiceActivity()
         self.turn = UserTurn(settings, language, self.activity, number)
-        self._level = UserLevel()
-        self._overlap = Overlap(settings, language.wording, active=False)
+        self.level = UserLevel()
+        self.overlap = Overlap(
+            settings, language.wording, active=False
+        )  # while it is active, a sound over the agent is undecided
         self._energy_onset = EnergyOnset()
         self.half_duplex = settings.half_duplex  # nothing is heard while the agent speaks
-
-    @property
-    def overlap_pending(self) -> bool:
-        """Somebody makes a sound over the agent and it is not yet clear what it is."""
-        return self._overlap.active
 
     def window(self, probability: float, agent: Agent, reply_age_ms: float = 0.0, level_db: float = 0.0) -> list[Signal]:
         """One window of VAD_WINDOW samples at `level_db` (dB, any zero). `reply_age_ms`: how long the agent has been audible in
@@ -39,17 +35,17 @@ class TurnDetector:
         activity.now_ms += WINDOW_MS
         if agent == "silent" or reply_age_ms >= self._settings.reopen_ms:
             self.turn.reopens_at = None  # the last turn has been answered: it can no longer be reopened
-        if self._overlap.active and agent == "silent":
-            if not activity.burst_voiced_ms or (self._level.known and self._overlap.in_doubt):
+        if self.overlap.active and agent == "silent":
+            if not activity.burst_voiced_ms or (self.level.known and self.overlap.in_doubt):
                 return self._dismiss("other_speech" if activity.burst_voiced_ms else "noise")
-            self._overlap.end()  # the agent finished by itself: what was said over it is a plain turn
+            self.overlap.end()  # the agent finished by itself: what was said over it is a plain turn
             self._begin_turn(over_agent=True)
         threshold = self._settings.vad_threshold
         ratio = RELEASE_RATIO if activity.in_burst else DUCK_RATIO if agent == "speaking" else 1.0
         deaf = self.half_duplex and agent == "speaking"
-        company = self._level.is_company(level_db, activity.now_ms, agent == "speaking", activity.in_burst)
+        company = self.level.is_company(level_db, activity.now_ms, agent == "speaking", activity.in_burst)
         voiced = not deaf and not company and probability >= threshold * ratio
-        watched = not deaf and agent == "speaking" and not self._overlap.active
+        watched = not deaf and agent == "speaking" and not self.overlap.active
         risen = watched and self._energy_onset.window(level_db) and not company
         if voiced:
             activity.run += 1
@@ -60,7 +56,7 @@ class TurnDetector:
             activity.last_voice_ms = activity.now_ms
             return self._begin_burst(agent)
         soundless = not activity.burst_voiced_ms and activity.now_ms - activity.burst_ms < SOUND_MS
-        if self._overlap.active and soundless and self._energy_onset.lasts(level_db):
+        if self.overlap.active and soundless and self._energy_onset.lasts(level_db):
             activity.last_voice_ms = activity.now_ms
         return self._on_silence(agent, reply_age_ms)
 
@@ -75,13 +71,11 @@ class TurnDetector:
         else:
             activity.burst_voiced_ms += WINDOW_MS
             turn.voiced_ms += WINDOW_MS
-        self._level.follow_burst(level_db)
-        if self._overlap.active:
-            signals += self._overlap.voice(
-                activity.burst_voiced_ms, agent == "thinking", self._level.burst_odds(activity.now_ms)
-            )
+        self.level.follow_burst(level_db)
+        if self.overlap.active:
+            signals += self.overlap.voice(activity.burst_voiced_ms, agent == "thinking", self.level.burst_odds(activity.now_ms))
             return signals + self._judge(agent, reply_age_ms)
-        self._level.follow_turn(level_db)
+        self.level.follow_turn(level_db)
         if turn.open and activity.now_ms - turn.partial_ms >= self._settings.partial_every_ms:
             turn.partial_ms = activity.now_ms
             signals.append(Ask.PARTIAL)
@@ -94,28 +88,19 @@ class TurnDetector:
         activity.in_burst = True
         activity.burst_voiced_ms = activity.run * WINDOW_MS
         activity.burst_ms = activity.now_ms - activity.burst_voiced_ms
-        self._level.begin_burst()
+        self.level.begin_burst()
         if self.turn.open:
             self.turn.voiced_ms += activity.burst_voiced_ms
             return self.turn.resume()
         if agent == "silent":
             self._begin_turn(over_agent=False)
         else:
-            self._overlap = Overlap(self._settings, self.turn.wording)
+            self.overlap = Overlap(self._settings, self.turn.wording)
         return [SpeechOnset(at_ms=activity.burst_ms)]
 
     def _begin_turn(self, over_agent: bool) -> None:
         self.turn.begin(self.activity.burst_ms)
-        self._level.begin_turn(over_agent)
-
-    def turn_in_doubt(self, voice_known: bool) -> bool:
-        """The turn may be somebody else's: it was begun over the agent, or is much weaker than the user's. The latter is no doubt
-        where it cannot be resolved, as the user's voice is not known."""
-        return self._level.over_agent or (voice_known and self._level.turn_odds < IN_DOUBT)
-
-    def learn_level(self) -> None:
-        """The turn was the user's."""
-        self._level.learn()
+        self.level.begin_turn(over_agent)
 
     def typed(self, continues: bool = False) -> int:
         """A turn was typed: it takes the next number, or `continues` the last turn, and the place of a spoken turn under way."""
@@ -127,13 +112,13 @@ class TurnDetector:
         """By a fault of ours a turn or a burst under way cannot be followed any further."""
         lost: list[Signal] = [TurnUnrecognised(turn=self.turn.number)] if self.turn.open else []
         self.turn.close()
-        return lost + (self._dismiss("noise") if self._overlap.active else [])
+        return lost + (self._dismiss("noise") if self.overlap.active else [])
 
     def _on_silence(self, agent: Agent, reply_age_ms: float) -> list[Signal]:
         activity = self.activity
-        if self._overlap.active:
-            asked = self._overlap.silence(activity.silence_ms)
-            activity.in_burst = activity.in_burst and not asked and self._overlap.verdict is None
+        if self.overlap.active:
+            asked = self.overlap.silence(activity.silence_ms)
+            activity.in_burst = activity.in_burst and not asked and self.overlap.verdict is None
             return asked + self._judge(agent, reply_age_ms)
         if not self.turn.open:
             return []
@@ -148,40 +133,40 @@ class TurnDetector:
     def classified(self, burst_ms: float, speech: float, text: str, agent: Agent, reply_age_ms: float) -> list[Signal]:
         """The answer to CLASSIFY for the burst that began at `burst_ms`: the probability (0..1) that it is speech, and what was
         said of it. Once the agent has finished by itself, the next window makes the burst a plain turn."""
-        if not self._overlap.active or burst_ms != self.activity.burst_ms or agent == "silent":
+        if not self.overlap.active or burst_ms != self.activity.burst_ms or agent == "silent":
             return []
-        self._overlap.classified(speech, text)
+        self.overlap.classified(speech, text)
         return self._judge(agent, reply_age_ms)
 
     def words(self, burst_ms: float, text: str, agent: Agent, reply_age_ms: float) -> list[Signal]:
         """The answer to IDENTIFY for the burst that began at `burst_ms`; as for `classified`."""
-        if not self._overlap.active or burst_ms != self.activity.burst_ms or agent == "silent":
+        if not self.overlap.active or burst_ms != self.activity.burst_ms or agent == "silent":
             return []
-        self._overlap.words(text, not self.activity.in_burst, agent == "thinking")
+        self.overlap.words(text, not self.activity.in_burst, agent == "thinking")
         return self._judge(agent, reply_age_ms)
 
     def recognised(self, burst_ms: float, likeness: float, agent: Agent, reply_age_ms: float) -> list[Signal]:
         """The answer to RECOGNISE: how alike the voice of the burst that began at `burst_ms` is to the user's (-1..1); as for
         `classified`."""
-        if not self._overlap.active or burst_ms != self.activity.burst_ms or agent == "silent":
+        if not self.overlap.active or burst_ms != self.activity.burst_ms or agent == "silent":
             return []
-        self._overlap.recognised(likeness)
+        self.overlap.recognised(likeness)
         return self._judge(agent, reply_age_ms)
 
     def echo(self) -> list[Signal]:
         """The burst over the agent is the agent itself."""
-        return self._dismiss("echo") if self._overlap.active else []
+        return self._dismiss("echo") if self.overlap.active else []
 
     def _judge(self, agent: Agent, reply_age_ms: float) -> list[Signal]:
-        verdict = self._overlap.verdict
+        verdict = self.overlap.verdict
         if verdict is None:
             return []
         return self._confirm(agent, reply_age_ms) if verdict == "interruption" else self._dismiss(verdict)
 
     def _dismiss(self, kind: Kind) -> list[Signal]:
-        self._overlap.end()
+        self.overlap.end()
         if kind == "other_speech":
-            self._level.meet_company(self.activity.now_ms)
+            self.level.meet_company(self.activity.now_ms)
         self._energy_onset.over(noise=kind in ("noise", "other_speech"))
         self.activity.in_burst = False
         self.activity.run = 0  # what was the agent itself does not count for whoever speaks next
@@ -192,7 +177,7 @@ class TurnDetector:
             agent == "thinking" or (agent == "speaking" and reply_age_ms < self._settings.reopen_ms)
         )
         self._energy_onset.over(noise=False)
-        self._overlap.end()
+        self.overlap.end()
         goes_on = reopens and self.turn.reopen()
         if not reopens:
             self._begin_turn(over_agent=True)

@@ -92,7 +92,12 @@ class Jobs:
                 Ask.IDENTIFY: self._identify,
                 Ask.RECOGNISE: self._recognise,
             }[ask]
-            self._run(ask, work, self._nobody_can_tell if ask is Ask.IDENTIFY else list)
+
+            def wordless() -> list[Signal]:
+                """A burst of which nobody can tell the words is taken for noise."""
+                return self._detector.words(self._detector.activity.burst_ms, "", *self._listener.agent())
+
+            self._run(ask, work, wordless if ask is Ask.IDENTIFY else list)
         elif ask is Ask.IDENTIFY:
             self._identify_again = True
 
@@ -111,15 +116,15 @@ class Jobs:
         """The turn that has ended tells how loudly the user speaks, and in what voice; what was said over the agent, or much more
         weakly than the turns before, tells it only where the voice is known to be theirs."""
         locked = self._parts.settings.speaker_lock
-        in_doubt = self._detector.turn_in_doubt(locked and self._parts.speaker.known)
+        in_doubt = self._detector.level.turn_in_doubt(locked and self._parts.speaker.known)
         if locked:
             self._run(Ask.RECOGNISE, partial(self._learn, self._parts.turn_audio(), in_doubt), list)
         elif not in_doubt:
-            self._detector.learn_level()
+            self._detector.level.learn()
 
     async def _learn(self, audio: Audio, in_doubt: bool) -> None:
         if await self._parts.speaker.learn(audio, in_doubt):
-            self._detector.learn_level()
+            self._detector.level.learn()
 
     def _run(self, ask: Ask, work: Work, instead: Callable[[], list[Signal]]) -> None:
         self._running[ask] = asyncio.create_task(self._supervised(ask, work, instead))
@@ -134,10 +139,6 @@ class Jobs:
                 raise
             log.error("%s failed: %r", ask.name.lower(), error, exc_info=not isinstance(error, ServiceError | TimeoutError))
             self._act(instead())
-
-    def _nobody_can_tell(self) -> list[Signal]:
-        """A burst of which nobody can tell the words is taken for noise."""
-        return self._detector.words(self._detector.activity.burst_ms, "", *self._listener.agent())
 
     # --- the work -----------------------------------------------------------------------------------------------------
 
@@ -173,7 +174,7 @@ class Jobs:
                 self._act(self._detector.echo())
             elif not (self._identify_again and self._detector.turn.wording.is_wordless(text)):
                 self._act(self._detector.words(burst, text, *self._listener.agent()))
-            if not (self._identify_again and self._detector.overlap_pending):
+            if not (self._identify_again and self._detector.overlap.active):
                 return
 
 

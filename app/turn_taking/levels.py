@@ -138,6 +138,11 @@ class UserLevel:
         """The same for the turn, where the user is known from others."""
         return company.BY_GAP.odds(self._turn.db - self._usual.db) if self.known and self._turn.ms else 0.0
 
+    def turn_in_doubt(self, voice_known: bool) -> bool:
+        """The turn may be somebody else's: it was begun over the agent, or is much weaker than the user's. The latter is no doubt
+        where it cannot be resolved, as the user's voice is not known."""
+        return self.over_agent or (voice_known and self.turn_odds < company.IN_DOUBT)
+
     def meet_company(self, now_ms: float) -> None:
         """The burst was somebody else's, who may go on."""
         surely = self._usual.db - SURELY_DB if self.known else company.BY_LEVEL.even

@@ -90,7 +90,7 @@ class HearingPipeline:
     @property
     def overlap_pending(self) -> bool:
         """Somebody makes a sound over the agent and it is not yet clear what it is."""
-        return self._detector.overlap_pending
+        return self._detector.overlap.active
 
     @property
     def taking_turn(self) -> bool:

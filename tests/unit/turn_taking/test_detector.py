@@ -310,7 +310,7 @@ def test_noise_acknowledgements_and_doubtful_words_are_not(speech: float, text: 
     turns = policy()
     over(turns, 256)
     assert glimpse(turns, speech, text) == []
-    assert turns.overlap_pending
+    assert turns.overlap.active
 
 
 def test_a_glimpse_of_another_burst_decides_nothing() -> None:
@@ -357,7 +357,7 @@ def after_a_turn(level_db: float) -> TurnDetector:
     hush(turns, 32)
     turns.turn.prepared(1, Said("How does it work?", 0.99, is_complete_command=True))
     hush(turns, 2000)
-    turns.learn_level()
+    turns.level.learn()
     return turns
 
 
