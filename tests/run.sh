@@ -33,7 +33,7 @@ compute() {
   "$python" -m ruff check .
   "$python" -m ruff format --check .
   "$python" -m mypy
-  "$python" -m pytest tests/unit tests/fuzz tests/laboratory
+  "$python" -m pytest tests/unit tests/fuzz tests/models tests/laboratory
 }
 log=$(mktemp)
 compute >"$log" 2>&1 &

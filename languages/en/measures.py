@@ -129,7 +129,8 @@ def _rate(match: re.Match[str]) -> str:
 def _stopped(match: re.Match[str], group: int | str) -> str:
     """The full stop behind a short form is kept where a sentence ends with it."""
     rest = match.string[match.end() :]
-    return "." if match[group] and (not rest.strip() or re.match(r"\s+[A-Z]", rest)) else ""
+    ends = not rest.strip() or (rest[0].isspace() and rest.lstrip()[0].isupper())
+    return "." if match[group] and ends else ""
 
 
 def _unit(match: re.Match[str]) -> str:

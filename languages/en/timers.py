@@ -237,7 +237,7 @@ def ends(text: str) -> bool:
     """Whether `text` wants a timer to end."""
     return (
         re.match(
-            r"\W*(?:please |no,? |actually,? )*(?:cancel|stop|delete|remove|clear|end|turn off|never ?mind)\b", text.lower()
+            r"\A\W*+(?:please |no,? |actually,? )*(?:cancel|stop|delete|remove|clear|end|turn off|never ?mind)\b", text.lower()
         )
         is not None
     )

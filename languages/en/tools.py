@@ -93,7 +93,7 @@ def _timer_answered(text: str, memory: Remembered) -> dict[str, Any] | None:
     request = memory.request.rstrip(" .,!?")
     if _ask_when(request) != "timer_how_long":
         return None
-    bare = re.fullmatch(r"\W*(?:for |uh |um |about |say )*(\d{1,3})\W*", figures(text))
+    bare = re.fullmatch(r"\A\W*+(?:for |uh |um |about |say )*(\d{1,3})\W*", figures(text))
     return _timer_heard(f"{bare[1]} minutes") if bare else _timer_heard(f"{request} {text}") if len(text.split()) == 1 else None
 
 

@@ -40,7 +40,7 @@ _ENDS = re.compile(
     re.IGNORECASE,
 )
 _OF_TIMERS = re.compile(r"\b(?:timers?|alarms?|reminders?|ones?|countdown)\b", re.IGNORECASE)
-_THESE = re.compile(r"\W*(?:it|that|this|them|all|all of them|everything|both|both of them)\W*", re.IGNORECASE)
+_THESE = re.compile(r"\A\W*+(?:it|that|this|them|all|all of them|everything|both|both of them)\W*", re.IGNORECASE)
 _SPELLS = re.compile(
     r"spell(?! ?check)\b|how (?:do|would|should) (?:you|i|we) spell\b|how (?:is|are) .+ (?:spelled|spelt)\b", re.IGNORECASE
 )

@@ -83,7 +83,7 @@ def test_a_request_whose_sentence_surely_ends_is_answered_sooner() -> None:
 
         return run(scene())
 
-    assert silence(0.95) + 300 < silence(0.5)
+    assert silence(0.95) + 250 < silence(0.5)
 
 
 def test_a_question_that_surely_ends_is_not_listened_to_for_its_melody() -> None:

@@ -253,7 +253,7 @@ MARKS = (
 )
 
 
-OFFER = re.sub(r"[\w-]+\.local\b", "192.0.2.7", Path(__file__).with_name("chromium.sdp").read_bytes().decode())  # no mDNS
+OFFER = re.sub(r"[\w-]+\.local\b", "192.0.2.7", (ROOT / "tests/attack/chromium.sdp").read_bytes().decode())  # no mDNS
 SECTION = OFFER.index("a=", OFFER.index("m=audio"))
 LINE_KINDS = {line.partition(":")[0]: line for line in [*LINES, *OFFER.splitlines()] if line.startswith("a=")}
 OTHERS = ("", "a=rtpmap:1 x/1", "a=rtpmap:111 opus/48000/2", "a=rtcp-fb:* x")
