@@ -6,7 +6,7 @@ from pydantic import SecretStr
 
 from app.core.setting_types import listed
 from app.settings import Settings
-from app.tools.registry import phrases_by_intent
+from app.tools.registry import phrases_by_intent, warn_of_unheard
 from languages import Language, find
 from services import embedded
 from services.base import Service, Services
@@ -20,6 +20,7 @@ def services_from(settings: Settings) -> Services:
     Raises ValueError for what cannot work: a folder or a file that is missing, a key that is needed, a vendor that is not known."""
     others = [find(code) for code in listed(settings.other_languages) if code != settings.language]
     language, computed = find(settings.language), settings.weights_dir / "computed"
+    warn_of_unheard(language)
     services = embedded(
         settings.weights_dir, computed, language, settings.knowledge, phrases=phrases_by_intent(), others=others
     )

@@ -5,6 +5,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, get_type_hints
@@ -12,12 +13,14 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from app.dialogue.context import AgentContext
+from languages.base import Language
 from languages.tools import Arguments, Heard, Remembered
 from services.base import Deed, Tool
 
 log = logging.getLogger(__name__)
 
 LONGEST = 500  # characters of what came of a tool that are remembered
+BOUNDS = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}  # pydantic's errors of a number out of range
 
 Listen = Callable[[str], Arguments | None]
 Take = Callable[[str, Remembered], Arguments | Awaitable[Arguments | None] | None]
@@ -29,6 +32,11 @@ class Asks(str):
 
 class ToolError(Exception):
     """A tool could not do its work; the message says why, to a language model."""
+
+
+class NotMine(ToolError):
+    """Raised by a tool, its `listen` or its `take` for a turn that only sounds like its own: that is answered as if there were no
+    such tool, and nothing has been done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +73,8 @@ def tool(
     """Registers `async def name(context: AgentContext, ...) -> str` under its name. Its docstring is the description, its other
     parameters are the arguments as pydantic takes them, and what it returns is told to a language model, or spoken as it is.
     `listen` and `take` are those of `Heard`, for a tool of which the language knows nothing. With `phrases` and no `intent` the
-    intent has the tool's own name. Raises TypeError for a function of another form, and ValueError for a name that another module's
-    tool has."""
+    intent has the tool's own name. Raises TypeError for a function of another form and for `take` alone, and ValueError for a name
+    that another module's tool has."""
 
     def register(function: Function) -> Function:
         name = function.__name__
@@ -76,6 +84,8 @@ def tool(
         if not context or not inspect.iscoroutinefunction(function) or any(p.name not in hints for p in parameters):
             form = f"async def {name}(context: AgentContext, ...) -> str"
             raise TypeError(f"{name}: a tool is `{form}`, with a type for each argument")
+        if take is not None and listen is None:
+            raise TypeError(f"{name}: `take` hears an answer, and `listen` is missing, which hears a turn")
         if name in TOOLS and TOOLS[name].run.__module__ != function.__module__:
             raise ValueError(f"there is a tool {name} already, in {TOOLS[name].run.__module__}")
         fields: dict[str, Any] = {
@@ -105,6 +115,16 @@ def phrases_by_intent() -> dict[str, list[str]]:
     return {intent: phrases for intent, phrases in found.items() if phrases}
 
 
+def warn_of_unheard(language: Language) -> None:
+    """Logs which tools (ours are known to do without) need an argument that nothing hears in `language`."""
+    for spec in TOOLS.values():
+        needed = [name for name, field in spec.arguments.model_fields.items() if field.is_required()]
+        hears = spec.heard is not None or spec.name in language.hears.tools
+        if spec.intent and needed and not hears and not spec.run.__module__.startswith(f"{__package__}."):
+            wanted = ", ".join(f"`{name}`" for name in needed)
+            log.warning("tool %s needs %s, and nothing hears it without a language model (`listen=`)", spec.name, wanted)
+
+
 LONGEST_ARGUMENTS = 4000  # characters: what was done is remembered with them, and told to the model again with each turn
 
 
@@ -128,22 +148,36 @@ class Toolbox:
         needs = any(argument.is_required() for argument in found.arguments.model_fields.values())
         return found.heard or self._context.language.hears.tools.get(found.name) or Heard(lambda text: None if needs else {})
 
+    def _listened(self, found: ToolSpec, text: str) -> Arguments | None:
+        """What a tool hears in `text`; None where it must know more, or says that it is not meant."""
+        try:
+            return self._heard(found).listen(text)
+        except NotMine:
+            return None
+
+    def _chosen(self, intent: str, text: str) -> tuple[ToolSpec | None, Arguments | None]:
+        """Of several tools for one intent the first that hears what it must know, else one that asks for it."""
+        heard: list[tuple[ToolSpec, Arguments | None]] = []
+        for spec in self._for_intent(intent):
+            with suppress(NotMine):
+                heard.append((spec, self._heard(spec).listen(text)))
+        if not heard:
+            return None, None
+        knows = (one for one in heard if one[1] is not None)
+        return next(knows, None) or next((one for one in heard if one[0].ask), heard[0])
+
     def offers(self) -> list[Tool]:
         """What a language model may use."""
         return [Tool(t.name, t.description, t.arguments.model_json_schema(), partial(self._call, t)) for t in self._allowed()]
 
     async def by_intent(self, intent: str, text: str) -> str | None:
         """What the tool for `intent` has to say to `text`, or the question for what it still must know; None: there is no such
-        tool."""
+        tool, or it says that it is not meant."""
         memory = self._context.memory
         asked, request = next((spec for spec in self._allowed() if spec.name == memory.asked), None), memory.request
-        # Of several tools for one intent it is the first that hears what it must know.
         found, arguments = await self._answered(asked, request, text)
-        if found is None and (wanted := self._for_intent(intent)):
-            found = next((t for t in wanted if self._heard(t).listen(text) is not None), None) or next(
-                filter(lambda t: t.ask, wanted), wanted[0]
-            )
-            arguments = self._heard(found).listen(text)
+        if found is None:
+            found, arguments = self._chosen(intent, text)
         if found is None and asked is None:
             return None
         await self.committed.wait() if asked is not None or (found is not None and found.acts) else None
@@ -155,12 +189,21 @@ class Toolbox:
         if arguments is None:
             memory.asked, memory.request = found.name, text
             asking = self._heard(found).ask or found.ask
+            if asking is None:
+                log.warning("tool %s: what it needs was not heard, and nothing asks for it (`listen=`)", found.name)
             return self._context.dialogue.line(asking(text) if asking else "apology_tool")
         try:
             said = await self._run(found, found.arguments(**arguments))
-        except (ToolError, ValidationError) as error:
+        except NotMine:
+            return None
+        except ToolError as error:
             log.warning("tool %s could not do it: %s", found.name, type(error).__name__)  # its words quote the user
             return self._context.dialogue.line("apology_tool")
+        except ValidationError as error:
+            # Field and kind alone are logged: the values quote the user.
+            faults = [(".".join(map(str, fault["loc"][:1])), fault["type"]) for fault in error.errors()]
+            log.warning("tool %s cannot use what was heard: %s", found.name, ", ".join(f"{at} ({kind})" for at, kind in faults))
+            return self._context.dialogue.line("apology_range" if all(kind in BOUNDS for _, kind in faults) else "apology_tool")
         if isinstance(said, Asks):
             await self.committed.wait()
             memory.asked, memory.request = found.name, text
@@ -170,11 +213,14 @@ class Toolbox:
         """The tool that `text` answers, where one has asked, and its arguments. What the answer leaves open is taken from what was
         said before: "a pasta timer" keeps its name."""
         for found in self._for_intent(asked.intent) if asked is not None else ():
-            heard = self._heard(found)
-            taken = heard.take(text, self._context.memory) if heard.take is not None else heard.listen(text)
-            arguments = await taken if isinstance(taken, Awaitable) else taken
+            take = self._heard(found).take
+            try:
+                taken = take(text, self._context.memory) if take is not None else self._listened(found, text)
+                arguments = await taken if isinstance(taken, Awaitable) else taken
+            except NotMine:
+                continue
             if arguments is not None:
-                before = heard.listen(f"{request} {text}") or {}
+                before = self._listened(found, f"{request} {text}") or {}
                 return found, {name: value or before.get(name, value) for name, value in arguments.items()}
         return None, None
 
@@ -190,20 +236,26 @@ class Toolbox:
             return f"Wrong arguments: {faults}"
         except ToolError as error:
             log.warning("tool %s could not do it: %s", found.name, type(error).__name__)  # its words quote the user
-            return f"It failed: {error}"
+            return f"It failed: {str(error) or type(error).__name__}"
 
     async def _run(self, found: ToolSpec, arguments: BaseModel) -> str:
         if not found.acts:
             return await self._result(found, arguments)
         await self.committed.wait()
-        said = "It was broken off, and may have been done or not."
+        came: str | None = "It was broken off, and may have been done or not."
         try:
-            said = await self._result(found, arguments)
+            came = said = await self._result(found, arguments)
+        except NotMine:
+            came = None
+            raise
         except ToolError as error:
-            said = f"It failed: {error}"
+            came = f"It failed: {error}"
             raise
         finally:  # whoever is told of it, or nobody: it is remembered
-            self._context.memory.done.append(Deed(found.name, arguments.model_dump_json(exclude_unset=True), said[:LONGEST]))
+            if came is not None:
+                self._context.memory.done.append(
+                    Deed(found.name, arguments.model_dump_json(exclude_unset=True), came[:LONGEST])
+                )
         self._told[found.name] = said
         return said
 

@@ -86,6 +86,7 @@ def test_every_line_that_is_used_is_written() -> None:
     }
     answers = {
         "apology_tool",
+        "apology_range",
         "thread_lost",
         "time",
         "date",
