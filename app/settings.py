@@ -353,5 +353,8 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     try:
         return _Flags(_cli_parse_args=list(arguments))  # type: ignore[call-arg]
     except ValidationError as error:
-        faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}".removeprefix(": ") for fault in error.errors())
+        faults = (
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg'].removeprefix('Value error, ')}".removeprefix(": ")
+            for fault in error.errors()
+        )
         raise ValueError(clean("; ".join(faults))) from None

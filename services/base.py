@@ -2,7 +2,8 @@
 
 `app` knows these names only. An implementation lives in `services/<capability>/local.py` (embedded) or `openai.py` (HTTP).
 
-Errors: `ServiceError` is the only exception an implementation may raise to its caller
+Errors: to a caller in `app` only `ServiceError` is raised. Ours raise it themselves; whatever a vendor of another package raises,
+its guard (`services.guard`) makes one of it.
     ServiceError
     +-- ServiceTimeout      the peer or the model took too long
     +-- ServiceUnavailable  not reachable, not configured, over its limit

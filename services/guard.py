@@ -97,8 +97,8 @@ class _Guarded(Generic[Capability]):
         except Exception:
             log.exception("%s could not be closed", self.name)
 
-    async def _pieces(self, ask: Callable[[], AsyncIterator[T]], fits: Callable[[T], bool]) -> AsyncIterator[T]:
-        """What `ask` yields. The limits are on waiting for it, not on what is done with it meanwhile."""
+    async def _pieces(self, ask: Callable[[], AsyncIterator[T]], fits: Callable[[T], bool], form: str) -> AsyncIterator[T]:
+        """What `ask` yields; `form` names what `fits`. The limits are on waiting for it, not on what is done with it meanwhile."""
         loop, left_s, limit_s = asyncio.get_running_loop(), self._limits.total_s, self._limits.first_s
         async with self._guard.call(), closing(ask()) as pieces:
             while True:
@@ -108,7 +108,9 @@ class _Guarded(Generic[Capability]):
                 if piece is None:
                     return
                 if not fits(piece):
-                    raise ServiceError(self.name, f"answers {type(piece).__name__}, which is not what its Protocol says")
+                    raise ServiceError(
+                        self.name, f"answers {type(piece).__name__}, which is not what its Protocol says ({form})"
+                    )
                 left_s, limit_s = left_s - (loop.time() - began), self._limits.gap_s
                 yield piece
 
@@ -120,7 +122,7 @@ class GuardedAnswerer(_Guarded[Answerer]):
 
     def answer(self, question: Question) -> AsyncIterator[str]:
         """The answer as it is made. Raises ServiceError."""
-        return self._pieces(lambda: self._service.answer(question), lambda piece: isinstance(piece, str))
+        return self._pieces(lambda: self._service.answer(question), lambda piece: isinstance(piece, str), "str")
 
 
 class GuardedStt(_Guarded[SpeechToText]):
@@ -152,7 +154,7 @@ class GuardedTts(_Guarded[TextToSpeech]):
     def speak(self, clause: str, *, speed: float = 1.0, voice: str = "") -> AsyncIterator[Speech]:
         """Speech for `clause`. A service that has no `voices` need not take a voice. Raises ServiceError, also after a part."""
         chosen: dict[str, Any] = {"voice": voice} if voice else {}
-        return self._pieces(lambda: self._service.speak(clause, speed=speed, **chosen), _is_speech)
+        return self._pieces(lambda: self._service.speak(clause, speed=speed, **chosen), _is_speech, "Speech of int16 mono")
 
 
 def _is_speech(piece: Speech) -> bool:

@@ -3,8 +3,8 @@ packages are registered alike, as entry points of the group `parley.services`: o
 is the factory of the voice `acme`. It takes a `ServiceSettings` and returns a service of its Protocol in `services.base`.
 
 A service may say of itself, by attributes that are true: `guarded` that its limits are kept and its health is told by an
-`HttpClient` of `services.http`, and `in_process` that nothing leaves this process. Any other gets a guard, and is given
-nothing that the user may still take back."""
+`HttpClient` of `services.http`, and `in_process` that nothing leaves this process. Any other gets a guard, and an unfinished turn
+is given to it no sooner than the settings allow (`speculate_remotely`)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,6 +18,7 @@ from services.health import Health
 GROUP = "parley.services"
 Capability = Literal["llm", "stt", "tts"]
 Factory = Callable[["ServiceSettings"], Service]
+PROTOCOLS: dict[Capability, Any] = {"llm": Answerer, "stt": SpeechToText, "tts": TextToSpeech}
 
 _OURS = {
     "llm.local": "vendors:embedded",
@@ -83,7 +84,7 @@ def names(capability: Capability) -> list[str]:
 
 def make(capability: Capability, name: str, settings: ServiceSettings) -> Service:
     """The service of vendor `name`, behind a guard where it has none. Raises ValueError as `registered` does, and where the vendor
-    cannot be loaded or cannot use the settings."""
+    cannot be loaded, cannot use the settings or lacks a method of its Protocol."""
     entry = registered(capability, name)
     try:
         service = cast(Factory, entry.load())(settings)
@@ -93,7 +94,14 @@ def make(capability: Capability, name: str, settings: ServiceSettings) -> Servic
         raise ValueError(
             f"{capability}: the vendor {name!r} cannot be made from {entry.value}: {type(error).__name__}: {error}"
         ) from error
-    if service is settings.embedded or getattr(service, "guarded", False):
+    if service is settings.embedded:
+        return service
+    protocol = PROTOCOLS[capability]
+    methods = [each for each in dir(protocol) if not each.startswith("_") and callable(getattr(protocol, each))]
+    if missing := [each for each in methods if not callable(getattr(service, each, None))]:
+        lacks = f"{type(service).__name__} has no {', '.join(missing)}"
+        raise ValueError(f"{capability}: the vendor {name!r} makes no {protocol.__name__} (services/base.py): {lacks}")
+    if getattr(service, "guarded", False):
         return service
     from services import guard
 

@@ -262,3 +262,8 @@ def test_a_number_below_zero_or_without_end_is_refused(name: str, value: str, mo
     monkeypatch.setenv(f"PARLEY_{name}", value)
     with pytest.raises(ValidationError, match=name.lower()):
         Settings(_env_file=None)  # type: ignore[call-arg]
+
+
+def test_what_is_wrong_is_told_in_our_words_alone() -> None:
+    with pytest.raises(ValueError, match=r"^stt: stt has no vendor 'nobody': there are local"):
+        read_settings(["--stt", "nobody"])

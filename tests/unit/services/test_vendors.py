@@ -1,6 +1,7 @@
 """Vendors that another package brings: found by name, kept to their limits, stood in for when they fail."""
 
 import asyncio
+from argparse import Namespace
 from collections.abc import AsyncIterator, Callable
 from importlib.metadata import EntryPoint
 from typing import Any
@@ -13,7 +14,7 @@ from services import vendors
 from services.base import Audio, Question, ServiceError, Speech, SpeechToText, Transcript
 from services.endpoint import Endpoint
 from services.guard import FAILURES
-from services.vendors import ServiceSettings, connected, make, parted, registered
+from services.vendors import Capability, ServiceSettings, connected, make, parted, registered
 from tests.unit.fakes import Caller, Fake, FakeLlm, FakeStt, FakeTts, fake_services
 from tests.unit.virtual_time import run
 
@@ -111,6 +112,27 @@ def test_what_is_wrong_with_a_vendor_is_told() -> None:
         make("tts", "acme", wanted("broken"))
 
 
+@pytest.mark.parametrize(
+    ("capability", "protocol", "missing"),
+    [
+        ("llm", "Answerer", "answer, close, warm"),
+        ("stt", "SpeechToText", "close, transcribe, warm"),
+        ("tts", "TextToSpeech", "close, speak, warm"),
+    ],
+)
+@pytest.mark.parametrize("guarded", [False, True])
+def test_a_service_that_lacks_a_method_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capability: Capability, protocol: str, missing: str, guarded: bool
+) -> None:
+    kind = type("Bare", (), {"guarded": guarded, "__init__": lambda self, settings: None})
+    monkeypatch.setattr(vendors, "registered", lambda *named: Namespace(load=lambda: kind, value="bare:Bare"))
+    with pytest.raises(ValueError, match=rf"{capability}: the vendor 'bare' makes no {protocol} .*: Bare has no {missing}$"):
+        make(capability, "bare", wanted())
+    monkeypatch.setattr(vendors, "registered", lambda *named: Namespace(load=lambda: lambda settings: None, value="bare:none"))
+    with pytest.raises(ValueError, match=rf"makes no {protocol} .*: NoneType has no"):
+        make(capability, "bare", wanted())
+
+
 def test_ours_are_registered_as_others_are() -> None:
     own = FakeTts()
     assert make("tts", "local", wanted(own=own)) is own
@@ -140,8 +162,11 @@ def _fail() -> Any:
     [
         (_hang, "took too long"),
         (_fail, "failed: ConnectionError"),
-        (lambda: b"sound", "answers bytes, which is not what its Protocol says"),
-        (lambda: Speech(np.zeros(10, np.float32)), "answers Speech, which is not what its Protocol says"),  # type: ignore[arg-type]
+        (lambda: b"sound", "answers bytes, which is not what its Protocol says (Speech of int16 mono)"),
+        (
+            lambda: Speech(np.zeros(10, np.float32)),
+            "answers Speech, which is not what its Protocol says (Speech of int16 mono)",
+        ),  # type: ignore[arg-type]
     ],
 )
 def test_the_embedded_voice_goes_on_where_a_vendor_fails(then: Callable[[], Any], reason: str) -> None:
