@@ -61,7 +61,8 @@ def main() -> int:
         server.should_exit = True
 
     warming = [service.warm for service in services.all().values()]
-    front = StartupApp(make, [*warming, lambda: phrasebook.speak_ahead(services.tts, settings.speed)], failed)
+    warming.append(lambda: phrasebook.speak_ahead(services.tts, settings.speed))
+    front = StartupApp(make, warming, failed, lambda: print("parley: ready", flush=True))
     server = Server(Config(front, settings), front.drain, front.hasten)
     server.run([listener])
     for error in errors:

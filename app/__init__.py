@@ -25,8 +25,8 @@ def create_app(
 ) -> "FastAPI":
     """The page and the API on one app. Without `services` those of the settings are used, without `phrasebook` our lines.
     `mounted`: by which names it is reached is another app's business. `transports` are served beside ours
-    (`app.transport.registry`). Raises ValueError for settings that cannot work (a knowledge
-    folder that is missing or empty, a tool that cannot be loaded)."""
+    (`app.transport.registry`). Raises ValueError for settings that cannot work (a knowledge folder that is missing or empty, a
+    tool or a transport that cannot be loaded)."""
     from app.bootstrap.gradio_import import import_gradio
 
     # Gradio and the models cost a second to import: whoever only wants the settings does not pay for it.
@@ -45,13 +45,18 @@ def create_app(
 
 
 def mount(
-    host: "FastAPI", path: str = "/voice", settings: Settings | None = None, services: "Services | None" = None
+    host: "FastAPI",
+    path: str = "/voice",
+    settings: Settings | None = None,
+    services: "Services | None" = None,
+    transports: "Sequence[Transport]" = (),
 ) -> "FastAPI":
     """Adds Parley to `host` under `path` and returns `host`; models and store start and stop with it, its own routes and error
-    pages stay as they are. Raises ValueError as `create_app` does, and for a path that names no place below the root."""
+    pages stay as they are. `transports` are those of `create_app`. Raises ValueError as `create_app` does, and for a path that
+    names no place below the root."""
     if not path.startswith("/") or not path.strip("/"):
         raise ValueError(f"path must begin with a slash and name a place, not {path!r}")
-    parley = create_app(settings, services, mounted=True)
+    parley = create_app(settings, services, mounted=True, transports=transports)
     outer = host.router.lifespan_context
 
     @contextlib.asynccontextmanager

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from fastapi import FastAPI
 
@@ -29,7 +29,7 @@ from app.settings import Settings
 from app.store.records import SessionRecord
 from app.store.store import Store
 from app.transport.pending import PendingConnections
-from app.transport.registry import Transport, transports
+from app.transport.registry import Transport, routers
 from app.transport.webrtc import WebRtcTransport
 from app.web import page as ui
 from app.web import routes as api
@@ -54,7 +54,7 @@ class Conversations:
         others = {code: Phrasebook(find(code)) for code in services.others}
         self._phrasebooks: dict[str, Phrasebook] = {**others, settings.language: phrasebook}
         self._recorder = recorder
-        self._live: WeakSet[Session] = WeakSet()
+        self._live: WeakKeyDictionary[Session, dict[str, int]] = WeakKeyDictionary()  # in which reply each heard of a failure
         services.health.listener = self.announce
 
     def make(self, session_id: str, record: SessionRecord | None, chosen: SessionSettings) -> Session:
@@ -65,7 +65,7 @@ class Conversations:
         memory = memory_of(record) if record is not None else Memory()
         agent = AgentContext(services, dialogue, memory, self._settings, LoopClock())
         session = Session(session_id, agent, self._recorder)
-        self._live.add(session)
+        self._live[session] = {}
         return session
 
     async def speak_ahead(self) -> None:
@@ -78,12 +78,18 @@ class Conversations:
         return impossible(chosen, self._settings, self._services)
 
     def announce(self, service: str, reason: str) -> None:
-        """The health of a service has changed; an empty reason: it works."""
+        """A call of a service has failed; an empty reason: it works again. A failure is told once a reply, not for each clause."""
         name, instead = SERVICES[service]
         degraded = Error(code=f"{service}_degraded", message=f"the {name} does not answer: {instead}")
         restored = Error(code=f"{service}_restored", message=f"the {name} works again")
-        for session in self._live:
-            session.context.send(degraded if reason else restored)
+        for session, told in self._live.items():
+            reply = session.memory.generation
+            if not reason:
+                told.pop(service, None)
+                session.context.send(restored)
+            elif told.get(service) != reply:
+                told[service] = reply
+                session.context.send(degraded)
 
 
 # Loggers of libraries that write a webrtc, or a traceback, whenever a client brings it about.
@@ -149,12 +155,13 @@ def build_app(
     # FastAPI's own pages of documentation load scripts from elsewhere, and its description of the API is nobody's but ours.
     app = FastAPI(title="Parley", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.drain = drain
+    app.state.warm = readiness.wait
     app.state.is_open = lambda: sessions.admission.open_to_all
     webrtc = WebRtcTransport(sessions, settings, waiting)
     views = _page(webrtc)
     _let_in(app, settings, mounted)
     app.include_router(api.router(sessions, webrtc, store, readiness, settings))
-    for transport in transports(more):
-        app.include_router(transport(sessions, settings, waiting))
+    for routes in routers(sessions, settings, waiting, more):
+        app.include_router(routes)
     ui.mount(app, webrtc.stream, views, "/", settings.node_url)
     return app

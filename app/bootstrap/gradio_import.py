@@ -26,3 +26,5 @@ def import_gradio() -> None:
     # Around every call of a page it sets matplotlib's backend: the first one held the event loop for half a second, in the first
     # seconds of a conversation. Nothing here draws that way.
     package.utils.MatplotlibBackendMananger = nullcontext
+    # It prints "new" and the path of each page that is mounted.
+    package.routes.print = lambda *what, **how: None if what[:1] == ("new",) else print(*what, **how)

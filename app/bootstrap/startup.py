@@ -11,23 +11,28 @@ from fastapi import FastAPI
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from services.base import ServiceError
+
+DENIAL = "websocket.http.response"  # the extension of ASGI for refusing a WebSocket with an answer; without it that is a 403
 NO_STORE = {"Cache-Control": "no-store"}
 PAGE = (files(__package__) / "starting.html").read_text("utf-8")
 
 
 class StartupApp:
     """An ASGI app that stands for the one that `make` makes in a thread. Meanwhile all of `warming` is done. When the app cannot
-    be made, `failed` is called with the error."""
+    be made, `failed` is called with the error; when its models are warm, `ready`."""
 
     def __init__(
         self,
         make: Callable[[], FastAPI],
         warming: Iterable[Callable[[], Awaitable[None]]],
         failed: Callable[[Exception], None],
+        ready: Callable[[], None],
     ) -> None:
         self._make = make
         self._warming = warming
         self._failed = failed
+        self._ready = ready
         self._app: FastAPI | None = None
         self._house = contextlib.AsyncExitStack()  # what has to be closed with the app
 
@@ -37,10 +42,10 @@ class StartupApp:
             await self._live(receive, send)
         elif self._app is not None:
             await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
+        elif scope["type"] == "websocket" and DENIAL not in scope.get("extensions", {}):
             await send({"type": "websocket.close", "code": 1013, "reason": "starting"})
         else:
-            await self._answer(scope["path"])(scope, receive, send)
+            await self._answer(scope["path"] if scope["type"] == "http" else "")(scope, receive, send)
 
     async def drain(self) -> None:
         """Returns when the last conversation has gone: see `app.sessions.drain`. The app answers requests until then."""
@@ -82,3 +87,7 @@ class StartupApp:
         finally:
             await asyncio.gather(*warming, return_exceptions=True)
             gc.enable()
+        if self._app is not None:
+            with contextlib.suppress(ServiceError):  # it is told in the log, and by `/readyz`
+                await self._app.state.warm()
+                self._ready()

@@ -256,7 +256,8 @@ class Connection(Patient, H11Protocol):
 
 class Socket(Patient, WebSocketsSansIOProtocol):
     """One client that has asked for a WebSocket. uvicorn's own reads whatever comes in one go, answers pings whether or not the
-    answers are taken, keeps a client for ever whose handshake it cannot read, and logs a traceback for a text that is none."""
+    answers are taken, keeps a client for ever whose handshake it cannot read, logs a traceback for a text that is none and an error
+    where the app refuses a client with an answer."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection has become a WebSocket."""
@@ -269,6 +270,12 @@ class Socket(Patient, WebSocketsSansIOProtocol):
         super().data_received(data)
         if not self.handshake_initiated:  # all of its head is here, for it was read as HTTP before
             self.transport.abort()
+
+    async def send(self, message: Any) -> None:
+        """The app sends something."""
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True
 
     def handle_ping(self) -> None:
         """A ping brings no message, and is counted."""

@@ -51,6 +51,13 @@ def router(sessions: Sessions, settings: Settings, waiting: PendingConnections) 
     return routes
 
 
+def close_code(last: Farewell | None) -> int:
+    """With which code a WebSocket is closed after `last`; None: the client is done."""
+    if last is None:
+        return 1000
+    return CLOSE_CODES.get(last.code if isinstance(last, Error) else last.type, 1008)
+
+
 def encode(item: ServerMessage | Chunk, binary: bool) -> str | bytes:
     """A message as it travels: JSON text, or for audio (if `binary`) generation and sequence as `<II`, then PCM16."""
     if not isinstance(item, Chunk):
@@ -95,5 +102,4 @@ class WebSocketConnection(PacedConnection):
 
     async def finish(self, last: Farewell | None) -> None:
         """Closes with a code that says why."""
-        code = last.code if isinstance(last, Error) else last.type if last is not None else ""
-        await self._websocket.close(CLOSE_CODES.get(code, 1008) if last is not None else 1000)
+        await self._websocket.close(close_code(last))

@@ -83,6 +83,22 @@ def test_a_vendor_speaks(package: Path) -> None:
     assert int(np.abs(np.fft.rfft(sound[:48_000])).argmax()) == pytest.approx(440, abs=5)
 
 
+@pytest.mark.parametrize("package", ["A vendor"], indirect=True)
+def test_a_vendor_hears(package: Path) -> None:
+    async def scene() -> Caller:
+        services = fake_services()
+        settings = ServiceSettings(Endpoint(model="How do you do?"), services.stt, services.health, "en")
+        async with Caller(connected(services, stt=make("stt", "acme", settings))) as caller:
+            await caller.say(1.0)
+            await caller.until("SPEAKING")
+            await caller.until("LISTENING")
+            return caller
+
+    caller = run(scene())
+    assert caller.session.memory.history[0].user == "How do you do?"
+    assert not caller.services.health.degraded
+
+
 @pytest.mark.parametrize("package", ["A tool"], indirect=True)
 @pytest.mark.parametrize("way", ["folder", "entry point"])
 def test_a_tool_is_found_by_what_is_said(package: Path, way: str) -> None:
@@ -92,25 +108,48 @@ def test_a_tool_is_found_by_what_is_said(package: Path, way: str) -> None:
     assert TOOLS["roll_dice"].description == "Rolls a die."
     weights = Settings(_env_file=None).weights_dir  # type: ignore[call-arg]
 
-    async def heard() -> list[str]:
+    async def wanted() -> list[str]:
         workers = Workers()
         intents = LocalIntent(Embedder(weights, workers), workers, package, ENGLISH, more=phrases_by_intent())
         await intents.warm()
         said = ("Roll a die.", "Could you roll the dice for me?", "What time is it?", "How does turn taking work?")
         return [(await intents.classify(text)).name for text in said]
 
-    assert asyncio.run(heard()) == ["roll_dice", "roll_dice", "time", "question"]
+    assert asyncio.run(wanted()) == ["roll_dice", "roll_dice", "time", "question"]
 
-    async def scene() -> str:
+    assert re.fullmatch(r"It's a [1-6]\.", heard("roll_dice", "roll a die")[0])
+    assert re.fullmatch(r"It's a [12]\.", heard("roll_dice", "roll a 2-sided die")[0])
+    assert heard("roll_dice", "roll a 1000 sided die") == ["Sorry, that number is out of range."]
+
+
+@pytest.mark.parametrize("package", ["A tool"], indirect=True)
+def test_a_tool_asks_and_hands_back(package: Path) -> None:
+    shutil.rmtree(package / "example-1.0.dist-info")
+    load_tools(str(package))
+    convert, answer = "convert celsius to fahrenheit", "That is 68 degrees Fahrenheit."
+    assert heard("to_fahrenheit", convert, "20 please") == ["How many degrees?", answer]
+    assert heard("to_fahrenheit", "what is 20 degrees celsius in fahrenheit") == [answer]
+    [known] = heard("to_fahrenheit", "what is the temperature in Paris")
+    assert known.startswith("The first sentence is here."), "the knowledge answers"
+    asked, known = heard("to_fahrenheit", convert, "never mind")
+    assert asked == "How many degrees?" and known.startswith("The first sentence is here.")
+
+
+def heard(intent: str, *said: str) -> list[str]:
+    """What the user hears who says this, turn by turn; all of it is taken for `intent`."""
+
+    async def scene() -> list[str]:
         services = fake_services()
-        services.stt.text, services.intent.name = "roll a die", "roll_dice"  # type: ignore[attr-defined]
+        services.intent.name = intent  # type: ignore[attr-defined]
         async with Caller(services) as caller:
-            await caller.say(1.0)
-            await caller.until("SPEAKING")
-            await caller.until("LISTENING")
-            return caller.session.memory.history[0].heard
+            for text in said:
+                services.stt.text = text  # type: ignore[attr-defined]
+                await caller.say(1.0)
+                await caller.until("SPEAKING")
+                await caller.until("LISTENING")
+            return [exchange.heard for exchange in caller.session.memory.history]
 
-    assert re.fullmatch(r"It's a [1-6]\.", run(scene()))
+    return run(scene())
 
 
 def apply(change: str, folder: Path) -> None:
@@ -130,13 +169,10 @@ def apply(change: str, folder: Path) -> None:
 class SoundSocket(FakeWebSocket):
     async def accept(self) -> None: ...
 
-    async def receive_bytes(self) -> bytes:
-        return bytes((await self.receive())["bytes"])
-
 
 @pytest.mark.parametrize("package", ["A transport"], indirect=True)
 def test_a_transport_carries_a_conversation(package: Path) -> None:
-    _, registered = transports()
+    registered = transports()[1][1]
 
     async def scene() -> None:
         desk = Desk()
@@ -154,17 +190,43 @@ def test_a_transport_carries_a_conversation(package: Path) -> None:
         desk.made[0].disconnect("test")
         await desk.sessions.live.close()
         await serving
-        assert socket.code == 1000
+        assert socket.code == 1012, "the server ends"
 
     run(scene())
 
 
-def test_a_client_message_takes_two_places(tmp_path: Path) -> None:
+@pytest.mark.parametrize("package", ["A transport"], indirect=True)
+def test_a_transport_says_why_it_closes(package: Path, caplog: pytest.LogCaptureFixture) -> None:
+    registered = transports()[1][1]
+
+    async def scene() -> list[tuple[int | None, str]]:
+        desk, socket, late = Desk(max_sessions=1), SoundSocket(), SoundSocket()
+        [route] = registered(desk.sessions, desk.settings, PendingConnections(8)).routes
+        serving = []
+        for each in (socket, late):
+            serving.append(asyncio.create_task(route.endpoint(each)))  # type: ignore[attr-defined]
+            await asyncio.sleep(1.0)
+        socket.say("hello")
+        await asyncio.gather(*serving)
+        await desk.sessions.live.close()
+        return [(each.code, each.reason) for each in (socket, late)]
+
+    (text, why), (full, because) = run(scene())
+    assert (text, why) == (1003, "sound comes in binary frames")
+    assert full == 1013 and because
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_a_client_message_takes_two_files(tmp_path: Path) -> None:
     for name in ("app", "languages", "services"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "*.onnx"))
     [change] = blocks("A client message", "diff")
     assert len(re.findall(r"^\+\+\+ ", change, re.MULTILINE)) == 2
     apply(change, tmp_path)
+    changed = [str(tmp_path / name) for name in re.findall(r"^\+\+\+ b/(\S+)", change, re.MULTILINE)]
+    subprocess.run(
+        [sys.executable, "-m", "ruff", "format", "--check", "--config", str(ROOT / "pyproject.toml"), *changed], check=True
+    )
     [message] = re.findall(r"A client sends `(\{.*?\})`", PAGE)
     lines = (
         "from app.protocol.codec import BadMessage, parse",

@@ -172,6 +172,7 @@ def test_a_space_without_turn_starts_and_says_what_is_missing() -> None:
     told = "".join(lines)
     assert "PARLEY_TURN_URL" in told
     assert "http://0.0.0.0:" in told
+    assert lines[3] == "parley: ready\n", "and nothing that is not ours"
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,7 @@ class FakeWebSocket:
         self.headers = Headers(headers)
         self.sent: list[tuple[float, Any]] = []
         self.code: int | None = None
+        self.reason = ""
         self.reads = asyncio.Event()
         self.reads.set()
         self._incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -161,9 +162,9 @@ class FakeWebSocket:
     async def send_bytes(self, data: bytes) -> None:
         await self._wire(data)
 
-    async def close(self, code: int = 1000) -> None:
+    async def close(self, code: int = 1000, reason: str | None = None) -> None:
         await self._wire(None)
-        self.code = code
+        self.code, self.reason = code, reason or ""
 
     async def _wire(self, data: Any) -> None:
         await self.reads.wait()

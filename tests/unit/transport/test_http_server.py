@@ -1,12 +1,18 @@
-"""Clients that do not take what is sent to them, in virtual time."""
+"""Clients that do not take what is sent to them, in virtual time, and a server on a port of its own."""
 
 import asyncio
+import logging
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import uvicorn
 from fastapi import FastAPI
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from app.settings import Settings
 from app.transport.http_server import SLOWEST, STALLED_S, Config, Patient
@@ -57,3 +63,20 @@ def test_a_client_is_left_that_takes_less_than_it_should(bytes_per_s: float, las
 def test_another_event_loop_that_is_installed_is_not_taken() -> None:
     """uvicorn would: and of a connection on uvloop it cannot be said how much is read of it at once."""
     assert Config(FastAPI(), Settings(_env_file=None)).loop == "asyncio"  # type: ignore[call-arg]
+
+
+async def test_a_websocket_that_is_refused_with_an_answer_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await JSONResponse({"code": "full"}, 503)(scope, receive, send)
+
+    settings = Settings(_env_file=None)  # type: ignore[call-arg]
+    server = uvicorn.Server(config := Config(app, settings, host="127.0.0.1", port=0, lifespan="off"))
+    config.load()
+    server.lifespan = config.lifespan_class(config)
+    await server.startup()
+    port = server.servers[0].sockets[0].getsockname()[1]
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(f"ws://127.0.0.1:{port}/", proxy=None)
+    assert (refused.value.response.status_code, refused.value.response.body) == (503, b'{"code":"full"}')
+    await server.shutdown()
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
