@@ -64,7 +64,8 @@ async def losses(cluster: Cluster, kills: int, args: Namespace) -> dict[str, Any
     by_kill = [[loss for loss in every if at <= loss.at < at + SETTLE_S] for at in killed]
     for at, gone in zip(killed, by_kill, strict=True):
         talking = sum(loss.talking for loss in gone)
-        print(f"  {len(gone)} lost their node, {talking} in mid-reply, back after", _seconds([loss.back - at for loss in gone]))
+        noticed, back = _seconds([loss.at - at for loss in gone]), _seconds([loss.back - at for loss in gone])
+        print(f"  {len(gone)} lost their node, {talking} in mid-reply: noticed after {noticed}, back after {back}")
     waits = [loss.back - at for at, gone in zip(killed, by_kill, strict=True) for loss in gone]
     found = await audit(present)
     figures: dict[str, Any] = {

@@ -15,7 +15,9 @@ from tests.bench.client import ASK_LOOKS, LOOK_S, Call, Message, RefusedError
 from tests.bench.clips import RATE
 from tests.bench.devices import Pcm
 
-GONE_LOOKS = 50  # without a sign of the server: it stands still, or the line is cut, of which nobody tells
+GONE_LOOKS = (
+    20  # without a sign of the server: it stands still, or the line is cut, of which nobody tells; the page waits for 17
+)
 
 HEADER = struct.Struct("<II")  # generation, sequence
 
