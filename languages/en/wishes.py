@@ -39,6 +39,7 @@ _ENDS = re.compile(
     r"(?:cancel|delete|remove|clear|kill|dismiss|forget|never ?mind|scrap|drop|turn off|switch off|stop|end)\b(.*)",
     re.IGNORECASE,
 )
+_TIMERS = ("set_timer", "change_timer", "cancel_timer", "list_timers")
 _OF_TIMERS = re.compile(r"\b(?:timers?|alarms?|reminders?|ones?|countdown)\b", re.IGNORECASE)
 _THESE = re.compile(r"\A\W*+(?:it|that|this|them|all|all of them|everything|both|both of them)\W*", re.IGNORECASE)
 _SPELLS = re.compile(
@@ -47,6 +48,12 @@ _SPELLS = re.compile(
 UNTIL = re.compile(
     r"\bhow (?:long|much (?:time|longer)|many (?:more )?(?:hours?|minutes?|seconds?))\b.*?"
     r"\b(?:until|till|til|to|before)\b (?P<then>.+)",
+    re.IGNORECASE,
+)
+_DECLINES = re.compile(
+    r"\b(?:don't|don’t|do not|needn't|need not|no need to) (?:(?:(?:have|need|want) )?(?:you )?(?:to )?"
+    r"(?:set|start|make|create|add|cancel|delete|remove|clear|stop|remind|wake|time)|"
+    r"(?:need|want) (?:a|an|any)\b(?!.*\b(?:any ?more|longer)))\b",
     re.IGNORECASE,
 )
 # Of what the time or the date is asked, in "what time does the pool open" and "the date of the concert".
@@ -79,6 +86,8 @@ _PLACED = re.compile(r"(?<!\w)(?:in|at|for|on the) (?:the )?[A-Z].*")
 def wanted(intent: str, text: str, timers: Sequence[Timer]) -> str:
     """The intent of `text`, which a classifier takes for `intent`, while `timers` are running."""
     said = _POLITE.sub("", text)
+    if _DECLINES.search(text) and (intent in _TIMERS or _OF_TIMERS.search(text) or "remind" in text.lower()):
+        return "no"
     if _REMINDS.match(said):
         return "set_timer"
     if _SPELLS.match(said):
@@ -87,7 +96,7 @@ def wanted(intent: str, text: str, timers: Sequence[Timer]) -> str:
         return "time"
     if timers and (told := _of_timers(said, timers)):
         return told
-    if intent in ("set_timer", "cancel_timer", "list_timers") and _ABOUT_TIMERS.match(said) and not _of_mine(said, timers):
+    if intent in _TIMERS and _ABOUT_TIMERS.match(said) and not _of_mine(said, timers):
         return "question"
     if intent in ("time", "date") and _of_something(text):
         return "question"

@@ -53,12 +53,11 @@ IGNORED = {
     "two coughs": np.concatenate([SNEEZE, GAP, SNEEZE]),
     "okay, okay": np.concatenate([LINES["bc-okay-MEO069"].audio, GAP, LINES["bc-okay-MEO069"].audio]),
     "yeah, and a cough": np.concatenate([LINES["bc-yeah-FEO066"].audio, SNEEZE]),
-    "mm, mm": np.concatenate([LINES["bc-mm-easyturn1"].audio, GAP, LINES["bc-mm-easyturn1"].audio]),
     "somebody else": OTHER,
     "somebody else who wants something": weaker(QUESTION),
 }
 YIELDED_TO = {
-    **{f"okay, okay, stop, {voice}": flite(f"{voice}-okay-stop") for voice in ("awb", "slt")},
+    "okay, okay, stop": flite("awb-okay-stop"),
     "a cough, and an order": np.concatenate([SNEEZE, LINES[USER[1]].audio]),
     "the user, while somebody else talks": both(OTHER, LINES[USER[1]].audio, 1.2),
     "two at once": both(weaker(ORDER), LINES[USER[1]].audio, 0.0),

@@ -82,6 +82,34 @@ def test_what_the_words_tell_is_done(intent: str, text: str) -> None:
     assert wanted("out_of_scope", text, [TEA, PASTA]) == intent
 
 
+@pytest.mark.parametrize(
+    ("taken_for", "text"),
+    [
+        ("set_timer", "Don't set a timer for five minutes."),
+        ("set_timer", "Do not set an alarm for seven."),
+        ("set_timer", "I don't need a timer for ten minutes."),
+        ("set_timer", "You don't have to remind me in ten minutes."),
+        ("set_timer", "Never mind, don't remind me in five minutes."),
+        ("cancel_timer", "Please do not cancel my timer."),
+        ("set_timer", "I don't want you to wake me with an alarm at six."),
+    ],
+)
+def test_what_is_declined_is_not_done(taken_for: str, text: str) -> None:
+    assert wanted(taken_for, text, [TEA]) == "no"
+
+
+@pytest.mark.parametrize(
+    ("taken_for", "text", "intent"),
+    [
+        ("cancel_timer", "I don't need the timer any more.", "cancel_timer"),
+        ("set_timer", "Don't forget to remind me in ten minutes.", "set_timer"),
+        ("question", "I don't know how to set a timer.", "question"),
+    ],
+)
+def test_what_only_sounds_declined_is_left_as_it_was(taken_for: str, text: str, intent: str) -> None:
+    assert wanted(taken_for, text, [TEA]) == intent
+
+
 def test_with_timers_running_other_things_still_end_and_last() -> None:
     for text in ("Cancel my order.", "Stop talking.", "How long is left on my contract?", "Forget it."):
         assert wanted("question", text, [TEA, PASTA]) == "question"
