@@ -252,6 +252,14 @@ class Settings(BaseSettings):
                 stripped.setdefault(new, stripped.pop(old))
         return {name: value for name, value in stripped.items() if value != ""}
 
+    @field_validator("turn_url")
+    @classmethod
+    def _turn_server(cls, value: str) -> str:
+        """Browsers are given this address, and take no other kind."""
+        if value and not value.startswith(("turn:", "turns:")):
+            raise ValueError("begins with turn: or turns:, and holds no name or password")
+        return value
+
     @field_validator("*")
     @classmethod
     def _number_in_reach(cls, value: Any) -> Any:

@@ -267,3 +267,10 @@ def test_a_number_below_zero_or_without_end_is_refused(name: str, value: str, mo
 def test_what_is_wrong_is_told_in_our_words_alone() -> None:
     with pytest.raises(ValueError, match=r"^stt: stt has no vendor 'nobody': there are local"):
         read_settings(["--stt", "nobody"])
+
+
+def test_a_turn_server_of_another_kind_is_named_and_its_password_is_not_told() -> None:
+    with pytest.raises(ValueError, match=r"^turn_url: begins with turn: or turns:") as refused:
+        read_settings(["--turn-url", "http://somebody:its-password@relay.example"])
+    assert "its-password" not in str(refused.value)
+    assert read_settings(["--turn-url", "turns:relay.example:5349"]).turn_url == "turns:relay.example:5349"
