@@ -149,13 +149,13 @@ def keep_text(context: ConversationContext, event: Happening) -> None:
 
 def join_text(context: ConversationContext, event: Happening) -> None:
     """What is typed before the answer begins goes on with the turn that waits for it: both are answered together. Where that makes
-    a turn too long, or a tool has already done what the earlier one asked for, that one is written down without an answer."""
+    a turn too long, the earlier one is written down without an answer."""
     reply = context.player.reply
     if reply is None or not isinstance(event, Text):
         return start_reply(context, event)
     asked = reply.request
     context.speaker.withdraw()
-    if context.memory.done or len(asked.text) + len(event.text) >= MAX_TEXT:
+    if len(asked.text) + len(event.text) >= MAX_TEXT:
         record(context, event)
         return start_reply(context, event)
     text, turn = f"{asked.text} {event.text}".strip(), context.hearing.typed_turn(continues=bool(asked.turn))

@@ -5,7 +5,6 @@ import asyncio
 import pytest
 
 from app.dialogue.memory import Memory, Timer
-from app.protocol.messages import Text
 from app.sessions.recorder import memory_of, record_of
 from app.tools.builtin import MOST
 from languages.en.timers import heard_length, said_length
@@ -185,22 +184,6 @@ def test_a_timer_is_not_set_for_a_turn_that_goes_on() -> None:
             assert caller.session.memory.timers == []
             await asyncio.sleep(5)
             assert len(caller.session.memory.timers) == 1
-
-    run(scene())
-
-
-@pytest.mark.parametrize("later_s", [0.0, 0.02, 0.05, 0.1, 0.15, 0.3])
-def test_what_is_typed_after_a_timer_was_set_does_not_set_it_again(later_s: float) -> None:
-    async def scene() -> None:
-        async with asking("", "set_timer", greeting=False) as caller:
-            await asyncio.sleep(1)
-            caller.session.receive(Text(text="set a timer for twenty minutes"))
-            await asyncio.sleep(later_s)
-            caller.session.receive(Text(text="when does the bakery open"))
-            await asyncio.sleep(10)
-            assert len(caller.session.memory.timers) == 1
-            said = [message.text for message in caller.of("transcript")]
-            assert any("bakery" in text for text in said)
 
     run(scene())
 
