@@ -27,6 +27,7 @@ from app.core.setting_types import (
     Origins,
     Seconds,
     SigningSecret,
+    TurnUrl,
     Vendor,
     Zone,
     listed,
@@ -120,7 +121,7 @@ class Settings(BaseSettings):
 
     # Network path of WebRTC
     stun_url: str = Field(default="", description="STUN server, e.g. stun:stun.example.org:3478")
-    turn_url: str = Field(default="", description="TURN server, e.g. turn:turn.example.org:3478")
+    turn_url: TurnUrl = Field(default="", description="TURN server, e.g. turn:turn.example.org:3478")
     turn_username: str = ""
     turn_credential: SecretStr = SecretStr("")
 
@@ -251,14 +252,6 @@ class Settings(BaseSettings):
                 log.warning("%s is called %s now: this is its last version under the old name", old, new)
                 stripped.setdefault(new, stripped.pop(old))
         return {name: value for name, value in stripped.items() if value != ""}
-
-    @field_validator("turn_url")
-    @classmethod
-    def _turn_server(cls, value: str) -> str:
-        """Browsers are given this address, and take no other kind."""
-        if value and not value.startswith(("turn:", "turns:")):
-            raise ValueError("begins with turn: or turns:, and holds no name or password")
-        return value
 
     @field_validator("*")
     @classmethod

@@ -92,7 +92,7 @@ class Conversations:
                 session.context.send(degraded)
 
 
-# Loggers of libraries that write a webrtc, or a traceback, whenever a client brings it about.
+# Loggers of libraries that write a line, or a traceback, whenever a client brings it about.
 TALKATIVE = ("uvicorn.error", "asyncio", "fastrtc.utils", "aiortc.rtcdtlstransport", "aioice.ice")
 
 

@@ -60,6 +60,13 @@ def _ip(value: str) -> str:
         raise ValueError(f"{value!r} is no address such as 203.0.113.7") from None
 
 
+def _turn(value: str) -> str:
+    """Where browsers find a TURN server; they take no other kind. Raises ValueError, which does not tell it."""
+    if value and not value.startswith(("turn:", "turns:")):
+        raise ValueError("begins with turn: or turns:, and holds no name or password")
+    return value
+
+
 def listed(text: str) -> list[str]:
     """What is separated by commas."""
     return [item.strip() for item in text.split(",") if item.strip()]
@@ -91,4 +98,5 @@ Languages = Annotated[str, AfterValidator(lambda value: ",".join(map(languages.c
 NodeUrl = Annotated[str, AfterValidator(_node)]
 Origins = Annotated[str, AfterValidator(_origins)]
 SigningSecret = Annotated[SecretStr, AfterValidator(strong_secret)]
+TurnUrl = Annotated[str, AfterValidator(_turn)]
 Zone = Annotated[str, AfterValidator(_zone)]

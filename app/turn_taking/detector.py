@@ -22,9 +22,8 @@ class TurnDetector:
         self.activity = VoiceActivity()
         self.turn = UserTurn(settings, language, self.activity, number)
         self.level = UserLevel()
-        self.overlap = Overlap(
-            settings, language.wording, active=False
-        )  # while it is active, a sound over the agent is undecided
+        # While it is active, a sound over the agent is undecided.
+        self.overlap = Overlap(settings, language.wording, active=False)
         self._energy_onset = EnergyOnset()
         self.half_duplex = settings.half_duplex  # nothing is heard while the agent speaks
 

@@ -29,7 +29,12 @@ FADE_DB = 0.003  # a window, 6 dB a minute: a door that slammed is forgotten, an
 
 def level(window: Pcm) -> float:
     """In dB re one step of int16 (root mean square)."""
-    return 10 * float(np.log10(np.square(window, dtype=np.float32).mean() + 1e-6))
+    return _db(np.square(window, dtype=np.float32).mean())
+
+
+def _db(power: float) -> float:
+    """Of silence it is -60 dB."""
+    return 10 * float(np.log10(power + 1e-6))
 
 
 @dataclass(slots=True)
@@ -80,7 +85,7 @@ class Level:
     @property
     def db(self) -> float:
         """Of nothing it is that of silence."""
-        return 10 * float(np.log10(self._power + 1e-6))
+        return _db(self._power)
 
 
 class UserLevel:

@@ -1,8 +1,8 @@
 """Speech over the agent: is a burst of sound an interruption, an acknowledgement, or nothing to do with it? Pure policy for one
-burst at a time; `turns` feeds it and asks for `verdict` after every step.
+burst at a time; the detector feeds it and asks for `verdict` after every step.
 
 The agent is ducked at the first voiced window, or when the sound suddenly rises: voice detection is up to 0.3 s late for a soft
-"mhm" or a cough. A sound that lasts makes it hold its breath (`hold_ms`), for as short as listeners take for a breath, while a
+"mhm" or a cough. A sound that lasts makes it pause (`hold_ms`), too briefly for listeners to take the reply for ended, while a
 quick classification of its beginning tells speech from noise and a first word from an acknowledgement. What that leaves open is
 decided by the words of the whole burst.
 """
