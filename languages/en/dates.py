@@ -47,6 +47,7 @@ _MOVABLE = {  # as the United States keep them
     "martin luther king": "the 3rd monday in january",
     "president'?s'? day": "the 3rd monday in february",
     "columbus day": "the 2nd monday in october",
+    "thanksgiving": "the 4th thursday in november",
 }
 _HALF = (
     r"(?P<half>[ap]\.?m\b\.?|in the (?:morning|afternoon|evening)|at night|tonight|"
@@ -191,8 +192,6 @@ def heard_day(text: str, today: date) -> date | None:
         return _in_year(said, today, easter)
     if movable := next((day for name, day in _MOVABLE.items() if re.search(rf"\b{name}", said)), None):
         return _nth(f"{movable} {said}", today) or _at_edge(f"{movable} {said}", today)
-    if "thanksgiving" in said:  # the fourth Thursday of November
-        return _in_year(said, today, lambda year: date(year, 11, 22 + (3 - date(year, 11, 22).weekday()) % 7))
     if away:
         return _away(away, today)
     if on := _ON.search(said):

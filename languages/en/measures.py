@@ -46,16 +46,12 @@ _SINGULAR = {  # as it is said before a thing: "a 20-kg bag"
     "MP": "megapixel",
 }
 _UNITS = {  # that hibari does not know, or not with a full stop behind them
+    **{short: _SINGULAR[short] for short in ("yr", "mo", "wk", "qt", "gal", "ft", "lbs", "hr", "min", "sec")},
     "fl oz": "fluid ounce",
     "fl. oz.": "fluid ounce",
-    "yr": "year",
     "yrs": "year",
-    "mo": "month",
     "mos": "month",
-    "wk": "week",
     "wks": "week",
-    "qt": "quart",
-    "gal": "gallon",
     "pt": "pint",
     "ha": "hectare",
     "doz": "dozen",
@@ -65,13 +61,8 @@ _UNITS = {  # that hibari does not know, or not with a full stop behind them
     "sq. mi": "square mile",
     "sq m": "square meter",
     "sq. m": "square meter",
-    "ft": "foot",
-    "lbs": "pound",
-    "hr": "hour",
     "hrs": "hour",
-    "min": "minute",
     "mins": "minute",
-    "sec": "second",
     "bpm": "beat per minute",
     "mmHg": "millimeter of mercury",
     "Ω": "ohm",
@@ -85,24 +76,12 @@ _MANY = {
     "beat per minute": "beats per minute",
     "dozen": "dozen",
     "inch": "inches",
+    "millimeter of mercury": "millimeters of mercury",
 }
-_MANY["millimeter of mercury"] = "millimeters of mercury"
 _PER = {
+    **{short: _SINGULAR[short] for short in ("h", "hr", "min", "sec", "wk", "mo", "yr", "kg", "lb", "ml", "L", "l", "kWh")},
     "d": "day",
-    "h": "hour",
-    "hr": "hour",
-    "min": "minute",
     "s": "second",
-    "sec": "second",
-    "wk": "week",
-    "mo": "month",
-    "yr": "year",
-    "kg": "kilogram",
-    "lb": "pound",
-    "ml": "milliliter",
-    "L": "liter",
-    "l": "liter",
-    "kWh": "kilowatt hour",
 }
 _WHOLE = (
     "second|minute|hour|day|night|week|weekend|month|year|visit|person|user|adult|child|serving|page|room|kilogram|liter|mile"
