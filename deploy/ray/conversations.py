@@ -3,7 +3,10 @@ what outlives a replica is in Redis. `serve.yaml` says how many there are and wh
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 # Before NumPy is imported: its matrix library would start a spinning thread per core beside the models.
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from ray.serve import Application
 
 ASK_AGAIN_S = 0.25
+STARTING_NICE = 10  # of a replica that starts: those beside it on its machine, which talk, come first
 
 
 def build() -> "FastAPI":
@@ -70,11 +74,18 @@ class Replica:
         await self.app.state.drain()
 
 
+def _give_way() -> None:
+    """Of this thread alone: on Linux each has a priority of its own, and it cannot be taken back."""
+    with suppress(OSError, AttributeError):  # elsewhere
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), STARTING_NICE)
+
+
 def application(make: Callable[[], "FastAPI"]) -> "Application":
     """A deployment whose replicas serve what `make` returns. It is called in the replica."""
 
     def made() -> "FastAPI":
-        app = make()
+        with ThreadPoolExecutor(1, initializer=_give_way) as starting:
+            app = starting.submit(make).result()
         app.add_middleware(Received)
         return app
 

@@ -58,6 +58,7 @@ class Break:
     lost: float
     back: float
     url: str
+    silent: bool  # no sign of the server had come for long; otherwise the connection was closed
 
 
 class Call:
@@ -78,6 +79,7 @@ class Call:
         self.patience_s = OPEN_S  # of an attempt to come back: servers that are too busy would never get to their answers
         self._addresses = addresses
         self._typed: list[str] = []  # what the server has not taken yet
+        self.silent = False  # its server has been given up because it said nothing
         self._over = False
         self._given_up = float("-inf")  # when the last attempt to come back was
         self._zero = asyncio.get_running_loop().time()
@@ -245,7 +247,8 @@ class Call:
                 except (RefusedError, OSError, TimeoutError, httpx.HTTPError) as error:
                     self._given_up = self.now() if isinstance(error, TimeoutError) else self._given_up
                     continue
-                self.breaks.append(Break(lost, self.now(), url))
+                self.breaks.append(Break(lost, self.now(), url, self.silent))
+                self.silent = False
                 for text in self._typed:
                     await self.send({"type": "text", "text": text})
                 return True

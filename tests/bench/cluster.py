@@ -92,7 +92,8 @@ async def rolls(cluster: Cluster, times: int, args: Namespace) -> dict[str, Any]
             await cluster.roll()
             moved = [loss for guest, count in zip(present, before, strict=True) for loss in guest.losses[count:]]
             cut, told = sum(loss.talking for loss in moved), sum(loss.told for loss in moved)
-            print(f"  update {roll + 1}: {len(moved)} moved, {told} of them told, {cut} in mid-reply", flush=True)
+            silent = sum(loss.silent for loss in moved)
+            print(f"  update {roll + 1}: {len(moved)} moved, {told} told, {silent} by silence, {cut} in mid-reply", flush=True)
     found = await audit(present)
     all_losses = [loss for guest in present for loss in guest.losses]
     return {

@@ -60,6 +60,7 @@ class Loss:
     back: float
     talking: bool  # the agent was being heard
     told: bool  # it had said that it goes
+    silent: bool  # it had said nothing for long, which a server does that has gone, and one that is much too busy
 
 
 @dataclass
@@ -135,7 +136,7 @@ class Guest:
         zero = asyncio.get_running_loop().time() - call.now()
         for lost in call.breaks[len(self.losses) :]:
             told = bool(call.events("shutting_down", lost.lost - 1, lost.lost))
-            self.losses.append(Loss(zero + lost.lost, zero + lost.back, self.turns[-1].cut, told))
+            self.losses.append(Loss(zero + lost.lost, zero + lost.back, self.turns[-1].cut, told, lost.silent))
 
     async def audit(self, http: httpx.AsyncClient) -> dict[str, int]:
         """What is wrong with what is stored of this conversation."""

@@ -20,6 +20,7 @@ PATIENT = {  # of a local cluster, whose nodes share two cores
     "RAY_health_check_period_ms": "500",
     "RAY_health_check_timeout_ms": "2000",
     "RAY_health_check_failure_threshold": "2",
+    "RAY_worker_niceness": "0",  # 15 by itself: whatever else this machine does, the callers for one, would come first
     "PYTHONPATH": str(ROOT),
 }
 

@@ -125,6 +125,7 @@ class WebRtcCall(Call):
                     break
                 if self.channel.readyState == "closed":
                     break
+            self.silent = silent >= GONE_LOOKS
             if not await self.again():
                 return
 

@@ -100,6 +100,7 @@ class WebSocketCall(Call):
             if silent == ASK_LOOKS:
                 await self.transmit({"type": "ping"})
             elif silent >= GONE_LOOKS:
+                self.silent = True
                 self.socket.transport.abort()
 
     async def _listen(self) -> None:
