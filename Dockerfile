@@ -29,6 +29,7 @@ COPY app.py parley.py /opt/parley/
 COPY languages /opt/parley/languages
 COPY services /opt/parley/services
 COPY app /opt/parley/app
+COPY server /opt/parley/server
 COPY deploy /opt/parley/deploy
 RUN install -d -o 10001 -g 10001 /data && /opt/venv/bin/python -m compileall -q /opt/parley
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \

@@ -32,12 +32,12 @@ def main() -> int:
         fetch_all(settings.weights_dir)
 
         # These take a second to import: mistakes above are told without waiting for them.
-        from app.bootstrap.service_registry import services_from
-        from app.bootstrap.startup import StartupApp
         from app.dialogue.phrasebook import Phrasebook
         from app.tools.loading import load_tools
-        from app.transport.http_server import Config, Server
         from languages import find
+        from server.bootstrap.service_registry import services_from
+        from server.bootstrap.startup import StartupApp
+        from server.transport.http_server import Config, Server
 
         load_tools(settings.tools)
         services, phrasebook = services_from(settings), Phrasebook(find(settings.language))
@@ -76,7 +76,7 @@ def start_logging(settings: Settings) -> None:
     clean_logs()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger().setLevel(max(logging.INFO, logging.getLevelName(settings.log_level)))
-    for name in ("app", "services"):
+    for name in ("app", "server", "services"):
         logging.getLogger(name).setLevel(settings.log_level)
     for chatty in ("aioice", "aiortc", "httpx"):
         logging.getLogger(chatty).setLevel("WARNING")

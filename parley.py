@@ -1,7 +1,7 @@
-"""Parley for a project that has a package of its own called `app`, `languages` or `services`:
+"""Parley for a project that has a package of its own called `app`, `languages`, `server` or `services`:
 `from parley import create_app, mount, Settings`.
 
-Our packages are then loaded as `parley.app`, `parley.languages` and `parley.services`, beside the project's. Inside them, and
+Our packages are then loaded as `parley.app`, `parley.server` and so on, beside the project's. Inside them, and
 nowhere else, an import of one of these names means ours. Where ours are loaded under their short names already, as by `app.py`,
 the long names are those same modules: an extension imports from `parley.services.base` wherever it runs.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-OURS = ("app", "languages", "services")
+OURS = ("app", "languages", "server", "services")
 __path__ = [str(Path(__file__).parent)]
 _file = getattr(sys.modules.get("app"), "__file__", None)
 LOADED = _file is not None and Path(_file).parent == Path(__file__).parent / "app"  # under their short names

@@ -19,9 +19,9 @@ from app.protocol.events import Happening, TurnEnded
 from app.protocol.messages import MAX_TEXT, Configured, ServerMessage, State, Text
 from app.reply.player import Player
 from app.reply.speaker import Speaker
-from app.store.records import withhold
 from app.turn_taking.listener import Listener
 from app.turn_taking.pipeline import HearingPipeline
+from server.store.records import withhold
 from services.base import Exchange
 
 log = logging.getLogger(__name__)

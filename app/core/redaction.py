@@ -21,7 +21,7 @@ _PATTERNS = (
     (re.compile(rf"({_NAMES}=[\"']?)[^\s\"'&;,)]{{6,}}", re.IGNORECASE), rf"\1{HIDDEN}"),  # arguments
     (re.compile(r"(\b(?:x-)?api[-_]key:\s+)\S{6,}", re.IGNORECASE), rf"\1{HIDDEN}"),  # a header
     (re.compile(r"\b(sk|hf|gsk|xai|ghp|glpat)([-_])[\w-]{8,}"), rf"\1\2{HIDDEN}"),  # keys that say what they are
-    (re.compile(r"\b[0-9a-f]{64}\b"), HIDDEN),  # our own tokens (`app.sessions.tokens`)
+    (re.compile(r"\b[0-9a-f]{64}\b"), HIDDEN),  # our own tokens (`server.sessions.tokens`)
     (re.compile(r"(a=ice-pwd:)\S+"), rf"\1{HIDDEN}"),
 )
 # Control characters but tab and line end, marks that turn the direction of writing, halves of characters, and a byte order mark: a

@@ -15,7 +15,7 @@ from aiortc.mediastreams import AudioStreamTrack, MediaStreamTrack
 from av import AudioFrame, Packet
 from websockets.asyncio.client import ClientConnection, connect
 
-from app.transport.rtp import speech_encoder
+from server.transport.rtp import speech_encoder
 from tests.bench.server import Server
 
 Message = dict[str, Any]

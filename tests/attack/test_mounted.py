@@ -15,7 +15,7 @@ MOUNTED = """
 import sys, uvicorn
 from fastapi import FastAPI
 from app import Settings, mount
-from app.transport.http_server import Config
+from server.transport.http_server import Config
 
 host = FastAPI()
 

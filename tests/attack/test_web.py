@@ -22,8 +22,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from app.settings import Settings
-from app.transport.http_server import LAST_S, PARTING_S, Config
-from app.transport.http_server import Server as HttpServer
+from server.transport.http_server import LAST_S, PARTING_S, Config
+from server.transport.http_server import Server as HttpServer
 from tests.attack.clients import HELD, Attacker, log_of, peer
 from tests.bench.server import ROOT, Server, serve
 from tests.integration.talker import talk, ticket

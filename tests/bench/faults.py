@@ -13,8 +13,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from app.replay import Rerun
-from app.store.store import Store
+from server.replay import Rerun
+from server.store.store import Store
 from tests.bench.report import judge, percentile
 from tests.bench.scripted import Listener, Witness
 from tests.bench.victim import SESSIONS

@@ -6,7 +6,7 @@ import numpy as np
 import soxr
 from av import AudioFrame
 
-from app.transport.rtp import SAMPLES, speech_decoder, speech_encoder
+from server.transport.rtp import SAMPLES, speech_decoder, speech_encoder
 from tests.bench.clips import RATE, Audio
 
 OPUS_RATE = 48_000

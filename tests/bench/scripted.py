@@ -9,9 +9,9 @@ from typing import Any
 from app.conversation.session import Session
 from app.protocol.messages import Interrupt, PlaybackProgress, Text
 from app.reply.playout import FRAME_MS
-from app.sessions.recorder import StoreRecorder
-from app.store.records import SessionRecord, encode
-from app.store.store import Store
+from server.sessions.recorder import StoreRecorder
+from server.store.records import SessionRecord, encode
+from server.store.store import Store
 from tests.unit.fakes import Caller, FakeLlm, fake_services
 
 PIECES = ("This is one. ", "Now comes two. ", "And then three.")  # 250 ms a word

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from app.conversation.session import Session
-from app.sessions.recorder import StoreRecorder, memory_of, record_of
 from app.settings import Settings
-from app.store.store import Store
+from server.sessions.recorder import StoreRecorder, memory_of, record_of
+from server.store.store import Store
 from tests.bench.scripted import Listener
 
 SESSIONS = ("a", "b", "c", "d")

@@ -13,7 +13,7 @@ from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCRtpRe
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame
 
-from app.transport.rtp import OpusTrack
+from server.transport.rtp import OpusTrack
 from tests.bench.client import ASK_LOOKS, LOOK_S, Call, Message, RefusedError, post
 
 RATE = 48_000

@@ -48,7 +48,7 @@ def _is_behind() -> bool:
 
 
 def main() -> None:
-    from app.transport.http_server import Config, Server
+    from server.transport.http_server import Config, Server
 
     settings, app = read_settings(sys.argv[1:]), build()
     server = Server(Config(app, settings), app.state.drain, app.state.drain.hasten)

@@ -6,8 +6,8 @@ import runpy
 import sys
 from dataclasses import replace
 
-from app.bootstrap import service_registry as services_from
-from app.transport import intake
+from server.bootstrap import service_registry as services_from
+from server.transport import intake
 from services.base import Intent, Services
 from tests.unit.fakes import FakeIntent, fake_services
 

@@ -27,13 +27,13 @@ from app.dialogue import clauses
 from app.dialogue.memory import Memory, Timer
 from app.dialogue.phrasebook import Dialogue, Phrasebook
 from app.protocol.messages import MAX_TEXT
-from app.transport.offers import MAX_OF_A_KIND, MAX_SDP, BadOffer, check_offer
 from app.turn_taking import endpointing as endings
 from languages.en import LANGUAGE as ENGLISH
 from languages.en import timers
 from languages.en.speech import speakable
 from languages.tools import MOST
 from languages.wording import is_echo
+from server.transport.offers import MAX_OF_A_KIND, MAX_SDP, BadOffer, check_offer
 from services.base import Exchange, Intent, Passage, Question, ServiceError, Word
 from services.embedding import plain
 from services.followup import FollowUps
@@ -63,7 +63,7 @@ CALL_S = 0.5  # of one call with the longest text and history; 24 and 21 were se
 
 
 def modules() -> list[ModuleType]:
-    files = sorted(file for room in ("app", "languages", "services") for file in (ROOT / room).rglob("*.py"))
+    files = sorted(file for room in ("app", "languages", "server", "services") for file in (ROOT / room).rglob("*.py"))
     names = [".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for file in files]
     return [importlib.import_module(name) for name in names if not name.endswith("__main__")]
 

@@ -17,7 +17,7 @@ from av import AudioFrame
 from app.core.redaction import clean
 from app.protocol.codec import BadMessage, decode, parse, pcm
 from app.protocol.messages import CLIENT_MESSAGE, MAX_AUDIO_BYTES
-from app.transport.rtp import QUEUE, JitterBufferBypass, length_s
+from server.transport.rtp import QUEUE, JitterBufferBypass, length_s
 from tests.fuzz import SEED, cases
 from tests.fuzz.messages import message, sound
 from tests.fuzz.mutations import broken
@@ -142,8 +142,8 @@ def test_a_conversation_bears_whatever_is_said_in_it(patient: bool, caplog: pyte
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(asyncio, "to_thread", at_once)  # virtual time does not wait for threads
         if patient:
-            patch.setattr("app.transport.intake.MISTAKES", 10**9)
-            patch.setattr("app.transport.intake.TEXTS_AT_ONCE", 10**9)
+            patch.setattr("server.transport.intake.MISTAKES", 10**9)
+            patch.setattr("server.transport.intake.TEXTS_AT_ONCE", 10**9)
         caplog.set_level(logging.WARNING)
         run(play())
     for word in ("Traceback", "is not allowed while", "never retrieved", "could not be handled"):

@@ -11,8 +11,8 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack
 
-from app.transport.offers import BadOffer, candidate_of, check_offer
-from app.transport.rtp import shut
+from server.transport.offers import BadOffer, candidate_of, check_offer
+from server.transport.rtp import shut
 from tests.fuzz import SEED, cases
 from tests.fuzz.offers import candidate, offer
 

@@ -20,9 +20,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from app import Settings, create_app
-from app.bootstrap.gradio_import import import_gradio
 from app.protocol.messages import MAX_MESSAGE_BYTES
-from app.web.routes import WEBRTC
+from server.bootstrap.gradio_import import import_gradio
+from server.web.routes import WEBRTC
 from tests.attack.clients import Peer, first
 from tests.fuzz import SEED, cases
 from tests.fuzz.conftest import Target

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from app.settings import Settings
-from app.store.embedded_server import EmbeddedServer
+from server.store.embedded_server import EmbeddedServer
 
 
 def settings(data_dir: Path, redis_url: str = "", **others: Any) -> Settings:

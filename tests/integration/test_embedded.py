@@ -11,18 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from app.store.embedded_server import EmbeddedServer
-from app.store.records import SessionRecord, StoreError
-from app.store.store import Store
+from server.store.embedded_server import EmbeddedServer
+from server.store.records import SessionRecord, StoreError
+from server.store.store import Store
 from tests.integration.redis_servers import becomes, settings
 
 ROOT = Path(__file__).parents[2]
 APP = """
     import asyncio, sys
     from pathlib import Path
-    from app.store.records import SessionRecord
+    from server.store.records import SessionRecord
     from app.settings import Settings
-    from app.store.store import Store
+    from server.store.store import Store
 
     async def main():
         async with Store(Settings(_env_file=None, redis_url="", data_dir=Path(sys.argv[1]))) as store:

@@ -15,9 +15,9 @@ from app.core.session_settings import SessionSettings
 from app.settings import Settings, read_settings
 from app.tools.loading import load_tools
 from app.tools.registry import TOOLS, phrases_by_intent
-from app.transport.pending import PendingConnections
-from app.transport.registry import transports
 from languages.en import LANGUAGE as ENGLISH
+from server.transport.pending import PendingConnections
+from server.transport.registry import transports
 from services.embedding import Embedder
 from services.endpoint import Endpoint
 from services.intent.classifier import LocalIntent
@@ -218,7 +218,7 @@ def test_a_transport_says_why_it_closes(package: Path, caplog: pytest.LogCapture
 
 
 def test_a_client_message_takes_two_files(tmp_path: Path) -> None:
-    for name in ("app", "languages", "services"):
+    for name in ("app", "languages", "server", "services"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "*.onnx"))
     [change] = blocks("A client message", "diff")
     assert len(re.findall(r"^\+\+\+ ", change, re.MULTILINE)) == 2

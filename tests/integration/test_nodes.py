@@ -14,7 +14,7 @@ import psutil
 import pytest_asyncio
 from pytest import mark
 
-from app.replay import Rerun
+from server.replay import Rerun
 from tests.bench.client import Call, dial
 from tests.bench.server import Server, free_port, serve
 from tests.integration.redis_servers import DebianRedis, becomes

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.store.client import connect
-from app.store.store import Store
+from server.store.client import connect
+from server.store.store import Store
 from tests.bench.server import free_port
 from tests.integration.certificates import self_signed
 from tests.integration.redis_servers import DebianRedis, becomes, settings

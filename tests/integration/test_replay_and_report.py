@@ -1,4 +1,4 @@
-"""`python -m app.replay` and `python -m app.report` on a real server."""
+"""`python -m server.replay` and `python -m server.report` on a real server."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from app import replay, report
-from app.store.store import Store
+from server import replay, report
+from server.store.store import Store
 from tests.integration.redis_servers import Backend, backend
 
 STARTED: dict[str, Any] = {
@@ -33,7 +33,7 @@ async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 async def test_a_log_that_lost_its_beginning_is_run_again_from_there(
     server: Backend, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.store.commands.LOG_ENTRIES", 2)
+    monkeypatch.setattr("server.store.commands.LOG_ENTRIES", 2)
     async with Store(server.settings(tmp_path)) as store:
         for _ in range(5):
             store.log("long", STARTED)

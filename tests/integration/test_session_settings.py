@@ -13,12 +13,12 @@ from app.dialogue.context import AgentContext
 from app.dialogue.memory import Memory
 from app.dialogue.phrasebook import Dialogue, Phrasebook
 from app.protocol.messages import Configure, Text
-from app.sessions.recorder import StoreRecorder, memory_of
-from app.sessions.registry import Sessions
-from app.store.commands import session_key
-from app.store.records import SessionRecord
-from app.store.store import Store
 from languages.en import LANGUAGE as ENGLISH
+from server.sessions.recorder import StoreRecorder, memory_of
+from server.sessions.registry import Sessions
+from server.store.commands import session_key
+from server.store.records import SessionRecord
+from server.store.store import Store
 from tests.integration.redis_servers import Backend, backend, becomes
 from tests.unit.doubles import SECRET, Peer
 from tests.unit.fakes import fake_services

@@ -122,7 +122,7 @@ async def test_what_is_not_ours_around_it_stops_no_start() -> None:
 
 
 PROJECT = """
-import app, app.settings, services
+import app, app.settings, server, services
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 from parley import mount
@@ -136,7 +136,7 @@ print(app.NAME, app.settings.NAME)
 
 
 def test_a_project_with_packages_and_settings_of_its_own_takes_it_in(tmp_path: Path) -> None:
-    for package in ("app", "services"):
+    for package in ("app", "server", "services"):
         (tmp_path / package).mkdir()
         (tmp_path / package / "__init__.py").write_text("NAME = 'theirs'\n")
         (tmp_path / package / "settings.py").write_text("NAME = 'theirs too'\n")
@@ -178,7 +178,7 @@ def test_a_space_without_turn_starts_and_says_what_is_missing() -> None:
 @pytest.mark.parametrize(
     ("imports", "stubs", "drawing"),
     [
-        ("import_gradio(); import gradio", "app.bootstrap.gradio_import", "nullcontext"),
+        ("import_gradio(); import gradio", "server.bootstrap.gradio_import", "nullcontext"),
         ("import gradio; import_gradio()", "gradio.component_meta", "MatplotlibBackendMananger"),
     ],
 )
@@ -186,7 +186,7 @@ def test_gradio_is_whole_and_what_it_need_not_do_is_left_out_unless_it_was_there
     imports: str, stubs: str, drawing: str
 ) -> None:
     code = (
-        f"from app.bootstrap.gradio_import import import_gradio; {imports}; from gradio import component_meta as made; "
+        f"from server.bootstrap.gradio_import import import_gradio; {imports}; from gradio import component_meta as made; "
         "print(made.create_or_modify_pyi.__module__, gradio.utils.MatplotlibBackendMananger.__name__, "
         "gradio.Button('Talk').value, callable(gradio.Button.click))"
     )

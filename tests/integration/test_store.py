@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from app.store import commands as keys
-from app.store.records import TURNS, Busy, Erased, PendingReply, SessionRecord, StoreError
-from app.store.store import Store
+from server.store import commands as keys
+from server.store.records import TURNS, Busy, Erased, PendingReply, SessionRecord, StoreError
+from server.store.store import Store
 from services.base import Exchange
 from tests.integration.redis_servers import Backend, DebianRedis, Proxy, backend, becomes, settings
 
@@ -435,7 +435,7 @@ async def test_a_silent_conversation_hears_that_it_goes_on_elsewhere(server: Bac
 
 
 async def test_erased_text_leaves_the_file_of_the_embedded_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.store.writer._REWRITE_EVERY_S", 0.5)
+    monkeypatch.setattr("server.store.writer._REWRITE_EVERY_S", 0.5)
 
     def on_disk(word: bytes) -> bool:
         for file in filter(Path.is_file, (tmp_path / "data" / "store").rglob("*")):
@@ -600,7 +600,7 @@ async def test_texts_stay_out_of_the_log_on_demand(server: Backend, tmp_path: Pa
 async def test_what_the_full_buffer_drops_is_counted_in_the_log(
     redis: DebianRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.store.queue.CAPACITY", 20)
+    monkeypatch.setattr("server.store.queue.CAPACITY", 20)
     async with Store(redis.settings(tmp_path)) as store:
         store.log("s", {"kind": "ready"})
         assert await store.drain(5)
@@ -632,7 +632,7 @@ async def test_a_key_that_holds_something_else_does_not_stop_the_others(server: 
 
 
 async def test_the_latency_stream_is_capped(server: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.store.queue._LATENCY_KEPT", 100)
+    monkeypatch.setattr("server.store.queue._LATENCY_KEPT", 100)
     async with Store(server.settings(tmp_path)) as store, server.admin() as admin:
         for turn in range(900):
             store.latency({"session": "s", "turn": turn, "spans": {}})

@@ -16,7 +16,7 @@ from prometheus_client import REGISTRY
 from app.core.telemetry import Traces, traces
 from app.core.watchdog import BEAT_S, HELD_S, WORKING, Watchdog
 from app.protocol.messages import Interrupt
-from app.sessions.recorder import StoreRecorder
+from server.sessions.recorder import StoreRecorder
 from tests.unit.fakes import Caller
 from tests.unit.virtual_time import run
 
@@ -112,7 +112,7 @@ def test_a_collector_that_is_away_costs_the_conversation_nothing(monkeypatch: py
 
 def test_without_an_exporter_its_packages_are_not_loaded() -> None:
     slow = ("opentelemetry.exporter", "opentelemetry.sdk.trace")  # the client of Redis loads the SDK's metrics
-    program = f"import sys, app.bootstrap.application; sys.exit(any(name.startswith({slow}) for name in sys.modules))"
+    program = f"import sys, server.bootstrap.application; sys.exit(any(name.startswith({slow}) for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 

@@ -5,8 +5,8 @@ import base64
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from app.transport.pending import PendingConnections
-from app.transport.websocket import WebSocketConnection
+from server.transport.pending import PendingConnections
+from server.transport.websocket import WebSocketConnection
 from tests.unit.doubles import Desk, FakeWebSocket
 from tests.unit.virtual_time import run
 

@@ -17,13 +17,13 @@ from app.dialogue.context import AgentContext
 from app.dialogue.memory import Memory
 from app.dialogue.phrasebook import Dialogue, Phrasebook
 from app.protocol.messages import Error, Farewell, ServerMessage
-from app.sessions.recorder import memory_of
-from app.sessions.registry import Sessions
 from app.settings import Settings
-from app.store.queue import Lost
-from app.store.records import Erased, SessionRecord, StoreError
-from app.store.writer import Status
 from languages.en import LANGUAGE as ENGLISH
+from server.sessions.recorder import memory_of
+from server.sessions.registry import Sessions
+from server.store.queue import Lost
+from server.store.records import Erased, SessionRecord, StoreError
+from server.store.writer import Status
 from services.base import ServiceError, Services
 from tests.unit.fakes import fake_services
 

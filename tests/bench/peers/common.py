@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable
 import uvicorn
 from fastapi import APIRouter, FastAPI, Response
 
-from app.bootstrap.service_registry import services_from
 from app.core.clock import LoopClock
 from app.dialogue.context import AgentContext
 from app.dialogue.memory import Memory
@@ -18,6 +17,7 @@ from app.reply.answer import Answer, Request
 from app.settings import Settings
 from app.tools.registry import Toolbox
 from languages.en import LANGUAGE as ENGLISH
+from server.bootstrap.service_registry import services_from
 from services.base import Exchange, Services
 
 

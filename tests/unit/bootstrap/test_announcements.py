@@ -1,11 +1,11 @@
 """What the conversations are told of a service that fails, however often it is asked."""
 
-from app.bootstrap.application import Conversations
 from app.core.session_settings import SessionSettings
 from app.dialogue.phrasebook import Phrasebook
 from app.protocol.messages import ServerMessage
 from app.settings import Settings
 from languages import find
+from server.bootstrap.application import Conversations
 from tests.unit.fakes import fake_services
 from tests.unit.virtual_time import run
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.bootstrap.startup import StartupApp
+from server.bootstrap.startup import StartupApp
 from services.base import ServiceUnavailable
 
 

@@ -10,8 +10,8 @@ from app.core.session_settings import SessionSettings
 from app.dialogue.last_reply import LastReply
 from app.dialogue.memory import MOST_GENERATIONS, Memory
 from app.reply.ledger import Ledger
-from app.sessions.recorder import memory_of, record_of
-from app.store.records import SessionRecord
+from server.sessions.recorder import memory_of, record_of
+from server.store.records import SessionRecord
 from services.base import Exchange, Word
 from tests.unit.connection import Client, scene
 from tests.unit.doubles import Desk

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 import languages
-from app.bootstrap.application import Conversations
-from app.bootstrap.service_registry import services_from
 from app.core.session_settings import SessionSettings
 from app.dialogue.phrasebook import Phrasebook
 from app.protocol.codec import BadMessage
 from app.settings import Settings
 from app.turn_taking.endpointing import Said, judge, required_silence
+from server.bootstrap.application import Conversations
+from server.bootstrap.service_registry import services_from
 from services.base import Exchange
 from services.followup import FollowUps
 from services.intent.classifier import read_examples
@@ -142,14 +142,14 @@ def imported(tree: ast.Module) -> Iterator[str]:
 
 def test_nothing_imports_a_language_but_the_language_itself() -> None:
     ours = tuple(f"languages.{code}" for code in languages.OURS)
-    for path, tree in sources("app", "services", "languages"):
+    for path, tree in sources("app", "server", "services", "languages"):
         if not any(path.startswith(f"{name.replace('.', '/')}/") for name in ours):
             assert not [name for name in imported(tree) if name.startswith(ours)], path
 
 
 def test_a_language_stands_on_its_own() -> None:
     for path, tree in sources("languages"):
-        assert not [name for name in imported(tree) if name.split(".")[0] in ("app", "services")], path
+        assert not [name for name in imported(tree) if name.split(".")[0] in ("app", "server", "services")], path
 
 
 FUNCTION_WORDS = re.compile(
@@ -157,7 +157,7 @@ FUNCTION_WORDS = re.compile(
     r"monday|january|tomorrow|minutes?|hours?|dollars?|twenty|hundred|thousand)(?![\w-])"
 )
 EXCUSED = {  # what is compared there is no talk
-    "app/transport/offers.py",  # attributes of an SDP
+    "server/transport/offers.py",  # attributes of an SDP
     "services/http_errors.py",  # what servers write of their errors is in English
 }
 
@@ -180,7 +180,7 @@ def strings(node: ast.AST) -> Iterator[str]:
 def test_no_words_of_a_language_stand_outside_its_folder() -> None:
     found = {
         path: sorted({word.group() for text in compared(tree) for word in FUNCTION_WORDS.finditer(text.lower())})
-        for path, tree in sources("app", "services")
+        for path, tree in sources("app", "server", "services")
     }
     assert {path: words for path, words in found.items() if words and path not in EXCUSED} == {}
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.sessions.drain import LOOK_S, Drain
-from app.sessions.tokens import Leaving
+from server.sessions.drain import LOOK_S, Drain
+from server.sessions.tokens import Leaving
 from tests.unit.connection import Client, scene
 from tests.unit.doubles import Desk, pcm
 

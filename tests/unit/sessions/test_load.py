@@ -6,8 +6,8 @@ import threading
 import numpy as np
 import pytest
 
-from app.sessions.load import BEHIND_S, CLOSE, LOOK_S, OPEN_AGAIN, WINDOW_S, Load
-from app.sessions.tokens import Full
+from server.sessions.load import BEHIND_S, CLOSE, LOOK_S, OPEN_AGAIN, WINDOW_S, Load
+from server.sessions.tokens import Full
 from services.workers import Priority, Workers
 from tests.unit.doubles import Desk, Peer, pcm
 from tests.unit.sessions.test_registry import join, record, scene

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from app.core.clock import LoopClock
-from app.sessions.nodes import Nodes
-from app.sessions.tokens import Forbidden, Foreign, Tickets
 from app.settings import Settings
-from app.store.records import StoreError
+from server.sessions.nodes import Nodes
+from server.sessions.tokens import Forbidden, Foreign, Tickets
+from server.store.records import StoreError
 from tests.unit.doubles import SECRET
 
 OTHER_SECRET = "another secret that is for tests, too"

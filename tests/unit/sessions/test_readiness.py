@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.sessions.readiness import Readiness
+from server.sessions.readiness import Readiness
 from services.base import ServiceUnavailable
 from tests.unit.fakes import fake_services
 from tests.unit.virtual_time import run

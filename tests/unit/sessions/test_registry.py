@@ -13,11 +13,11 @@ import pytest
 
 from app.core.session_settings import SessionSettings
 from app.protocol.messages import Stop, Text
-from app.sessions.live import GRACE_S, Attachment
-from app.sessions.recorder import record_of
-from app.sessions.tokens import Crowd, Forbidden, Full, NotReady, Ticket, Unknown
-from app.store.records import SessionRecord, StoreError
 from app.turn_taking.pipeline import HearingPipeline
+from server.sessions.live import GRACE_S, Attachment
+from server.sessions.recorder import record_of
+from server.sessions.tokens import Crowd, Forbidden, Full, NotReady, Ticket, Unknown
+from server.store.records import SessionRecord, StoreError
 from services.base import Audio, Exchange, ServiceUnavailable
 from tests.unit.doubles import Desk, Peer
 from tests.unit.fakes import FakeVad, fake_services
@@ -274,7 +274,7 @@ async def test_a_failure_stays_in_its_conversation(desk: Desk) -> None:
 
     records: list[logging.LogRecord] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(logging.getLogger("app.sessions.live"), "handle", records.append)
+        patch.setattr(logging.getLogger("server.sessions.live"), "handle", records.append)
         with patch.context() as broken:
             broken.setattr(HearingPipeline, "run", listen)
             _, _, peer = await join(desk)

@@ -13,9 +13,9 @@ from app.core.session_settings import MAX_INSTRUCTIONS, SessionSettings
 from app.dialogue.memory import Memory
 from app.protocol.codec import BadMessage, parse
 from app.protocol.messages import Configure, Configured, Interrupt, PlaybackProgress, Text
-from app.sessions.recorder import memory_of, record_of
-from app.sessions.tokens import TooMuch
-from app.store.records import SessionRecord
+from server.sessions.recorder import memory_of, record_of
+from server.sessions.tokens import TooMuch
+from server.store.records import SessionRecord
 from services.base import Exchange
 from tests.unit.connection import Client
 from tests.unit.connection import scene as wired

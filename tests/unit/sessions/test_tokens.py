@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.sessions.tokens import Forbidden, Tickets, Unknown, signing_secret
 from app.settings import Settings
+from server.sessions.tokens import Forbidden, Tickets, Unknown, signing_secret
 from tests.unit.doubles import Wall
 
 ONE, TWO = ("a secret that is for tests and long enough", "another secret that is for tests, too")

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from app.core.clock import LoopClock
 from app.settings import Settings
-from app.store.queue import WriteQueue
-from app.store.records import LogEntry
+from server.store.queue import WriteQueue
+from server.store.records import LogEntry
 
 KINDS: dict[str, dict[str, Any]] = {
     "partial": {"kind": "transcript", "final": False},
@@ -30,8 +30,8 @@ def queue_of(monkeypatch: pytest.MonkeyPatch) -> Make:
 
 
 def new_queue(patch: pytest.MonkeyPatch, capacity: int, max_bytes: int = 32_000_000) -> WriteQueue:
-    patch.setattr("app.store.queue.CAPACITY", capacity)
-    patch.setattr("app.store.queue.MAX_BYTES", max_bytes)
+    patch.setattr("server.store.queue.CAPACITY", capacity)
+    patch.setattr("server.store.queue.MAX_BYTES", max_bytes)
     return WriteQueue(Settings(_env_file=None), LoopClock())
 
 

@@ -4,8 +4,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from app.store.readers import EACH, LEAST_S, OF_ONE, READERS, Readers
-from app.store.records import Busy
+from server.store.readers import EACH, LEAST_S, OF_ONE, READERS, Readers
+from server.store.records import Busy
 
 
 class Desk:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from app.protocol.messages import PlaybackProgress, PlaybackStopped, Text
-from app.replay import Rerun, replay
-from app.sessions.recorder import StoreRecorder, memory_of, record_of
-from app.store.records import SessionRecord, encode, withhold
+from server.replay import Rerun, replay
+from server.sessions.recorder import StoreRecorder, memory_of, record_of
+from server.store.records import SessionRecord, encode, withhold
 from tests.unit.fakes import Caller
 from tests.unit.virtual_time import run
 

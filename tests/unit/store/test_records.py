@@ -5,7 +5,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from app.store.records import RECORD_BYTES, TURNS, PendingReply, SessionRecord, bounded, encode, withhold
+from server.store.records import RECORD_BYTES, TURNS, PendingReply, SessionRecord, bounded, encode, withhold
 from services.base import Exchange
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.report import Figures, draw, seconds, summarise
+from server.report import Figures, draw, seconds, summarise
 
 
 def test_each_span_has_its_own_turns_median_and_95th_percentile() -> None:

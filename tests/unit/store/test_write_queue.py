@@ -7,9 +7,9 @@ import pytest
 
 from app.core.clock import LoopClock
 from app.settings import Settings
-from app.store.commands import TAKEN
-from app.store.queue import DROPPED, WriteQueue
-from app.store.records import SessionRecord
+from server.store.commands import TAKEN
+from server.store.queue import DROPPED, WriteQueue
+from server.store.records import SessionRecord
 
 
 class Server:
@@ -106,7 +106,7 @@ def test_a_record_is_remembered_for_as_long_as_it_would_live() -> None:
 
 
 def test_a_server_that_is_away_for_ever_costs_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.store.queue.CAPACITY", 100)
+    monkeypatch.setattr("server.store.queue.CAPACITY", 100)
     queue = new_queue()
     before = dropped("too_many_sessions"), dropped("latency_full")
     for index in range(2_000):

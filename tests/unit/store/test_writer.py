@@ -9,7 +9,7 @@ from redis.exceptions import NoPermissionError
 
 from app.core.clock import LoopClock
 from app.settings import Settings
-from app.store.writer import Status, Writer
+from server.store.writer import Status, Writer
 from tests.unit.virtual_time import run
 
 

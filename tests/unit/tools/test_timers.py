@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from app.dialogue.memory import Memory, Timer
-from app.sessions.recorder import memory_of, record_of
 from app.tools.builtin import MOST
 from languages.en.timers import heard_length, said_length
+from server.sessions.recorder import memory_of, record_of
 from tests.unit.fakes import Caller, FakeIntent, FakeStt, fake_services
 from tests.unit.virtual_time import run
 

@@ -2,7 +2,7 @@
 
 from aiortc.sdp import SessionDescription
 
-from app.transport.offers import also_at
+from server.transport.offers import also_at
 from tests.unit.web.test_api import SDP
 
 CANDIDATES = (

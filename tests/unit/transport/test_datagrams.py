@@ -2,7 +2,7 @@
 
 from aioice import Candidate, Connection
 
-from app.transport.datagrams import CHECKS_AT_ONCE, LARGEST, STRANGERS_AT_ONCE, UNREAD, Intake
+from server.transport.datagrams import CHECKS_AT_ONCE, LARGEST, STRANGERS_AT_ONCE, UNREAD, Intake
 
 OWN, STRANGE = ("192.0.2.1", 9), ("192.0.2.2", 9)
 STUN, DTLS, SRTP, TURN = b"\x00\x01", b"\x16\xfe\xfd", b"\x80\x60", b"\x40\x00"

@@ -15,7 +15,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from app.settings import Settings
-from app.transport.http_server import SLOWEST, STALLED_S, Config, Patient
+from server.transport.http_server import SLOWEST, STALLED_S, Config, Patient
 from tests.unit.virtual_time import run
 
 GREAT = 65_536  # bytes that are in the buffer when a client has fallen behind

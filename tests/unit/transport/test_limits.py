@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 from app.core.client_address import UNNAMED, ClientAddressMiddleware, caller
 from app.core.limits import EPISODE_S, Episodes, OncePerEpisode, TokenBucket, TokenBuckets
 from app.protocol.messages import Error, Farewell, ShuttingDown
-from app.transport.pending import WAITING, WAITING_OF_ONE, PendingConnections
+from server.transport.pending import WAITING, WAITING_OF_ONE, PendingConnections
 
 
 def test_an_allowance_is_a_burst_and_a_rate() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from app.protocol.messages import AudioEnd
 from app.reply.playout import FRAME, IDLE_FRAME, Frame
-from app.transport.pacer import Chunk, Pacer
+from server.transport.pacer import Chunk, Pacer
 
 TOLERANCE = 1e-6
 

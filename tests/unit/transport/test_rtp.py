@@ -14,7 +14,7 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.rtp import RtpPacket
 from av import AudioFrame, Packet
 
-from app.transport.rtp import FADING, QUEUE, SAMPLES, JitterBufferBypass, OpusTrack, forgive, length_s, shut
+from server.transport.rtp import FADING, QUEUE, SAMPLES, JitterBufferBypass, OpusTrack, forgive, length_s, shut
 
 
 def received(payloads: dict[int, bytes], sequence: list[int]) -> list[AudioFrame]:

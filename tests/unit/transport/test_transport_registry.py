@@ -8,10 +8,10 @@ from fastapi import APIRouter, FastAPI
 from fastapi.testclient import TestClient
 
 from app import Settings, create_app, mount
-from app.sessions.registry import Sessions
-from app.transport import registry, websocket
-from app.transport.pending import PendingConnections
-from app.transport.registry import routers, transports
+from server.sessions.registry import Sessions
+from server.transport import registry, websocket
+from server.transport.pending import PendingConnections
+from server.transport.registry import routers, transports
 from tests.unit.doubles import Desk
 from tests.unit.fakes import fake_services
 

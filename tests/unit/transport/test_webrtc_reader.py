@@ -8,10 +8,10 @@ import pytest
 from aiortc import InvalidStateError, RTCDataChannel, RTCDataChannelParameters
 
 from app.protocol.messages import Pong
-from app.transport.fastrtc_handler import Handler
-from app.transport.pending import PendingConnections
-from app.transport.webrtc import WebRtcTransport
-from app.transport.webrtc_call import MAX_QUEUED
+from server.transport.fastrtc_handler import Handler
+from server.transport.pending import PendingConnections
+from server.transport.webrtc import WebRtcTransport
+from server.transport.webrtc_call import MAX_QUEUED
 from tests.unit.doubles import Desk
 
 

@@ -13,9 +13,9 @@ from app.conversation.session import Session
 from app.protocol.codec import BadMessage, parse
 from app.protocol.messages import PlaybackStop, StateChanged
 from app.reply.playout import FRAME, Frame
-from app.sessions.tokens import Ticket
-from app.transport.pending import PendingConnections
-from app.transport.websocket import router
+from server.sessions.tokens import Ticket
+from server.transport.pending import PendingConnections
+from server.transport.websocket import router
 from tests.unit.connection import Client, scene
 from tests.unit.doubles import Desk, pcm
 

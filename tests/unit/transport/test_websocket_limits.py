@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.dialogue.memory import Timer
-from app.transport.intake import MISTAKES
-from app.transport.paced import OUTBOX
 from app.turn_taking.pipeline import BACKLOG
+from server.transport.intake import MISTAKES
+from server.transport.paced import OUTBOX
 from tests.unit.connection import Client, scene
 from tests.unit.doubles import Desk, pcm
 from tests.unit.protocol.test_messages import JSON, MESSAGES
@@ -243,7 +243,7 @@ async def test_an_error_inside_is_not_shown_and_not_raised(desk: Desk) -> None:
     desk.made[0].receive = explode  # type: ignore[method-assign]
     with pytest.MonkeyPatch.context() as patch:
         logged: list[logging.LogRecord] = []
-        patch.setattr(logging.getLogger("app.transport.intake"), "handle", logged.append)
+        patch.setattr(logging.getLogger("server.transport.intake"), "handle", logged.append)
         client.say({"type": "interrupt"})
         await asyncio.sleep(0.01)
     assert client.codes() == ["internal"] and "boom" not in str(client.of("error"))

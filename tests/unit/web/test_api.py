@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from app.core.session_settings import SessionSettings
 from app.protocol.messages import Start
-from app.sessions.tokens import Ticket
-from app.store.records import Busy, SessionRecord
-from app.store.writer import Status
-from app.web import routes as api
+from server.sessions.tokens import Ticket
+from server.store.records import Busy, SessionRecord
+from server.store.writer import Status
+from server.web import routes as api
 from services.base import Exchange
 from tests.unit.doubles import Desk, Peer
 from tests.unit.protocol.test_messages import JSON

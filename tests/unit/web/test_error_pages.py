@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
-TOPS = "app|services|languages|tests|docs|deploy"
+TOPS = "app|server|services|languages|tests|docs|deploy"
 
 
 def named(page: Path) -> set[str]:
@@ -28,7 +28,7 @@ def test_the_walks_name_files_of_every_room() -> None:
     rooms = {
         path.parts[1]
         for path in map(Path, named(ROOT / "docs" / "architecture.md"))
-        if path.parts[0] == "app" and len(path.parts) > 2
+        if path.parts[0] in ("app", "server") and len(path.parts) > 2
     }
     assert {"transport", "sessions", "conversation", "turn_taking", "reply", "tools", "dialogue"} <= rooms
 

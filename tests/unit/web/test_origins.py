@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from app.settings import Settings
-from app.web.origins import LOOPBACK_NAMES, OriginMiddleware, known_host, same_origin
+from server.web.origins import LOOPBACK_NAMES, OriginMiddleware, known_host, same_origin
 
 HERE = "here.example:7860"
 

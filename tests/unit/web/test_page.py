@@ -7,7 +7,7 @@ import pytest
 
 from app.protocol.messages import AgentResponse, Latency, TranscriptUpdate
 from app.protocol.view import Turn, View, Viewer
-from app.web.rendering import render
+from server.web.rendering import render
 
 NASTY = '</p><script>alert("x")</script>&'
 

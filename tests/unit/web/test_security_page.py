@@ -9,11 +9,11 @@ from app.conversation import context, effects
 from app.core.session_settings import MAX_INSTRUCTIONS
 from app.protocol import messages as events
 from app.settings import Settings
-from app.store import commands as keys
-from app.store import queue, readers, records
 from app.tools.builtin import MOST as TIMERS
-from app.transport import datagrams, http_server, intake, offers, pending
-from app.web import routes as api
+from server.store import commands as keys
+from server.store import queue, readers, records
+from server.transport import datagrams, http_server, intake, offers, pending
+from server.web import routes as api
 
 PAGE = (Path(__file__).parents[3] / "docs" / "security.md").read_text("utf-8")
 DEFAULTS = Settings(_env_file=None)  # type: ignore[call-arg]

@@ -1,0 +1,91 @@
+"""How a process goes down without cutting anybody off: it takes no more conversations, what is being said is heard to its end, and
+then each client is told to go on elsewhere."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+
+from app.conversation.session import Session
+from app.protocol.messages import ShuttingDown
+from server.sessions.registry import Sessions
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 0.05  # how often it is looked who has fallen silent
+UNHEARD = 1  # windows that wait to be listened to: of more, it is not known yet whether somebody speaks
+AFTER_MS = 500.0  # where no other node is known: whoever stands before this one needs a moment to see that it is going
+
+
+def under_way(session: Session) -> bool:
+    """Whether something is being said, or is about to be: a turn of the user's, or a reply that was not yet heard to its end."""
+    reply, hearing = session.player.reply, session.hearing
+    replying = session.state in ("THINKING", "SPEAKING", "INTERRUPTED") or (reply is not None and not reply.cancelled)
+    speaking = hearing.taking_turn or hearing.overlap_pending or hearing.behind > UNHEARD
+    return session.state != "IDLE" and (replying or speaking or bool(session.context.pending))
+
+
+async def nowhere() -> str:
+    """Where to go on, for one process alone: at the same address."""
+    return ""
+
+
+class Drain:
+    """Called, it drains `sessions` and returns when the last conversation has gone; it may be called again. `drain_s` is the
+    longest time for what is being said; `elsewhere` finds the base URL of another node, "" where none is known."""
+
+    def __init__(self, sessions: Sessions, drain_s: float, elsewhere: Callable[[], Awaitable[str]] = nowhere) -> None:
+        self._sessions = sessions
+        self._drain_s = drain_s
+        self._elsewhere = elsewhere
+        self._hurry = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __call__(self) -> None:
+        """Returns when nobody is left, or after the time that is given to them."""
+        if self._task is None:
+            self._sessions.admission.draining = True
+            self._task = asyncio.create_task(self._drain(), name="drain")
+        await asyncio.shield(self._task)
+
+    def hasten(self) -> None:
+        """Nothing is waited for any more: whoever is still there is told now."""
+        self._hurry.set()
+
+    async def _drain(self) -> None:
+        attachments = self._sessions.live.all()
+        log.info(
+            "going down: %d conversations, %d of them in mid-turn",
+            len(attachments),
+            sum(under_way(s.session) for s in attachments),
+        )
+        end = asyncio.get_running_loop().time() + self._drain_s
+        await self._elsewhere()  # asking, it tells the others that this one takes nobody any more
+        try:
+            async with asyncio.timeout_at(end):
+                await self._until_silent()
+        except TimeoutError:
+            log.warning("%d conversations are cut off after %g s", len(self._sessions.live.all()), self._drain_s)
+        while attachments := self._sessions.live.all():
+            await self._sessions.part(attachments, await self._told())
+        await asyncio.sleep(LOOK_S)  # for the last words to be on their way
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(end):  # a store that is away may come back: nobody else knows what was said last
+                while not self._hurry.is_set() and not await self._sessions.is_written(LOOK_S):
+                    pass
+
+    async def _until_silent(self) -> None:
+        while (attachments := self._sessions.live.all()) and not self._hurry.is_set():
+            if not all(under_way(attachment.session) for attachment in attachments):
+                last = await self._told()
+                silent = [
+                    attachment for attachment in self._sessions.live.all() if not under_way(attachment.session)
+                ]  # a turn may have come meanwhile
+                await self._sessions.part(silent, last)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await self._hurry.wait()
+
+    async def _told(self) -> ShuttingDown:
+        url = await self._elsewhere()
+        return ShuttingDown(url=url or None, after_ms=0.0 if url else AFTER_MS)

@@ -1,0 +1,128 @@
+"""The other servers on the same Redis: whether they are what this one is, and which of them a client can be sent to."""
+
+import asyncio
+import hashlib
+import logging
+import random
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from app.settings import Settings
+from server.sessions.tokens import Tickets
+from server.store.records import StoreError
+from server.store.store import Store
+from services.retrieval.folder import DEFAULT_FOLDER
+
+log = logging.getLogger(__name__)
+
+MEET_S = 5.0  # how often a server says that it is there, and looks at some others
+FIND_S = 0.5  # in which another one is found, or none
+ROOT = Path(__file__).parents[2]
+SOURCES = ("app", "languages", "server", "services")
+ALIKE = {
+    "secret": "tokens of one are refused by the other: give both the same PARLEY_SECRET",
+    "version": "both run different programs: this passes when a rolling update is through",
+    "knowledge": "both answer from different documents: give both the same folder",
+}
+
+
+class Node(BaseModel):
+    """What a server tells the others. `url` is where it is reached, "" where it has no address of its own; `seal` proves that this
+    was written by somebody who has the secret: clients are sent there with their tokens."""
+
+    url: str
+    seal: str
+    open: bool  # takes conversations
+    secret: str
+    version: str
+    knowledge: str
+
+
+class Nodes:
+    """What the processes on one Redis know of each other."""
+
+    def __init__(self, store: Store, settings: Settings, tickets: Tickets, is_open: Callable[[], bool]) -> None:
+        self._store = store
+        self._url = settings.node_url
+        self._folder = settings.knowledge or DEFAULT_FOLDER
+        self._tickets = tickets
+        self._is_open = is_open
+        self._told: set[tuple[str, str]] = set()  # differences: what in, and what is there
+
+    async def run(self) -> None:
+        """Meets the others until it is cancelled."""
+        while True:
+            try:
+                await self._meet()
+            except StoreError as error:
+                log.debug("the other servers are not seen: %s", error)
+            await asyncio.sleep(MEET_S * random.uniform(0.8, 1.2))
+
+    async def elsewhere(self) -> str:
+        """The base URL of a server that takes conversations; "" where none is known."""
+        try:
+            async with asyncio.timeout(FIND_S):
+                nodes = await self._meet()
+        except (StoreError, TimeoutError):
+            return ""
+        urls = [node.url for node in nodes if node.open and node.url and node.seal == self._tickets.seal(node.url)]
+        return random.choice(urls) if urls else ""
+
+    async def _meet(self) -> list[Node]:
+        own = await asyncio.to_thread(self._own)
+        nodes = [_read(line) for line in await self._store.meet(own.model_dump_json())]
+        for node in nodes:
+            self._compare(own, node)
+        return nodes
+
+    def _own(self) -> Node:
+        return Node(
+            url=self._url,
+            seal=self._tickets.seal(self._url),
+            open=self._is_open(),
+            secret=self._tickets.key,
+            version=version(),
+            knowledge=_digest(self._folder, _states(self._folder)),
+        )
+
+    def _compare(self, own: Node, other: Node) -> None:
+        for name, meaning in ALIKE.items():
+            theirs = getattr(other, name)
+            if theirs != getattr(own, name) and (name, theirs) not in self._told:
+                self._told.add((name, theirs))
+                log.warning(
+                    "another server on this Redis%s has another %s; %s", f" ({other.url})" * bool(other.url), name, meaning
+                )
+
+
+def _read(line: str) -> Node:
+    """What another server wrote. One of a version that writes something else says nothing that can be used."""
+    try:
+        return Node.model_validate_json(line)
+    except ValidationError:
+        return Node(url="", seal="", open=False, secret="unknown", version="unknown", knowledge="unknown")
+
+
+@lru_cache
+def version() -> str:
+    """Of the program, by its text."""
+    files = sorted(path for folder in SOURCES for path in (ROOT / folder).rglob("*.*") if path.suffix in (".py", ".lua"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
+
+
+def _states(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """The files of `folder`, as far as they can be seen without reading them."""
+    found = ((path, path.stat()) for path in sorted(folder.rglob("*")) if path.is_file())
+    return tuple((str(path.relative_to(folder)), state.st_size, state.st_mtime_ns) for path, state in found)
+
+
+@lru_cache(maxsize=1)
+def _digest(folder: Path, states: tuple[tuple[str, int, int], ...]) -> str:
+    """Of all that is written in `folder`."""
+    whole = hashlib.sha256()
+    for name, _, _ in states:
+        whole.update(name.encode() + hashlib.sha256((folder / name).read_bytes()).digest())
+    return whole.hexdigest()[:12]

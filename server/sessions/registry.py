@@ -1,0 +1,220 @@
+"""Every conversation of this process: how many there are at once, which connection has which, and what becomes of one whose
+connection is lost."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+from weakref import WeakValueDictionary
+
+from prometheus_client import Counter
+
+from app.conversation.session import Session
+from app.core.clock import Clock, LoopClock
+from app.core.limits import quiet_logger
+from app.core.session_settings import SessionSettings
+from app.protocol.messages import Error, Farewell, Played
+from app.settings import Settings
+from server.sessions.admission import Admission
+from server.sessions.live import Attachment, ClientConnection, LiveSessions
+from server.sessions.load import Load
+from server.sessions.tokens import PLAIN, Impossible, NotReady, Refused, Ticket, Tickets, Unknown
+from server.store.queue import Lost
+from server.store.records import Erased, SessionRecord, StoreError
+from server.store.store import Store
+from services.base import HEARING_RATE, VAD_WINDOW, ServiceError
+
+__all__ = ["Attachment", "ClientConnection", "Refused", "Sessions"]
+
+log = quiet_logger(__name__)
+
+ERASED = "this session was erased"
+LOST = {"taken_over": ("taken_over", "this conversation goes on in another process"), "erased": ("deleted", ERASED)}
+WINDOW_S = VAD_WINDOW / HEARING_RATE  # that voice detection takes at once
+WRITTEN_S = 1.0  # for what a conversation was last to reach the store, before its client goes on elsewhere
+
+OPENED = Counter("parley_sessions_opened", "Conversations joined by a client", ["resumed"])
+
+
+@contextlib.contextmanager
+def erased_is_unknown() -> Iterator[None]:
+    """To a client, a session that was erased never was."""
+    try:
+        yield
+    except Erased:
+        raise Unknown(ERASED) from None
+
+
+class Sessions:
+    """The conversations of this process, by their ids."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        make: Callable[[str, SessionRecord | None, SessionSettings], Session],
+        store: Store,
+        ready: Callable[[], Awaitable[None]],
+        clock: Clock | None = None,
+        waited_s: Callable[[], float] = lambda: 0.0,
+        impossible: Callable[[SessionSettings], dict[str, str]] = lambda chosen: {},
+    ) -> None:
+        """`make` builds a session from its id, its record when it is resumed, and what it is set to; `ready` returns when one can
+        begin, or raises ServiceError when none ever will; `waited_s` says for how long work for the models has waited, `impossible`
+        which settings of a conversation cannot be had here, and why. Raises as `signing_secret` does."""
+        self.live = LiveSessions()
+        self.load = Load(
+            lambda: max([waited_s(), *(attachment.session.hearing.behind * WINDOW_S for attachment in self.live.all())])
+        )
+        self.admission = Admission(settings, self.live, self.load)
+        self.tickets = Tickets(settings, clock or LoopClock())
+        self._make = make
+        self._store = store
+        self._ready = ready
+        self._impossible = impossible
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        store.on_lost(self._lost)
+
+    def create(self, chosen: SessionSettings = PLAIN) -> Ticket:
+        """A new id with its token, for a conversation that is set so. Raises Full or Leaving when nobody could open it now, and
+        Impossible or TooMuch for settings that it cannot have."""
+        for name, why in self._impossible(chosen).items():
+            raise Impossible(f"{name}: {why}", name)
+        self.admission.check_room()
+        self.admission.check_load()
+        return self.tickets.issue(chosen)
+
+    def authorize(self, session_id: str, token: str) -> None:
+        """Raises Forbidden unless the token was made for this id."""
+        self.tickets.check(session_id, token)
+
+    def expect(self, session_id: str) -> None:
+        """Whether somebody may connect for this session, whose token was not seen yet. Raises Full or Leaving."""
+        self.admission.check_leaving()
+        if session_id and self.live.get(session_id) is None:
+            self.admission.check_room()
+
+    async def admit(self, session_id: str, address: str = "") -> None:
+        """Whether an authorized session could be opened now from `address`. Raises Unknown, Full, Leaving or Crowd."""
+        self.admission.check_leaving()
+        if self.live.get(session_id) is not None:
+            return
+        self.admission.check_crowd(address)
+        self.admission.check_room()
+        try:
+            if await self._known(session_id) is None:
+                self.admission.check_load()
+        except StoreError as error:
+            log.warning("session %s is let in unseen: %s", session_id, error)
+
+    # --- joining and leaving ------------------------------------------------------------------------------------------
+
+    async def open(self, session_id: str, token: str, peer: ClientConnection, played: Played | None = None) -> Attachment:
+        """Gives the conversation to `peer`, which then calls `Attachment.begin`; makes, resumes or loads it as needed. Whoever had
+        it is told `taken_over` and closed. `played` is what the listener says that he heard last. Raises Forbidden, Unknown, Full,
+        Leaving, Crowd or NotReady."""
+        self.authorize(session_id, token)
+        self.admission.check_leaving()
+        async with self._locks.setdefault(session_id, asyncio.Lock()):
+            attachment = self.live.get(session_id)
+            if attachment is None:
+                attachment = await self._attach(session_id, peer.address, self.tickets.settings_in(token), played)
+            else:
+                if attachment.peer is None:
+                    self.admission.check_crowd(peer.address)
+                attachment.resumed = True
+                taken = "this conversation was opened from another connection"
+                attachment.leave("taken over", Error(code="taken_over", message=taken, fatal=True))
+            if played is not None:
+                attachment.session.memory.played(played.generation, played.played_ms)
+            attachment.peer = peer
+            OPENED.labels(str(attachment.resumed).lower()).inc()
+            return attachment
+
+    def release(self, attachment: Attachment, peer: ClientConnection) -> None:
+        """`peer` is gone. Its conversation waits for it in memory for GRACE_S, and in the store for longer."""
+        if attachment.peer is peer:
+            attachment.leave("connection lost")
+            self.live.wait_for_client(attachment)
+
+    async def _attach(self, session_id: str, address: str, chosen: SessionSettings, played: Played | None) -> Attachment:
+        with self.admission.place(address):
+            record = await self._claimed(session_id, played)
+        said = record is not None and bool(record.history or record.generation)
+        if record is not None and record.settings is not None:
+            chosen = SessionSettings.kept(record.settings)
+        if faults := self._impossible(chosen):  # it may have been chosen in another process
+            log.warning("a conversation goes on without what it was set to: %s", ", ".join(faults))
+        chosen = chosen.without(*faults)
+        attachment = Attachment(self._make(session_id, record, chosen), resumed=said)
+        attachment.session.memory.settings = chosen
+        self.live.add(attachment)
+        return attachment
+
+    async def _claimed(self, session_id: str, played: Played | None) -> SessionRecord | None:
+        """What is stored of a session that begins or goes on here."""
+        try:
+            await self._ready()
+            if self.load.overloaded and await self._known(session_id) is None:
+                self.admission.check_load()
+            with erased_is_unknown():
+                record = await self._store.claim(session_id, begins=self.tickets.is_young(session_id))
+            if record is None:
+                self.tickets.check_age(session_id)
+        except StoreError as error:
+            log.warning("session %s starts without its past: %s", session_id, error)
+            if played is not None:
+                self._store.played(session_id, played.generation, played.played_ms)
+            return None
+        except ServiceError as error:
+            raise NotReady(f"conversations cannot begin: {error}") from error
+        return record
+
+    def _lost(self, session_id: str, how: Lost) -> None:
+        """Another process has taken the session, or erased it."""
+        if attachment := self.live.get(session_id):
+            code, message = LOST[how]
+            self.live.drop(attachment, Error(code=code, message=message, fatal=True))
+
+    async def part(self, attachments: list[Attachment], last: Farewell) -> None:
+        """These conversations are over here. Their clients are told so with `last` once what is to be remembered has been written:
+        whoever goes on with them finds all of it."""
+        for attachment in attachments:
+            attachment.session.disconnect("shutting_down")
+        await self._store.drain(WRITTEN_S, [attachment.session.id for attachment in attachments])
+        for attachment in attachments:
+            if self.live.get(attachment.session.id) is attachment:
+                self.live.drop(attachment, last)
+
+    async def is_written(self, timeout_s: float) -> bool:
+        """Whether all that is to be remembered has reached the store, now or within so many seconds."""
+        return await self._store.drain(timeout_s)
+
+    # --- looking ------------------------------------------------------------------------------------------------------
+
+    async def look(self, session_id: str) -> dict[str, Any]:
+        """State and history of an authorized session. Raises Unknown, and StoreError when the store is needed and away."""
+        if attachment := self.live.get(session_id):
+            return attachment.session.snapshot() | {"connected": attachment.peer is not None}
+        record = await self._known(session_id)
+        record = record or SessionRecord(session_id=session_id)
+        history = [{"user": exchange.user, "heard": exchange.heard} for exchange in record.history]
+        unheard = list(record.pending.clauses[record.pending.first_unheard :]) if record.pending else []
+        return {"session_id": session_id, "state": record.state, "history": history, "unheard": unheard, "connected": False}
+
+    async def erase(self, session_id: str) -> None:
+        """Ends the conversation of an authorized session and erases what is stored of it. Raises Unknown and StoreError."""
+        async with self._locks.setdefault(session_id, asyncio.Lock()):
+            if attachment := self.live.get(session_id):
+                task = self.live.drop(attachment, Error(code="deleted", message=ERASED, fatal=True))
+                await asyncio.gather(task, return_exceptions=True)
+            else:
+                await self._known(session_id)
+            await self._store.erase(session_id)
+
+    async def _known(self, session_id: str) -> SessionRecord | None:
+        """What is stored of a session; None where it may still begin. Raises Unknown and StoreError."""
+        with erased_is_unknown():
+            record = await self._store.load(session_id)
+        if record is None:
+            self.tickets.check_age(session_id)
+        return record

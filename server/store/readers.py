@@ -1,0 +1,98 @@
+"""Reading from Redis, on a connection of its own: whoever reads does not keep the writer waiting. Who reads a log costs the store
+work and this process the memory of a page, for as long as his client takes."""
+
+import contextlib
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from app.core.clock import Clock
+from server.store import commands as keys
+from server.store.client import Client
+from server.store.records import Busy
+
+READERS = 16  # at once
+EACH = 2  # of one session
+OF_ONE = 4  # of one address
+LEAST_S = 2.0  # that a reader has, before he gives way; a log is read in less
+
+
+@dataclass(slots=True, eq=False)
+class Reader:
+    """Somebody who reads a log."""
+
+    session_id: str
+    address: str
+    since: float  # seconds
+    out: bool = False  # others came
+
+    def check(self) -> None:
+        """Raises Busy when he has had to give way."""
+        if self.out:
+            raise Busy("others wait to read, and this took long: please come again")
+
+
+class Readers:
+    """When there are too many, whoever has read longest gives way: nobody can keep others out by taking what he reads slowly."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        """`now` in seconds."""
+        self._now = now
+        self._reading: dict[Reader, None] = {}  # in the order in which they came
+
+    @contextlib.contextmanager
+    def place(self, session_id: str, address: str) -> Iterator[Reader]:
+        """A place for somebody at `address`; "" is not counted. Raises Busy when there is none."""
+        sessions, addresses = (Counter(getattr(one, name) for one in self._reading) for name in ("session_id", "address"))
+        if sessions[session_id] >= EACH or (address and addresses[address] >= OF_ONE):
+            raise Busy("too many of yours read logs already")
+        if len(self._reading) >= READERS:
+            self._make_room()
+        reader = Reader(session_id, address, self._now())
+        self._reading[reader] = None
+        try:
+            yield reader
+        finally:
+            self._reading.pop(reader, None)
+
+    def _make_room(self) -> None:
+        longest = next(iter(self._reading))
+        if self._now() - longest.since < LEAST_S:
+            raise Busy("too many read logs at once")
+        longest.out = True
+        del self._reading[longest]
+
+
+class StoreReader:
+    """What can be read by whoever has a `Store`."""
+
+    def __init__(self, client: Client, clock: Clock) -> None:
+        self._reader = client
+        self._readers = Readers(lambda: clock.ms() / 1000)
+
+    async def close_reader(self) -> None:
+        """Closes the connection."""
+        await self._reader.aclose()
+
+    async def read_log(self, session_id: str, address: str = "") -> AsyncGenerator[dict[str, Any], None]:
+        """The session's log in order, for somebody at `address`: {"seq", "at_ms", "kind", ...}. The first entry of one that was too
+        long to be kept whole is {"kind": "dropped", "count"}. Raises Busy when too many read, also later on for whoever reads
+        slowly, and StoreError when Redis is away."""
+        with self._readers.place(session_id, address) as reader:
+            first = True
+            async for seq, entry in keys.read(self._reader, keys.log_key(session_id), "-"):
+                if first and seq > 1:
+                    yield {"seq": seq - 1, "at_ms": entry["at_ms"], "kind": "dropped", "count": seq - 1}
+                first = False
+                reader.check()
+                yield {"seq": seq} | entry
+
+    async def read_latency(self, since_ms: float) -> AsyncIterator[dict[str, Any]]:
+        """Latency entries from `since_ms` (ms since 1970, UTC) on, each once though it was written twice. Raises StoreError."""
+        seen: set[tuple[Any, Any, Any]] = set()
+        async for _, entry in keys.read(self._reader, keys.LATENCY_KEY, str(int(since_ms))):
+            key = entry.get("session"), entry.get("turn"), entry["at_ms"]
+            if key not in seen:
+                seen.add(key)
+                yield entry

@@ -1,0 +1,50 @@
+"""Connections that have not begun a conversation: how many there may be, and which gives way."""
+
+from collections import Counter
+
+from prometheus_client import Gauge
+
+from app.protocol.messages import Error, ShuttingDown
+from server.sessions.live import ClientConnection
+
+WAITING = 4  # connections that have not started, for each conversation that may be had
+WAITING_OF_ONE = 8  # of these, how many may come from one address
+
+HELD = Gauge("parley_waiting", "Connections that have not begun a conversation")
+
+
+class PendingConnections:
+    """The connections that have not yet begun a conversation. When there are too many, in all or from one address, the oldest of
+    whoever has most gives way: who comes in earnest stays for a second, and nobody can keep others out by only waiting."""
+
+    def __init__(self, conversations: int) -> None:
+        self._most = conversations * WAITING
+        self._waiting: dict[ClientConnection, None] = {}  # in the order in which they came
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def enter(self, connection: ClientConnection) -> None:
+        """A connection came; another may have to give way."""
+        counts = Counter(waiting.address for waiting in self._waiting)
+        if connection.address and counts[connection.address] >= WAITING_OF_ONE:
+            self._turn_out(connection.address)
+        elif len(self._waiting) >= self._most:
+            self._turn_out(counts.most_common(1)[0][0])
+        self._waiting[connection] = None
+        HELD.set(len(self._waiting))
+
+    def leave(self, connection: ClientConnection) -> None:
+        """A connection has begun, or is gone."""
+        self._waiting.pop(connection, None)
+        HELD.set(len(self._waiting))
+
+    def _turn_out(self, address: str) -> None:
+        oldest = next(waiting for waiting in self._waiting if waiting.address == address)
+        self.leave(oldest)
+        oldest.close(Error(code="crowded", message="newer connections took this one's place before it had started", fatal=True))
+
+    def close(self) -> None:
+        """The server goes down: all are ended."""
+        for waiting in list(self._waiting):
+            waiting.close(ShuttingDown())
