@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from app.conversation.possible import impossible
 from app.conversation.state_machine import Fact
 from app.core.latency import Spans
+from app.core.redaction import withhold
 from app.core.session_settings import SessionSettings
 from app.dialogue.context import AgentContext
 from app.protocol.codec import BadMessage
@@ -21,7 +22,6 @@ from app.reply.player import Player
 from app.reply.speaker import Speaker
 from app.turn_taking.listener import Listener
 from app.turn_taking.pipeline import HearingPipeline
-from server.store.records import withhold
 from services.base import Exchange
 
 log = logging.getLogger(__name__)

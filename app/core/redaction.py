@@ -1,8 +1,10 @@
-"""What nobody may read in a log, on a terminal or in an error message: keys, tokens, passwords. One rule for the whole program."""
+"""What nobody may read: keys, tokens, passwords in a log, on a terminal or in an error message, by one rule for the whole program;
+and in the log of a conversation its texts, where they are not to be kept."""
 
 import logging
 import re
 import traceback
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -69,3 +71,16 @@ def _record(*args: Any, **kwargs: Any) -> logging.LogRecord:
         if (cleaned := clean(error)) != error:
             record.exc_text, record.exc_info = cleaned, None
     return record
+
+
+# Names and states, never words of a person or of an answer.
+_PLAIN = frozenset({"kind", "type", "state", "next", "previous", "reason", "code", "name", "line"})
+
+
+def withhold(entry: Any, key: str = "kind") -> Any:
+    """A log entry without texts: numbers, times, states and names stay, every other string becomes "withheld"."""
+    if isinstance(entry, Mapping):
+        return {name: withhold(value, name) for name, value in entry.items()}
+    if isinstance(entry, list | tuple):
+        return [withhold(value, key) for value in entry]
+    return "withheld" if isinstance(entry, str) and key not in _PLAIN else entry

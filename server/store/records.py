@@ -107,16 +107,3 @@ class LogEntry:
         if self.dropped:
             return encode({"at_ms": self.at_ms, "kind": "dropped", "count": self.dropped})
         return self.payload
-
-
-# Names and states, never words of a person or of an answer.
-_PLAIN = frozenset({"kind", "type", "state", "next", "previous", "reason", "code", "name", "line"})
-
-
-def withhold(entry: Any, key: str = "kind") -> Any:
-    """A log entry without texts: numbers, times, states and names stay, every other string becomes "withheld"."""
-    if isinstance(entry, Mapping):
-        return {name: withhold(value, name) for name, value in entry.items()}
-    if isinstance(entry, list | tuple):
-        return [withhold(value, key) for value in entry]
-    return "withheld" if isinstance(entry, str) and key not in _PLAIN else entry

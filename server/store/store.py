@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from app.core.clock import LoopClock
 from app.core.limits import TokenBucket
+from app.core.redaction import withhold
 from app.settings import Settings
 from server.store import commands as keys
 from server.store.client import Client, connect
@@ -17,7 +18,7 @@ from server.store.commands import UNREACHABLE, reaching
 from server.store.embedded_server import EmbeddedServer
 from server.store.queue import Lost
 from server.store.readers import StoreReader
-from server.store.records import Busy, Erased, PendingReply, SessionRecord, StoreError, withhold
+from server.store.records import Busy, Erased, PendingReply, SessionRecord, StoreError
 from server.store.writer import Status, Writer
 
 __all__ = ["Busy", "Erased", "PendingReply", "SessionRecord", "Status", "Store", "StoreError"]

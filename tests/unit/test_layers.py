@@ -43,7 +43,9 @@ def imports(path: Path) -> set[str]:
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found |= {f"{node.module}.{name.name}" for name in node.names} if node.module in ("app", "server") else {node.module}
+            found |= (
+                {f"{node.module}.{name.name}" for name in node.names} if node.module in ("app", "server") else {node.module}
+            )
         elif isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
     return {module for module in found if module.split(".")[0] in HOUSES}

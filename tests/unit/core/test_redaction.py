@@ -1,11 +1,12 @@
 """Nothing secret is told."""
 
+import json
 import logging
 from urllib.parse import quote
 
 import pytest
 
-from app.core.redaction import clean, clean_logs, hide
+from app.core.redaction import clean, clean_logs, hide, withhold
 
 TOKEN = "0123456789abcdef" * 4
 
@@ -104,3 +105,21 @@ def test_what_a_terminal_would_obey_is_written_out(said: str) -> None:
 def test_what_can_be_read_stays_as_it_is() -> None:
     for text in ("two\n\tlines", "ünï 你好", "\U0001f469\u200d\U0001f680", "\u00a0"):
         assert clean(text) == text
+
+
+def test_withholding_keeps_times_and_states_only() -> None:
+    entry = {
+        "kind": "event",
+        "at_ms": 12.5,
+        "state": "LISTENING",
+        "next": "THINKING",
+        "event": {"type": "turn_ended", "turn": 2, "revision": 1, "text": "my secret"},
+        "passages": [{"id": "secret", "title": "secret", "score": 0.4}],
+        "words": ["secret"],
+        "anything else": "secret",
+    }
+    kept = withhold(entry)
+    assert "secret" not in json.dumps(kept)
+    assert (kept["at_ms"], kept["state"], kept["next"]) == (12.5, "LISTENING", "THINKING")
+    assert kept["event"] == {"type": "turn_ended", "turn": 2, "revision": 1, "text": "withheld"}
+    assert kept["passages"] == [{"id": "withheld", "title": "withheld", "score": 0.4}]

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from app.core.redaction import withhold
 from app.protocol.messages import PlaybackProgress, PlaybackStopped, Text
 from server.replay import Rerun, replay
 from server.sessions.recorder import StoreRecorder, memory_of, record_of
-from server.store.records import SessionRecord, encode, withhold
+from server.store.records import SessionRecord, encode
 from tests.unit.fakes import Caller
 from tests.unit.virtual_time import run
 

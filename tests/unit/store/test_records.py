@@ -5,7 +5,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from server.store.records import RECORD_BYTES, TURNS, PendingReply, SessionRecord, bounded, encode, withhold
+from server.store.records import RECORD_BYTES, TURNS, PendingReply, SessionRecord, bounded, encode
 from services.base import Exchange
 
 
@@ -45,21 +45,3 @@ def test_of_a_record_that_is_too_large_without_its_history_the_numbers_stay(fat:
     record = SessionRecord(session_id="s", turn=7, generation=9, **fat)  # type: ignore[arg-type]
     kept = bounded(record)
     assert (kept.turn, kept.generation) == (7, 9) and len(encode(kept.model_dump())) < 1_000
-
-
-def test_withholding_keeps_times_and_states_only() -> None:
-    entry = {
-        "kind": "event",
-        "at_ms": 12.5,
-        "state": "LISTENING",
-        "next": "THINKING",
-        "event": {"type": "turn_ended", "turn": 2, "revision": 1, "text": "my secret"},
-        "passages": [{"id": "secret", "title": "secret", "score": 0.4}],
-        "words": ["secret"],
-        "anything else": "secret",
-    }
-    kept = withhold(entry)
-    assert "secret" not in json.dumps(kept)
-    assert (kept["at_ms"], kept["state"], kept["next"]) == (12.5, "LISTENING", "THINKING")
-    assert kept["event"] == {"type": "turn_ended", "turn": 2, "revision": 1, "text": "withheld"}
-    assert kept["passages"] == [{"id": "withheld", "title": "withheld", "score": 0.4}]
