@@ -9,19 +9,19 @@ from fastapi import FastAPI
 
 from app.conversation.possible import impossible
 from app.conversation.session import Session
-from app.core.client_address import ClientAddressMiddleware
 from app.core.clock import LoopClock
-from app.core.limits import quiet_logger
 from app.core.redaction import clean_logs
 from app.core.session_settings import SessionSettings
 from app.core.telemetry import traces
-from app.core.watchdog import Watchdog
 from app.dialogue.context import AgentContext
 from app.dialogue.memory import Memory
 from app.dialogue.phrasebook import Dialogue, Phrasebook
 from app.protocol.messages import Error
 from app.settings import Settings
 from languages import find
+from server.core.client_address import ClientAddressMiddleware
+from server.core.limits import quiet_logger
+from server.core.watchdog import Watchdog
 from server.sessions.drain import Drain, nowhere
 from server.sessions.nodes import Nodes
 from server.sessions.readiness import Readiness

@@ -8,9 +8,9 @@ from typing import Protocol
 from prometheus_client import Gauge
 
 from app.conversation.session import Session
-from app.core.limits import quiet_logger
 from app.core.session_settings import Eagerness, SessionSettings
 from app.protocol.messages import Error, Farewell, ServerMessage, ShuttingDown
+from server.core.limits import quiet_logger
 
 log = quiet_logger(__name__)
 

@@ -11,10 +11,10 @@ from prometheus_client import Counter
 
 from app.conversation.session import Session
 from app.core.clock import Clock, LoopClock
-from app.core.limits import quiet_logger
 from app.core.session_settings import SessionSettings
 from app.protocol.messages import Error, Farewell, Played
 from app.settings import Settings
+from server.core.limits import quiet_logger
 from server.sessions.admission import Admission
 from server.sessions.live import Attachment, ClientConnection, LiveSessions
 from server.sessions.load import Load

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
 from app.core.clock import LoopClock
-from app.core.limits import TokenBucket
 from app.core.redaction import withhold
 from app.settings import Settings
+from server.core.limits import TokenBucket
 from server.store import commands as keys
 from server.store.client import Client, connect
 from server.store.commands import UNREACHABLE, reaching

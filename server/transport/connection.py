@@ -5,11 +5,11 @@ import asyncio
 import logging
 from abc import abstractmethod
 
-from app.core.client_address import caller
-from app.core.limits import quiet_logger
 from app.protocol.codec import BadMessage
 from app.protocol.messages import Error, Farewell, Limits, Ready, Start
 from app.settings import Settings
+from server.core.client_address import caller
+from server.core.limits import quiet_logger
 from server.sessions.live import Attachment
 from server.sessions.registry import Sessions
 from server.sessions.tokens import Refused

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiortc import RTCPeerConnection
 
-from app.core.limits import TokenBucket, quiet_logger
+from server.core.limits import TokenBucket, quiet_logger
 from server.transport.offers import MAX_CANDIDATES
 from server.transport.rtp import transports
 

@@ -15,10 +15,10 @@ from fastrtc.tracks import AudioCallback
 from fastrtc.utils import Context
 from numpy.typing import NDArray
 
-from app.core.limits import quiet_logger
 from app.core.resampler import Resampler
 from app.protocol.view import Newest, Viewer
 from app.reply.playout import FRAME_MS, IDLE_FRAME
+from server.core.limits import quiet_logger
 from server.transport.connection import Connection
 from server.transport.rtp import OpusTrack, SenderClock
 from services.base import HEARING_RATE, SPEAKING_RATE

@@ -18,8 +18,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame
 from websockets.protocol import State
 
-from app.core.limits import TokenBucket, quiet_logger
 from app.settings import Settings
+from server.core.limits import TokenBucket, quiet_logger
 
 log = quiet_logger(__name__)
 

@@ -6,7 +6,6 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from app.core.limits import Episodes, TokenBucket, quiet_logger
 from app.protocol.codec import BadMessage, parse
 from app.protocol.messages import (
     MAX_TOKEN,
@@ -23,6 +22,7 @@ from app.protocol.messages import (
 )
 from app.settings import Settings
 from app.turn_taking.pipeline import BACKLOG
+from server.core.limits import Episodes, TokenBucket, quiet_logger
 from server.sessions.live import Attachment
 from server.transport.idle_watch import IdleWatch
 from services.base import VAD_WINDOW, Pcm

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import ClassVar
 
-from app.core.limits import quiet_logger
 from app.core.resampler import Resampler
 from app.protocol.codec import decode, pcm
 from app.protocol.messages import (
@@ -25,6 +24,7 @@ from app.protocol.messages import (
     Unduck,
 )
 from app.settings import Settings
+from server.core.limits import quiet_logger
 from server.sessions.live import Attachment
 from server.sessions.registry import Sessions
 from server.transport.connection import Connection

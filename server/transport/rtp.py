@@ -13,7 +13,7 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.rtp import RtpPacket
 from av import AudioCodecContext, AudioFrame, CodecContext, FFmpegError, Packet
 
-from app.core.limits import quiet_logger
+from server.core.limits import quiet_logger
 from server.transport import sctp
 
 log = quiet_logger(__name__)

@@ -10,10 +10,10 @@ from fastrtc import AdditionalOutputs, Stream, WebRTC
 from gradio.components.base import server
 from prometheus_client import Gauge
 
-from app.core.client_address import caller
-from app.core.limits import TokenBuckets, quiet_logger
 from app.protocol.messages import Start
 from app.settings import Settings
+from server.core.client_address import caller
+from server.core.limits import TokenBuckets, quiet_logger
 from server.sessions.registry import Sessions
 from server.sessions.tokens import Crowd, Full, Refused
 from server.transport.fastrtc_handler import Handler

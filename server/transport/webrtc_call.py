@@ -9,11 +9,11 @@ from typing import Any
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from fastrtc import Stream
 
-from app.core.limits import TokenBucket, quiet_logger
 from app.protocol.codec import BadMessage
 from app.protocol.messages import AudioChunk, AudioEnd, Error, Farewell, PlaybackStart, Ready, ServerMessage, Start
 from app.protocol.view import Viewer
 from app.settings import Settings
+from server.core.limits import TokenBucket, quiet_logger
 from server.sessions.live import Attachment
 from server.sessions.registry import Sessions
 from server.transport.connection import Connection

@@ -18,7 +18,7 @@ from gradio.utils import LRUCache
 from pydantic import BaseModel, Field, StringConstraints, TypeAdapter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.limits import TokenBuckets, quiet_logger
+from server.core.limits import TokenBuckets, quiet_logger
 from server.web.origins import siblings
 from server.web.routes import ApiError, IceCandidate, read_body, valid
 

@@ -10,8 +10,8 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.client_address import PROXIED
 from app.settings import Settings
+from server.core.client_address import PROXIED
 
 LOOPBACK_NAMES = ("localhost", "*.localhost")
 SAFE = {"GET", "HEAD", "OPTIONS"}  # methods that change nothing; whether an answer may be read is said by CORS

@@ -16,12 +16,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect
 
-from app.core.client_address import caller
 from app.core.redaction import clean
 from app.core.session_settings import SessionSettings
 from app.protocol.codec import BadMessage, complaint, read_json
 from app.protocol.messages import MAX_TOKEN, Played, Start
 from app.settings import Settings
+from server.core.client_address import caller
 from server.sessions.readiness import Readiness
 from server.sessions.registry import Sessions
 from server.sessions.tokens import Refused

@@ -14,8 +14,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from prometheus_client import REGISTRY
 
 from app.core.telemetry import Traces, traces
-from app.core.watchdog import BEAT_S, HELD_S, WORKING, Watchdog
 from app.protocol.messages import Interrupt
+from server.core.watchdog import BEAT_S, HELD_S, WORKING, Watchdog
 from server.sessions.recorder import StoreRecorder
 from tests.unit.fakes import Caller
 from tests.unit.virtual_time import run

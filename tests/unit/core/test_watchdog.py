@@ -1,6 +1,6 @@
 import sys
 
-from app.core.watchdog import BEAT_S, WAITING, WORKING, Watchdog, what
+from server.core.watchdog import BEAT_S, WAITING, WORKING, Watchdog, what
 
 
 class Loop:

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from app.core.client_address import UNNAMED, ClientAddressMiddleware, caller
-from app.core.limits import EPISODE_S, Episodes, OncePerEpisode, TokenBucket, TokenBuckets
 from app.protocol.messages import Error, Farewell, ShuttingDown
+from server.core.client_address import UNNAMED, ClientAddressMiddleware, caller
+from server.core.limits import EPISODE_S, Episodes, OncePerEpisode, TokenBucket, TokenBuckets
 from server.transport.pending import WAITING, WAITING_OF_ONE, PendingConnections
 
 

@@ -12,7 +12,7 @@ from types import FrameType
 from prometheus_client import Counter, Gauge
 
 from app.core.clock import every
-from app.core.limits import Episodes
+from server.core.limits import Episodes
 
 log = logging.getLogger(__name__)
 
