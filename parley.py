@@ -3,12 +3,14 @@
 
 Our packages are then loaded as `parley.app`, `parley.server` and so on, beside the project's. Inside them, and
 nowhere else, an import of one of these names means ours. Where ours are loaded under their short names already, as by `app.py`,
-the long names are those same modules: an extension imports from `parley.services.base` wherever it runs.
+the long names are those same modules: an extension imports from `parley.services.base` wherever it runs. What has moved from `app`
+to `server` is found by its old long name for one more version, with a warning.
 """
 
 import builtins
 import importlib
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
@@ -17,6 +19,8 @@ from types import ModuleType
 from typing import Any
 
 OURS = ("app", "languages", "server", "services")
+# From `app` to `server`.
+MOVED = ("bootstrap", "core.client_address", "core.limits", "core.watchdog", "sessions", "store", "transport", "web")
 __path__ = [str(Path(__file__).parent)]
 _file = getattr(sys.modules.get("app"), "__file__", None)
 LOADED = _file is not None and Path(_file).parent == Path(__file__).parent / "app"  # under their short names
@@ -40,10 +44,13 @@ class _Loader(SourceFileLoader):
 
 
 class _Same(Loader):
-    """Gives a module that is loaded under its short name."""
+    """Gives a module that has another name."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        self._module = importlib.import_module(spec.name.removeprefix(f"{__name__}."))
+        self._module = importlib.import_module(self._name)
         self._spec = self._module.__spec__
         return self._module
 
@@ -55,8 +62,14 @@ class _Finder(MetaPathFinder):
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         if not name.startswith(tuple(f"{__name__}.{ours}" for ours in OURS)):
             return None
+        old = name.removeprefix(f"{__name__}.app.")
+        if old in MOVED or old.startswith(tuple(f"{room}." for room in MOVED)):
+            now = f"{__name__}.server.{old}"
+            if old in MOVED:  # once for all that is in it
+                warnings.warn(f"{name} is {now}; the old name works for one more version", FutureWarning, stacklevel=2)
+            return ModuleSpec(name, _Same(now), is_package=True)
         if LOADED:
-            return ModuleSpec(name, _Same(), is_package=True)
+            return ModuleSpec(name, _Same(name.removeprefix(f"{__name__}.")), is_package=True)
         spec = PathFinder.find_spec(name, path)
         if spec is not None and isinstance(spec.loader, SourceFileLoader):
             spec.loader = _Loader(spec.loader.name, spec.loader.path)

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -27,3 +29,12 @@ def test_beside_packages_of_the_same_names_ours_are_apart(tmp_path: Path) -> Non
     (tmp_path / "app.py").write_text("mine = True\n")
     lines = ["import sys, app", f"sys.path.append({str(ROOT)!r})", "from parley.services.base import Speech"]
     assert python(*lines, "print(Speech.__module__, app.mine)", cwd=tmp_path) == "parley.services.base True"
+
+
+@pytest.mark.parametrize("loaded", ["import app, parley", "import parley"], ids=["as by app.py", "beside others"])
+def test_what_has_moved_is_found_by_its_old_name_and_the_new_one_is_told(loaded: str) -> None:
+    names = [f"from parley.{place}.transport.pending import PendingConnections as {place}" for place in ("app", "server")]
+    both = ["import warnings", "told = warnings.catch_warnings(record=True).__enter__()", *names]
+    assert python(loaded, *both, "print(app is server, *(one.message for one in told))") == (
+        "True parley.app.transport is parley.server.transport; the old name works for one more version"
+    )
