@@ -5,16 +5,19 @@ import hashlib
 import logging
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
 from app.settings import Settings
+from app.tools.registry import TOOLS
 from server.sessions.tokens import Tickets
 from server.store.records import StoreError
 from server.store.store import Store
 from services.retrieval.folder import DEFAULT_FOLDER
+from services.retrieval.readers import LARGEST, found_in
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +31,10 @@ ALIKE = {
     "knowledge": "both answer from different documents: give both the same folder",
 }
 
+# What a conversation that goes on elsewhere would be surprised by, where no setting of its own says it. Addresses of services may
+# well differ.
+SAME = ("language", "other_languages", "tts_voice", "time_zone", "log_transcripts", "session_ttl_s", "log_ttl_s")
+
 
 class Node(BaseModel):
     """What a server tells the others. `url` is where it is reached, "" where it has no address of its own; `seal` proves that this
@@ -39,6 +46,7 @@ class Node(BaseModel):
     secret: str
     version: str
     knowledge: str
+    settings: dict[str, str] = {}  # SAME, and which tools there are
 
 
 class Nodes:
@@ -48,6 +56,7 @@ class Nodes:
         self._store = store
         self._url = settings.node_url
         self._folder = settings.knowledge or DEFAULT_FOLDER
+        self._settings = {name: str(getattr(settings, name)) for name in SAME}
         self._tickets = tickets
         self._is_open = is_open
         self._told: set[tuple[str, str]] = set()  # differences: what in, and what is there
@@ -86,16 +95,21 @@ class Nodes:
             secret=self._tickets.key,
             version=version(),
             knowledge=_digest(self._folder, _states(self._folder)),
+            settings={**self._settings, "tools": ", ".join(sorted(TOOLS))},
         )
 
     def _compare(self, own: Node, other: Node) -> None:
         for name, meaning in ALIKE.items():
-            theirs = getattr(other, name)
-            if theirs != getattr(own, name) and (name, theirs) not in self._told:
-                self._told.add((name, theirs))
-                log.warning(
-                    "another server on this Redis%s has another %s; %s", f" ({other.url})" * bool(other.url), name, meaning
-                )
+            if getattr(other, name) != getattr(own, name):
+                self._tell(other, name, getattr(other, name), f"has another {name}; {meaning}")
+        differ = ", ".join(name for name, value in other.settings.items() if value != own.settings.get(name, value))
+        if differ:
+            self._tell(other, "settings", differ, f"is set otherwise ({differ}): a conversation that goes on there changes")
+
+    def _tell(self, other: Node, name: str, what: str, words: str) -> None:
+        if (name, what) not in self._told:
+            self._told.add((name, what))
+            log.warning("another server on this Redis%s %s", f" ({other.url})" * bool(other.url), words)
 
 
 def _read(line: str) -> Node:
@@ -114,15 +128,22 @@ def version() -> str:
 
 
 def _states(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    """The files of `folder`, as far as they can be seen without reading them."""
-    found = ((path, path.stat()) for path in sorted(folder.rglob("*")) if path.is_file())
-    return tuple((str(path.relative_to(folder)), state.st_size, state.st_mtime_ns) for path, state in found)
+    """The files of `folder` that are read, as far as they can be seen without reading them."""
+    found = []
+    for path in found_in(folder, logging.DEBUG)[0]:
+        with suppress(OSError):  # it has gone since
+            state = path.stat()
+            found.append((path.relative_to(folder).as_posix(), state.st_size, state.st_mtime_ns))
+    return tuple(found)
 
 
 @lru_cache(maxsize=1)
 def _digest(folder: Path, states: tuple[tuple[str, int, int], ...]) -> str:
-    """Of all that is written in `folder`."""
+    """Of all that is read in `folder`: what cannot be is skipped, as it is by the knowledge."""
     whole = hashlib.sha256()
-    for name, _, _ in states:
-        whole.update(name.encode() + hashlib.sha256((folder / name).read_bytes()).digest())
+    for name, size, _ in states:
+        if size > LARGEST:
+            continue
+        with suppress(OSError), (folder / name).open("rb") as file:
+            whole.update(name.encode("utf-8", "replace") + hashlib.file_digest(file, "sha256").digest())
     return whole.hexdigest()[:12]

@@ -1,8 +1,12 @@
 """Between a conversation and the store: what is written down of it, and how it is remembered."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict
+from itertools import chain
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from app.conversation.context import ConversationContext
 from app.core.latency import Spans
@@ -13,6 +17,12 @@ from server.store.records import PendingReply, SessionRecord
 from server.store.store import Store
 from services.base import Exchange
 
+log = logging.getLogger(__name__)
+
+PROFILE: dict[str, TypeAdapter[Any]] = {
+    name: TypeAdapter(float) for name in ("speed", "gain")
+}  # of a record, beside its timers
+TIMER = TypeAdapter(Timer)
 UNDER_WAY = ("THINKING", "SPEAKING", "INTERRUPTED")  # states with a reply that is not in the history yet
 
 
@@ -99,9 +109,30 @@ def _last(memory: Memory) -> PendingReply | None:
 def memory_of(record: SessionRecord) -> Memory:
     """What a resumed conversation remembers. "Where was I?" goes on from the first clause that was not heard."""
     unheard = record.pending.clauses[record.pending.first_unheard :] if record.pending else ()
-    counted = {"turn": record.turn, "generation": record.generation}
-    profile: dict[str, Any] = {**record.profile, **counted, "settings": SessionSettings.kept(record.settings or {})}
-    profile.pop("eagerness", None)  # where it stood once
-    profile["timers"] = [Timer(**timer) for timer in profile.get("timers", ())]
-    last = record.pending.as_last() if record.pending else None
-    return Memory(history=list(record.history), unheard=list(unheard), last=last, **profile)
+    return Memory(
+        history=list(record.history),
+        unheard=list(unheard),
+        last=record.pending.as_last() if record.pending else None,
+        turn=record.turn,
+        generation=record.generation,
+        settings=SessionSettings.kept(record.settings or {}),
+        **_understood(record.profile),
+    )
+
+
+def _understood(profile: Mapping[str, Any]) -> dict[str, Any]:
+    """What this program knows of a profile: in a rolling update another version may have written it, and then the conversation goes
+    on without the rest."""
+    known = {name: value for name, kind in PROFILE.items() if name in profile for value in _valid(kind, profile[name], name)}
+    written = profile.get("timers")
+    timers = [_valid(TIMER, timer, "timer") for timer in written] if isinstance(written, list | tuple) else []
+    return {**known, "timers": list(chain.from_iterable(timers))}
+
+
+def _valid(kind: TypeAdapter[Any], value: Any, name: str) -> list[Any]:
+    """`value` in a list, which is empty where it is not of this kind."""
+    try:
+        return [kind.validate_python(value)]
+    except ValidationError:
+        log.warning("a conversation goes on without its %s, which another version has written", name)
+        return []

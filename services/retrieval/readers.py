@@ -69,26 +69,26 @@ def read_folder(folder: Path, language: KnowledgeWords, known: Shelf = {}) -> Sh
     return shelf
 
 
-def found_in(folder: Path) -> tuple[list[Path], list[Path]]:
+def found_in(folder: Path, level: int = logging.WARNING) -> tuple[list[Path], list[Path]]:
     """The files in `folder` and below that can be read, and those that cannot, in the order of their names. Links are followed;
     each file and folder counts once, whatever leads to it. What begins with a dot is hidden: so are the folders of a mounted
-    ConfigMap, whose links are not."""
+    ConfigMap, whose links are not. What cannot be looked at is logged at this `level`."""
     paths: list[Path] = []
     seen: set[tuple[int, int]] = set()
     for above, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and _is_new(Path(above, name), seen))
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and _is_new(Path(above, name), seen, level))
         visible = [Path(above, name) for name in files if not name.startswith(".")]
         # The file itself comes before links to it.
-        paths += [path for path in sorted(visible, key=lambda path: (path.is_symlink(), path)) if _is_new(path, seen)]
+        paths += [path for path in sorted(visible, key=lambda path: (path.is_symlink(), path)) if _is_new(path, seen, level)]
     paths.sort()
     return [path for path in paths if readable(path)], [path for path in paths if not readable(path)]
 
 
-def _is_new(path: Path, seen: set[tuple[int, int]]) -> bool:
+def _is_new(path: Path, seen: set[tuple[int, int]], level: int) -> bool:
     try:
         facts = path.stat()
     except OSError as error:
-        log.warning("knowledge file %s is skipped: %s", path, error)
+        log.log(level, "knowledge file %s is skipped: %s", path, error)
         return False
     identity = facts.st_dev, facts.st_ino
     if identity in seen:

@@ -3,12 +3,14 @@
 import asyncio
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.core.clock import LoopClock
 from app.settings import Settings
-from server.sessions.nodes import Nodes
+from app.tools.registry import TOOLS
+from server.sessions.nodes import Node, Nodes
 from server.sessions.tokens import Forbidden, Foreign, Tickets
 from server.store.records import StoreError
 from tests.unit.doubles import SECRET
@@ -62,6 +64,71 @@ async def test_another_secret_and_other_knowledge_are_named_once(tmp_path: Path,
     told = {("(http://two)" in record.message, "another secret" in record.message) for record in caplog.records}
     assert len(caplog.records) == len(told) == 4, "each says of the other that its secret and its knowledge differ"
     assert SECRET not in caplog.text and OTHER_SECRET not in caplog.text
+
+
+async def test_settings_that_a_conversation_would_notice_are_named(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis = Redis()
+    older = Node.model_validate_json(await said_by(server(redis))).model_copy(update={"settings": {}})
+    redis.said["older"] = older.model_dump_json(exclude={"settings"})
+    one, two = server(redis), server(redis, log_transcripts=False, time_zone="Asia/Tokyo", stt="http://127.0.0.1:9/v1")
+    await meeting(one, two)
+    assert {record.message.partition("Redis ")[2] for record in caplog.records} == {
+        "is set otherwise (time_zone, log_transcripts): a conversation that goes on there changes"
+    }
+    caplog.clear()
+    monkeypatch.setitem(TOOLS, "flip_coin", next(iter(TOOLS.values())))
+    redis.said.pop(two._store)
+    redis.said["one before"] = await said_by(one)
+    monkeypatch.delitem(TOOLS, "flip_coin")
+    await meeting(server(redis))
+    assert "(tools)" in caplog.text
+
+
+async def said_by(one: Nodes) -> str:
+    """What it tells the others."""
+    return one._own().model_dump_json()
+
+
+def a_folder(at: Path, name: str) -> Path:
+    """Knowledge as Kubernetes mounts a ConfigMap: the files are links into a hidden folder that has another name each time."""
+    hidden = at / name / f"..2026_{name}"
+    hidden.mkdir(parents=True)
+    (hidden / "facts.md").write_text("# Tea\n\nTea is hot.")
+    (at / name / "..data").symlink_to(hidden.name)
+    (at / name / "facts.md").symlink_to("..data/facts.md")
+    return at / name
+
+
+def test_knowledge_is_the_same_where_the_same_is_read(tmp_path: Path) -> None:
+    one, two = (server(Redis(), knowledge=a_folder(tmp_path, name)) for name in ("one", "two"))
+    (tmp_path / "two" / ".DS_Store").write_bytes(b"a view of the folder")
+    (tmp_path / "two" / "talk.mp4").write_bytes(b"a recording")
+    assert one._own().knowledge == two._own().knowledge
+    (tmp_path / "two" / "more.md").write_text("# Coffee")
+    assert one._own().knowledge != two._own().knowledge
+
+
+async def test_files_that_cannot_be_looked_at_end_no_meeting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A drain asks for another server too: it would end, and cut everybody off."""
+    (tmp_path / "facts.md").write_text("# Tea")
+    (tmp_path / "secret.md").write_text("# Not for this user")
+    (tmp_path / "nowhere.md").symlink_to("not here")
+    opened = Path.open
+
+    def refused(path: Path, *how: Any, **more: Any) -> Any:
+        if path.name == "secret.md":
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *how, **more)
+
+    monkeypatch.setattr(Path, "open", refused)
+    redis = Redis()
+    await server(redis, node_url="http://other", knowledge=tmp_path).elsewhere()
+    assert await server(redis, knowledge=tmp_path).elsewhere() == "http://other"
+    assert not caplog.records
 
 
 async def test_one_that_says_what_nobody_understands_is_another_version(caplog: pytest.LogCaptureFixture) -> None:

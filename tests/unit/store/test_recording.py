@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from app.core.redaction import withhold
+from app.dialogue.memory import Timer
 from app.protocol.messages import PlaybackProgress, PlaybackStopped, Text
 from server.replay import Rerun, replay
 from server.sessions.recorder import StoreRecorder, memory_of, record_of
@@ -46,6 +47,17 @@ async def until_sent(caller: Caller, ms: float) -> None:
             return
         await asyncio.sleep(0.01)
     pytest.fail(f"{ms} ms were never sent")
+
+
+def test_what_another_version_has_written_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    """In a rolling update a conversation may go back and forth between two versions."""
+    timer = {"due_ms": 5.0, "length_s": 60.0, "about": "", "name": "tea", "repeats": True}
+    profile = {"speed": 1.2, "gain": {"left": 1.0}, "mood": "good", "timers": [timer, {"at": "noon"}, "tea"]}
+    memory = memory_of(SessionRecord(session_id="s", turn=3, profile=profile))
+    assert (memory.speed, memory.gain, memory.turn) == (1.2, 1.0, 3)
+    assert memory.timers == [Timer(due_ms=5.0, length_s=60.0, name="tea")]
+    assert caplog.text.count("another version") == 3
+    assert memory_of(SessionRecord(session_id="s", profile={"timers": None})).timers == []
 
 
 def test_a_reply_under_way_is_remembered_by_what_the_listener_acknowledged() -> None:
