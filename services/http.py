@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -169,6 +170,7 @@ class HttpClient:
             # A packed answer saves nothing worth having, and could be far larger than it is long.
             headers={"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {}),
             verify=self._tls,
+            mounts=_without_proxy(place.hostname or ""),
             http2=True,
             timeout=httpx.Timeout(None, connect=self.endpoint.connect_s),
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEP_S),
@@ -260,6 +262,18 @@ class HttpClient:
             return await HttpBody(self.service, response, response.aiter_raw(), _now(), limits).json()
         finally:
             await response.aclose()
+
+
+def _without_proxy(host: str) -> dict[str, None]:
+    """For httpx: that no proxy of the environment stands before `host`, where that is this machine itself. Other hosts of a private
+    network may be reached through one only: those are for NO_PROXY to name."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        here = host == "localhost" or host.endswith(".localhost")
+    else:
+        here = address.is_loopback or address.is_unspecified
+    return {f"all://[{host}]" if ":" in host else f"all://{host}": None} if here else {}
 
 
 def _now() -> float:

@@ -49,6 +49,10 @@ class HttpBody:
         self._first_s, self._gap_s, self._total_s = limits
         self.kind = response.headers.get("content-type", "").lower()
         self.complete = False  # the events have come to their end, and the connection has not only been closed
+        # Its length was told, or its end is: the connection was not only closed, as it is too where the server has died.
+        self.framed = response.http_version == "HTTP/2" or not {"content-length", "transfer-encoding"}.isdisjoint(
+            response.headers
+        )
         encoding = response.headers.get("content-encoding", "").strip().lower()
         if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
             raise ServiceError(service, f"answers in the encoding {encoding[:20]}, which was not asked for")

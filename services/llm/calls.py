@@ -62,6 +62,11 @@ class Calls:
         elif at is not None:
             self.made[at] = ToolCall(known.id, known.name or name, fit(known.arguments + more))
 
+    @property
+    def whole(self) -> bool:
+        """Whether the arguments of each call are all there."""
+        return all(_whole(call.arguments or "{}") for call in self.made)
+
     def write(self, text: str, names: Collection[str]) -> bool:
         """Takes the calls that stand in `text`; whether there are any."""
         found = list(written(text, names))

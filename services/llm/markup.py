@@ -2,6 +2,7 @@
 the model take them out; many do not (llama.cpp without a template, vLLM without parsers, routers)."""
 
 import re
+from collections.abc import Sequence
 from typing import Final, Literal
 
 from services.llm.calls import fit
@@ -25,15 +26,31 @@ _CALLED = (
     r"|<\|tool_calls_section_end\|>|<｜tool▁calls▁end｜>|<\|END_ACTION\|>|</tool_code>"
 )
 _ENDS = (  # of the turn: what follows is the model talking to itself
-    r"<\|(?:im_end|eot_id|eom_id|endoftext|end_of_text|end|return|call|END_OF_TURN_TOKEN|user)\|>|</s>|<end_of_turn>|<eos>"
+    r"<\|(?:im_end|eot_id|eom_id|endoftext|end_of_text|end|return|call|END_OF_TURN_TOKEN|user)\|>|</s>|<end_of_turn>|<eo[st]>|\[EO[ST]\]"
     r"|<｜end▁of▁sentence｜>|<turn\|>"
 )
 _ROLES = r"<\|(?:im_start|start_header_id|start)\|>|<start_of_turn>|<\|turn>"  # a role follows, and one of these:
 _ROLE_ENDS = r"<\|(?:end_header_id|message)\|>|\n|(?=<\|channel\|>)"
-_CONTROL = r"<\|[^|<>\s]{1,40}\|>|<｜[^｜<>]{1,40}｜>|\[/?INST\]|<</?SYS>>|<(?:unk|pad|bos|s)>|</?(?:answer|response|final)>"
+_CONTROL = (
+    r"<\|[^|<>\s]{1,40}\|>|<｜[^｜<>]{1,40}｜>|\[/?INST\]|<</?SYS>>|<(?:unk|pad|bos|mask|sep|cls|s)>|\[(?:BOS|PAD|SEP|CLS|UNK)\]"
+    r"|</?(?:answer|response|final)>"
+)
 # How an answer begins that is a call without any mark: Llama's JSON, a list of it, Python, a block of code; what may become one.
 _BARE = re.compile(r"(?:\{|\[\s*\{|\[\s*\w+\(|```).*", re.DOTALL)
 _MAYBE_BARE = re.compile(r"\[\s*\w*|`{1,2}")
+# What these begin with may be the end of thinking: the words before it in the same piece are kept back with it.
+_CLOSINGS = [f"</{name}>" for name in _THINKING.split("|")]
+_CLOSINGS += "[/think] ◁/think▷ <|end_of_thought|> <|end_thinking|> <channel|>".split()
+# A mark that was cut off with the answer is none of its words.
+_CUT = (
+    _CLOSINGS
+    + (
+        "</s> <|im_end|> <|im_start|> <|eot_id|> <|eom_id|> <|endoftext|> <|end_of_text|> <|end|> <|return|> <|call|> <|user|> "
+        "<|assistant|> <|start_header_id|> <end_of_turn> <start_of_turn> <eos> <eot> [inst] [/inst] <<sys>> <</sys>> <think> "
+        "[think] [tool_calls] <｜end▁of▁sentence｜> <｜tool▁calls▁begin｜>"
+    ).split()
+)
+_LEAST_CUT = 3  # characters: "<b" may be words
 _EMPTY = rf"<(?:{_THINKING})\s*/>"
 
 Mode = Literal["words", "thinking", "call", "role", "channel"]
@@ -104,6 +121,8 @@ class Spoken:
 
     def end(self) -> str:
         """No more text comes: the words that are left."""
+        if self._mode == "words" and len(self._rest) >= _LEAST_CUT and _begins(self._rest, _CUT):
+            self._rest = ""
         words = self._give("" if self.over else self._take(len(self._rest)))
         if self._mode == "call":
             self._finish_call()
@@ -120,9 +139,11 @@ class Spoken:
     def _certain(self) -> int:
         """How much of the rest is no beginning of a mark."""
         start = max(self._rest.rfind(first) for first in "<[◁")
-        if start < 0 or len(self._rest) - start > LONGEST_MARK or re.search(r"[>\]▷]", self._rest[start:]):
+        start -= self._rest[:start].endswith("<")  # "<<SYS>>"
+        end = ">>" if self._rest[start : start + 2] == "<<" else r"[>\]▷]"
+        if start < 0 or len(self._rest) - start > LONGEST_MARK or re.search(end, self._rest[start:]):
             return len(self._rest)
-        return start - 1 if self._rest[:start].endswith("<") else start  # "<<SYS>>"
+        return start
 
     def _take(self, size: int) -> str:
         """The next `size` characters, if they are words."""
@@ -141,7 +162,8 @@ class Spoken:
     def _give(self, words: str) -> str:
         kept = self._kept + words
         self.bare = self.bare or (self._tools and not self._given and _BARE.fullmatch(kept.lstrip()[:LONGEST_MARK]) is not None)
-        if self._held or self.bare or (self._tools and not self._given and _MAYBE_BARE.fullmatch(kept.lstrip())):
+        ends = self._mode == "words" and _begins(self._rest, _CLOSINGS)
+        if self._held or self.bare or ends or (self._tools and not self._given and _MAYBE_BARE.fullmatch(kept.lstrip())):
             self._kept, kept = kept, ""
         else:
             self._kept = ""
@@ -185,3 +207,8 @@ class Spoken:
     def _finish_call(self) -> None:
         self.calls.append(self._call)
         self._mode, self._call = "words", ""
+
+
+def _begins(text: str, marks: Sequence[str]) -> bool:
+    """Whether `text` is the beginning of one of `marks`."""
+    return bool(text) and any(mark.startswith(text.lower()) for mark in marks)

@@ -22,6 +22,8 @@ TOKENS = 400  # of one round: some two minutes of speech
 TEMPERATURE = 0.4
 THINKING = 2  # times `first_s`: the first word of a model that shows that it thinks
 HOLD_S = 0.5  # that words wait in the first answer, lest they are thinking
+TAIL = 40  # characters of an answer's end that are looked at
+_ENDED = re.compile(r"[.!?…。！？؟۔।][^\w,;:–—(\[{-]*$")
 # Models whose template opens the thinking, so that only its end is written: the first answer of one shows whether that is so.
 _THINKERS = re.compile(r"\br1\b|qwq|qwen-?3|think|reason|magistral|glm-?4|nemotron|minimax-?m|deepseek-v[34]", re.IGNORECASE)
 _LIMITS = ("max_completion_tokens", "max_tokens")  # OpenAI has replaced the parameter that the others still know
@@ -82,11 +84,13 @@ class OpenAiAnswerer:
         briefly = self._thinks is None and not _THINKERS.search(self._peer.model)
         async with self._peer.post("chat/completions", lambda refused: self._body(question, since, tools, refused)) as reading:
             async with closing(_watched(reading.events(), HOLD_S if briefly else None)) as events:
+                said = ""
                 async for words in self._words(events, spoken, calls):
+                    said = words if words.strip() else said
                     yield words
-            if not (spoken.over or spoken.finished or reading.complete):
-                raise ServiceError("llm", "the answer was cut off")
             rest = spoken.end()
+            if not (spoken.over or spoken.finished or reading.complete or (reading.framed and _ends(said + rest, calls))):
+                raise ServiceError("llm", "the answer was cut off")
             if rest and not (spoken.bare and calls.write(rest, names)):
                 yield rest
             for text in spoken.calls:
@@ -125,6 +129,11 @@ class OpenAiAnswerer:
 def vendor(settings: ServiceSettings) -> OpenAiAnswerer:
     """OpenAI, or whoever speaks like it."""
     return OpenAiAnswerer(settings.endpoint, settings.health)
+
+
+def _ends(said: str, calls: Calls) -> bool:
+    """Whether an answer of which the server has not said that it is whole looks like one: by its last mark, or its last call."""
+    return calls.whole if calls.made else _ENDED.search(said[-TAIL:]) is not None
 
 
 async def _watched(events: AsyncIterator[T], hold_s: float | None) -> AsyncIterator[T | None]:

@@ -186,6 +186,9 @@ class Caller:
             pass
         return time.perf_counter()
 
+    def leave(self) -> None:
+        self._writer.close()
+
     def drop(self) -> None:
         self._writer.transport.abort()
 

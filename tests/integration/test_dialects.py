@@ -78,10 +78,29 @@ WHOLE = choice(message={"role": "assistant", "content": "It is a delay."}, finis
         sends(choice(delta={"content": "It is a delay."}, finish_reason=""), choice(delta={}, finish_reason="length")),
         sends(delta("It is a delay."), {"choices": [{"index": 1, "delta": {"content": "Other."}}]}, FINISH),
         sends({"error": None, **delta("It is a delay.")}, FINISH),
+        # No word that this is all: the answer ends as a sentence does, and the connection as it should.
+        sends(delta("It is "), delta("a delay.")),
+        sends(delta("It is a delay.\n\n")),
     ],
 )
 async def test_the_same_answer_in_many_shapes(behave: Behaviour) -> None:
     assert (await answered(behave)).strip() == "It is a delay."
+
+
+@pytest.mark.parametrize("end", ["It is a", "It is a delay, ", "It is a delay (", "", "It is a delay. And"])
+async def test_an_answer_that_ends_in_mid_sentence_without_a_word_of_its_end_is_cut_off(end: str) -> None:
+    with pytest.raises(ServiceError):
+        await answered(sends(delta(end)))
+
+
+async def test_an_answer_whose_connection_is_only_closed_is_cut_off_though_it_ends_like_a_sentence() -> None:
+    async def behave(caller: Caller, path: str, body: Any) -> None:
+        await caller.send(b"HTTP/1.1 200 X\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
+        await caller.send(f"data: {json.dumps(delta('It is a delay.'))}\n\n".encode())
+        caller.leave()
+
+    with pytest.raises(ServiceError, match="cut off"):
+        await answered(behave)
 
 
 NESTED = "[" * 100_000

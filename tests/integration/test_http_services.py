@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import soxr
@@ -30,7 +31,7 @@ from services.endpoint import Endpoint
 from services.fallback import SttWithFallback, TtsWithFallback, unspoken
 from services.guard import FAILURES
 from services.health import Health
-from services.http import ATTEMPTS
+from services.http import ATTEMPTS, HttpClient
 from services.llm.openai import OpenAiAnswerer
 from services.stt.openai import OpenAiStt
 from services.tts.openai import OpenAiTts
@@ -467,3 +468,49 @@ def test_a_word_that_was_begun_is_not_said_again() -> None:
     assert unspoken("One two three", 0) == "One two three"
     assert unspoken("One two three", 1) == "two three"
     assert unspoken("One two three", 10_000) == ""
+
+
+# --- proxies ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["ALL_PROXY", "HTTP_PROXY", "http_proxy", "all_proxy"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_no_proxy_stands_before_a_server_on_this_machine(name: str, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for other in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody is there
+
+    async def behave(caller: Caller, path: str, body: Any) -> None:
+        await caller.say(delta("It is a delay."), FINISH)
+
+    async with Scripted(behave) as peer:
+        peer.url = peer.url.replace("127.0.0.1", host)
+        model = asking(peer)
+        await model.warm()
+        assert await text_of(model) == "It is a delay."
+        await model.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "left_out", "direct"),
+    [
+        ("10.1.2.3", "", False),  # it may be reached through the proxy only
+        ("10.1.2.3", "10.1.2.3", True),
+        ("models.example.org", "", False),
+        ("models.example.org", "example.org", True),
+        ("models.example.org", "*", True),
+        ("[::1]", "", True),
+        ("0.0.0.0", "", True),
+        ("box.localhost", "", True),
+        ("localhost.example.org", "", False),
+    ],
+)
+def test_which_servers_a_proxy_of_the_environment_stands_before(
+    host: str, left_out: str, direct: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", left_out)
+    url = f"http://{host}:8000/v1"
+    client = HttpClient("llm", Endpoint(url), Health())._connection()
+    used = client._transport_for_url(httpx.URL(url))
+    assert (used is client._transport) is direct

@@ -17,6 +17,9 @@ from services.tts.pieces import LONGEST, align, pieces
         ("# Heading", "Heading"),
         ("- **Bold**, *italic*, __bold__ and _italic_", "Bold, italic, bold and italic"),
         ("See [the docs](https://x.org/a_b).", "See the docs."),
+        ("See [Foo (bar)](https://en.wikipedia.org/wiki/Foo_(bar)) here.", "See Foo (bar) here."),
+        ('([a](https://x.org/a_(b)_(c)) and [b](https://x.org/b "T"))', "(a and b)"),
+        ("![Map](map_(1).png) of it", "Map of it"),
         ("Read https://www.example.com/path?x=1.", "Read example dot com."),
         ("Open http://localhost:7860/ now", "Open localhost port 7860 now"),
         ("It is 127.0.0.1:7860, then /healthz.", "It is 127 dot 0 dot 0 dot 1 port 7860, then /healthz."),
@@ -51,6 +54,8 @@ def test_text_is_made_ready_for_the_ear(written: str, said: str) -> None:
     [
         ("See [the docs](https://x.org/a_b), 👍 **please**.", "See the docs, please."),
         ("Read https://www.example.com/path?x=1. Or (https://a.b/c) now", "Read example.com. Or (a.b) now"),
+        ("Read https://www.example.com/a_(b) or (https://x.org/a_(b)).", "Read example.com or (x.org)."),
+        ("Ends [INST]here[/INST]</s><|im_end|><eos>", "Ends here"),
         ("# Heading\n- [x] one\n* *two*", "Heading one two"),
         ("It is **very", "It is very"),  # a clause ends in the middle of a pair
         ("good** now, 3 * 4 and x**2", "good now, 3 * 4 and x**2"),

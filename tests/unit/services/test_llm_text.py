@@ -51,6 +51,21 @@ WORDS = [
     ("It is.<｜end▁of▁sentence｜>", "It is."),
     ("It is.<|endoftext|>Human: more", "It is."),
     ("<answer>It is.</answer>", "It is."),
+    ("It is.<eos>", "It is."),
+    ("It is.<EOT>", "It is."),
+    ("[INST]It is.[/INST]", "It is."),
+    ("<<SYS>>be kind<</SYS>>It is.", "be kindIt is."),
+    ("[BOS]It is.[EOS]", "It is."),
+    ("It is.[EOS]More of it.", "It is."),
+    ("<|assistant|>It is.<|user|>And?", "It is."),
+    ("It is.<|im_end", "It is."),
+    ("It is.<|", "It is.<|"),
+    ("It is.</s", "It is."),
+    ("It is.[/INST", "It is."),
+    ("It is.<end_of_tu", "It is."),
+    ("It is.<｜end▁of", "It is."),
+    ("a <b", "a <b"),
+    ("See [the", "See [the"),
     ("3 < 5 and 7 > 2, see [the docs] and a<b.", "3 < 5 and 7 > 2, see [the docs] and a<b."),
     ("Models write `<think>` before thinking.", "Models write `<think>` before thinking."),
     ("[laughs] Hello.", "[laughs] Hello."),
@@ -118,6 +133,26 @@ def test_words_are_not_held_back_where_the_model_is_known_to_mark_its_thinking()
     late = Spoken(held=False, tools=False)
     assert late.feed("Hm.</think> It is.") == " It is."
     assert late.unopened  # the next answer is held back
+
+
+CLOSINGS = ["</think>", "</thinking>", "[/THINK]", "◁/think▷", "<|end_of_thought|>", "<channel|>", "</reasoning>"]
+
+
+@pytest.mark.parametrize("closing", CLOSINGS)
+@pytest.mark.parametrize("before", ["Hm, the user greets me.", "a < b, I think [so]. "])
+def test_thoughts_before_an_end_of_thinking_that_is_cut_in_two_are_kept_back(closing: str, before: str) -> None:
+    for at in range(1, len(closing)):
+        spoken = Spoken(held=False, tools=False)
+        words = spoken.feed(before + closing[:at]) + spoken.feed(closing[at:] + "It is.") + spoken.end()
+        assert words == "It is.", at
+
+
+def test_words_before_what_only_looks_like_an_end_of_thinking_are_given_as_soon_as_that_is_known() -> None:
+    spoken = Spoken(held=False, tools=False)
+    assert spoken.feed("Write it in </") == ""
+    assert spoken.feed("b> and") == "Write it in </b> and"
+    assert spoken.feed(" 3 <") + spoken.feed(" 4 > 2") == " 3 < 4 > 2"
+    assert spoken.feed(" <") + spoken.end() == " <"
 
 
 def test_held_words_are_released_when_there_is_no_time_to_wait() -> None:
