@@ -33,7 +33,7 @@ def _spelled(digits: str) -> str:
 
 def _dialled(match: re.Match[str]) -> str:
     """A telephone number: its groups as they are written. What has too few digits, or is a date, stays as it is."""
-    groups = re.findall(r"\d+", match[0])
+    groups = re.findall(r"\d+", match[0].replace("(0)", " "))  # that is dialled within the country only
     if len("".join(groups)) < FEWEST_DIALLED or re.fullmatch(r"\d\d([./-])\d\d\1(?:19|20)\d\d", match[0]):
         return match[0]
     if len(groups) == 1 and re.fullmatch(r"\+1\d{10}", match[0]):

@@ -136,6 +136,15 @@ def _mark(match: re.Match[str]) -> str:
     return f"{match[1]} {unit if match[3] or match[1] == '1' else _MANY[unit]}"
 
 
+def _angle(match: re.Match[str]) -> str:
+    """ "40°26'46" N" is so many degrees, minutes and seconds."""
+    degrees, minutes, seconds, side = match.groups()
+    said = [(degrees, "degree"), (minutes, "minute"), (seconds, "second")]
+    parts = [f"{number} {unit}{'' if number == '1' else 's'}" for number, unit in said if number]
+    sides = {"N": "north", "S": "south", "E": "east", "W": "west"}
+    return " ".join(parts + ([sides[side]] if side else []))
+
+
 def _pressure(match: re.Match[str]) -> str:
     above, below = int(match[1]), int(match[2])
     return f"{above} over {below}" if above > below else match[0]
@@ -155,6 +164,11 @@ def _postcode(match: re.Match[str]) -> str:
 MEASURES: list[Rule] = [
     (re.compile(pattern), said)
     for pattern, said in (
+        # Angles
+        (
+            r"(?<![\w.])(\d{1,3})° ?(\d{1,2})['’](?: ?(\d{1,2}(?:\.\d{1,3})?)\")?(?: ?([NSEW])\b)?",
+            _angle,
+        ),
         # Keys of a telephone
         (
             r"(?<![\w*#])[*#][*#\d]{1,15}(?<=[\d#*])(?=[\s,;:!?)\"'’”]|\.?(?:\s|$))(?<=#|\*)|(?<![\w*#])\*\d{1,4}(?![\w*])",

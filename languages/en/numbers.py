@@ -91,6 +91,7 @@ def unfolded(text: str) -> str:
     text = _POWER.sub(lambda m: _RAISED_SAID.get(m[0], f" to the power of {m[0].translate(_RAISED)}"), text)
     text = re.sub(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))", ",", text).replace("№", "number ").replace("‰", " per mille")
     text = text.replace("√", " square root of ").replace("π", " pi ")
+    text = re.sub(r"(?<=\d)(?:″|′′|'')", '"', re.sub(r"(?<=\d)[′´ʹ](?!′)", "'", text))  # NFKC makes two primes of ″
     return re.sub(r"[™®©]", "", text.replace("−", "-").replace("\u2011", "-").replace("\u2044", "/"))
 
 
@@ -114,6 +115,16 @@ def _fraction(match: re.Match[str]) -> str:
         return f"{part} {thing}"
     article = "an" if thing in ("inch", "hour") else "a"
     return f"half {article} {thing}" if below == 2 else f"{part} of {article} {thing}"
+
+
+def _part_to(match: re.Match[str]) -> str:
+    """ "5 1/2-6 hours" is from "5 and a half to" 6; what it goes to is said by its own rule."""
+    whole, above, below, last = match[1], int(match[2]), int(match[3]), match[4]
+    unit = _PARTS.get(below)
+    if unit is None or above >= below or not (whole or match[5]):
+        return match[0]
+    part = f"a {unit}" if above == 1 else f"{above} {'halves' if below == 2 else unit + 's'}"
+    return f"{whole} and {part} to {last}" if whole else f"{part.removeprefix('a ') if below == 2 else part} to {last}"
 
 
 def _ending(number: int) -> str:
@@ -196,6 +207,13 @@ _REST: list[Rule] = [
     (re.compile(pattern), said)
     for pattern, said in (
         # Fractions and powers
+        (
+            r"(?<![\w./,-])(?<!\d )(?:(\d{1,4}) )?(\d{1,2})/(\d{1,2}) ?(?:-|–|—|to) ?((?:\d{1,4} )?\d{1,2}/\d{1,2}|\d{1,4})"
+            rf"(?![\w/.]{{0,9}}\d)(?=[ -]?({'|'.join(_MEASURES)}|"
+            r"feet|foot|meters?|kilos?|grams?|minutes?|days?|weeks?|years?|months?)?)",
+            _part_to,
+        ),
+        (r"(?<![\w./,-])(?<!\d )(\d{1,4}) ?[-–—] ?(?=\d{1,4} \d{1,2}/\d{1,2}(?![\w/.]{0,9}\d))", r"\1 to "),
         (
             r"(?<![\w./])(\d{1,4}[ -])?(\d{1,2})/(\d{1,3})(?![\w/.]{0,9}\d)"
             r"(\s(?:of|an?|inch(?:es)?|cups?|teaspoons?|tablespoons?|miles?|"
