@@ -58,11 +58,13 @@ class Meant(Protocol):
 class Heard:
     """How one tool's arguments are heard: `listen` gets them out of a turn, None where they are missing, and `take` out of the
     answer to the tool's own question, None where it is no answer to it. Without `take` an answer is heard as a turn is. `ask` names
-    the line that asks for what a turn leaves out; without it that is the tool's own."""
+    the line that asks for what a turn leaves out; without it that is the tool's own. `adds` is what a turn tells that answers
+    less than what was asked, "" for nothing: it is put to what was said before, and what is still missing is asked for again."""
 
     listen: Callable[[str], Arguments | None]
     take: Callable[[str, Remembered], Arguments | Awaitable[Arguments | None] | None] | None = None
     ask: Callable[[str], str] | None = None
+    adds: Callable[[str], str] = lambda text: ""
 
 
 def _all(timers: Sequence[T], which: str) -> list[T]:
@@ -79,7 +81,8 @@ class Understanding:
     which are counted to or from the day `counted`; `span` are two days between which they are, `whole` the first day of a month or
     a year of whose days it is asked, and that of the next. `repeats` finds that something is to happen again
     and again. `meant` are the timers that are meant, `means_all` whether several are at once. `zones` are the IANA zones of a place
-    (one where it is clear, several where it has several; it may take most of a second), `apart` the two places of "Paris and Rome".
+    (one where it is clear, several where it has several), `apart` the places of "Paris and Rome"; both may take most of a second.
+    `parts` are the several wishes of one turn, in order ("set a timer, and what time is it?"), the turn itself where it has one.
     `sought` is what is to be looked up, `wanted` the intent of a turn whose words tell it for certain, else what a classifier takes
     it for."""
 
@@ -97,6 +100,7 @@ class Understanding:
     means_all: Callable[[str], bool] = lambda which: False
     zones: Callable[[str], list[str]] = lambda place: []
     apart: Callable[[str], list[str]] = lambda place: [place]
+    parts: Callable[[str], Sequence[str]] = lambda text: [text]
     sought: Callable[[str], str] = lambda text: text
     wanted: Callable[[str, str, Sequence[Timer]], str] = lambda intent, text, timers: intent
 

@@ -148,7 +148,7 @@ class ConversationContext:
         private."""
         memory = self.memory
         whole = replace(exchange, done=tuple(memory.done), private=memory.is_private)
-        memory.done = []
+        memory.done, memory.done_before, memory.before = [], 0, None
         memory.history = [*memory.history[-HISTORY + 1 :], whole]
 
     def exchange_over(self, event: Happening) -> None:

@@ -132,6 +132,7 @@ def reopen(context: ConversationContext, event: Happening) -> None:
             record(context, event)
         return
     reply.withdrawn = True
+    context.memory.go_on()
     if reply.request.typed:
         context.prefix = reply.request.text
 
@@ -149,12 +150,16 @@ def keep_text(context: ConversationContext, event: Happening) -> None:
 
 def join_text(context: ConversationContext, event: Happening) -> None:
     """What is typed before the answer begins goes on with the turn that waits for it: both are answered together. Where that makes
-    a turn too long, the earlier one is written down without an answer."""
+    a turn too long, the earlier one is written down without an answer. Where the words of the earlier one have already run a tool,
+    they are not taken for an order again: what is typed then waits for its answer."""
     reply = context.player.reply
     if reply is None or not isinstance(event, Text):
         return start_reply(context, event)
+    if reply.answer.acted:
+        return keep_text(context, event)
     asked = reply.request
     context.speaker.withdraw()
+    context.memory.go_on()
     if len(asked.text) + len(event.text) >= MAX_TEXT:
         record(context, event)
         return start_reply(context, event)

@@ -1,6 +1,7 @@
 """What a conversation remembers."""
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -38,6 +39,14 @@ class Act:
     gain: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """The timers as they were before the words of a turn changed them, and what tools did to them since (`deeds` grows)."""
+
+    timers: Sequence[Timer]
+    deeds: list[Deed] = field(default_factory=list)
+
+
 @dataclass(slots=True)
 class Memory:
     """What the conversation remembers. `history` holds heard words only; `unheard` are the clauses that the last reply still
@@ -51,12 +60,23 @@ class Memory:
     turn: int = 0  # the last one's number
     generation: int = 0  # the last reply's
     timers: list[Timer] = field(default_factory=list)
+    before: Before | None = None  # the turn that is being answered, where its words have changed the timers
     asked: str = ""  # the tool that has asked for what it must know
     request: str = ""  # the turn that it asked about
     done: list[Deed] = field(default_factory=list)  # what tools have changed since the last exchange of `history`
+    done_before: int = 0  # how many of them for a turn that went on: for its words they are not done again
     private: int = 0  # exchanges to come of which something was said while nothing was to be written down
     settings: SessionSettings = field(default_factory=SessionSettings)  # of this conversation, where they are not the process's
     waits: deque[float] = field(default_factory=lambda: deque(maxlen=WAITS))  # ms from a turn's end to its answer's first sound
+
+    def go_on(self) -> None:
+        """The turn that is being answered goes on, and its words will be taken for an order again: what they have done to the
+        timers is taken back."""
+        if self.before is not None:
+            self.timers[:] = self.before.timers
+            self.done = [deed for deed in self.done if deed not in self.before.deeds]
+            self.before = None
+        self.done_before = len(self.done)
 
     def adjust(self, act: Act) -> None:
         """Takes over the pace and the volume of `act`, within bounds."""

@@ -11,7 +11,7 @@ from app.dialogue.context import AgentContext
 from app.dialogue.memory import Act
 from app.protocol.messages import IntentFound, ServerMessage, Source, Sources
 from app.tools.registry import Toolbox
-from services.base import Answerer, Passage, Question, ServiceError, closing
+from services.base import Answerer, Exchange, Intent, Passage, Question, ServiceError, closing
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +61,11 @@ class Answer:
         self._emit = emit
         self._mark = mark
 
+    @property
+    def acted(self) -> bool:
+        """The words of the turn have run a tool that changes something."""
+        return self._toolbox.acted
+
     def take_effect(self) -> None:
         """The turn has ended: what it changes holds from now on."""
         if self.act is not None:
@@ -78,14 +83,12 @@ class Answer:
             return
         text, history = self._request.text, list(self._memory.history)
         query = self._dialogue.language.hears.sought(text)
-        intent, passages = await _both(
-            self._timed("intent", lambda: self._services.intent.classify(text)),
-            self._timed("retrieval", lambda: self._services.retrieval.search(query, history=history)),
-        )
-        intent = replace(intent, name=self._dialogue.language.hears.wanted(intent.name, text, self._memory.timers))
+        intent, passages = await self._understood(text, query, history)
         self.intent = intent.name
         self._emit(IntentFound(name=intent.name, confidence=round(intent.confidence, 3), turn=self._request.turn))
-        answer = offline = self._answer_offline(Question(query, intent, passages, history))
+        parts = self._dialogue.language.hears.parts(text)
+        question = Question(query, intent, passages, history)
+        answer = offline = self._answer_offline(question, text) if len(parts) < 2 else self._answer_each(parts, history)
         is_meta = intent.name in META_INTENTS or (intent.name == "go_on" and self._memory.unheard)
         if self._services.model is not None and not is_meta:
             cited = [passage for passage in passages if passage.score >= CITED]
@@ -95,6 +98,15 @@ class Answer:
         async with closing(offline), closing(answer):
             async for piece in answer:
                 yield piece
+
+    async def _understood(self, text: str, query: str, history: Sequence[Exchange]) -> tuple[Intent, list[Passage]]:
+        """What `text` wants, and what there is on `query`."""
+        intent, passages = await _both(
+            self._timed("intent", lambda: self._services.intent.classify(text)),
+            self._timed("retrieval", lambda: self._services.retrieval.search(query, history=history)),
+        )
+        wanted = self._dialogue.language.hears.wanted(intent.name, text, self._memory.timers)
+        return replace(intent, name=wanted), passages
 
     async def _timed(self, span: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         result = await work()
@@ -135,17 +147,33 @@ class Answer:
         for piece in rest:
             yield piece
 
-    async def _answer_offline(self, question: Question) -> AsyncIterator[str]:
+    async def _answer_each(self, parts: Sequence[str], history: list[Exchange]) -> AsyncIterator[str]:
+        """An answer to each of several wishes. A question back to one of them is still open when all have been answered."""
+        memory, asked = self._memory, ("", "")
+        for part in parts:
+            query = self._dialogue.language.hears.sought(part)
+            intent, passages = await self._understood(part, query, history)
+            async with closing(self._answer_offline(Question(query, intent, passages, history), part)) as pieces:
+                async for piece in pieces:
+                    yield piece
+            yield " "
+            if memory.asked:
+                asked, memory.asked = (memory.asked, memory.request), ""
+        if asked[0]:
+            memory.asked, memory.request = asked
+
+    async def _answer_offline(self, question: Question, text: str) -> AsyncIterator[str]:
         """The conversation's own acts, a tool, or sentences of the knowledge."""
-        told = await self._toolbox.by_intent(question.intent.name, self._request.text)
+        told = await self._toolbox.by_intent(question.intent.name, text)
         if told is not None:
             yield told
             return
-        self.act = self._dialogue.meta_intent(question.intent, self._request.text, self._memory)
-        if self.act is not None:
+        act = self._dialogue.meta_intent(question.intent, text, self._memory)
+        if act is not None:
             if self._toolbox.committed.is_set():
-                self.take_effect()
-            for clause in self.act.clauses:
+                self._memory.adjust(act)
+            self.act = act if self.act is None else Act(act.clauses, self.act.speed * act.speed, self.act.gain * act.gain)
+            for clause in act.clauses:
                 yield clause + " "
             return
         known = False

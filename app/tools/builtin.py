@@ -1,5 +1,6 @@
 """The tools that come with Parley: timers and alarms, spelling, a search in the knowledge, and those of `clock`."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -33,12 +34,17 @@ Name = Annotated[str, Field(max_length=LONGEST_ABOUT, description="what the user
 Which = Annotated[str, Field(max_length=LONGEST_ABOUT, description="a timer's name, length or purpose, or 'all'")]
 
 
+def reverse(word: str) -> str:
+    """`word` from its last letter to its first; what stands above a letter stays with it."""
+    return "".join(re.findall(r".[\u0300-\u036f]*", word)[::-1])
+
+
 def _among(timer: Timer, some: Sequence[Timer]) -> bool:
     """Whether it is one of these very timers: two that were set at once are alike."""
     return any(timer is other for other in some)
 
 
-@tool(intent="set_timer", acts=True)
+@tool(intent="set_timer", on_timers=True)
 async def extend_timer(
     context: AgentContext, seconds: Annotated[float, Field(ge=-LONGEST_S, le=LONGEST_S)], which: Which = ""
 ) -> str:
@@ -56,7 +62,7 @@ async def extend_timer(
     )
 
 
-@tool(intent="set_timer", acts=True)
+@tool(intent="set_timer", on_timers=True)
 async def change_timer(context: AgentContext, at: At, which: Which = "", name: Name = "") -> str:
     """Gives a running timer another length from now on ("15 minutes"), or another time of day; sets one where none is meant."""
     timers, some = context.memory.timers, context.language.hears.meant(context.memory.timers, which)
@@ -75,7 +81,17 @@ async def change_timer(context: AgentContext, at: At, which: Which = "", name: N
     return context.dialogue.line("timer_changed", time=said)
 
 
-@tool(intent="set_timer", acts=True)
+@tool(intent="set_timer", on_timers=True)
+async def name_timer(context: AgentContext, name: Annotated[str, Field(min_length=1, max_length=LONGEST_ABOUT)]) -> str:
+    """Gives the timer that was set last a name."""
+    timers = context.memory.timers
+    if not timers:
+        return context.dialogue.line("timer_none")
+    timers[-1] = replace(timers[-1], name=name)
+    return context.dialogue.line("timer_named", called=name)
+
+
+@tool(intent="set_timer", on_timers=True)
 async def set_alarms(
     context: AgentContext,
     at: Annotated[list[At], Field(min_length=2, max_length=MOST)],
@@ -107,7 +123,7 @@ def _due(context: AgentContext, at: str, now: datetime, due: datetime | None) ->
     return (seconds if 0 < seconds <= LONGEST_S else None), said
 
 
-@tool(intent="set_timer", acts=True)
+@tool(intent="set_timer", on_timers=True)
 async def set_timers(
     context: AgentContext,
     seconds: Annotated[list[Annotated[float, Field(ge=1, le=LONGEST_S)]], Field(min_length=1, max_length=MOST)],
@@ -122,7 +138,7 @@ async def set_timers(
     return context.dialogue.line("timers_set", lengths=says.together([says.length(length) for length in seconds]))
 
 
-@tool(intent="set_timer", ask="timer_how_long", acts=True)
+@tool(intent="set_timer", ask="timer_how_long", on_timers=True)
 async def set_timer(
     context: AgentContext,
     seconds: Annotated[float, Field(ge=1, le=LONGEST_S, description="length, at most a day")],
@@ -133,7 +149,7 @@ async def set_timer(
     return _set(context, seconds, about, name, "timer_set", length=context.language.says.length(seconds))
 
 
-@tool(intent="set_timer", ask="timer_how_long", acts=True)
+@tool(intent="set_timer", ask="timer_how_long", on_timers=True)
 async def set_alarm(
     context: AgentContext,
     at: At,
@@ -150,7 +166,7 @@ async def set_alarm(
     return _set(context, seconds, about, name, "alarm_set", time=said)
 
 
-@tool(intent="cancel_timer", acts=True)
+@tool(intent="cancel_timer", on_timers=True)
 async def cancel_timers(
     context: AgentContext,
     seconds: Annotated[float | None, Field(description="only the timer of this length")] = None,
@@ -180,9 +196,14 @@ async def list_timers(context: AgentContext, which: Which = "") -> str:
 
 
 @tool(intent="spell", ask="spell_what")
-async def spell_word(context: AgentContext, word: Annotated[str, Field(min_length=1, max_length=LONGEST_ABOUT)]) -> str:
+async def spell_word(
+    context: AgentContext,
+    word: Annotated[str, Field(min_length=1, max_length=LONGEST_ABOUT)],
+    backwards: Annotated[bool, Field(description="from the last letter to the first")] = False,
+) -> str:
     """How a word is spelled, letter by letter."""
-    return context.dialogue.line("spelled", word=word, letters=context.language.says.letters(word))
+    letters = context.language.says.letters(reverse(word) if backwards else word)
+    return context.dialogue.line("spelled_backwards" if backwards else "spelled", word=word, letters=letters)
 
 
 @tool()

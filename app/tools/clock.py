@@ -34,6 +34,23 @@ async def _there(context: AgentContext, zone: str, place: str) -> tuple[datetime
     return None, context.dialogue.line("place_unknown", place=place)
 
 
+async def _apart(context: AgentContext, place: str) -> list[str]:
+    """The places of which several are named, one of them known at least."""
+    hears = context.language.hears
+    names = await asyncio.to_thread(hears.apart, place) if place else []
+    return names if len(names) > 1 and any([await asyncio.to_thread(hears.zones, name) for name in names]) else []
+
+
+async def _date_in(context: AgentContext, place: str) -> str:
+    now, problem = await _there(context, "", place)
+    today = now.date() if now is not None else None
+    return context.dialogue.line("date_in", date=context.language.says.day(today, today), place=place) if today else problem
+
+
+def _together(told: list[str]) -> str:
+    return (Asks if any(isinstance(one, Asks) for one in told) else str)(" ".join(told))
+
+
 Zone = Annotated[str, Field(description="IANA name such as Europe/Berlin; empty for the user's own")]
 Place = Annotated[
     str, Field(max_length=LONGEST_ABOUT, description="a city or country, where one is named; then no zone is needed")
@@ -56,10 +73,8 @@ async def current_time(
             raise ToolError(f"{until} is no time of day such as 17:30")
         left = (moment - now_of(context, zone)).total_seconds()
         return context.dialogue.line("time_until", length=says.length(max(60, 60 * round(left / 60))), time=says.time(moment))
-    apart = hears.apart(place)
-    if len(apart) == 2 and all([await asyncio.to_thread(hears.zones, one) for one in apart]):  # noqa: RUF100
-        first, second = [await current_time(context, place=one, seconds=seconds) for one in apart]
-        return f"{first} {second}"
+    if apart := await _apart(context, place):
+        return _together([await current_time(context, place=one, seconds=seconds) for one in apart])
     now, problem = await _there(context, zone, place)
     if now is None:
         return problem
@@ -84,6 +99,8 @@ async def current_date(
     ] = "",
 ) -> str:
     """Today's weekday and date, or those of another day; its week, or how many days or weeks it is away."""
+    if apart := await _apart(context, place):
+        return _together([await _date_in(context, one) for one in apart])
     now, problem = await _there(context, zone, place)
     if now is None:
         return problem

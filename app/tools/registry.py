@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from app.dialogue.context import AgentContext
+from app.dialogue.memory import Before
 from languages.base import Language
 from languages.tools import Arguments, Heard, Remembered
 from services.base import Deed, Tool
@@ -43,7 +44,8 @@ class NotMine(ToolError):
 class ToolSpec:
     """`heard` tells how the arguments are heard in spoken text; None: the language says so, by the tool's name. The line that `ask`
     names asks for those that are missing, where the language names no other. A tool that `acts` changes something: it is not run
-    for a turn that may not be over. `phrases` are examples of what people say who want it, beside those of its intent in the
+    for a turn that may not be over. All that one `on_timers` changes are the timers of the conversation: where the turn goes on
+    after all, that is taken back. `phrases` are examples of what people say who want it, beside those of its intent in the
     language."""
 
     name: str
@@ -54,6 +56,7 @@ class ToolSpec:
     heard: Heard | None
     ask: Callable[[str], str] | None
     acts: bool
+    on_timers: bool
     phrases: Sequence[str] = ()
 
 
@@ -68,6 +71,7 @@ def tool(
     take: Take | None = None,
     ask: str | Callable[[str], str] = "",
     acts: bool = False,
+    on_timers: bool = False,
     phrases: Sequence[str] = (),
 ) -> Callable[[Function], Function]:
     """Registers `async def name(context: AgentContext, ...) -> str` under its name. Its docstring is the description, its other
@@ -99,7 +103,8 @@ def tool(
             intent or (name if phrases else ""),
             Heard(listen, take) if listen is not None else None,
             (lambda text: ask) if isinstance(ask, str) and ask else ask or None,
-            acts,
+            acts or on_timers,
+            on_timers,
             phrases,
         )
         return function
@@ -125,7 +130,15 @@ def warn_of_unheard(language: Language) -> None:
             log.warning("tool %s needs %s, and nothing hears it without a language model (`listen=`)", spec.name, wanted)
 
 
+FAILED = "It failed: "
+BROKEN_OFF = "It was broken off, and may have been done or not."
+UNDONE = (FAILED, BROKEN_OFF)
 LONGEST_ARGUMENTS = 4000  # characters: what was done is remembered with them, and told to the model again with each turn
+
+
+def together(request: str, answer: str) -> str:
+    """What was asked of a tool, and what answers its question, as one turn."""
+    return f"{request.rstrip(' .,;!?')}, {answer}"
 
 
 class Toolbox:
@@ -134,7 +147,11 @@ class Toolbox:
     def __init__(self, context: AgentContext, committed: asyncio.Event) -> None:
         self._context = context
         self.committed = committed
-        self._told: dict[str, str] = {}  # what the tools that act have said in this reply, by their name
+        self.acted = False  # the words of the turn have run a tool that acts
+        # What tools have said to a language model in this reply, or done before a turn that went on, by their name: they do not do
+        # it again for the words of the turn.
+        done = context.memory.done[: context.memory.done_before]
+        self._told = {deed.name: deed.result for deed in done if not deed.result.startswith(UNDONE)}
 
     def _allowed(self) -> list[ToolSpec]:
         chosen = self._context.memory.settings.tools
@@ -176,7 +193,9 @@ class Toolbox:
         memory = self._context.memory
         asked, request = next((spec for spec in self._allowed() if spec.name == memory.asked), None), memory.request
         found, arguments = await self._answered(asked, request, text)
-        if found is None:
+        if found is None and asked is not None and (more := self._heard(asked).adds(text)):
+            found, text = asked, f"{request.rstrip(' .,;!?')} {more}"
+        elif found is None:
             found, arguments = self._chosen(intent, text)
         if found is None and asked is None:
             return None
@@ -184,7 +203,7 @@ class Toolbox:
         memory.asked = ""
         if found is None:
             return None
-        if found.name in self._told:  # a language model has called it, and then had nothing to say
+        if found.name in self._told:
             return self._told[found.name]
         if arguments is None:
             memory.asked, memory.request = found.name, text
@@ -193,7 +212,7 @@ class Toolbox:
                 log.warning("tool %s: what it needs was not heard, and nothing asks for it (`listen=`)", found.name)
             return self._context.dialogue.line(asking(text) if asking else "apology_tool")
         try:
-            said = await self._run(found, found.arguments(**arguments))
+            said = await self._act(found, found.arguments(**arguments))
         except NotMine:
             return None
         except ToolError as error:
@@ -220,7 +239,7 @@ class Toolbox:
             except NotMine:
                 continue
             if arguments is not None:
-                before = self._listened(found, f"{request} {text}") or {}
+                before = self._listened(found, together(request, text)) or {}
                 return found, {name: value or before.get(name, value) for name, value in arguments.items()}
         return None, None
 
@@ -229,34 +248,49 @@ class Toolbox:
         if len(arguments) > LONGEST_ARGUMENTS:
             return f"Wrong arguments: more than {LONGEST_ARGUMENTS} characters"
         try:
-            return await self._run(found, found.arguments.model_validate_json(arguments))
+            said = await self._run(found, found.arguments.model_validate_json(arguments))
         except ValidationError as error:
             faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
             log.warning("tool %s was called wrongly: %s", found.name, faults)
             return f"Wrong arguments: {faults}"
         except ToolError as error:
             log.warning("tool %s could not do it: %s", found.name, type(error).__name__)  # its words quote the user
-            return f"It failed: {str(error) or type(error).__name__}"
+            return FAILED + (str(error) or type(error).__name__)
+        if found.acts:
+            self._told[found.name] = said
+        return said
+
+    async def _act(self, found: ToolSpec, arguments: BaseModel) -> str:
+        """For the words of the turn: what they do to the timers can be taken back where the turn goes on."""
+        memory = self._context.memory
+        self.acted = self.acted or found.acts
+        if found.on_timers:
+            memory.before = memory.before or Before(tuple(memory.timers))
+        known = len(memory.done)
+        try:
+            return await self._run(found, arguments)
+        finally:
+            if found.on_timers and memory.before is not None:
+                memory.before.deeds.extend(memory.done[known:])
 
     async def _run(self, found: ToolSpec, arguments: BaseModel) -> str:
         if not found.acts:
             return await self._result(found, arguments)
         await self.committed.wait()
-        came: str | None = "It was broken off, and may have been done or not."
+        came: str | None = BROKEN_OFF
         try:
             came = said = await self._result(found, arguments)
         except NotMine:
             came = None
             raise
         except ToolError as error:
-            came = f"It failed: {error}"
+            came = f"{FAILED}{error}"
             raise
         finally:  # whoever is told of it, or nobody: it is remembered
             if came is not None:
                 self._context.memory.done.append(
                     Deed(found.name, arguments.model_dump_json(exclude_unset=True), came[:LONGEST])
                 )
-        self._told[found.name] = said
         return said
 
     async def _result(self, found: ToolSpec, arguments: BaseModel) -> str:

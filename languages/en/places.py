@@ -9,6 +9,7 @@ from importlib import resources
 from zoneinfo import available_timezones
 
 PLACE_LONGEST = 200  # characters
+PLACES = 6  # of one question
 SURE = 0.7  # the share of a name's airports that must lie in one zone
 _SAID = {
     "utc": "UTC",
@@ -65,7 +66,9 @@ _SAID = {
     "bst": "Europe/London",
     "jst": "Asia/Tokyo",
 }
-_IN_PLACE = re.compile(r"(?<!\w)(?:in|at|for) ([^\W\d_][\w.'’-]{0,30}(?:,? [^\W\d_][\w.'’-]{0,30}){0,5})", re.IGNORECASE)
+_WHERE = r"in|at|for|on|near|around|inside|outside|aboard|above|beyond|under"
+_IN_PLACE = re.compile(rf"(?<!\w)(?:{_WHERE}) ([^\W\d_][\w.'’-]{{0,30}}(?:,? [^\W\d_][\w.'’-]{{0,30}}){{0,9}})", re.IGNORECASE)
+_AND_IN = re.compile(r"(?<=,)( and)? (?:in|at|for|on) (?=[^\W\d_])|(?<= and) (?:in|at|for|on) (?=[^\W\d_])", re.IGNORECASE)
 _COAST = re.compile(r"\bon (?:the )?((?:west|east) coast)\b", re.IGNORECASE)
 _NAME = r"([A-Z][\w.'’-]{1,30}(?: [A-Z][\w.'’-]{1,30}){0,3})"
 _AHEAD = re.compile(
@@ -79,7 +82,8 @@ _NO_PLACE = frozenset(
     "minutes o'clock ago home work midnight noon morning afternoon evening me us you a an my your what what's the current "
     "local is it at in then exactly again words english a one two three four five six seven eight nine ten sure summer "
     "winter spring autumn general total case january february march april may june july august september october november "
-    "december".split()
+    "december monday tuesday wednesday thursday friday saturday sunday weekend weekends clock watch wall phone screen oven "
+    "microwave earth average".split()
 )
 _BETWEEN = re.compile(r"\bbetween (.{2,60}? and .{2,60}?)[?.!]*$", re.IGNORECASE)
 _SAID_FIRST = re.compile(
@@ -97,8 +101,9 @@ def heard_place(text: str) -> str:
         return "Los Angeles" if coast[1].lower().startswith("west") else "New York"
     if ahead := _AHEAD.search(text):
         return next(name for name in ahead.groups() if name)
+    text = _AND_IN.sub(lambda match: f"{match[1] or ''} ", text)  # "in Sydney and in London"
     found = [*_IN_PLACE.findall(text)[-1:], *_PLACES_TIME.findall(text)[:1]]
-    words = re.split(r"\b(?:in|at) ", found[0])[-1].split() if found else []
+    words = re.split(rf"\b(?:{_WHERE}) ", found[0])[-1].split() if found else []
     while words and words[-1].lower().strip(".,") in _NO_PLACE:
         words.pop()
     first = words[1:2] if words[:1] in (["the"], ["The"]) else words[:1]
@@ -111,6 +116,25 @@ def answered_place(text: str) -> str:
         " .,!?"
     )
     return place if 0 < len(place.split()) <= _LONGEST_ANSWER and zones_of(place) else ""
+
+
+def apart(place: str) -> list[str]:
+    """The places of "Paris, Texas, London and Rome": a name is put to the one before it where it tells which of that name is meant.
+    It may take most of a second, as `zones_of`."""
+    if zones_of(place) and "," not in place:
+        return [place]  # "Trinidad and Tobago"
+    found: list[str] = []
+    for part in re.split(r",? (?:and|or) ", place)[:PLACES]:
+        city, *others = re.split(r", ?", part)
+        for other in others:
+            here, there = zones_of(city), zones_of(other)
+            if there and "" not in there and not set(here) & set(there) and not _regional(_folded(city), _folded(other)):
+                found.append(city)
+                city = other
+            else:
+                city = f"{city}, {other}"
+        found.append(city)
+    return found
 
 
 def zones_of(place: str) -> list[str]:
@@ -131,7 +155,8 @@ def zones_of(place: str) -> list[str]:
 def _folded(name: str) -> str:
     """A name as it is looked up: no accents, no dots, no article."""
     plain = "".join(c for c in unicodedata.normalize("NFD", name.casefold()) if not unicodedata.combining(c))
-    return " ".join(re.sub(r"[^\w ]", " ", plain.replace(".", "")).split()).removeprefix("the ")
+    words = re.sub(r"[^\w ]", " ", plain.replace(".", "")).split()
+    return " ".join(word for word in words if word != "and").removeprefix("the ")  # "Trinidad & Tobago"
 
 
 @cache

@@ -200,6 +200,52 @@ def heard_name(text: str) -> str:
     return ""
 
 
+_WHAT_FOR = re.compile(
+    r"\W*(?:(?:oh|um|uh|well|please|it's|it is|that's|that is|this is|this one is|that one is|the timer is|make it|one)\b\W*)*"
+    r"(?:(?:for|on) (?:the |my |some |our )?(?P<name>[^\W\d_][\w'’-]*(?: [^\W\d_][\w'’-]*){0,2})|"
+    r"(?:called|named|labell?ed) (?P<called>[^\W\d_][\w'’-]*(?: [\w'’-]+){0,3}))\W*",
+    re.IGNORECASE,
+)
+_CALL_IT = re.compile(
+    r"\W*(?:(?:please|and|can you|could you|let's|oh|just)\b\W*)*(?:call|name|label|rename) "
+    r"(?:it|that|this|that one|this one|(?:the|my|that) (?:last |new )?timer)(?: to| as)? (?:the )?"
+    r"(?P<called>[^\W\d_][\w'’-]*(?: [\w'’-]+){0,3}?)(?: timer)?(?:,? please)?\W*",
+    re.IGNORECASE,
+)
+
+
+def what_for(text: str) -> str:
+    """What `text`, which is nothing else, says a timer is for, as an order would: "for the eggs", "to boil the eggs"."""
+    about = re.fullmatch(r"\W*((?:to|about|that) (?!\d)[^\W\d_][\w'’ -]{1,60}?)\W*", text, re.IGNORECASE)
+    name = renamed(text)
+    return about[1] if about else f"for the {name}" if name else ""
+
+
+_CORRECTS = re.compile(
+    r"\W*(?:(?:oh|uh|um|no|sorry|wait|actually|please|i mean|i meant|i said|rather|correction|make (?:it|that)|"
+    r"change (?:it|that) to)\b\W*)+"
+    r"(?:for )?(?P<rest>[^\W_].{0,60}?)(?: instead| please| rather|, sorry)?\W*",
+    re.IGNORECASE,
+)
+
+
+def corrected(text: str) -> str:
+    """The length that `text`, which is nothing else, gives a timer that was just set: "no, ten minutes"; "" for none."""
+    found = _CORRECTS.fullmatch(text)
+    rest = found["rest"] if found else ""
+    said = _spelled(rest)
+    runs = _runs(said)
+    return rest if len(runs) == 1 and (runs[0][0], runs[0][1]) == (0, len(said)) else ""
+
+
+def renamed(text: str) -> str:
+    """What `text`, which is nothing else, calls a timer: "it's for the eggs", "call it pasta"; "" for nothing."""
+    found = _CALL_IT.fullmatch(text) or _WHAT_FOR.fullmatch(text)
+    name = next((one for one in found.groupdict().values() if one), "").lower() if found else ""
+    words = name.split()
+    return "" if figures(name) != name or any(word in _NO_NAME for word in words) else name
+
+
 def meant(timers: Sequence[T], which: str) -> list[T]:
     """Those of `timers` that `which` names by length, name, purpose or place in the row in which they are over; all where it names
     none."""

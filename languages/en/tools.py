@@ -8,12 +8,15 @@ from typing import Any
 
 from languages.en.alarms import heard_alarms, in_turn, unclear
 from languages.en.dates import figures, heard_day, heard_measure, heard_past, heard_span, heard_time, heard_whole
-from languages.en.places import answered_place, heard_place, zones_of
-from languages.en.spelling import heard_word, letters, named_word
+from languages.en.declining import wanted_of
+from languages.en.parts import heard_parts
+from languages.en.places import answered_place, apart, heard_place, zones_of
+from languages.en.spelling import backwards, heard_word, letters, named_word
 from languages.en.timers import (
     besides,
     called,
     chosen,
+    corrected,
     ends,
     heard_about,
     heard_length,
@@ -21,7 +24,9 @@ from languages.en.timers import (
     heard_name,
     meant,
     of_all,
+    renamed,
     said_length,
+    what_for,
 )
 from languages.en.wishes import UNTIL, wanted
 from languages.tools import LONGEST_ABOUT, LONGEST_S, Heard, Remembered, Sayings, Understanding
@@ -80,6 +85,7 @@ def _date_heard(text: str) -> dict[str, Any]:
 
 
 def _timer_heard(text: str) -> dict[str, Any] | None:
+    text = wanted_of(text)
     length = heard_length(text)
     if length is None or length > LONGEST_S or _EVERY.search(text):
         return None
@@ -94,7 +100,9 @@ def _timer_answered(text: str, memory: Remembered) -> dict[str, Any] | None:
     if _ask_when(request) != "timer_how_long":
         return None
     bare = re.fullmatch(r"\A\W*+(?:for |uh |um |about |say )*(\d{1,3})\W*", figures(text))
-    return _timer_heard(f"{bare[1]} minutes") if bare else _timer_heard(f"{request} {text}") if len(text.split()) == 1 else None
+    if bare:
+        return {"seconds": 60.0 * int(bare[1]), "about": heard_about(request), "name": heard_name(request)}
+    return _timer_heard(f"{request} {text}") if len(text.split()) == 1 else None
 
 
 def _timers_heard(text: str) -> dict[str, Any] | None:
@@ -107,6 +115,7 @@ def _timers_heard(text: str) -> dict[str, Any] | None:
 def _alarm_heard(text: str) -> dict[str, Any] | None:
     """A time of day, a day, or a length that no timer has: what is said of it then is that it is too long. "A timer for 1:30" may
     be a length as well, and is asked for."""
+    text = wanted_of(text)
     length, now = heard_length(text), datetime(2000, 1, 1, tzinfo=UTC)
     day = heard_day(text, now.date())
     told = heard_time(text, now) is not None and _EITHER.search(text) is None
@@ -145,6 +154,10 @@ def _ask_when(text: str) -> str:
     return "timer_what_time" if unclear(text) or heard_day(text, date(2000, 1, 1)) else "timer_when"
 
 
+def _name_heard(text: str) -> dict[str, Any] | None:
+    return {"name": name[:LONGEST_ABOUT]} if (name := renamed(text)) else None
+
+
 def _more_heard(text: str) -> dict[str, Any] | None:
     more, less = _MORE.search(text), _LESS.search(text)
     length = heard_length(text) if more or less else None
@@ -155,6 +168,8 @@ def _more_heard(text: str) -> dict[str, Any] | None:
 
 def _other_heard(text: str) -> dict[str, Any] | None:
     """Another length, or another time of day, for a timer that runs: "make it fifteen minutes"."""
+    if length := corrected(text):
+        return {"at": length[:LONGEST_ABOUT], "which": ""}
     found = _OTHERWISE.search(text)
     at = text[found.end() :] if found else ""
     if not found or (heard_length(at) is None and heard_time(f"at {at}", datetime(2000, 1, 1, tzinfo=UTC)) is None):
@@ -205,11 +220,11 @@ def _either(parts: Sequence[str]) -> str:
 
 
 def _spelling_heard(text: str) -> dict[str, Any] | None:
-    return {"word": word} if (word := heard_word(text)) else None
+    return {"word": word, "backwards": backwards(text)} if (word := heard_word(text)) else None
 
 
 def _spelling_answered(text: str, memory: Remembered) -> dict[str, Any] | None:
-    return {"word": word} if (word := named_word(text)) else None
+    return {"word": word, "backwards": backwards(text)} if (word := named_word(text)) else None
 
 
 def _counted(text: str, today: date) -> date | None:
@@ -241,8 +256,9 @@ UNDERSTANDING = Understanding(
         "extend_timer": Heard(_more_heard, _more_answered),
         "change_timer": Heard(_other_heard, _other_answered),
         "set_timers": Heard(_timers_heard),
-        "set_timer": Heard(_timer_heard, _timer_answered, _ask_when),
-        "set_alarm": Heard(_alarm_heard, _alarm_answered, _ask_when),
+        "name_timer": Heard(_name_heard, lambda text, memory: None),
+        "set_timer": Heard(_timer_heard, _timer_answered, _ask_when, what_for),
+        "set_alarm": Heard(_alarm_heard, _alarm_answered, _ask_when, what_for),
         "set_alarms": Heard(_alarms_heard),
         "cancel_timers": Heard(_cancel_heard, _which_answered, lambda text: "timer_cannot"),
         "list_timers": Heard(_which_heard),
@@ -260,7 +276,8 @@ UNDERSTANDING = Understanding(
     meant=meant,
     means_all=of_all,
     zones=zones_of,
-    apart=lambda place: re.split(r",? and ", place),
+    apart=apart,
+    parts=heard_parts,
     sought=sought,
     wanted=wanted,
 )

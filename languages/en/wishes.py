@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from datetime import date
 
 from languages.en.dates import figures, heard_day
-from languages.en.timers import heard_length, meant
+from languages.en.declining import declined
+from languages.en.timers import corrected, heard_length, meant, renamed
 from languages.tools import Timer
 
 _SOME_DAY = date(2000, 1, 1)
 _POLITE = re.compile(
     r"^\W*(?:(?:please|can|could|would|will|you|hey|okay|ok|parley|and|so|now|then|just|also|i want|i need|i'd like|to|oh|no|yes|"
-    r"alright|well|let's)\b\W*)*",
+    r"alright|well|let's|why don't you|why not)\b\W*)*",
     re.IGNORECASE,
 )
 _REMINDS = re.compile(
@@ -41,6 +42,7 @@ _ENDS = re.compile(
 )
 _TIMERS = ("set_timer", "change_timer", "cancel_timer", "list_timers")
 _OF_TIMERS = re.compile(r"\b(?:timers?|alarms?|reminders?|ones?|countdown)\b", re.IGNORECASE)
+_CALLS = re.compile(r"\b(?:remind|wake)", re.IGNORECASE)
 _THESE = re.compile(r"\A\W*+(?:it|that|this|them|all|all of them|everything|both|both of them)\W*", re.IGNORECASE)
 _SPELLS = re.compile(
     r"spell(?! ?check)\b|how (?:do|would|should) (?:you|i|we) spell\b|how (?:is|are) .+ (?:spelled|spelt)\b", re.IGNORECASE
@@ -48,12 +50,6 @@ _SPELLS = re.compile(
 UNTIL = re.compile(
     r"\bhow (?:long|much (?:time|longer)|many (?:more )?(?:hours?|minutes?|seconds?))\b.*?"
     r"\b(?:until|till|til|to|before)\b (?P<then>.+)",
-    re.IGNORECASE,
-)
-_DECLINES = re.compile(
-    r"\b(?:don't|don’t|do not|needn't|need not|no need to) (?:(?:(?:have|need|want) )?(?:you )?(?:to )?"
-    r"(?:set|start|make|create|add|cancel|delete|remove|clear|stop|remind|wake|time)|"
-    r"(?:need|want) (?:a|an|any)\b(?!.*\b(?:any ?more|longer)))\b",
     re.IGNORECASE,
 )
 # Of what the time or the date is asked, in "what time does the pool open" and "the date of the concert".
@@ -80,13 +76,14 @@ _CALENDAR = frozenset(
         "september october november december"
     ).split()
 )
+_NAMES_IT = re.compile(r"\b(?:call|name|label|rename)\b", re.IGNORECASE)
 _PLACED = re.compile(r"(?<!\w)(?:in|at|for|on the) (?:the )?[A-Z].*")
 
 
 def wanted(intent: str, text: str, timers: Sequence[Timer]) -> str:
     """The intent of `text`, which a classifier takes for `intent`, while `timers` are running."""
     said = _POLITE.sub("", text)
-    if _DECLINES.search(text) and (intent in _TIMERS or _OF_TIMERS.search(text) or "remind" in text.lower()):
+    if declined(text) and (intent in _TIMERS or _OF_TIMERS.search(text) or _CALLS.search(text)):
         return "no"
     if _REMINDS.match(said):
         return "set_timer"
@@ -94,6 +91,10 @@ def wanted(intent: str, text: str, timers: Sequence[Timer]) -> str:
         return "spell"
     if (until := UNTIL.search(figures(text))) and not _strange(until["then"]) and heard_day(until["then"], _SOME_DAY) is None:
         return "time"
+    if timers and corrected(text):
+        return "set_timer"
+    if timers and renamed(text) and (_NAMES_IT.search(text) or not (timers[-1].name or timers[-1].about)):
+        return "set_timer"
     if timers and (told := _of_timers(said, timers)):
         return told
     if intent in _TIMERS and _ABOUT_TIMERS.match(said) and not _of_mine(said, timers):

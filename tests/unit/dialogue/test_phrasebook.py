@@ -81,6 +81,7 @@ def test_every_line_that_is_used_is_written() -> None:
         "nothing_to_repeat",
         "nothing_left",
         "spelled",
+        "spelled_backwards",
         "spell_what",
         "unknown",
     }
@@ -100,6 +101,7 @@ def test_every_line_that_is_used_is_written() -> None:
         "days_between",
         "days_in",
         "time_in",
+        "date_in",
         "place_several",
         "time_then",
         "time_then_in",

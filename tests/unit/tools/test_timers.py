@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from app.dialogue.memory import Memory, Timer
+from app.protocol.messages import Text
 from app.tools.builtin import MOST
 from languages.en.timers import heard_length, said_length
 from server.sessions.recorder import memory_of, record_of
@@ -184,6 +185,81 @@ def test_a_timer_is_not_set_for_a_turn_that_goes_on() -> None:
             assert caller.session.memory.timers == []
             await asyncio.sleep(5)
             assert len(caller.session.memory.timers) == 1
+
+    run(scene())
+
+
+@pytest.mark.parametrize("later_s", [0.0, 0.02, 0.05, 0.1, 0.15, 0.3])
+def test_what_is_typed_after_a_timer_was_set_does_not_set_it_again(later_s: float) -> None:
+    async def scene() -> None:
+        async with asking("", "set_timer", greeting=False) as caller:
+            await asyncio.sleep(1)
+            caller.session.receive(Text(text="set a timer for twenty minutes"))
+            await asyncio.sleep(later_s)
+            caller.session.receive(Text(text="when does the bakery open"))
+            await asyncio.sleep(15)
+            assert [timer.length_s for timer in caller.session.memory.timers] == [1200]
+            asked = [message.text for message in caller.of("transcript")]
+            assert any("bakery" in text for text in asked)
+            assert "20 minutes" in " ".join(spoken(caller)), "what was done is told"
+
+    run(scene())
+
+
+@pytest.mark.parametrize("pause_s", [0.3, 1.0])
+def test_a_turn_that_goes_on_after_its_timer_was_set_sets_one(pause_s: float) -> None:
+    """The words of a turn that is reopened are heard again, all of them."""
+
+    async def scene() -> None:
+        async with asking("set a timer for ten minutes", "set_timer", greeting=False) as caller:
+            await caller.say(1.0)
+            await caller.until("THINKING")
+            await asyncio.sleep(pause_s)
+            caller.services.stt.text = "set a timer for ten minutes for the eggs"  # type: ignore[attr-defined]
+            await caller.say(1.0, 10.0)
+            memory = caller.session.memory
+            assert [timer.length_s for timer in memory.timers][:1] == [600]
+            reopened = any(message.text.endswith("for the eggs") for message in caller.of("transcript"))
+            assert not reopened or [timer.name for timer in memory.timers] in (["eggs"], ["", "eggs"])
+
+    run(scene())
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [
+        ("Set a timer.", "for the eggs", "six minutes"),
+        ("Set a timer.", "It's for the eggs.", "Six."),
+        ("Set a timer for the eggs.", "Six minutes."),
+        ("Set a timer.", "six minutes", "for the eggs"),
+        ("Set a timer for six minutes.", "Call it eggs."),
+        ("Start a timer", "for my eggs", "six", "minutes"),
+    ],
+)
+def test_a_timer_that_is_told_in_pieces(turns: tuple[str, ...]) -> None:
+    async def scene() -> None:
+        async with asking("", "set_timer", greeting=False) as caller:
+            intent = caller.services.intent
+            for at, text in enumerate(turns):
+                intent.name = "out_of_scope" if at else "set_timer"  # type: ignore[attr-defined]
+                caller.session.receive(Text(text=text))
+                await asyncio.sleep(8)
+            assert [(timer.length_s, timer.name) for timer in caller.session.memory.timers] == [(360, "eggs")]
+
+    run(scene())
+
+
+@pytest.mark.parametrize("answer", ["what is latency", "for how long can it run", "for what", "never mind"])
+def test_what_is_no_piece_of_the_answer_is_not_taken_for_one(answer: str) -> None:
+    async def scene() -> None:
+        async with asking("", "set_timer", greeting=False) as caller:
+            caller.session.receive(Text(text="Set a timer."))
+            await asyncio.sleep(8)
+            caller.services.intent.name = "question"  # type: ignore[attr-defined]
+            for text in (answer, "six minutes"):
+                caller.session.receive(Text(text=text))
+                await asyncio.sleep(8)
+            assert caller.session.memory.timers == []
 
     run(scene())
 
