@@ -19,6 +19,7 @@ ENV PARLEY_WEIGHTS_DIR=/opt/weights HF_HUB_OFFLINE=1
 RUN /opt/venv/bin/python -m services.weights
 RUN find /opt/weights -type f -exec touch -d @1700000000 {} + && /opt/venv/bin/python -m services.weights
 COPY app /opt/parley/app
+COPY documents /opt/parley/documents
 COPY deploy /opt/parley/deploy
 RUN /opt/venv/bin/python -m deploy.warm
 
@@ -27,6 +28,7 @@ COPY --from=packages /opt/venv /opt/venv
 COPY --from=weights /opt/weights /opt/weights
 COPY app.py parley.py /opt/parley/
 COPY languages /opt/parley/languages
+COPY documents /opt/parley/documents
 COPY services /opt/parley/services
 COPY app /opt/parley/app
 COPY server /opt/parley/server

@@ -27,13 +27,13 @@ def embedded(
     the model files, `cache` keeps what is computed from texts, and `knowledge` is the folder to answer from (None: the built-in
     one). The models run on `workers` (None: on new ones). `phrases` are examples by intent of what people say, beside those of the
     language. Raises ValueError when the folder of the knowledge cannot be used."""
+    from documents.readers import READERS, found_in
     from services.barge_in.whisper_encoder import WhisperJudge
     from services.echo.aec3 import EchoCancellation
     from services.embedding import Embedder
     from services.intent.classifier import LocalIntent
     from services.llm.extractive import GroundedAnswerer
     from services.retrieval.folder import LocalRetriever
-    from services.retrieval.readers import READERS, found_in
     from services.speaker.ge2e import VoiceEncoder
     from services.stt.whisper import WhisperStt
     from services.tts.hibari import HibariTts

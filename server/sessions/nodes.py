@@ -13,18 +13,18 @@ from pydantic import BaseModel, ValidationError
 
 from app.settings import Settings
 from app.tools.registry import TOOLS
+from documents.readers import LARGEST, found_in
 from server.sessions.tokens import Tickets
 from server.store.records import StoreError
 from server.store.store import Store
 from services.retrieval.folder import DEFAULT_FOLDER
-from services.retrieval.readers import LARGEST, found_in
 
 log = logging.getLogger(__name__)
 
 MEET_S = 5.0  # how often a server says that it is there, and looks at some others
 FIND_S = 0.5  # in which another one is found, or none
 ROOT = Path(__file__).parents[2]
-SOURCES = ("app", "languages", "server", "services")
+SOURCES = ("app", "documents", "languages", "server", "services")
 ALIKE = {
     "secret": "tokens of one are refused by the other: give both the same PARLEY_SECRET",
     "version": "both run different programs: this passes when a rolling update is through",

@@ -3,12 +3,12 @@
 import re
 from collections.abc import AsyncIterator, Sequence
 
+from documents.sections import Row, inside, sentences
 from languages.base import Language
 from services.base import Exchange, Passage, Question
 from services.embedding import plain
 from services.followup import FollowUps
 from services.intent.classifier import OUT_OF_SCOPE
-from services.retrieval.documents import Row, inside, sentences
 
 # Scores of services/retrieval/index.py, set on spoken questions (`python -m tests.bench knowledge`).
 KNOWN = 0.3  # below it nothing fits

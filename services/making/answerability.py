@@ -18,14 +18,14 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from documents.readers import read_folder
+from documents.sections import Section, sentences
 from languages import find
 from services.embedding import Embedder, TokenVectors, Vectors
 from services.llm.extractive import HOLDS, KNOWN
 from services.retrieval.answerability import MODEL, WIDTH, AnswerabilityModel, content
-from services.retrieval.documents import Section, sentences
 from services.retrieval.folder import DEFAULT_FOLDER
 from services.retrieval.index import Embedded, Index, build, texts_of
-from services.retrieval.readers import read_folder
 from services.workers import Workers
 
 WORDS = find("en").knowledge  # the examples are in English

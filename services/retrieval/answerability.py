@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from documents.sections import Section
 from languages.base import KnowledgeWords, Language
 from languages.wording import Words
 from services.embedding import WORD, TokenVectors, Vectors
-from services.retrieval.documents import Section
 
 MODEL = Path(__file__).with_name("evidence.npz")
 WIDTH = 64  # dimensions kept of a word's vector: with 32 the training passages are told apart less well (AUC 0.927 for 0.935)

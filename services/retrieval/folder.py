@@ -10,15 +10,15 @@ import numpy as np
 from tqdm import tqdm
 from watchfiles import Change, awatch
 
+from documents.readers import NoDocuments, Shelf, read_folder, readable
+from documents.sections import Document, inside
 from languages.base import Language
 from services.base import Exchange, Passage, ServiceError, ServiceUnavailable
 from services.cache import load, save
 from services.embedding import VECTORS, Embedder, TokenVectors
 from services.followup import FollowUps
 from services.retrieval.answerability import AnswerabilityModel
-from services.retrieval.documents import Document, inside
 from services.retrieval.index import Embedded, Index, build, texts_of
-from services.retrieval.readers import Shelf, read_folder, readable
 from services.retrieval.vocabulary import vocabulary
 from services.workers import Priority, Workers
 
@@ -33,7 +33,7 @@ VOCABULARY = 32  # words: a longer prompt costs recognition time
 
 
 class LocalRetriever:
-    """Finds passages in the files of `folder` (see `readers` for what is read, `index` for the score).
+    """Finds passages in the files of `folder` (see `documents.readers` for what is read, `index` for the score).
 
     Embeddings are kept in `cache_dir` by the hash of their text: a second start, or a change, embeds only what is new. While a
     changed folder is read, searches find what was there before.
@@ -88,7 +88,10 @@ class LocalRetriever:
             return await self._read_anew()
 
     async def _read_anew(self) -> bool:
-        shelf = await self._workers.run(Priority.LOAD, read_folder, self._folder, self._language, self._shelf)
+        try:
+            shelf = await self._workers.run(Priority.LOAD, read_folder, self._folder, self._language, self._shelf)
+        except NoDocuments as error:
+            raise ServiceUnavailable("retrieval", str(error)) from error
         if self._index is not None and shelf == self._shelf:
             return False
         documents = [document for _, document in shelf.values() if document.sections]

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from documents.sections import Section
 from languages.base import KnowledgeWords
 from services.base import Passage
 from services.embedding import TokenVectors, Vectors
 from services.retrieval.answerability import AnswerabilityModel, Asked, Narrow, features, spoken
-from services.retrieval.documents import Section
 from services.retrieval.tables import names_no_row, names_other_code
 
 # How the score is made: 0.4 x similarity of the whole section + 0.6 x that of its best sentence or question + 0.2 x the share of

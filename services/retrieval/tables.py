@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from documents.sections import Row, Section
 from languages.wording import Words
 from services.embedding import WORD, Vectors, plain
 from services.retrieval.answerability import Asked, Narrow, unit
-from services.retrieval.documents import Row, Section
 
 # By how much nearer a word must be to what names the rows than to their columns to be a name of that kind. Of 42 questions for rows
 # that four tables do not have 18 got another row, with this 2; of 51 for rows that they have none is lost.

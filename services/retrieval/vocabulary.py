@@ -4,8 +4,8 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
+from documents.sections import Document
 from languages.base import KnowledgeWords
-from services.retrieval.documents import Document
 
 IN_TITLE = 3  # occurrences that one in a heading is worth: it is what people ask for
 NAMED = 3  # occurrences that being a name is worth: names are misheard most

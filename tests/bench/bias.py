@@ -11,11 +11,11 @@ import jiwer
 import numpy as np
 
 from app.settings import Settings
+from documents.sections import Line, compose
 from languages.en import LANGUAGE as ENGLISH
 from services import embedded
 from services.base import SpeechToText
 from services.embedding import Embedder
-from services.retrieval.documents import Line, compose
 from services.retrieval.folder import VOCABULARY
 from services.retrieval.vocabulary import vocabulary
 from services.workers import Workers

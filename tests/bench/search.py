@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from app.settings import Settings
+from documents.sections import Section
 from languages.en import LANGUAGE as ENGLISH
 from services.embedding import DIMENSIONS, Embedder
 from services.retrieval.answerability import WIDTH, AnswerabilityModel
-from services.retrieval.documents import Section
 from services.retrieval.folder import LocalRetriever
 from services.retrieval.index import Embedded, build, texts_of
 from services.workers import Workers

@@ -4,10 +4,9 @@
 import random
 from pathlib import Path
 
+from documents.readers import READERS, NoDocuments, read_folder
+from documents.sections import sentences
 from languages.en import LANGUAGE as ENGLISH
-from services.base import ServiceUnavailable
-from services.retrieval.documents import sentences
-from services.retrieval.readers import READERS, read_folder
 from tests.fuzz import cases
 
 CASES = cases(60)
@@ -47,7 +46,7 @@ def test_a_folder_of_broken_files_only_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.pdf").write_bytes(b"%PDF-1.4 nothing")
     try:
         read_folder(tmp_path, ENGLISH.knowledge)
-    except ServiceUnavailable as error:
+    except NoDocuments as error:
         assert str(tmp_path) in str(error)
     else:
         raise AssertionError("nothing was said")

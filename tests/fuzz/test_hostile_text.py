@@ -28,6 +28,7 @@ from app.dialogue.memory import Memory, Timer
 from app.dialogue.phrasebook import Dialogue, Phrasebook
 from app.protocol.messages import MAX_TEXT
 from app.turn_taking import endpointing as endings
+from documents.sections import sentences, slug
 from languages.en import LANGUAGE as ENGLISH
 from languages.en import timers
 from languages.en.speech import speakable
@@ -44,7 +45,6 @@ from services.llm.calls import Calls
 from services.llm.extractive import GroundedAnswerer
 from services.llm.markup import Spoken
 from services.model_names import suited
-from services.retrieval.documents import sentences, slug
 from services.retrieval.index import stems
 from services.stt import openai as recogniser
 from services.tts.audio_formats import Shape, Track
@@ -63,7 +63,9 @@ CALL_S = 0.5  # of one call with the longest text and history; 24 and 21 were se
 
 
 def modules() -> list[ModuleType]:
-    files = sorted(file for room in ("app", "languages", "server", "services") for file in (ROOT / room).rglob("*.py"))
+    files = sorted(
+        file for room in ("app", "documents", "languages", "server", "services") for file in (ROOT / room).rglob("*.py")
+    )
     names = [".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for file in files]
     return [importlib.import_module(name) for name in names if not name.endswith("__main__")]
 

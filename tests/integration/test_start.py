@@ -122,7 +122,7 @@ async def test_what_is_not_ours_around_it_stops_no_start() -> None:
 
 
 PROJECT = """
-import app, app.settings, server, services
+import app, app.settings, documents, server, services
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 from parley import mount
@@ -136,7 +136,7 @@ print(app.NAME, app.settings.NAME)
 
 
 def test_a_project_with_packages_and_settings_of_its_own_takes_it_in(tmp_path: Path) -> None:
-    for package in ("app", "server", "services"):
+    for package in ("app", "documents", "server", "services"):
         (tmp_path / package).mkdir()
         (tmp_path / package / "__init__.py").write_text("NAME = 'theirs'\n")
         (tmp_path / package / "settings.py").write_text("NAME = 'theirs too'\n")

@@ -11,6 +11,8 @@ import pytest
 from tokenizers import Tokenizer
 
 from app.settings import Settings
+from documents.readers import read_folder
+from documents.sections import Section
 from languages.en import LANGUAGE as ENGLISH
 from services.base import Exchange, Intent, Question, ServiceUnavailable
 from services.embedding import MODEL, Embedder, plain
@@ -19,9 +21,7 @@ from services.llm.extractive import GroundedAnswerer
 from services.making.quantisation import in_whole_numbers
 from services.onnx_model import onnx_session
 from services.retrieval.answerability import AnswerabilityModel
-from services.retrieval.documents import Section
 from services.retrieval.folder import DEFAULT_FOLDER, LocalRetriever
-from services.retrieval.readers import read_folder
 from services.weights import fetch
 from services.workers import Workers
 from tests.bench.intents import rows

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FLOORS = (  # from the ground up
     {"languages"},
+    {"documents"},
     {"services"},
     {"app.core", "app.settings"},
     {"app.protocol", "app.dialogue"},
@@ -26,7 +27,7 @@ FLOORS = (  # from the ground up
     {"app", "server.replay", "server.report"},  # what is called from outside
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-HOUSES = ("languages", "services", "app", "server")
+HOUSES = ("languages", "documents", "services", "app", "server")
 FOREIGN = {
     "aioice",
     "aiortc",

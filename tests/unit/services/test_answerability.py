@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from documents.sections import Section
 from languages.en import LANGUAGE as ENGLISH
 from services.retrieval.answerability import WIDTH, AnswerabilityModel, Asked, features
-from services.retrieval.documents import Section
 
 TOWER = Section("a#tower", "Tower", "Tower", ("The tower is 112 metres high.", "Ilse Branck painted it."))
 SIMILARITY = np.array([0.5, 0.4], np.float32)

@@ -10,10 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
+from documents.readers import NoDocuments, read, read_folder
+from documents.sections import LONGEST, LONGEST_SENTENCE, Document, Row, sentences
 from languages.en import LANGUAGE as ENGLISH
-from services.base import ServiceUnavailable
-from services.retrieval.documents import LONGEST, LONGEST_SENTENCE, Document, Row, sentences
-from services.retrieval.readers import read, read_folder
 
 GUIDE = """---
 title: not read
@@ -433,7 +432,7 @@ def test_files_of_a_kind_that_is_not_read_are_named_once(tmp_path: Path, caplog:
 def test_a_file_that_is_too_large_is_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.retrieval.readers.LARGEST", 1_000)
+    monkeypatch.setattr("documents.readers.LARGEST", 1_000)
     (tmp_path / "huge.txt").write_text("Text. " * 1_000)
     (tmp_path / "small.txt").write_text("Text.")
     assert [path.name for path in read_folder(tmp_path, ENGLISH.knowledge)] == ["small.txt"]
@@ -480,12 +479,12 @@ def test_no_bytes_break_a_reader(tmp_path: Path, data: bytes, suffix: str) -> No
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ServiceUnavailable, match="nowhere does not exist"):
+    with pytest.raises(NoDocuments, match="nowhere does not exist"):
         read_folder(tmp_path / "nowhere", ENGLISH.knowledge)
 
 
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ServiceUnavailable, match=str(tmp_path)):
+    with pytest.raises(NoDocuments, match=str(tmp_path)):
         read_folder(tmp_path, ENGLISH.knowledge)
 
 

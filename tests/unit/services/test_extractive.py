@@ -1,9 +1,9 @@
 """Which sentences are spoken."""
 
+from documents.sections import Row
 from languages.en import LANGUAGE as ENGLISH
 from services.base import Exchange, Intent, Passage, Question
 from services.llm.extractive import HOLDS, KNOWN, GroundedAnswerer, stretch
-from services.retrieval.documents import Row
 
 ASKED = Intent("question", 0.9)
 BUFFER = Passage(

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from documents.sections import Document, Section
 from languages.en import LANGUAGE as ENGLISH
 from services.base import Passage
 from services.embedding import DIMENSIONS, TokenVectors, Vectors
 from services.retrieval.answerability import WIDTH, AnswerabilityModel
-from services.retrieval.documents import Document, Section
 from services.retrieval.index import CANDIDATES, PART_WEIGHT, WORDS_WEIGHT, Embedded, Index, build, stems, texts_of
 from services.retrieval.vocabulary import vocabulary
 

@@ -9,11 +9,10 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from documents.markup import html_lines, markdown_lines
+from documents.pdf_lines import parted, printed_lines, without_running
+from documents.sections import Document, Line, compose, looks_headed, table, unwrapped
 from languages.base import KnowledgeWords
-from services.base import ServiceUnavailable
-from services.retrieval.documents import Document, Line, compose, looks_headed, table, unwrapped
-from services.retrieval.markup import html_lines, markdown_lines
-from services.retrieval.pdf_lines import parted, printed_lines, without_running
 
 log = logging.getLogger(__name__)
 
@@ -35,15 +34,19 @@ _MARKS = (  # a longer one before one that it begins with
 )
 
 
+class NoDocuments(Exception):
+    """There is no such folder, or nothing in it can be used; the message names it."""
+
+
 def read_folder(folder: Path, language: KnowledgeWords, known: Shelf = {}) -> Shelf:  # noqa: B006 (never changed)
     """The documents of all files of READERS in `folder` and below, in the order of their names; what `known` holds of unchanged
     files is not read again. A file that cannot be read is reported and skipped; at the first reading those of other kinds are
     named.
 
-    Raises ServiceUnavailable when the folder is missing or nothing in it can be used.
+    Raises NoDocuments when the folder is missing or nothing in it can be used.
     """
     if not folder.is_dir():
-        raise ServiceUnavailable("retrieval", f"the knowledge folder {folder.absolute()} does not exist")
+        raise NoDocuments(f"the knowledge folder {folder.absolute()} does not exist")
     paths, others = found_in(folder)
     if others and not known:
         names = ", ".join(path.relative_to(folder).as_posix() for path in others[:NAMED])
@@ -63,9 +66,7 @@ def read_folder(folder: Path, language: KnowledgeWords, known: Shelf = {}) -> Sh
             log.warning("knowledge file %s is skipped: it holds no text", path)
     if not any(document.sections for _, document in shelf.values()):
         kinds = ", ".join(READERS)
-        raise ServiceUnavailable(
-            "retrieval", f"the knowledge folder {folder.absolute()} holds no file ({kinds}) with text in it"
-        )
+        raise NoDocuments(f"the knowledge folder {folder.absolute()} holds no file ({kinds}) with text in it")
     return shelf
 
 

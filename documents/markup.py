@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from documents.sections import Line, looks_headed, table, unwrapped
 from languages.base import KnowledgeWords
-from services.retrieval.documents import Line, looks_headed, table, unwrapped
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
