@@ -131,23 +131,22 @@ class TurnDetector:
 
     def classified(self, burst_ms: float, speech: float, text: str, agent: Agent, reply_age_ms: float) -> list[Signal]:
         """The answer to CLASSIFY for the burst that began at `burst_ms`: the probability (0..1) that it is speech, and what was
-        said of it. Once the agent has finished by itself, the next window makes the burst a plain turn."""
-        if not self.overlap.active or burst_ms != self.activity.burst_ms or agent == "silent":
+        said of it."""
+        if not _is_awaited(self, burst_ms, agent):
             return []
         self.overlap.classified(speech, text)
         return self._judge(agent, reply_age_ms)
 
     def words(self, burst_ms: float, text: str, agent: Agent, reply_age_ms: float) -> list[Signal]:
-        """The answer to IDENTIFY for the burst that began at `burst_ms`; as for `classified`."""
-        if not self.overlap.active or burst_ms != self.activity.burst_ms or agent == "silent":
+        """The answer to IDENTIFY for the burst that began at `burst_ms`."""
+        if not _is_awaited(self, burst_ms, agent):
             return []
         self.overlap.words(text, not self.activity.in_burst, agent == "thinking")
         return self._judge(agent, reply_age_ms)
 
     def recognised(self, burst_ms: float, likeness: float, agent: Agent, reply_age_ms: float) -> list[Signal]:
-        """The answer to RECOGNISE: how alike the voice of the burst that began at `burst_ms` is to the user's (-1..1); as for
-        `classified`."""
-        if not self.overlap.active or burst_ms != self.activity.burst_ms or agent == "silent":
+        """The answer to RECOGNISE: how alike the voice of the burst that began at `burst_ms` is to the user's (-1..1)."""
+        if not _is_awaited(self, burst_ms, agent):
             return []
         self.overlap.recognised(likeness)
         return self._judge(agent, reply_age_ms)
@@ -184,3 +183,9 @@ class TurnDetector:
         if reopens or agent == "thinking":
             return [TurnReopened(at_ms=self.activity.burst_ms, full=reopens and not goes_on)]
         return [BargeIn(at_ms=self.activity.burst_ms)]
+
+
+def _is_awaited(detector: TurnDetector, burst_ms: float, agent: Agent) -> bool:
+    """Whether an answer about the burst that began at `burst_ms` still decides anything. It does not once the agent has finished by
+    itself: the next window makes the burst a plain turn."""
+    return detector.overlap.active and burst_ms == detector.activity.burst_ms and agent != "silent"

@@ -5,6 +5,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import cached_property
 
 import numpy as np
 
@@ -32,6 +33,18 @@ def _patience(services: Services, settings: Settings) -> dict[str, object]:
     """A service that is paid by the call is not asked at every short pause, only where the turn may end."""
     paid = "stt" in services.remote and not settings.speculate_remotely
     return {"pause_ms": max(settings.pause_ms, round(LEAST_MS))} if paid else {}
+
+
+class _Window:
+    """VAD_WINDOW samples of sound, int16 at HEARING_RATE."""
+
+    def __init__(self, samples: Pcm) -> None:
+        self.samples = samples
+
+    @cached_property
+    def level(self) -> float:
+        """As `levels.level` has it."""
+        return level(self.samples)
 
 
 class _Faults:
@@ -144,18 +157,19 @@ class HearingPipeline:
         finally:
             self._jobs.stop()
 
-    async def _listen(self, window: Pcm) -> None:
+    async def _listen(self, samples: Pcm) -> None:
         known = self._echo.found
-        clean = self._echo.taken_from(window, self._detector.activity.now_ms)
+        clean = self._echo.taken_from(samples, self._detector.activity.now_ms)
+        window = _Window(samples)
         fault: BaseException | None = None
 
         def cleaned() -> Audio:  # on the thread that looks for a voice in it
             nonlocal window, fault
             try:
-                window = clean() if clean is not None else window
+                window = _Window(clean()) if clean is not None else window
             except (Exception, asyncio.CancelledError) as error:
                 fault = error
-            return window.astype(np.float32) * np.float32(self._gain.of(level(window)) / 32768.0)
+            return window.samples.astype(np.float32) * np.float32(self._gain.of(window.level) / 32768.0)
 
         try:
             probability = await self._vad.probability(cleaned() if clean is None else cleaned)
@@ -168,9 +182,9 @@ class HearingPipeline:
         self._faults.report("echo", fault)
         if self._echo.found and not known:
             self._act_on(self._detector.echo())
-        self._buffer.append(window)
+        self._buffer.append(window.samples)
         self._detector.half_duplex = self._listener.half_duplex()
-        self._act_on(self._detector.window(probability, *self._listener.agent(), level(window)))
+        self._act_on(self._detector.window(probability, *self._listener.agent(), window.level))
         self._jobs.wake()
 
     def _act_on(self, signals: Iterable[Signal]) -> None:
