@@ -18,7 +18,7 @@ from server.core.limits import quiet_logger
 from server.sessions.admission import Admission
 from server.sessions.live import Attachment, ClientConnection, LiveSessions
 from server.sessions.load import Load
-from server.sessions.tokens import PLAIN, Impossible, NotReady, Refused, Ticket, Tickets, Unknown
+from server.sessions.tokens import PLAIN, Forbidden, Impossible, NotReady, Refused, Ticket, Tickets, Unknown
 from server.store.queue import Lost
 from server.store.records import Erased, SessionRecord, StoreError
 from server.store.store import Store
@@ -87,11 +87,16 @@ class Sessions:
         """Raises Forbidden unless the token was made for this id."""
         self.tickets.check(session_id, token)
 
-    def expect(self, session_id: str) -> None:
-        """Whether somebody may connect for this session, whose token was not seen yet. Raises Full or Leaving."""
+    async def expect(self, session_id: str, token: str = "") -> None:
+        """Whether somebody may connect for this session, who has named it before `start`. Raises Full or Leaving."""
         self.admission.check_leaving()
-        if session_id and self.live.get(session_id) is None:
-            self.admission.check_room()
+        if not session_id or self.live.get(session_id) is not None:
+            return
+        self.admission.check_room()
+        if self.load.overloaded:
+            with contextlib.suppress(Forbidden, Unknown):  # is told when it has connected
+                self.authorize(session_id, token)
+                await self._check_load(session_id)
 
     async def admit(self, session_id: str, address: str = "") -> None:
         """Whether an authorized session could be opened now from `address`. Raises Unknown, Full, Leaving or Crowd."""
@@ -100,6 +105,10 @@ class Sessions:
             return
         self.admission.check_crowd(address)
         self.admission.check_room()
+        await self._check_load(session_id)
+
+    async def _check_load(self, session_id: str) -> None:
+        """Raises Full where the models are behind and nothing is stored of the session, and Unknown where it is over."""
         try:
             if await self._known(session_id) is None:
                 self.admission.check_load()

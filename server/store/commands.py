@@ -23,6 +23,7 @@ from itertools import chain
 from typing import Any, NamedTuple, cast
 
 from pydantic import ValidationError
+from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError, RedisClusterException, RedisError, ResponseError
 
 from server.store.client import Client
@@ -204,15 +205,26 @@ async def erase(client: Client, session_id: str, ttl_s: int) -> None:
 async def room(client: Client) -> Room:
     """How full the server is; of a cluster, its fullest node. Nothing is known where INFO is not allowed."""
     try:
-        info = await client.info()
+        nodes = await _info(client)
     except ResponseError:
         return Room(0.0, 0, "")
-    nodes = [node for node in info.values() if isinstance(node, dict) and "used_memory" in node] or [info]
     counted = [node["used_memory"] - node.get("mem_not_counted_for_evict", 0) for node in nodes]
     limits = [node.get("maxmemory", 0) for node in nodes]
     full = max(used / limit if limit else 0.0 for used, limit in zip(counted, limits, strict=True))
     policy = next((node.get("maxmemory_policy", "") for node in nodes if node.get("maxmemory", 0)), "")
     return Room(full, sum(node.get("evicted_keys", 0) for node in nodes), policy)
+
+
+async def _info(client: Client) -> list[dict[str, Any]]:
+    """Of the server, or of each primary of a cluster that answers. Raises what `info` raises, of a cluster when none answers."""
+    if isinstance(client, Redis):
+        return [await client.info()]
+    await client.initialize()
+    told = await asyncio.gather(*(client.info(target_nodes=node) for node in client.get_primaries()), return_exceptions=True)
+    nodes = [node for node in told if isinstance(node, dict)]
+    if not nodes:
+        raise next((error for error in told if isinstance(error, Exception)), ConnectionError("the cluster has no primary"))
+    return nodes
 
 
 def _parse(session_id: str, raw: bytes | str) -> SessionRecord:

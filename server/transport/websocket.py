@@ -35,7 +35,8 @@ def router(sessions: Sessions, settings: Settings, waiting: PendingConnections) 
     @routes.websocket("/orchestrate")
     async def orchestrate(websocket: WebSocket) -> None:
         try:
-            sessions.expect(websocket.query_params.get("session_id", ""))
+            query = websocket.query_params
+            await sessions.expect(query.get("session_id", ""), query.get("token", ""))
         except Refused as refused:  # before it is accepted: a proxy goes to the next server by itself
             body = {"error": {"code": refused.code, "message": str(refused)}}
             await websocket.send_denial_response(

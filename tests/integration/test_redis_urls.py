@@ -1,15 +1,20 @@
 """Every kind of Redis URL against a real server of that kind."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from server.store.client import connect
+from server.store.commands import UNREACHABLE, room
 from server.store.store import Store
 from tests.bench.server import free_port
 from tests.integration.certificates import self_signed
 from tests.integration.redis_servers import DebianRedis, becomes, settings
+
+ALONE = ("--cluster-require-full-coverage", "no", "--cluster-node-timeout", "2000")
 
 
 async def assert_works(url: str, tmp_path: Path) -> None:
@@ -80,6 +85,53 @@ async def test_cluster(tmp_path: Path) -> None:
         await becomes(ready)
     await assert_works(f"redis+cluster://127.0.0.1:{port}", tmp_path)
     await server.close()
+
+
+@asynccontextmanager
+async def three_shards(folder: Path) -> AsyncIterator[list[DebianRedis]]:
+    """A cluster of three primaries that goes on without one of them."""
+    servers = []
+    async with AsyncExitStack() as stack:
+        for shard in range(3):
+            port, bus = str(free_port()), str(free_port())
+            servers.append(
+                DebianRedis(folder / f"{shard}", "--port", port, "--cluster-enabled", "yes", "--cluster-port", bus, *ALONE)
+            )
+            await servers[-1].start()
+            stack.push_async_callback(servers[-1].close)
+        admins = [await stack.enter_async_context(server.admin()) for server in servers]
+        for admin, first, last, epoch in zip(admins, (0, 5461, 10923), (5460, 10922, 16383), (1, 2, 3), strict=True):
+            await admin.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
+            await admin.execute_command("CLUSTER", "SET-CONFIG-EPOCH", epoch)
+        there = await admins[0].config_get("*port")
+        for admin in admins[1:]:
+            await admin.execute_command("CLUSTER", "MEET", "127.0.0.1", there["port"], there["cluster-port"])
+
+        async def ready() -> bool:
+            told = [await admin.execute_command("CLUSTER", "INFO", NEVER_DECODE=True) for admin in admins]
+            return all(b"cluster_state:ok" in info and b"slots_assigned:16384" in info for info in told)
+
+        await becomes(ready)
+        yield servers
+
+
+async def test_the_fullest_shard_of_a_cluster_counts_and_one_that_is_gone_does_not(tmp_path: Path) -> None:
+    async with three_shards(tmp_path) as servers, servers[0].admin() as admin:
+        url = f"redis+cluster://127.0.0.1:{(await admin.config_get('port'))['port']}"
+        client = connect(url)
+        assert (await room(client)).full == 0
+        for server in servers:
+            async with server.admin() as one:
+                await one.config_set("maxmemory", int((await one.info("memory"))["used_memory"] * 1.05))
+                assert (await room(client)).full > 0.9
+                await one.config_set("maxmemory", 0)
+        await servers[2].kill()
+        assert (await room(client)).full == 0
+        for server in servers[:2]:
+            await server.kill()
+        with pytest.raises(UNREACHABLE):
+            await room(client)
+        await client.aclose()
 
 
 @pytest.mark.parametrize(

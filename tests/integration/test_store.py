@@ -198,6 +198,7 @@ async def test_a_server_out_of_memory_is_waited_for(server: Backend, tmp_path: P
         store.save(RECORD)
         await becomes(lambda: store.status.state == "degraded")
         assert "OOM" in store.status.reason or "maxmemory" in store.status.reason
+        assert await store.meet("here") == [], "servers see each other all the same: one that goes sends its clients on"
         await admin.config_set("maxmemory", "0")
         assert await store.drain(10)
         assert_complete(await logged(store), 20)

@@ -38,7 +38,7 @@ class MemoryStore:
         self.logs: dict[str, list[dict[str, Any]]] = {}
         self.away = False
         self.delay_s = 0.0
-        self.claims = 0
+        self.claims = self.loads = 0
         self.status = Status("ok")
         self.erased: set[str] = set()
         self.tell: Callable[[str, Lost], None] = lambda session_id, how: None
@@ -52,6 +52,7 @@ class MemoryStore:
             raise StoreError("the store is away")
 
     async def load(self, session_id: str) -> SessionRecord | None:
+        self.loads += 1
         await self._call()
         if session_id in self.erased:
             raise Erased(session_id)

@@ -57,10 +57,18 @@ async def test_a_process_that_is_behind_takes_who_lost_theirs_and_nobody_new(des
     desk.sessions.load.overloaded = True
     with pytest.raises(Full, match="behind"):
         desk.sessions.create()
-    for call in (join(desk, new), desk.sessions.admit(new.session_id)):
+    expected = desk.sessions.expect(new.session_id, new.token)  # refused before it has connected, a proxy asks the next process
+    for call in (join(desk, new), desk.sessions.admit(new.session_id), expected):
         with pytest.raises(Full, match="behind"):
             await call
     await desk.sessions.admit(lost.session_id)
+    await desk.sessions.expect(lost.session_id, lost.token)
+    desk.store.away = True
+    await desk.sessions.expect(lost.session_id, lost.token)
+    desk.store.away = False
+    asked = desk.store.loads
+    await desk.sessions.expect(new.session_id, "not its token")  # is told when it has connected, and costs the store nothing
+    assert desk.store.loads == asked
     await join(desk, lost)
     assert not peer.closed and running.session.state == "LISTENING"
 
