@@ -6,7 +6,10 @@ timer for ten." Tried on the turns of `tests/unit/tools/test_declining.py`.
 
 import re
 
-_CLAUSES = re.compile(r"(?:[,.;:!?]+\s+|\s+(?:but|so|because|although|and)\s+)(?:(?:and|but|so|then)\s+)*", re.IGNORECASE)
+_CLAUSES = re.compile(
+    r"(?:(?<![,.;:!?])[,.;:!?]++\s++|(?<!\s)\s++(?:but|so|because|although|and)\s++)(?:(?:and|but|so|then)\s++)*+",
+    re.IGNORECASE,
+)
 _VERB = (
     r"(?:set|sett?ing|start|starting|make|making|create|creating|add|adding|put|putting|use|using|cancel|cancell?ing|delete|deleting|"
     r"remove|removing|clear|clearing|stop|stopping|turn off|turning off|remind|reminding|wake|waking|time|timing|bother)\b"
@@ -42,16 +45,16 @@ _YES = re.compile(
     re.IGNORECASE,
 )
 _ORDERS = re.compile(
-    r"^(?:(?:please|can|could|would|will|you|just|instead|then|now|okay|rather|i want|to)\b\W*)*"
+    r"\A(?:(?:please|can|could|would|will|you|just|instead|then|now|okay|rather|i want|to)\b\W*+)*+"
     rf"(?:(?:set|start|make|add|put on|create)\b.*\b(?:{_THING}|one\b|minutes?|hours?|seconds?)|remind me\b|wake me\b|"
     rf"(?:cancel|stop|delete)\b.*{_THING})",
     re.IGNORECASE,
 )
 _SETS = re.compile(
-    r"(?:(?:please|can|could|would|will|you|just|okay)\b\W*)*(?:set|start|make|put on|remind|wake)\b", re.IGNORECASE
+    r"\A(?:(?:please|can|could|would|will|you|just|okay)\b\W*+)*+(?:set|start|make|put on|remind|wake)\b", re.IGNORECASE
 )
 _TAKES_BACK = re.compile(
-    r"(?:(?:no|oh|actually|wait|sorry|hm+|uh|um|well|on second thoughts?|i changed my mind|please|just)\b\W*)*"
+    r"\A(?:(?:no(?!t)|oh|actually|wait|sorry|hm+|uh|um|well|on second thoughts?|i changed my mind|please|just)\b\W*+)*"
     r"(?:don't(?: do (?:it|that)| bother)?|never ?mind(?: (?:it|that))?|forget (?:it|that|about it|about that)|scrap (?:it|that)|"
     r"cancel (?:it|that)|scratch that|leave it|skip (?:it|that)|not now|i don't (?:need|want) (?:it|that|one)|no)\W*",
     re.IGNORECASE,

@@ -11,7 +11,7 @@ MOST = 6  # wishes of one turn that are answered one by one; a turn of more is t
 _UNITS = r"(?:hours?|hrs?|minutes?|mins?|seconds?|secs?)\b"
 _POLITE = (
     r"(?:(?:please|can you|could you|would you|will you|i want you to|i need you to|i'd like you to|i want to|i'd like to|let's|"
-    r"hey|okay|ok|parley|now|just|also|then|oh)\b,? ?)*"
+    r"hey|okay|ok|parley|now|just|also|then|oh)\b,?+ ?+)*+"
 )
 # What is a wish for a tool by its first words.
 _SETS = (
@@ -34,23 +34,26 @@ _TIMERS_LEFT = (
 )
 _DECLINES = r"(?:don't|do not)\b[^.?!]{0,40}\b(?:timer|alarm|remind)"
 _SPELLS = r"spell (?!check)|how (?:do|would) (?:you|i) spell\b"
-_CERTAIN = re.compile(f"{_POLITE}(?:{_SETS}|{_CHANGES}|{_CLOCK}|{_TIMERS_LEFT}|{_DECLINES}|{_SPELLS})", re.IGNORECASE)
+_CERTAIN = re.compile(f"\\A{_POLITE}(?:{_SETS}|{_CHANGES}|{_CLOCK}|{_TIMERS_LEFT}|{_DECLINES}|{_SPELLS})", re.IGNORECASE)
 # What begins like a question: with its verb before whom it is about, as "when the shop opens" has not.
 _ASKS = re.compile(
-    rf"{_POLITE}(?:(?:who|what|when|where|why|how|which|whose)(?:'s|'re|(?: (?!the|my|your|an?|it|he|she|they|we|i|you)\w+){{0,2}} "
+    rf"\A{_POLITE}"
+    r"(?:(?:who|what|when|where|why|how|which|whose)(?:'s|'re|(?: (?!the|my|your|an?|it|he|she|they|we|i|you)\w+){0,2} "
     r"(?:is|are|was|were|do|does|did|can|could|will|would|should|has|have))\b|"
     r"(?:is|are|do|does|did|can|could|will|would|should) (?:there|it|the|you|i|we|they|your|my)\b|"
     r"tell me (?:about|a|something|more|how)\b|explain |describe |search |look up |find out |speak |talk |repeat )",
     re.IGNORECASE,
 )
 _JOINT = re.compile(
-    r"(?:[,;.!?]+\s+(?:(?:and|but|or|plus)\s+)?|\s+(?:and|plus)\s+)(?:(?:also|then|after that|as well),?\s+)*", re.IGNORECASE
+    r"(?:(?<![,;.!?])[,;.!?]++\s++(?:(?:and|but|or|plus)\s++)?+|(?<!\s)\s++(?:and|plus)\s++)"
+    r"(?:(?:also|then|after that|as well),?+\s++)*+",
+    re.IGNORECASE,
 )
 _TAKEN_BACK = re.compile(r"\b(?:no|wait|actually|sorry|rather|i mean|i meant|instead|scratch that)\b", re.IGNORECASE)
 _LEANS = re.compile(
     r"\b(?:until|till|to|since|before|after|by) (?:then|that)\b|\bwhen (?:it|that|they)\b|\bis it then\b", re.IGNORECASE
 )
-_SETTING = re.compile(f"{_POLITE}(?:{_SETS})", re.IGNORECASE)
+_SETTING = re.compile(f"\\A{_POLITE}(?:{_SETS})", re.IGNORECASE)
 _BOTH = re.compile(
     r"\b(?:the |today's |current )?(?:(?:time|hour) (?:and|&) (?:the |today's |what )?(?:date|day)|"
     r"(?:date|day) (?:and|&) (?:the |current |what )?time)\b(?:(?: is it| it is)?\b(?P<rest>.*))",
@@ -58,10 +61,10 @@ _BOTH = re.compile(
 )
 # What may stand before "the time and the date", and behind it.
 _OF_THE_CLOCK = re.compile(
-    r"\W*(?:(?:please|can|could|you|tell|give|me|what|what's|whats|is|i|need|know|do|want|to|hey|parley|okay)\b\W*)*",
+    r"\A\W*+(?:(?:please|can|could|you|tell|give|me|what's|whats|what|is|i|need|know|do|want|to|hey|parley|okay)\b\W*+)*+",
     re.IGNORECASE,
 )
-_WHERE = re.compile(r"\W*(?:$|(?:in|at|for|on|here|there|now|right now|please|today)\b)", re.IGNORECASE)
+_WHERE = re.compile(r"\A\W*+(?:$|(?:in|at|for|on|here|there|now|right now|please|today)\b)", re.IGNORECASE)
 
 
 def heard_parts(text: str) -> list[str]:

@@ -8,11 +8,11 @@ MOST = 4  # words of a name
 
 _LETTER = r"[^\W_][\u0300-\u036f]*"
 _SPELLABLE = re.compile(rf"(?:{_LETTER})+(?:['’.&@+-](?:{_LETTER})+)*(?:\+\+|#(?!\w))?|(?<!\S)&(?!\S)")
-_BACKWARDS = re.compile(r"\W*\b(?:backwards?|in reverse(?: order)?|reversed|from back to front|back to front)\b", re.IGNORECASE)
+_BACKWARDS = re.compile(r"\b(?:backwards?|in reverse(?: order)?|reversed|from back to front|back to front)\b", re.IGNORECASE)
 _HOW = re.compile(  # that says nothing of the word: "letter by letter", "with the accents", "phonetically"
-    r"\W+(?:(?:letter by letter|one letter at a time|slowly|quickly|phonetically|correctly|properly|aloud|out loud|"
+    r"(?<!\W)\W++(?:(?:letter by letter|one letter at a time|slowly|quickly|phonetically|correctly|properly|aloud|out loud|"
     r"in (?:capitals?|capital letters|upper ?case|lower ?case|block letters)|"
-    r"with(?:out)? (?:the |an? |its |all )?(?:accents?|umlauts?|hyphens?|apostrophes?|dots?))\b\W*)+$",
+    r"with(?:out)? (?:the |an? |its |all )?(?:accents?|umlauts?|hyphens?|apostrophes?|dots?))\b\W*+){1,3}+\Z",
     re.IGNORECASE,
 )
 _BEHIND = re.compile(

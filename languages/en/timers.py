@@ -4,12 +4,12 @@ import re
 from collections.abc import Sequence
 
 from languages.en.dates import figures
-from languages.tools import LONGEST_ABOUT, T, Timer
+from languages.tools import LONGEST_ABOUT, MOST, T, Timer
 
 _UNITS = {"day": 86_400.0, "hour": 3600.0, "minute": 60.0, "second": 1.0}
 _UNIT = r"(day|hour|minute|second)s?\b"
 _PART = re.compile(rf"(?<![\d.])(\d++(?:\.\d+)?) ?{_UNIT}")
-_JOINT = re.compile(r"\s*(?:,|and|, and)?\s*")
+_JOINT = re.compile(r"\A\s*+(?:,(?: and)?|and)?\s*")
 _OPEN = re.compile(
     r"\b\d++ (?:to|or|and) (?=\d++(?:\.\d+)? (?:day|hour|minute|second))|\b(?:few|several|some|many) (?:day|hour|minute|second)s\b"
     r"|\b(?:day|hour|minute|second)s? or \d"
@@ -17,7 +17,8 @@ _OPEN = re.compile(
 _SHARED = re.compile(rf"(?<![\d.])(\d++)(?=(?:,| and|, and) \d++(?:(?:,| and|, and) \d++)* {_UNIT})")
 _OF_A_TIME = re.compile(r"\d (?:hour|minute)s? (?:before|after|past|to|ahead of|prior to) (?:\d|noon|midnight|at \d)")
 _BARE = re.compile(
-    r"(\d++ (hour|minute|second)s?\b.*?\b(?:timer|alarm|another|one|other)\b(?: \w+){0,2} (?:for|of) \d++)(?=$|[.,!?](?!\d)| and\b)"
+    r"(\d++ (hour|minute|second)s?\b.{0,80}?\b(?:timer|alarm|another|one|other)\b(?: \w+){0,2} (?:for|of) \d++)"
+    r"(?=$|[.,!?](?!\d)| and\b)"
 )
 _CORRECTED = re.compile(r"\b(?:no|sorry|rather|actually|i mean|i meant|make (?:that|it)|wait)\b")
 _NOT_OF_IT = r"(?!(?<=\b1)\b|[\d:]|\.\d| ?(?:hour|minute|second|day|percent|%|o'?clock|[ap]\.?m))"  # "the ten minute one"
@@ -96,6 +97,9 @@ _ALL = re.compile(
     r"\b(?:all|both|every|everything|each|them|(?<!of )(?<!of the )(?<!of my )(?:timers|alarms|reminders))\b", re.IGNORECASE
 )
 _BUT = re.compile(r"\b(?:except|but|other than|apart from|besides)\b(.*)", re.IGNORECASE)
+_COUNTED = re.compile(  # "3 timers of 5 minutes", "3 5-minute timers"
+    r"\b(\d{1,2})(?: more| new)?(?: \d{1,4}(?:\.\d{1,2})?[ -](?:hour|minute|second)s?)? timers\b"
+)
 _SEVERAL = re.compile(
     r"\b(?:timers|alarms|reminders|another (?!(?:hour|minute|second|day)\b)|one for .*\bone for|"
     r"and one (?:for|in)|one (?:of|at) .*\band)\b|"
@@ -142,6 +146,8 @@ def heard_lengths(text: str) -> list[tuple[float, str]]:
     said = _spelled(text)
     said = _BARE.sub(r"\1 \2", _SHARED.sub(lambda match: f"{match[1]} {match[2]};", said))
     runs = _runs(said)
+    if len(runs) == 1 and (counted := _COUNTED.search(said)) and 1 < int(counted[1]) <= MOST:
+        return [(runs[0][2], "")] * int(counted[1])
     starts = [0, *(end for _, end, _ in runs)]
     return [(run[2], said[start : run[1]]) for start, run in zip(starts, runs, strict=False) if run[2]] if len(runs) > 1 else []
 
@@ -183,9 +189,12 @@ def heard_about(text: str) -> str:
     rest = " ".join(_WHEN.sub("", " ".join(text.split())).split())
     reminds = _REMINDS.search(rest)
     to_do = _TO_DO.search(rest, reminds.end()) if reminds else None
+    negated = rest[: to_do.start()].lower().endswith(("not ", "never ")) if to_do else False
     about = _AT.sub("", rest[to_do.end() :]).strip(".,?! ")[:LONGEST_ABOUT] if to_do else ""
     about = "" if re.fullmatch(r"(?:go off|ring|beep|buzz|sound|end|finish|start|expire)", about.lower()) else about
-    return "" if re.fullmatch(r"[\d: .]*(?:minutes?|hours?|sec|[ap]m)?", figures(about)) else about
+    if re.fullmatch(r"[\d: .]*(?:minutes?|hours?|sec|[ap]m)?", figures(about)):
+        return ""
+    return f"not to {about}" if negated else about
 
 
 def heard_name(text: str) -> str:
@@ -201,13 +210,13 @@ def heard_name(text: str) -> str:
 
 
 _WHAT_FOR = re.compile(
-    r"\W*(?:(?:oh|um|uh|well|please|it's|it is|that's|that is|this is|this one is|that one is|the timer is|make it|one)\b\W*)*"
+    r"\A\W*+(?:(?:oh|um|uh|well|please|it's|it is|that's|that is|this is|this one is|that one is|the timer is|make it|one)\b\W*+)*+"
     r"(?:(?:for|on) (?:the |my |some |our )?(?P<name>[^\W\d_][\w'’-]*(?: [^\W\d_][\w'’-]*){0,2})|"
     r"(?:called|named|labell?ed) (?P<called>[^\W\d_][\w'’-]*(?: [\w'’-]+){0,3}))\W*",
     re.IGNORECASE,
 )
 _CALL_IT = re.compile(
-    r"\W*(?:(?:please|and|can you|could you|let's|oh|just)\b\W*)*(?:call|name|label|rename) "
+    r"\A\W*+(?:(?:please|and|can you|could you|let's|oh|just)\b\W*+)*+(?:call|name|label|rename) "
     r"(?:it|that|this|that one|this one|(?:the|my|that) (?:last |new )?timer)(?: to| as)? (?:the )?"
     r"(?P<called>[^\W\d_][\w'’-]*(?: [\w'’-]+){0,3}?)(?: timer)?(?:,? please)?\W*",
     re.IGNORECASE,
@@ -216,14 +225,14 @@ _CALL_IT = re.compile(
 
 def what_for(text: str) -> str:
     """What `text`, which is nothing else, says a timer is for, as an order would: "for the eggs", "to boil the eggs"."""
-    about = re.fullmatch(r"\W*((?:to|about|that) (?!\d)[^\W\d_][\w'’ -]{1,60}?)\W*", text, re.IGNORECASE)
+    about = re.fullmatch(r"\A\W*+((?:to|about|that) (?!\d)[^\W\d_][\w'’ -]{1,60}?)\W*", text, re.IGNORECASE)
     name = renamed(text)
     return about[1] if about else f"for the {name}" if name else ""
 
 
 _CORRECTS = re.compile(
-    r"\W*(?:(?:oh|uh|um|no|sorry|wait|actually|please|i mean|i meant|i said|rather|correction|make (?:it|that)|"
-    r"change (?:it|that) to)\b\W*)+"
+    r"\A\W*+(?:(?:oh|uh|um|no|sorry|wait|actually|please|i mean|i meant|i said|rather|correction|make (?:it|that)|"
+    r"change (?:it|that) to)\b\W*+)++"
     r"(?:for )?(?P<rest>[^\W_].{0,60}?)(?: instead| please| rather|, sorry)?\W*",
     re.IGNORECASE,
 )

@@ -295,5 +295,5 @@ SAYINGS = Sayings(
     letters=letters,
     timers=called,
     left=_said_left,
-    reminder=lambda about: "reminder_due_of" if about.startswith(("that ", "about ")) else "reminder_due",
+    reminder=lambda about: "reminder_due_of" if about.startswith(("that ", "about ", "not to ")) else "reminder_due",
 )

@@ -26,7 +26,7 @@ _REMINDS = re.compile(
 _ABOUT_TIMERS = re.compile(
     r"(?:how (?:do|does|can|would|should|many|much|long)\b|"
     r"(?:do|does|did|is|are|was) (?:i|we|they|the|there|this|that|it|your|an?)\b"
-    r"|why\b|where\b|who\b|which\b|what (?:is|are|does|do)\b)",
+    r"|why\b|where\b|who\b|which\b|what (?:is|are|does|do|can)\b)",
     re.IGNORECASE,
 )
 _RUNNING = re.compile(
@@ -43,6 +43,28 @@ _ENDS = re.compile(
 _TIMERS = ("set_timer", "change_timer", "cancel_timer", "list_timers")
 _OF_TIMERS = re.compile(r"\b(?:timers?|alarms?|reminders?|ones?|countdown)\b", re.IGNORECASE)
 _CALLS = re.compile(r"\b(?:remind|wake)", re.IGNORECASE)
+_CLAUSES = re.compile(r"(?<![,.;!?])[,.;!?]++\s++")
+_LISTS = re.compile(  # asks for the timers that there are
+    r"\A(?:(?:do i have|have i got|did i set|are there|show me|show|list|what are|what|which|when is|when are)\b ?)"
+    r"(?:(?:any|my|all|the|of)\b ?){0,3}(?:\w{1,20} )?(?:timers?|alarms?|reminders?)(?: (?:do i have|are there|are set|are running|"
+    r"are on|set|running|going off))?\W*",
+    re.IGNORECASE,
+)
+_IS_IT = re.compile(
+    r"\Ais it (?:still |already )?(?:morning|afternoon|evening|night|noon|midnight|late|early)(?: yet)?\W*", re.IGNORECASE
+)
+_SUMS = re.compile(
+    r"\Ahow (?:many|much) (?:seconds|minutes|hours|days) (?:are|is|in|make|makes|does|do)\b(?! (?:left|i have|the))",
+    re.IGNORECASE,
+)
+_NEEDED_NO_MORE = re.compile(
+    r"\A(?:actually,? )?i (?:don't|do not|no longer|won't) (?:need|want) (?:it|that|this)"
+    r"(?P<more> any ?more| any longer| after all| now)?\W*|"
+    r"\Aundo (?:it|that)\W*",
+    re.IGNORECASE,
+)
+_TAKES_OFF = re.compile(r"\A(?:take|knock|shave|cut)\b", re.IGNORECASE)
+_DONE = re.compile(r"\A(?:(?:are|is) .{1,40} (?:done|ready|finished|up)\b|how (?:long|much)\b)", re.IGNORECASE)
 _THESE = re.compile(r"\A\W*+(?:it|that|this|them|all|all of them|everything|both|both of them)\W*", re.IGNORECASE)
 _SPELLS = re.compile(
     r"spell(?! ?check)\b|how (?:do|would|should) (?:you|i|we) spell\b|how (?:is|are) .+ (?:spelled|spelt)\b", re.IGNORECASE
@@ -87,8 +109,16 @@ def wanted(intent: str, text: str, timers: Sequence[Timer]) -> str:
         return "no"
     if _REMINDS.match(said):
         return "set_timer"
+    if any(_REMINDS.match(_POLITE.sub("", clause)) for clause in _CLAUSES.split(text)[1:]):
+        return "set_timer"  # "Never mind the noise, set a timer for three minutes."
     if _SPELLS.match(said):
         return "spell"
+    if _LISTS.fullmatch(said):
+        return "list_timers"
+    if _IS_IT.fullmatch(said):
+        return "time"
+    if intent in _TIMERS and _SUMS.match(said):
+        return "question"
     if (until := UNTIL.search(figures(text))) and not _strange(until["then"]) and heard_day(until["then"], _SOME_DAY) is None:
         return "time"
     if timers and corrected(text):
@@ -107,6 +137,13 @@ def wanted(intent: str, text: str, timers: Sequence[Timer]) -> str:
 
 
 def _of_timers(said: str, timers: Sequence[Timer]) -> str:
+    no_more = _NEEDED_NO_MORE.fullmatch(said)
+    if no_more and (no_more["more"] or not said.lower().startswith("i ")):
+        return "cancel_timer"
+    if _TAKES_OFF.match(said) and heard_length(said):
+        return "set_timer"
+    if _DONE.match(said) and _names(said, timers) and heard_length(said) is None:
+        return "list_timers"
     ends = _ENDS.match(said)
     rest = ends[1] if ends else said
     named = _OF_TIMERS.search(rest) is not None or 0 < len(meant(timers, rest)) < len(timers) or _names(rest, timers)

@@ -92,6 +92,31 @@ def test_timers_are_set_listed_and_cancelled_by_voice() -> None:
     assert said("cancel_timer", "cancel the timer", memory) == "There is no timer running."
 
 
+@pytest.mark.parametrize(
+    ("text", "lengths"),
+    [
+        ("Set 3 timers of 5 minutes", [300, 300, 300]),
+        ("set two timers for ten minutes each", [600, 600]),
+        ("set a couple of five-minute timers", [300, 300]),
+        ("three 5 minute timers please", [300, 300, 300]),
+        ("start two more timers of 90 seconds", [90, 90]),
+        ("set two timers, five and ten minutes", [300, 600]),
+        ("set a timer for 5 minutes", [300]),
+    ],
+)
+def test_so_many_timers_of_one_length_are_set(text: str, lengths: list[float]) -> None:
+    memory = Memory()
+    said("set_timer", text, memory)
+    assert [timer.length_s for timer in memory.timers] == lengths
+
+
+def test_what_is_not_to_be_done_is_not_reminded_of_as_what_is() -> None:
+    memory = Memory()
+    said("set_timer", "Remind me not to drink coffee at five p.m.", memory)
+    assert [timer.about for timer in memory.timers] == ["not to drink coffee"]
+    assert ENGLISH.says.reminder("not to drink coffee") == "reminder_due_of"
+
+
 def test_a_timer_has_a_name_by_which_it_is_cancelled_and_asked_for() -> None:
     memory = Memory()
     said("set_timer", "set a pasta timer for ten minutes", memory)
