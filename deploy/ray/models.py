@@ -68,7 +68,9 @@ class Voice:
 
 def build() -> "FastAPI":
     """The application: the two models behind the HTTP API."""
+    from app.settings import Settings
     from deploy.ray.models_api import api
+    from languages import find
 
     ears = serve.get_deployment_handle("ears", "models")
     voice = serve.get_deployment_handle("voice", "models").options(stream=True)
@@ -80,7 +82,7 @@ def build() -> "FastAPI":
         async for piece in voice.speak.remote(text, speed):
             yield piece
 
-    return api(recognise, speak)
+    return api(recognise, speak, find(Settings().language))
 
 
 class Desk:

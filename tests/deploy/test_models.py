@@ -14,7 +14,7 @@ from deploy.ray.batched_whisper import Asked, BatchedWhisper
 from deploy.ray.models_api import EARS, VOICE, api
 from languages.en import LANGUAGE as ENGLISH
 from services import embedded
-from services.base import HEARING_RATE, SPEAKING_RATE, Audio, Services, ServiceUnavailable, Transcript
+from services.base import HEARING_RATE, SPEAKING_RATE, Audio, ServiceError, Services, ServiceUnavailable, Transcript
 from services.endpoint import Endpoint
 from services.health import Health
 from services.stt.openai import OpenAiStt, wav
@@ -57,7 +57,7 @@ async def url(local: Services, batched: BatchedWhisper) -> AsyncIterator[str]:
         async for piece in local.tts.speak(text, speed=speed):
             yield piece.samples.tobytes()
 
-    server = uvicorn.Server(uvicorn.Config(api(hear, speak), port=0, log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(api(hear, speak, ENGLISH), port=0, log_level="warning"))
     serving = asyncio.create_task(server.serve())
     await becomes(lambda: server.started)
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/v1"
@@ -130,4 +130,32 @@ async def test_what_cannot_be_used_is_refused_in_words(url: str, clips: Sequence
             assert answer.status_code == status, answer.text
         away = await client.post("/audio/transcriptions", files={"file": ("a.wav", wav(clips[0]))}, data={"prompt": "away"})
         assert (away.status_code, away.headers["retry-after"]) == (503, "1")
-        assert (await client.post("/audio/speech", json={"input": ""})).status_code == 422
+        long = wav(np.random.default_rng(2).normal(0, 0.1, 600 * HEARING_RATE).astype(np.float32))
+        for files, data, status, param in (
+            ({"file": ("a.wav", long)}, {}, 413, "file"),
+            ({}, {"model": "whisper-1"}, 400, "file"),
+            ({"file": ("a.wav", wav(clips[0]))}, {"response_format": "srt"}, 400, "response_format"),
+            ({"file": ("a.wav", wav(clips[0]))}, {"language": "de"}, 400, EARS),
+        ):
+            answer = await client.post("/audio/transcriptions", files=files, data=data)
+            assert (answer.status_code, answer.json()["error"]["param"]) == (status, param)
+        for body in (b'{"input": ""}', b'{"input": "hi", "speed": NaN}', b'{"input": "\\ud800"}', b"\xff", b"{}"):
+            answer = await client.post("/audio/speech", content=body, headers={"Content-Type": "application/json"})
+            assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_request_error"), body
+        endless = await client.post("/audio/speech", content=some_bytes())
+        assert endless.status_code == 411
+
+
+async def some_bytes() -> AsyncIterator[bytes]:
+    """A body whose length is not told."""
+    yield b"{}"
+
+
+async def test_ears_of_another_language_are_not_asked_without_naming_it(url: str, clips: Sequence[Audio]) -> None:
+    """What was heard in English would be made of what was said in German."""
+    ears = OpenAiStt(Endpoint(url), Health(), "de")
+    await ears.warm()
+    for _ in range(2):
+        with pytest.raises(ServiceError, match="hears en"):
+            await ears.transcribe(clips[0], final=True)
+    await ears.close()
