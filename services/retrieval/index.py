@@ -77,7 +77,7 @@ class Index:
     def _names_another(self, asked: Asked, hit: Hit) -> bool:
         """Whether what is asked about has a name that the section gives only others of its kind."""
         section = self.sections[hit.row]
-        return names_other_code(asked, section) or names_no_row(asked, section, self._words(hit.row))
+        return names_other_code(asked, section) or names_no_row(asked, section, self._words(hit.row), hit.parts)
 
     def rank(self, text: str, vector: Vectors, limit: int) -> list[Hit]:
         """The best sections by score, best first, of those that say the same the first; `vector` is the embedding of `text`, shape

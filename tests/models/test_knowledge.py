@@ -334,6 +334,19 @@ TABLES = """# Café Lindgren
 | Heron Trek | touring bicycle | 13.2 kg | 1,099 euros |
 | Otter Cargo | cargo bicycle | 31 kg | 3,290 euros |
 
+## Trains
+
+> [!WARNING]
+> The lift at platform two is out of order until spring.
+
+| Train | Leaves | Arrives |
+|---|---|---|
+| IC 12 | 8:15 | 10:40 |
+| IC 14 | 9:15 | 11:40 |
+| RE 3 | 9:50 | 13:05 |
+
+> Dogs travel free with their owner.
+
 ## Error codes
 
 E01 means that the battery is too hot. E02 means that the sensor does not see the magnet.
@@ -377,6 +390,11 @@ def tables(warmed: Thinking, tmp_path_factory: pytest.TempPathFactory) -> LocalR
         ("How much is the Heron Sport?", ""),
         ("What colour is the Otter Cargo?", ""),
         ("What is the top speed of the Otter Cargo?", ""),
+        ("Is the lift working?", "out of order"),
+        ("Can I take my dog on the train?", "Dogs travel free"),
+        ("When does IC 14 leave?", "9:15"),
+        ("When does IC 16 leave?", ""),
+        ("When does the night train leave?", ""),
         ("What does error code E02 mean?", "magnet"),
         ("What does error code E07 mean?", ""),
     ],
