@@ -91,7 +91,7 @@ _NO_NAME = frozenset(
     "put i need want make give get have create begin run let's can could would you like "
     "use turn off switch delete remove clear kill silence dismiss snooze shut is are was do does did which what how many any still "
     "left running change move take subtract reduce shorten lengthen extend increase there's there end ends go goes "
-    "countdown".split()
+    "countdown when where show list have got check".split()
 )
 _ALL = re.compile(
     r"\b(?:all|both|every|everything|each|them|(?<!of )(?<!of the )(?<!of my )(?:timers|alarms|reminders))\b", re.IGNORECASE

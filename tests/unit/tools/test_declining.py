@@ -32,6 +32,16 @@ DECLINED = [
     "Set a timer for five minutes. Actually, don't.",
     "Set a timer for five minutes. No, wait, never mind.",
     "Remind me to call mom at five. On second thought, don't.",
+    # Written after the rule was:
+    "Do not bother with an alarm.",
+    "There is no need for a reminder.",
+    "Please don't start a countdown.",
+    "I'd prefer no alarm tomorrow.",
+    "Skip the alarm for tomorrow.",
+    "I do not want an alarm at six.",
+    "We won't need a timer.",
+    "You needn't wake me.",
+    "Set an alarm for six, no, forget it.",
 ]
 ORDERED = [
     ("Don't let me forget to call mom at five p.m.", 0),
@@ -51,6 +61,16 @@ ORDERED = [
     ("Wake me at six, I don't want to miss the train.", 0),
     ("If I don't answer, remind me in ten minutes.", 600),
     ("Don't set it for five minutes, set a timer for ten minutes.", 600),
+    # Written after the rule was:
+    ("Don't you think you should set a timer for ten minutes?", 600),
+    ("I won't hear the oven, set a timer for ten minutes.", 600),
+    ("Set a timer for ten minutes, not that I need it.", 600),
+    ("No problem, set a timer for five minutes.", 300),
+    ("I'm not sure, set a timer for eight minutes anyway.", 480),
+    ("Wake me at six, don't be late.", 0),
+    ("There is no time, set a timer for one minute.", 60),
+    ("Set the alarm for seven and don't let me oversleep.", 0),
+    ("I need a timer for nine minutes, don't ask why.", 540),
 ]
 
 

@@ -110,6 +110,13 @@ def test_so_many_timers_of_one_length_are_set(text: str, lengths: list[float]) -
     assert [timer.length_s for timer in memory.timers] == lengths
 
 
+@pytest.mark.parametrize("text", ["When is my alarm?", "Show me my timers", "Do I have an alarm?", "Check the timer"])
+def test_a_question_for_timers_is_no_name_of_one(text: str) -> None:
+    memory = Memory()
+    said("set_timer", "set a timer for ten minutes", memory)
+    assert said("list_timers", text, memory) == "It's 10 minutes from now."
+
+
 def test_what_is_not_to_be_done_is_not_reminded_of_as_what_is() -> None:
     memory = Memory()
     said("set_timer", "Remind me not to drink coffee at five p.m.", memory)
