@@ -96,6 +96,17 @@ async def test_metrics_are_not_for_everybody(behind: Nodes) -> None:
         assert (await client.get("/metrics")).status_code == 404
 
 
+async def test_a_node_that_stands_still_is_left_by_those_who_ask_for_a_session(behind: Nodes) -> None:
+    frozen = psutil.Process(behind.nodes["a"].pid)
+    frozen.suspend()
+    try:
+        async with httpx.AsyncClient(base_url=behind.url, cookies={COOKIE: "a"}, timeout=5) as client:
+            answer = await client.post("/sessions", content=b'{"instructions": "' + b" " * 60_000 + b'"}')
+            assert (answer.status_code, answer.cookies[COOKIE]) == (201, "b")
+    finally:
+        frozen.resume()
+
+
 async def test_session_goes_on_at_the_other_node_when_its_own_is_killed(behind: Nodes) -> None:
     """The last test of this module. The reply under way was heard in part, and the other node knows how far."""
     await becomes(lambda: empty(behind))
