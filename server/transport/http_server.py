@@ -2,6 +2,7 @@
 of them than the system can bear."""
 
 import asyncio
+import contextlib
 import logging
 import socket
 import sys
@@ -78,6 +79,11 @@ class Server(uvicorn.Server):
         self._signals = 0
         self._draining: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serves until it is told to end. uvicorn raises the signal again when all is done: Ctrl-C has nothing more to say then."""
+        with contextlib.suppress(KeyboardInterrupt):
+            super().run(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begins to accept connections, never more than there are descriptors for."""

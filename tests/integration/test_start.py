@@ -1,15 +1,18 @@
 """What a newcomer may get wrong at the start: each is told in words, on one line, with exit status 2."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 from argparse import Namespace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.bench.server import ROOT, serve
+from tests.integration.redis_servers import becomes
 
 
 def start(*flags: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -133,6 +136,15 @@ with TestClient(mount(FastAPI(), "/voice")) as client:
 import app.settings
 print(app.NAME, app.settings.NAME)
 """
+
+
+async def test_ctrl_c_ends_it_without_a_traceback() -> None:
+    async with serve(Namespace(server=""), ("-m", "tests.deploy.node")) as server:
+        assert server.pid is not None and server.log is not None
+        process = psutil.Process(server.pid)
+        process.send_signal(signal.SIGINT)
+        await becomes(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
+        assert "Traceback" not in server.log.read_text()
 
 
 def test_a_project_with_packages_and_settings_of_its_own_takes_it_in(tmp_path: Path) -> None:
