@@ -199,9 +199,13 @@ class Wording:
         """Nothing, or only sounds such as "hm". A number or a word of another script is a word."""
         return all(word in self.non_lexical for word in words_of(text))
 
+    def has_call(self, text: str) -> bool:
+        """One of its words is meant for the agent."""
+        return not self.calls.isdisjoint(words_of(text))
+
     def calls_the_agent(self, text: str) -> bool:
         """It asks something, or orders it."""
-        return any(word in self.calls for word in words_of(text)) or self.is_question(text) or self.is_request(text)
+        return self.has_call(text) or self.is_question(text) or self.is_request(text)
 
     def hails_the_agent(self, text: str) -> bool:
         """It is meant for the agent by its words alone, whoever speaks and however far away."""

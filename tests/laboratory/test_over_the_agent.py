@@ -51,6 +51,8 @@ OTHER = weaker(LINES["bg-1034-121119-0000"].audio)
 GAP = np.zeros(round(0.35 * RATE), np.float32)
 IGNORED = {
     "two coughs": np.concatenate([SNEEZE, GAP, SNEEZE]),
+    "mm": LINES["bc-mm-easyturn1"].audio,
+    "mm, mm": np.concatenate([LINES["bc-mm-easyturn1"].audio, GAP, LINES["bc-mm-easyturn1"].audio]),
     "okay, okay": np.concatenate([LINES["bc-okay-MEO069"].audio, GAP, LINES["bc-okay-MEO069"].audio]),
     "yeah, and a cough": np.concatenate([LINES["bc-yeah-FEO066"].audio, SNEEZE]),
     "somebody else": OTHER,

@@ -344,6 +344,37 @@ def test_a_single_word_that_calls_the_agent_interrupts_whatever_it_sounded_like(
     assert turns.words(turns.activity.burst_ms, "Stop.", "speaking", 5000) == [BargeIn(at_ms=0.0)]
 
 
+@pytest.mark.parametrize("silent_ms", [0, 96, 320])
+def test_a_burst_whose_words_were_asked_for_with_its_last_voice_is_decided_on(silent_ms: float) -> None:
+    turns = policy()
+    assert Ask.IDENTIFY in over(turns, 640)
+    glimpse(turns, 0.2, "")
+    said = hush(turns, silent_ms, "speaking", 5000)
+    said += turns.words(turns.activity.burst_ms, "Okay.", "speaking", 5000)
+    said += hush(turns, 320 - silent_ms, "speaking", 5000)
+    assert said == [OnsetDismissed(kind="backchannel")]
+    assert not turns.overlap.active
+
+
+@pytest.mark.parametrize(
+    ("ms", "speech", "text", "kind"),
+    [
+        (608, 0.03, "Oh, take it away.", "backchannel"),  # "mm"
+        (608, 0.03, "Oh, oh, dead, dead, dead, dead.", "backchannel"),  # speech-to-text repeats itself on a short sound
+        (608, 0.2, "Oh, take it away.", "interruption"),
+        (608, 0.03, "No, take it away.", "interruption"),
+        (1280, 0.03, "Take it away.", "interruption"),  # behind a cough
+    ],
+)
+def test_an_order_that_sounded_like_no_speech_at_all_is_none(ms: float, speech: float, text: str, kind: str) -> None:
+    turns = policy()
+    over(turns, ms)
+    glimpse(turns, speech, "")
+    hush(turns, 256, "speaking", age_ms=5000)
+    expected = BargeIn(at_ms=0.0) if kind == "interruption" else OnsetDismissed(kind=kind)  # type: ignore[arg-type]
+    assert turns.words(turns.activity.burst_ms, text, "speaking", 5000) == [expected]
+
+
 def test_a_blip_over_the_agent_is_noise() -> None:
     turns = policy()
     over(turns, 64)
