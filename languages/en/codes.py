@@ -107,7 +107,7 @@ def _signs(match: re.Match[str]) -> str:
 def _hash(match: re.Match[str]) -> str:
     """Small hexadecimal digits in which letters and figures change at least twice: "facade1" and "1e10" are none."""
     parts = re.findall(r"\d+|[a-f]+", match[0])
-    return _signs(match) if len(parts) > 2 and not re.fullmatch(r"\d+e\d+", match[0]) else match[0]
+    return _signs(match) if len(parts) > 2 and not re.fullmatch(r"(?<!\d)\d++e\d+", match[0]) else match[0]
 
 
 def _internet(match: re.Match[str]) -> str:

@@ -17,7 +17,7 @@ _OPEN = re.compile(
 _SHARED = re.compile(rf"(?<![\d.])(\d++)(?=(?:,| and|, and) \d++(?:(?:,| and|, and) \d++)* {_UNIT})")
 _OF_A_TIME = re.compile(r"\d (?:hour|minute)s? (?:before|after|past|to|ahead of|prior to) (?:\d|noon|midnight|at \d)")
 _BARE = re.compile(
-    r"(\d++ (hour|minute|second)s?\b.{0,80}?\b(?:timer|alarm|another|one|other)\b(?: \w+){0,2} (?:for|of) \d++)"
+    r"((?<!\d)\d++ (hour|minute|second)s?\b.{0,80}?\b(?:timer|alarm|another|one|other)\b(?: \w+){0,2} (?:for|of) \d++)"
     r"(?=$|[.,!?](?!\d)| and\b)"
 )
 _CORRECTED = re.compile(r"\b(?:no|sorry|rather|actually|i mean|i meant|make (?:that|it)|wait)\b")
