@@ -45,9 +45,13 @@ def _hosts(value: str) -> str:
 
 
 def _node(value: str) -> str:
-    """Where this very server is reached. Raises ValueError for what is no such address."""
-    if value and not re.fullmatch(r"https?://[^\s/?#;,'\"\\]+(/[^\s?#;,'\"\\]*)?", value):
-        raise ValueError(f"{value!r} is no address such as https://node-1.example.org")
+    """Where this very server is reached, which is told to every client. Raises ValueError for what is no such address; where it
+    holds a password, the error does not tell it."""
+    host = r"(?:\[[0-9a-fA-F:.]+\]|[^\s/?#;,'\"\\@:\[\]]+)"
+    place = re.fullmatch(rf"https?://{host}(?::(\d{{1,5}}))?(/[^\s?#;,'\"\\]*)?", value)
+    if value and (place is None or not 0 < int(place[1] or 80) < 65536):
+        what = "this" if "@" in value else repr(value)
+        raise ValueError(f"{what} is no address such as https://node-1.example.org")
     return value.rstrip("/")
 
 

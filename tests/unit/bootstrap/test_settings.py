@@ -274,3 +274,27 @@ def test_a_turn_server_of_another_kind_is_named_and_its_password_is_not_told() -
         read_settings(["--turn-url", "http://somebody:its-password@relay.example"])
     assert "its-password" not in str(refused.value)
     assert read_settings(["--turn-url", "turns:relay.example:5349"]).turn_url == "turns:relay.example:5349"
+
+
+@pytest.mark.parametrize(
+    ("value", "taken"),
+    [
+        ("https://node-1.example.org/", "https://node-1.example.org"),
+        ("http://[::1]:7860/voice", "http://[::1]:7860/voice"),
+        ("http://a:65535", "http://a:65535"),
+        ("http://a:65536", None),
+        ("http://a:0", None),
+        ("http://a:b", None),
+        ("http://a:1:2", None),
+        ("http://me:geheim@a", None),
+        ("http://a/b?c=1", None),
+        ("a:80", None),
+    ],
+)
+def test_the_address_of_a_node_is_one_that_clients_can_be_told(value: str, taken: str | None) -> None:
+    if taken is not None:
+        assert Settings(node_url=value).node_url == taken
+        return
+    with pytest.raises(ValidationError, match="is no address") as refused:
+        Settings(node_url=value)
+    assert "geheim" not in str(refused.value)
