@@ -30,6 +30,7 @@ COPY app.py parley.py /opt/parley/
 COPY languages /opt/parley/languages
 COPY documents /opt/parley/documents
 COPY services /opt/parley/services
+COPY vendors /opt/parley/vendors
 COPY app /opt/parley/app
 COPY server /opt/parley/server
 COPY deploy /opt/parley/deploy

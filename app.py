@@ -76,7 +76,7 @@ def start_logging(settings: Settings) -> None:
     clean_logs()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger().setLevel(max(logging.INFO, logging.getLevelName(settings.log_level)))
-    for name in ("app", "documents", "server", "services"):
+    for name in ("app", "documents", "server", "services", "vendors"):
         logging.getLogger(name).setLevel(settings.log_level)
     for chatty in ("aioice", "aiortc", "httpx"):
         logging.getLogger(chatty).setLevel("WARNING")

@@ -1,4 +1,4 @@
-"""Parley for a project that has a package of its own called `app`, `documents`, `languages`, `server` or `services`:
+"""Parley for a project that has a package of its own called `app`, `documents`, `languages`, `server`, `services` or `vendors`:
 `from parley import create_app, mount, Settings`.
 
 Our packages are then loaded as `parley.app`, `parley.server` and so on, beside the project's. Inside them, and
@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-OURS = ("app", "documents", "languages", "server", "services")
+OURS = ("app", "documents", "languages", "server", "services", "vendors")
 # From `app` to `server`.
 MOVED = ("bootstrap", "core.client_address", "core.limits", "core.watchdog", "sessions", "store", "transport", "web")
 __path__ = [str(Path(__file__).parent)]

@@ -2,9 +2,9 @@
 packages are registered alike, as entry points of the group `parley.services`: one named `tts.acme` with the value `acme:AcmeTts`
 is the factory of the voice `acme`. It takes a `ServiceSettings` and returns a service of its Protocol in `services.base`.
 
-A service may say of itself, by attributes that are true: `guarded` that its limits are kept and its health is told by an
-`HttpClient` of `services.http`, and `in_process` that nothing leaves this process. Any other gets a guard, and an unfinished turn
-is given to it no sooner than the settings allow (`speculate_remotely`)."""
+A service may say of itself, by attributes that are true: `guarded` that it keeps its limits and tells its health itself, as by an
+`HttpClient` of `vendors.http.client`, and `in_process` that nothing leaves this process. Any other gets a guard, and an unfinished
+turn is given to it no sooner than the settings allow (`speculate_remotely`)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,13 +21,13 @@ Factory = Callable[["ServiceSettings"], Service]
 PROTOCOLS: dict[Capability, Any] = {"llm": Answerer, "stt": SpeechToText, "tts": TextToSpeech}
 
 _OURS = {
-    "llm.local": "vendors:embedded",
-    "stt.local": "vendors:embedded",
-    "tts.local": "vendors:embedded",
-    "llm.openai": "llm.openai:vendor",
-    "stt.openai": "stt.openai:vendor",
-    "tts.openai": "tts.openai:vendor",
-    "llm.gguf": "llm.gguf:vendor",
+    "llm.local": "services.vendors:embedded",
+    "stt.local": "services.vendors:embedded",
+    "tts.local": "services.vendors:embedded",
+    "llm.openai": "vendors.openai.llm:vendor",
+    "stt.openai": "vendors.openai.stt:vendor",
+    "tts.openai": "vendors.openai.tts:vendor",
+    "llm.gguf": "vendors.gguf:vendor",
 }
 
 
@@ -35,7 +35,7 @@ _OURS = {
 class ServiceSettings:
     """What the settings say of one capability. `embedded` is the service of this capability that is always there and stands in,
     `language` the ISO 639 code of what is spoken, `voice` a name, `rate` the Hz of raw sound and `voices` what a conversation may
-    choose from (empty: whatever there is), for voices. A service that uses an `HttpClient` of `services.http` gives it `health`."""
+    choose from (empty: whatever there is), for voices. A service that is `guarded` tells `health` of each call."""
 
     endpoint: Endpoint
     embedded: Service
@@ -65,7 +65,7 @@ def parted(place: str) -> tuple[str, str]:
 def registered(capability: Capability, name: str) -> EntryPoint:
     """Raises ValueError that says which vendors there are where there is none of this name, or more than one."""
     if own := _OURS.get(f"{capability}.{name}"):
-        return EntryPoint(name, f"{__package__}.{own}", GROUP)
+        return EntryPoint(name, __package__.removesuffix("services") + own, GROUP)
     found = {entry.value: entry for entry in entry_points(group=GROUP, name=f"{capability}.{name}")}
     if len(found) > 1:
         raise ValueError(f"the vendor {name!r} is registered more than once: {', '.join(sorted(found))}")

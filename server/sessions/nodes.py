@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 MEET_S = 5.0  # how often a server says that it is there, and looks at some others
 FIND_S = 0.5  # in which another one is found, or none
 ROOT = Path(__file__).parents[2]
-SOURCES = ("app", "documents", "languages", "server", "services")
+SOURCES = ("app", "documents", "languages", "server", "services", "vendors")
 ALIKE = {
     "secret": "tokens of one are refused by the other: give both the same PARLEY_SECRET",
     "version": "both run different programs: this passes when a rolling update is through",

@@ -17,11 +17,11 @@ from services import embedded
 from services.base import HEARING_RATE, SPEAKING_RATE, Audio, ServiceError, Services, ServiceUnavailable, Transcript
 from services.endpoint import Endpoint
 from services.health import Health
-from services.stt.openai import OpenAiStt, wav
-from services.tts.openai import OpenAiTts
 from services.vendors import connected
 from tests.bench.clips import HERE, sentences
 from tests.integration.redis_servers import becomes
+from vendors.openai.stt import OpenAiStt, wav
+from vendors.openai.tts import OpenAiTts
 
 WEIGHTS = Settings(_env_file=None).weights_dir  # type: ignore[call-arg]
 NOISE = np.random.default_rng(1).normal(0, 0.02, 2 * HEARING_RATE).astype(np.float32)

@@ -38,19 +38,19 @@ from server.transport.offers import MAX_OF_A_KIND, MAX_SDP, BadOffer, check_offe
 from services.base import Exchange, Intent, Passage, Question, ServiceError, Word
 from services.embedding import plain
 from services.followup import FollowUps
-from services.http_body import LONGEST_FIELD, LONGEST_TEXT, SLICE, HttpBody, text_in
 from services.intent.classifier import words
-from services.llm import calls as calling
-from services.llm.calls import Calls
 from services.llm.extractive import GroundedAnswerer
-from services.llm.markup import Spoken
-from services.model_names import suited
 from services.retrieval.index import stems
-from services.stt import openai as recogniser
-from services.tts.audio_formats import Shape, Track
 from services.tts.cleaning import cleaned, readable
 from services.tts.pieces import LONGEST, align, pieces
 from tests.fuzz.offers import LINES
+from vendors.audio_formats import Shape, Track
+from vendors.http.body import LONGEST_FIELD, LONGEST_TEXT, SLICE, HttpBody, text_in
+from vendors.http.model_names import suited
+from vendors.openai import stt as recogniser
+from vendors.openai import tool_calls as calling
+from vendors.openai.markup import Spoken
+from vendors.openai.tool_calls import Calls
 
 FOLLOW_UPS = FollowUps(ENGLISH.follow_ups)
 
@@ -64,7 +64,9 @@ CALL_S = 0.5  # of one call with the longest text and history; 24 and 21 were se
 
 def modules() -> list[ModuleType]:
     files = sorted(
-        file for room in ("app", "documents", "languages", "server", "services") for file in (ROOT / room).rglob("*.py")
+        file
+        for room in ("app", "documents", "languages", "server", "services", "vendors")
+        for file in (ROOT / room).rglob("*.py")
     )
     names = [".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for file in files]
     return [importlib.import_module(name) for name in names if not name.endswith("__main__")]

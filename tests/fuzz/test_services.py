@@ -17,13 +17,13 @@ import pytest
 from services.base import ServiceError, Tool
 from services.endpoint import Endpoint
 from services.health import Health
-from services.llm.openai import OpenAiAnswerer
-from services.stt.openai import OpenAiStt
-from services.tts.openai import OpenAiTts
 from tests.fuzz import SEED, cases
 from tests.fuzz.services import Hostile, hostile
 from tests.integration.peers import Caller, Scripted
 from tests.integration.test_http_services import SPEECH, question
+from vendors.openai.llm import OpenAiAnswerer
+from vendors.openai.stt import OpenAiStt
+from vendors.openai.tts import OpenAiTts
 
 CASES = cases(200)
 WARM_UP = 50  # cases after which nothing may grow

@@ -13,14 +13,14 @@ from services.endpoint import Endpoint
 from services.fallback import SttWithFallback, TtsWithFallback
 from services.guard import FAILURES
 from services.health import Health
-from services.http_body import LONGEST_TEXT
-from services.llm.openai import MODEL, OpenAiAnswerer
-from services.stt.openai import OpenAiStt
-from services.tts.openai import OpenAiTts
 from tests.bench.server import free_port
 from tests.integration.peers import FINISH, Behaviour, Caller, Scripted, delta
 from tests.integration.test_http_services import SPEECH, asking, question, remote, says, text_of
 from tests.unit.fakes import FakeStt, FakeTts
+from vendors.http.body import LONGEST_TEXT
+from vendors.openai.llm import MODEL, OpenAiAnswerer
+from vendors.openai.stt import OpenAiStt
+from vendors.openai.tts import OpenAiTts
 
 DONE = "data: [DONE]\n\n"
 

@@ -31,14 +31,14 @@ from services.endpoint import Endpoint
 from services.fallback import SttWithFallback, TtsWithFallback, unspoken
 from services.guard import FAILURES
 from services.health import Health
-from services.http import ATTEMPTS, HttpClient
-from services.llm.openai import OpenAiAnswerer
-from services.stt.openai import OpenAiStt
-from services.tts.openai import OpenAiTts
 from tests.bench.server import free_port
 from tests.integration.certificates import self_signed
 from tests.integration.peers import FINISH, Behaviour, Caller, Scripted, delta
 from tests.unit.fakes import FakeStt, FakeTts
+from vendors.http.client import ATTEMPTS, HttpClient
+from vendors.openai.llm import OpenAiAnswerer
+from vendors.openai.stt import OpenAiStt
+from vendors.openai.tts import OpenAiTts
 
 KEY = "sk-very-secret-0123456789"
 TONE = (np.sin(np.arange(24_000) / 20) * 8000).astype("<i2")  # a second at 24 kHz

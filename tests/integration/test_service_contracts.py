@@ -17,13 +17,13 @@ from services import embedded
 from services.base import SPEAKING_RATE, Exchange, Intent, Passage, Question, ServiceUnavailable, closing
 from services.endpoint import Endpoint
 from services.health import Health
-from services.llm.gguf import GgufAnswerer
-from services.llm.openai import OpenAiAnswerer
-from services.stt.openai import OpenAiStt
-from services.tts.openai import OpenAiTts
 from tests.bench.clips import HERE, clips
 from tests.bench.wer import plain
 from tests.integration.peers import llama, served, small_model, speech_app
+from vendors.gguf import GgufAnswerer
+from vendors.openai.llm import OpenAiAnswerer
+from vendors.openai.stt import OpenAiStt
+from vendors.openai.tts import OpenAiTts
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # a model is loaded once for all tests
 

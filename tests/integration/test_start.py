@@ -125,7 +125,7 @@ async def test_what_is_not_ours_around_it_stops_no_start() -> None:
 
 
 PROJECT = """
-import app, app.settings, documents, server, services
+import app, app.settings, documents, server, services, vendors
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 from parley import mount
@@ -148,7 +148,7 @@ async def test_ctrl_c_ends_it_without_a_traceback() -> None:
 
 
 def test_a_project_with_packages_and_settings_of_its_own_takes_it_in(tmp_path: Path) -> None:
-    for package in ("app", "documents", "server", "services"):
+    for package in ("app", "documents", "server", "services", "vendors"):
         (tmp_path / package).mkdir()
         (tmp_path / package / "__init__.py").write_text("NAME = 'theirs'\n")
         (tmp_path / package / "settings.py").write_text("NAME = 'theirs too'\n")

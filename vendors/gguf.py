@@ -12,9 +12,9 @@ from pydantic import SecretStr
 from services.base import Question, ServiceUnavailable
 from services.endpoint import Endpoint
 from services.health import Health
-from services.llm.openai import OpenAiAnswerer
 from services.vendors import ServiceSettings
 from services.workers import CORES
+from vendors.openai.llm import OpenAiAnswerer
 
 if TYPE_CHECKING:
     from xllamacpp import Server

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from services.base import SPEAKING_RATE, Audio, ServiceError
-from services.http_body import excuse
+from vendors.http.body import excuse
 
 HEAD = 8192  # bytes within which the samples of a WAV file begin
 LONGEST_S = 180  # of one clause, unpacked

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from services.model_names import suited
+from vendors.http.model_names import suited
 
 
 def listed(*names: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from services.base import SPEAKING_RATE, Audio, ServiceError
-from services.tts.audio_formats import LONGEST_S, Shape, Track
+from vendors.audio_formats import LONGEST_S, Shape, Track
 
 RATE = 24_000
 RAW = Shape(RATE)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, Literal
 
-from services.llm.calls import fit
+from vendors.openai.tool_calls import fit
 
 LONGEST = 8000  # characters of an answer: a server that does not count tokens is no longer listened to
 LONGEST_MARK = 64  # characters

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 from services.base import Question, ServiceError, ServiceTimeout, closing
 from services.endpoint import Endpoint
 from services.health import Health
-from services.http import Fields, HttpClient
-from services.llm.calls import Calls
-from services.llm.markup import Spoken
-from services.llm.parts import choices, part_of
-from services.llm.prompt import Messages, prompt
 from services.vendors import ServiceSettings
+from vendors.http.client import Fields, HttpClient
+from vendors.openai.markup import Spoken
+from vendors.openai.parts import choices, part_of
+from vendors.openai.prompt import Messages, prompt
+from vendors.openai.tool_calls import Calls
 
 MODEL = "gpt-4.1-mini"  # of OpenAI, where none is set
 ROUNDS = 4  # of tools and answers in one reply

@@ -10,11 +10,11 @@ import soxr
 from services.base import SPEAKING_RATE, Audio, ServiceError, Speech, closing
 from services.endpoint import Endpoint
 from services.health import Health
-from services.http import Fields, HttpClient
-from services.http_body import HttpBody
-from services.tts.audio_formats import Shape, Track
 from services.tts.cleaning import readable
 from services.vendors import ServiceSettings
+from vendors.audio_formats import Shape, Track
+from vendors.http.body import HttpBody
+from vendors.http.client import Fields, HttpClient
 
 MODEL = "gpt-4o-mini-tts"  # of OpenAI, where none is set
 # Those of OpenAI (API reference, createSpeech). Of another server nobody knows which there are: those that the settings name.

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 from services.base import Question, ServiceError
-from services.llm.prompt import Messages, call, calling, result
+from vendors.openai.prompt import Messages, call, calling, result
 
 MOST = 16  # calls in one round
 LONGEST = 16_000  # characters of a call, in whatever it is written

@@ -12,12 +12,12 @@ from pydantic import TypeAdapter, ValidationError
 from services.base import HEARING_RATE, Audio, ServiceError, Transcript, closing
 from services.endpoint import Endpoint
 from services.health import Health
-from services.http import Fields, HttpClient
-from services.http_body import HttpBody, text_in
-from services.llm.parts import choices, part_of
 from services.onnx_model import require_sound
 from services.stt.whisper import SILENCE
 from services.vendors import ServiceSettings
+from vendors.http.body import HttpBody, text_in
+from vendors.http.client import Fields, HttpClient
+from vendors.openai.parts import choices, part_of
 
 MODEL = "gpt-4o-mini-transcribe"  # of OpenAI, where none is set
 OURS = "parley-"  # how the names of our own server's models begin

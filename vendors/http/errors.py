@@ -9,7 +9,7 @@ import httpx
 from pydantic import SecretStr
 
 from services.base import ServiceError, ServiceTimeout, ServiceUnavailable
-from services.http_body import excuse
+from vendors.http.body import excuse
 
 LONGEST_WAIT_S = 1.0  # between two attempts; a server that wants more is not asked again for this call
 READ = 4096  # bytes of an error's body that are looked at

@@ -13,9 +13,9 @@ from app.protocol.messages import Interrupt, Text
 from app.tools.registry import TOOLS, tool
 from languages.en import LANGUAGE as ENGLISH
 from services.base import Exchange, Passage, Question, ServiceError, Services
-from services.llm.openai import prompt
 from tests.unit.fakes import Caller, Fake, FakeIntent, FakeLlm, FakeStt, FakeTts, fake_services
 from tests.unit.virtual_time import run
+from vendors.openai.llm import prompt
 
 
 @dataclass

@@ -20,9 +20,9 @@ from services.base import ServiceError, ServiceTimeout, ServiceUnavailable
 from services.endpoint import Endpoint
 from services.guard import Guard
 from services.health import Health
-from services.http_body import HttpBody
-from services.http_errors import Refused, Rejected, complaint, objection
-from services.model_names import suited
+from vendors.http.body import HttpBody
+from vendors.http.errors import Refused, Rejected, complaint, objection
+from vendors.http.model_names import suited
 
 log = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from services.base import Deed, Exchange, Question, ServiceError, Tool
-from services.llm.calls import Calls, written
-from services.llm.markup import Spoken
-from services.llm.parts import part_of
-from services.llm.prompt import prompt
+from vendors.openai.markup import Spoken
+from vendors.openai.parts import part_of
+from vendors.openai.prompt import prompt
+from vendors.openai.tool_calls import Calls, written
 
 NAMES = {"set_timer", "current_time"}
 TIMER = ("set_timer", {"seconds": 60})

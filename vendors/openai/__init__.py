@@ -1,0 +1,1 @@
+"""OpenAI, and whoever speaks like it."""
