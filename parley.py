@@ -4,7 +4,7 @@
 Our packages are then loaded as `parley.app`, `parley.server` and so on, beside the project's. Inside them, and
 nowhere else, an import of one of these names means ours. Where ours are loaded under their short names already, as by `app.py`,
 the long names are those same modules: an extension imports from `parley.services.base` wherever it runs. What has moved from `app`
-to `server` is found by its old long name for one more version, with a warning.
+to `server`, or from `services` to `vendors`, is found by its old long name for one more version, with a warning.
 """
 
 import builtins
@@ -19,8 +19,22 @@ from types import ModuleType
 from typing import Any
 
 OURS = ("app", "documents", "languages", "server", "services", "vendors")
-# From `app` to `server`.
-MOVED = ("bootstrap", "core.client_address", "core.limits", "core.watchdog", "sessions", "store", "transport", "web")
+ROOMS = ("bootstrap", "core.client_address", "core.limits", "core.watchdog", "sessions", "store", "transport", "web")
+MOVED = {f"app.{room}": f"server.{room}" for room in ROOMS} | {
+    "services.http": "vendors.http.client",
+    "services.http_body": "vendors.http.body",
+    "services.http_errors": "vendors.http.errors",
+    "services.llm.calls": "vendors.openai.tool_calls",
+    "services.llm.gguf": "vendors.gguf",
+    "services.llm.markup": "vendors.openai.markup",
+    "services.llm.openai": "vendors.openai.llm",
+    "services.llm.parts": "vendors.openai.parts",
+    "services.llm.prompt": "vendors.openai.prompt",
+    "services.model_names": "vendors.http.model_names",
+    "services.stt.openai": "vendors.openai.stt",
+    "services.tts.audio_formats": "vendors.audio_formats",
+    "services.tts.openai": "vendors.openai.tts",
+}
 __path__ = [str(Path(__file__).parent)]
 _file = getattr(sys.modules.get("app"), "__file__", None)
 LOADED = _file is not None and Path(_file).parent == Path(__file__).parent / "app"  # under their short names
@@ -62,10 +76,10 @@ class _Finder(MetaPathFinder):
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         if not name.startswith(tuple(f"{__name__}.{ours}" for ours in OURS)):
             return None
-        old = name.removeprefix(f"{__name__}.app.")
-        if old in MOVED or old.startswith(tuple(f"{room}." for room in MOVED)):
-            now = f"{__name__}.server.{old}"
-            if old in MOVED:  # once for all that is in it
+        old = name.removeprefix(f"{__name__}.")
+        if found := next((each for each in MOVED if f"{old}.".startswith(f"{each}.")), None):
+            now = f"{__name__}.{MOVED[found]}{old.removeprefix(found)}"
+            if old == found:  # once for all that is in it
                 warnings.warn(f"{name} is {now}; the old name works for one more version", FutureWarning, stacklevel=2)
             return ModuleSpec(name, _Same(now), is_package=True)
         if LOADED:

@@ -32,9 +32,24 @@ def test_beside_packages_of_the_same_names_ours_are_apart(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("loaded", ["import app, parley", "import parley"], ids=["as by app.py", "beside others"])
-def test_what_has_moved_is_found_by_its_old_name_and_the_new_one_is_told(loaded: str) -> None:
-    names = [f"from parley.{place}.transport.pending import PendingConnections as {place}" for place in ("app", "server")]
+@pytest.mark.parametrize(
+    ("old", "new", "name", "told"),
+    [
+        ("app.transport.pending", "server.transport.pending", "PendingConnections", ("app.transport", "server.transport")),
+        ("services.http", "vendors.http.client", "HttpClient", ("services.http", "vendors.http.client")),
+        ("services.llm.openai", "vendors.openai.llm", "OpenAiAnswerer", ("services.llm.openai", "vendors.openai.llm")),
+    ],
+)
+def test_what_has_moved_is_found_by_its_old_name_and_the_new_one_is_told(
+    loaded: str, old: str, new: str, name: str, told: tuple[str, str]
+) -> None:
+    names = [f"from parley.{old} import {name} as old", f"from parley.{new} import {name} as new"]
     both = ["import warnings", "told = warnings.catch_warnings(record=True).__enter__()", *names]
-    assert python(loaded, *both, "print(app is server, *(one.message for one in told))") == (
-        "True parley.app.transport is parley.server.transport; the old name works for one more version"
+    assert python(loaded, *both, "print(old is new, *(one.message for one in told))") == (
+        f"True parley.{told[0]} is parley.{told[1]}; the old name works for one more version"
     )
+
+
+def test_every_name_that_is_kept_for_what_has_moved_leads_to_a_module() -> None:
+    moved = "[importlib.import_module(f'parley.{old}').__name__ == now or print(old) for old, now in parley.MOVED.items()]"
+    assert python("import app, importlib, parley, warnings", "warnings.simplefilter('ignore')", moved) == ""
