@@ -24,7 +24,7 @@ SPEECH = 0.5  # probability above which a burst is taken for speech; see service
 ONE_WORD = 0.7  # ... where it heard a single word
 FEW_WORDS = 5  # so many different ones may be a misheard acknowledgement or cough
 # Probability of speech below which no sentence was said, whatever words are found: of 105 recorded turns none has less, nor has any
-# of 35 in the tests' recordings; of 11 acknowledgements 7 have, and so have 11 noises and pieces of music.
+# of 39 in the tests' recordings; of 11 acknowledgements 7 have, and so have 11 noises and pieces of music.
 NO_SENTENCE = 0.1
 RECOGNISE_MS = 448  # of a voice in doubt, after which it is compared with the user's, and after twice as much
 TALK_MS = 1500  # of a weak voice that wants nothing of the agent: it is talk in the room
