@@ -145,6 +145,7 @@ CODES: list[Rule] = [
         (rf"{_DIAL}\(0?\d{{2,5}}\)[ \-/]{{0,3}}\d{{2,4}}(?:[ .\-]?\d{{2,5}}){{0,3}}(?!\w)", _dialled),
         (rf"{_DIAL}(?:1[ .\-])?\d{{3}}([ .\-])\d{{3}}\1\d{{4}}(?!\w|[.\-]\d)", _dialled),
         (rf"{_DIAL}\d{{3}}-\d{{4}}(?!\w|[.\-]\d)", _dialled),
+        (rf"{_DIAL}1[38]00 \d{{3}} \d{{3}}(?!\w|[.\-]\d)", _dialled),  # of Australia (ACMA's numbering plan)
         (rf"{_DIAL}0\d{{1,5}}(?:(?: ?[./\-] ?| )\d{{2,8}}){{1,6}}(?!\w|[.\-/:]\d|\s?[ap]\.?m\b)", _dialled),
         (
             r"(?i:(\b(?:number|hotline|helpline|call|dial|tel|telephone|phone|fax|text|ring|reach|whatsapp)\b[^\d\n]{0,20}))"

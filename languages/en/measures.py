@@ -69,6 +69,8 @@ _UNITS = {  # that hibari does not know, or not with a full stop behind them
     "kΩ": "kiloohm",
     "MΩ": "megaohm",
     "μg": "microgram",
+    "mmol": "millimole",
+    "mEq": "milliequivalent",
 }
 _MANY = {
     "square foot": "square feet",
@@ -82,13 +84,15 @@ _PER = {
     **{short: _SINGULAR[short] for short in ("h", "hr", "min", "sec", "wk", "mo", "yr", "kg", "lb", "ml", "L", "l", "kWh")},
     "d": "day",
     "s": "second",
+    "dL": "deciliter",
+    "dl": "deciliter",
 }
 _WHOLE = (
     "second|minute|hour|day|night|week|weekend|month|year|visit|person|user|adult|child|serving|page|room|kilogram|liter|mile"
 )
 # What a rate is of; those of two letters that `numbers` knows as one ("km/h") are left to it.
 _COUNTED = (
-    r"(?:k?cal|m?g|kg|lbs?|oz|ml|mL|[lL]|km|mi|miles?|hrs?|hours?|h|days?|d|min|minutes?|steps|beats|times|cups?|glasses|pills?|tablets?|"
+    r"(?:k?cal|m?g|[nμ]g|mmol|mEq|kg|lbs?|oz|ml|mL|[lL]|km|mi|miles?|hrs?|hours?|h|days?|d|min|minutes?|steps|beats|times|cups?|glasses|pills?|tablets?|"
     r"capsules?|doses?|drops?|breaths?|cycles|requests|calls|messages|orders|words|pages|people|visits|units?|IU|[KMGT]B|x|%)"
 )
 _KNOWN = r"(?:km/h|g/l|l/min|mg/l|L/100)"
@@ -178,7 +182,7 @@ MEASURES: list[Rule] = [
         # Postcodes of the United States
         (rf"\b({_STATES}|[Zz][Ii][Pp](?: [Cc]ode)?:?) (\d{{5}}(?:-\d{{4}})?)(?![\w-]| [a-z])", _postcode),
         # Sizes, and the marks of feet and inches
-        (r"(?<=/\d)(?: ?(?:\"|”|″)| ?in\.)|(?<=/\d\d)(?: ?(?:\"|”|″)| ?in\.)", " inch"),
+        (r"(?<=/\d)(?: ?(?:\"|”|″)| ?in(?:\.|(?=[,;:)]|$)))|(?<=/\d\d)(?: ?(?:\"|”|″)| ?in(?:\.|(?=[,;:)]|$)))", " inch"),
         (
             rf"(?<![\w.,/-])(?<!\d )\d{{1,5}}(?:\.\d{{1,3}})?(?:\s?{_LENGTH}\.?)?"
             rf"(?:\s?[x×]\s?\d{{1,5}}(?:\.\d{{1,3}})?(?:\s?{_LENGTH})?){{1,2}}(?P<stop>(?<=in)\.|(?<=ft)\.)?"

@@ -62,7 +62,7 @@ _COMMA_IS_POINT = ("€", "EUR", "zł", "kr", "PLN", "CZK", "HUF", "SEK", "NOK",
 _CODES = "|".join(sorted(code for code in _CURRENCIES if re.fullmatch("[A-Z]{3}", code)))
 _SIGN = rf"(?:(?:US|CA|AU|NZ|HK|NT|MX|A|C|S|R)?\$|[£€¥₹₩₽₺₪₿]|\b(?:{_CODES})\b)"
 _LARGE = {"k": "thousand", "K": "thousand", "m": "million", "M": "million", "b": "billion", "B": "billion", "bn": "billion"}
-_MANY = r"(?:\s?(thousand|million|billion|trillion|bn\b|[kKmMbB]\b))?"
+_MANY = r"(?:\s?(thousand|million|billion|trillion|lakh|crore|bn\b|[kKmMbB]\b))?"
 _AMOUNT = r"(\d{1,3}(?:[ '’]\d{3}){1,6}(?:[.,]\d{1,2})?(?!\d)|\d++(?:[.,]\d++)*+|\.\d++)(?:[.,][-–—](?!\d))?"
 _PER = r"(?:\s?/\s?(?:an?\s)?([A-Za-z]{1,20})\b)?"
 _PERIODS = {"hr": "hour", "h": "hour", "mo": "month", "yr": "year", "kg": "kilogram", "g": "gram", "lb": "pound", "oz": "ounce"}
@@ -182,6 +182,7 @@ MONEY: list[Rule] = [
         (rf"({_SIGN} ?\d[\d.,]{{0,12}})-(an?)-(?=[a-z])", r"\1 \2 "),
         (rf"({_SIGN} ?\d[\d.,]{{0,12}}) ?(?:p\.p\.|pp\b)", r"\1/person"),
         (rf"({_SIGN} ?\d[\d.,]{{0,12}}) ?p\.n\.", r"\1/night"),
+        (rf"({_SIGN} ?\d[\d.,]{{0,12}}) ?/ ?(?=\d{{1,6}} ?(?:[kKM]|k?g|m?l|mL|L|tokens|words|pages|people)\b)", r"\1 per "),
         # About so much, notes, and halves
         (
             rf"\b([Aa])n? ({_SIGN}[\d.,]{{1,12}}(?: [mb]illion)?)-?ish(?= [a-z])",

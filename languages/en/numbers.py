@@ -106,10 +106,11 @@ def _fraction(match: re.Match[str]) -> str:
     unit = _PARTS.get(below)
     if unit is None or above >= below or not (whole or match[4]):
         return match[0]
-    part = f"{'a' if whole else 'one'} {unit}" if above == 1 else f"{above} {'halves' if below == 2 else unit + 's'}"
+    article = "an" if unit.startswith("e") else "a"
+    part = f"{article if whole else 'one'} {unit}" if above == 1 else f"{above} {'halves' if below == 2 else unit + 's'}"
     thing = _SPOONS.get((match[4] or "").strip(), (match[4] or "").strip())
     if whole:
-        thing = f"{thing}s" if (match[4] or "").strip() in _SPOONS else thing
+        thing = f"{thing}s" if (match[4] or "").strip() in _SPOONS else "inches" if thing == "inch" else thing
         return f"{whole.strip(' -')} and {part} {thing}".rstrip()
     if thing not in _MEASURES:
         return f"{part} {thing}"
@@ -123,12 +124,18 @@ def _part_to(match: re.Match[str]) -> str:
     unit = _PARTS.get(below)
     if unit is None or above >= below or not (whole or match[5]):
         return match[0]
-    part = f"a {unit}" if above == 1 else f"{above} {'halves' if below == 2 else unit + 's'}"
+    part = (
+        f"{'an' if unit.startswith('e') else 'a'} {unit}" if above == 1 else f"{above} {'halves' if below == 2 else unit + 's'}"
+    )
     return f"{whole} and {part} to {last}" if whole else f"{part.removeprefix('a ') if below == 2 else part} to {last}"
 
 
 def _ending(number: int) -> str:
     return "th" if 10 < number % 100 < 14 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+
+
+def _unknown(match: re.Match[str]) -> str:
+    return f"{match[1]} {match[2].upper()}"
 
 
 def _range(match: re.Match[str]) -> str:
@@ -172,6 +179,21 @@ _FIRST: list[Rule] = [
         (r"(?<![\w.])(?<!n )(0\d|[12]\d|3[01])\.(0[1-9]|1[0-2])\.(\d\d)(?![\w.])", _european_date),
         (r"\b(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(?::\d\d(?:\.\d{1,9})?)?(Z)?", lambda m: f"{m[1]} {m[2]}{' UTC' if m[3] else ''}"),
         (r"(?<=\d:\d\d)Z\b", " UTC"),
+        (r"\b(UTC|GMT) ?([+-]) ?(?=\d)", lambda m: f"{m[1]} {'plus' if m[2] == '+' else 'minus'} "),
+        (
+            r"(?<![\w./])((?:19|20)\d\d)/(0?[1-9]|1[0-2])/(0?[1-9]|[12]\d|3[01])(?![\w/])",
+            lambda m: f"{_MONTHS[int(m[2]) - 1]} {int(m[3])}, {m[1]}",
+        ),
+        (
+            rf"(?<![\w.-])(0?[1-9]|[12]\d|3[01])-({_MONTH})-((?:19|20)?\d\d)(?![\w-])",
+            lambda m: f"{_month(m[2])} {int(m[1])}, {m[3] if len(m[3]) == 4 else '20' + m[3]}",
+        ),
+        # Algebra: the number before an unknown, which is a capital here, as "2 x" is "2 times"
+        (r"(?<![\w.,])(\d{1,4}(?:\.\d{1,3})?)([xyz])(?= ?[+=*/^<>]| - | squared| cubed)(?!/[a-z]| ?=[=>])", _unknown),
+        (r"(?<=[=+] )(-?\d{1,4}(?:\.\d{1,3})?)([xyz])(?!\w)", _unknown),
+        # Short forms of units, and of parts, inside a sentence
+        (r"(?<=\d)( ?(?:tsp|tbsp|oz|lb|kg|g|mg|ml|mL|cl|dl|l|L|km|cm|mm|mi))\.(?= [a-z(])", r"\1"),
+        (r"(?<![\w./])(\d{1,2}/\d{1,2})(?:rd|th)s?\b", r"\1"),
         (
             r"(?<![\w.,/-])((?:19|20)\d\d)-(0[1-9]|1[0-2])(?![\w-]|\.\d)",
             lambda m: f"{_MONTHS[int(m[2]) - 1]} {m[1]}",
@@ -224,7 +246,7 @@ _REST: list[Rule] = [
             r"(?<![\w.])(\d{1,9}(?:\.\d{1,9})?)[eE]([+-]?)(\d{1,3})(?!\w)",
             lambda m: f"{m[1]} times 10 to the power of {m[2].replace('+', '')}{m[3]}",
         ),
-        (r"(?<=\w) ?\^ ?\(?(-?\d{1,3})\)?", r" to the power of \1"),
+        (r"(?<=\w) ?\^ ?(?:\((-?\d{1,3})\)|(-?\d{1,3}))", lambda m: f" to the power of {m[1] or m[2]}"),
         (
             r"(?<![\w.,])([\d.,]{1,9}) ?(m|km|cm|mm|ft)([23])(?!\w)",
             lambda m: f"{m[1]} {'square' if m[3] == '2' else 'cubic'} {_SQUARED[m[2]]}",

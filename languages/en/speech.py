@@ -32,6 +32,10 @@ _EXTENSIONS = {
     "css": "C S S",
     "html": "H T M L",
 }
+# "two 9s" are plurals of a figure, and no time.
+_NO_PLURAL = "".join(
+    rf"(?<!\b{count} )" for count in ("two", "three", "four", "five", "both", "several", "some", "all", "double")
+)
 _END = r"(?=[\s.,;:!?)\]\"'”’]|$)"
 
 
@@ -84,9 +88,14 @@ _RULES: list[Rule] = [
         # Numbers and symbols
         (r"(?<![\w.])\.(?=\d)", "0."),
         (r"(?<![\w.,])(\d[\d.,]*)\s?(?:-|–|to)\s?(\d[\d.,]*)\s?%", r"\1 to \2%"),
-        (rf"(?<!['’\d.])(?<!the )(?<!late )(?<!early )(?<!mid )(\d{{1,3}}(?:\.\d+)?)\s?s{_END}", r"\1 seconds"),
+        (
+            rf"(?<!['’\d.])(?<!the )(?<!late )(?<!early )(?<![Mm]id[ -])(?<!low )(?<!high )(?<!upper )(?<!lower ){_NO_PLURAL}"
+            rf"(\d{{1,3}}(?:\.\d+)?)\s?s(?! of (?:thousands|millions|billions)){_END}",
+            r"\1 seconds",
+        ),
         (rf"(?<=\d)\s?h{_END}", " hours"),
         (rf"(?<=\d)k{_END}", " thousand"),
+        (r"(?<=\d)M(?= [a-z])", " million"),
         (rf"(?<=\d)\s?x{_END}", " times"),
         (r"(?<=[\d\w)])\s*[*×·]\s*(?=[\d(])", " times "),
         (r" ?(?:<=|≤) ?", " at most "),

@@ -5,9 +5,12 @@ predicted durations, from which each word's times follow.
 """
 
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -98,12 +101,28 @@ def _speak(voice: _Voice, words: Sequence[str], speed: float) -> Speech:
     return Speech(_finish(np.concatenate(parts)), tuple(align(words, said)))
 
 
+@cache
+def _reader() -> Callable[[str], str]:
+    """hibari's own reading of figures. Its pattern of a Roman numeral (0.2.1) fits an empty one, and letters that are names: "Louis
+    Vuitton" was "Louis the zerothVuitton", and "Type C" "Type 100"."""
+    module: Any = import_module("hibari.g2p.normalize")
+    for name, words in (("RE_ROMAN_C", module.ROMAN_CARDINAL), ("RE_ROMAN_O", module.ROMAN_ORDINAL)):
+        behind = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+        whole = r"(?=(?:[IVX]|[IVXLC]{2,})\b(?![.'’]\w))"
+        setattr(module, name, re.compile(rf"\b({behind}) {whole}{module.ROMAN_NUMERAL}\b"))
+    read: Callable[[str], str] = module.normalize
+    return read
+
+
+def read_out(text: str) -> str:
+    """`text` with the figures and short forms that `speakable` leaves to hibari in words."""
+    return _reader()(text)
+
+
 def _phonemes(voice: _Voice, text: str) -> list[Spoken]:
     """The words that will be said, each with its phonemes and the punctuation and space that follow."""
-    from hibari.g2p.normalize import normalize
-
     spoken, word, phonemes = [], "", ""
-    for token in voice.g2p.phonemize_tokens(voice.g2p.tokenize(normalize(text))):
+    for token in voice.g2p.phonemize_tokens(voice.g2p.tokenize(read_out(text))):
         word += token.text
         phonemes += "".join(p for p in token.phonemes or "" if p in voice.ids)
         if token.whitespace:

@@ -260,3 +260,49 @@ async def test_the_page_works_behind_a_proxy_that_strips_a_prefix(proxied_url: s
         await expect(page.locator("#parley-transcript .agent").last).to_contain_text("arge-in", timeout=WAIT_MS)
         await page.click("#parley-stop")
         await expect(page.locator("#parley-link")).to_have_text("Not connected")
+
+
+# A clock that is two hours ahead of the server's: the time to live of a conversation is one.
+FAST_CLOCK = """
+const True = Date;
+window.Date = class extends True {
+  constructor(...given) { super(...(given.length ? given : [True.now() + 7.2e6])); }
+  static now() { return True.now() + 7.2e6; }
+};
+"""
+
+
+async def test_a_clock_that_is_wrong_loses_no_conversation(url: str, browse: Browse) -> None:
+    async with browse(url, script=FAST_CLOCK) as page:
+        await start(page)
+        await type_in(page, "What is a barge-in?")
+        await expect(page.locator("#parley-transcript .agent").last).to_contain_text("arge-in", timeout=WAIT_MS)
+        await audible(page)
+        await page.reload()
+        await expect(page.locator("#parley-notice")).to_contain_text("Your conversation is kept")
+        await start(page)
+        await ask_what_was_said(page)
+
+
+async def test_a_network_that_is_back_is_used_at_once(url: str, browse: Browse) -> None:
+    async with browse(url, script=CHANNELS) as page:
+        await start(page)
+        await page.context.set_offline(True)
+        await page.evaluate("window.channels.at(-1).close()")
+        for _ in range(4):
+            await page.wait_for_event("requestfailed", lambda request: request.url.endswith("/readyz"), timeout=WAIT_MS)
+        async with page.expect_request("**/readyz", timeout=2000):  # the next try by itself is 3 s away at least
+            await page.context.set_offline(False)
+        await back(page)
+
+
+# Keeps the data channels where a test finds them.
+CHANNELS = """
+window.channels = [];
+const create = RTCPeerConnection.prototype.createDataChannel;
+RTCPeerConnection.prototype.createDataChannel = function (...given) {
+  const channel = create.apply(this, given);
+  window.channels.push(channel);
+  return channel;
+};
+"""

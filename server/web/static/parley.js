@@ -40,7 +40,8 @@
 
   let wanted = false; // the user wants a conversation
   let attempt = 0;
-  let retryTimer, connectTimer, startTimer, unmuteTimer, tickTimer, lookTimer;
+  let retryTimer = null; // set while the next try is waited for
+  let connectTimer, startTimer, unmuteTimer, tickTimer, lookTimer;
   let stoppedAt = -Infinity;
   let peer = null; // {pc, channel}: the connection in use
   let microphone = null; // the newest stream: the component uses no other
@@ -95,13 +96,19 @@
     }
   }
 
+  // The session to go on with: while it is in use it lasts. `until` is by this browser's clock, which may be hours from the server's.
   function storedSession() {
     const session = parse(kept(STORE));
-    return session && new Date(session.expires_at) > Date.now() ? session : null;
+    return session && (isLive() || !session.until || session.until > Date.now()) ? session : null;
   }
 
   function store(session) {
     keep(STORE, session && JSON.stringify(session));
+  }
+
+  // Each use of a session begins its time to live anew.
+  function renew(session) {
+    if (session) store({ ...session, until: Date.now() + session.lasts_ms });
   }
 
   function address(route) {
@@ -118,7 +125,9 @@
       if (response.status === 429 || response.status === 503) throw new Refusal(WORDS.full);
       throw new Refusal(`The server refused to begin a conversation: ${message}.`);
     }
-    store({ ...(await response.json()), begun: false });
+    const session = await response.json();
+    const lasts_ms = new Date(session.expires_at) - new Date(response.headers.get("date") ?? NaN);
+    renew({ ...session, begun: false, lasts_ms });
     last = undefined;
   }
 
@@ -147,6 +156,7 @@
 
   async function connect() {
     clearTimeout(retryTimer);
+    retryTimer = null;
     if (attempt === 0) setLink("connecting", "Connecting…");
     else setLink("lost", `Reconnecting, try ${attempt}…`);
     try {
@@ -173,7 +183,12 @@
 
   function watchConnect() {
     clearTimeout(connectTimer);
-    connectTimer = setTimeout(() => (attempt > 0 ? retry() : hangUp(WORDS.unreachable)), CONNECT_MS);
+    connectTimer = setTimeout(() => {
+      if (attempt === 0) hangUp(WORDS.unreachable);
+      // The server was there, and the component has not even begun: it hangs, and only a reload frees it.
+      else if (peer || !keep(GO_ON, "1")) retry();
+      else location.reload();
+    }, CONNECT_MS);
   }
 
   function retry(after = 0) {
@@ -213,6 +228,7 @@
   }
 
   function drop() {
+    if (isLive()) renew(storedSession());
     clearInterval(startTimer);
     clearInterval(lookTimer);
     if (playing) position();
@@ -229,6 +245,7 @@
     attempt = 0;
     typed = [];
     clearTimeout(retryTimer);
+    retryTimer = null;
     clearTimeout(connectTimer);
     drop();
     release();
@@ -288,9 +305,9 @@
       clearInterval(startTimer);
       if (attempt > 0) setTimeout(checkView, VIEW_MS);
       attempt = 0;
-      store({ ...storedSession(), begun: true });
       tell("");
       setLink("live", "Connected");
+      renew({ ...storedSession(), begun: true });
       watch();
       typed.forEach((text) => send({ type: "text", text }));
     },
@@ -339,7 +356,7 @@
     error({ code, message, fatal }) {
       const words = WORDS[code] ?? `${message[0].toUpperCase()}${message.slice(1)}.`;
       const stale = STALE.has(code) && storedSession()?.begun;
-      if (stale) store(null);
+      if (STALE.has(code)) store(null);
       if (stale || code === "shutting_down" || (code === "full" && attempt > 0)) retry();
       else if (fatal) hangUp(words);
       else tell(words);
@@ -445,6 +462,8 @@
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") window.parley.interrupt();
   });
+  addEventListener("pagehide", () => isLive() && renew(storedSession()));
+  addEventListener("online", () => retryTimer !== null && connect());
 
   window.parley = {
     ready() {

@@ -1,10 +1,10 @@
 """How figures are said. What is left in figures is read by the voice itself (see `test_the_voice_reads_the_rest`)."""
 
 import pytest
-from hibari.g2p.normalize import normalize
 
 from languages.en.speech import speakable
 from services.tts.cleaning import cleaned
+from services.tts.hibari import read_out
 
 
 @pytest.mark.parametrize(
@@ -339,10 +339,16 @@ def test_sizes_rates_marks_and_codes_are_made_ready_for_the_ear(written: str, sa
         ("1/2", "one half"),
         ("9:00-17:00", "nine o'clock to seventeen o'clock"),
         ("±5", "plus or minus 5"),
+        ("King Charles III and Louis XIV", "King Charles the third and Louis the fourteenth"),
+        ("Louis Vuitton, George Clooney and James Cameron", "Louis Vuitton, George Clooney and James Cameron"),
+        ("a Type C plug, Medicare Part C", "a Type C plug, Medicare Part C"),
+        ("Louis C. K., and Peter L. Berger", "Louis C. K., and Peter L. Berger"),
+        ("James, and William I'll see", "James, and William I'll see"),
+        ("Part II, Type I and Act V", "Part 2, Type 1 and Act 5"),
     ],
 )
 def test_the_voice_reads_the_rest(written: str, read: str) -> None:
-    assert normalize(speakable(cleaned(written))) == read
+    assert read_out(speakable(cleaned(written))) == read
 
 
 @pytest.mark.parametrize(
@@ -431,4 +437,29 @@ def test_the_voice_reads_the_rest(written: str, read: str) -> None:
     ],
 )
 def test_the_same_kinds_in_other_spellings(written: str, said: str) -> None:
+    assert speakable(cleaned(written)) == said
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("f(x) = x² + 2x + 1", "f(x) = x squared + 2 X + 1"),
+        ("y = −3x + 4", "y = minus 3 X + 4"),
+        ("2x as fast, 2x/week, 2x-3x faster", "2 times as fast, 2 times per week, 2 times to 3 times faster"),
+        ("mid-90s, the low 80s, two 9s", "mid-90s, the low 80s, two 9s"),
+        ("10s of thousands; it takes 10s.", "10s of thousands; it takes 10 seconds."),
+        ("3 1/8 in, 1/8 in.", "3 and an eighth inches, one eighth of an inch"),
+        ("2 1/2 in the morning", "2 and a half in the morning"),
+        ("₹ 2.5 lakh and ₹3 crore", "2.5 lakh rupees and 3 crore rupees"),
+        ("$2.50/1M tokens, €4/100g", "2 dollars and 50 cents per 1 million tokens, 4 euros per 100g"),
+        ("13.2 g/dL and 5.5 mmol/L", "13.2 grams per deciliter and 5.5 millimoles per liter"),
+        ("3 tsp. sugar. It weighs 5 oz. Then go.", "3 teaspoons sugar. It weighs 5 oz. Then go."),
+        ("03-Mar-2026, 3-Mar-26 and 2026/03/03", "March 3, 2026, March 3, 2026 and March 3, 2026"),
+        ("(2^10) and 2^(-3)", "(2 to the power of 10) and 2 to the power of minus 3"),
+        ("UTC+2, GMT -3", "UTC plus 2, GMT minus 3"),
+        ("2/3rds of them", "2 thirds of them"),
+        ("1300 975 707", "1 3 0 0, 9 7 5, 7 0 7"),
+    ],
+)
+def test_signs_of_science_and_commerce_are_made_ready_for_the_ear(written: str, said: str) -> None:
     assert speakable(cleaned(written)) == said

@@ -51,7 +51,7 @@ def test_whatever_was_said_typed_or_known_stays_text() -> None:
 )
 def test_words_that_were_not_heard_are_struck_out(heard: str | None, struck: str | None) -> None:
     html = transcript(turn(heard=heard))
-    found = re.search(r"<del><span class=\"aside\">not heard: </span>(.*?)</del>", html)
+    found = re.search(r"<del><span class=\"aside\" dir=\"ltr\">not heard: </span>(.*?)</del>", html)
     assert (found and found[1]) == struck
 
 
@@ -96,3 +96,10 @@ def test_bars_follow_each_other_in_time_and_speculation_before_the_end_of_speech
 def test_nothing_yet_is_said_in_words() -> None:
     view: View = {"state": "LISTENING", "caption": "", "caption_final": False, "turns": [], "spreads": {}}
     assert [part.count("empty") for part in render(view)] == [0, 1, 1, 1, 1]
+
+
+def test_what_was_said_runs_in_its_own_direction() -> None:
+    """The names before it are no part of what `dir="auto"` looks at."""
+    html = transcript(turn("\u05e9\u05dc\u05d5\u05dd", "\u0645\u0631\u062d\u0628\u0627", heard=""))
+    assert re.findall(r"<p [^>]*dir=\"(\w+)\"><b dir=\"(\w+)\">", html) == [("auto", "ltr")] * 2
+    assert '<span class="aside" dir="ltr">' in html
