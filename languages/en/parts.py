@@ -24,7 +24,7 @@ _CHANGES = (
     rf"(?:timers?|alarms?|reminders?|count ?down)\b|(?:add|take)\b[^.?!]{{0,30}}?{_UNITS}"
 )
 _CLOCK = (
-    r"what(?:'s| is) the (?:current |local |exact )?(?:time|date|day)\b|what (?:time|day|date) is\b|"
+    r"what(?:'s| is) the (?:current |local |exact )?(?:time|date|day)\b|what (?:time|day|date|weekday) is\b|"
     r"what(?:'s| is) (?:today|tomorrow)\b|what(?:'s| is) (?:today|tomorrow)'s date|tell me (?:the|what) (?:time|date|day)\b|"
     r"how late is it\b|(?:do you know|have you got|do you have) (?:what time it is|the time)\b"
 )

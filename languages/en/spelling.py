@@ -20,6 +20,9 @@ _BEHIND = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _BEFORE = re.compile(r"\b(?:is|are|was|do you|would you)\b(.*?)\b(?:spelled|spelt|written)\b", re.IGNORECASE | re.DOTALL)
+_MORE = re.compile(
+    r"(?<!\s)\s++and (?:use|say|define|explain|tell|give|pronounce|put)\b.*", re.IGNORECASE | re.DOTALL
+)  # that is wanted
 _AROUND = frozenset(
     "please for me out again slowly spelled spelt written letter by now of is i mean meant want would like the a an my "
     "your his her word words name names called as in okay uh um".split()
@@ -58,7 +61,7 @@ _SIGNS = {
 
 def heard_word(text: str) -> str | None:
     """The word, or the name of several, that a turn wants spelled; None where it names none."""
-    found = _BEHIND.search(text) or _BEFORE.search(text)
+    found = _BEHIND.search(text := _MORE.sub("", text)) or _BEFORE.search(text)
     if found is None:
         return None
     return _kept(_BACKWARDS.sub(" ", found[1])) or _kept(found[1])  # "How do you spell backwards?"

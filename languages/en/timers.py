@@ -53,6 +53,13 @@ _SPELLINGS = [  # of spoken lengths, brought to the form "2.5 minute"
         ),
         (rf"(?<![\d.])(\d++) {_UNIT} and (?:a half|0.5)\b(?! (?:hour|minute))", lambda m: f"{m[1]}.5 {m[2]}"),
         (rf"(?<![\d.])(\d++) {_UNIT} and (?:a quarter|0.25)\b", lambda m: f"{m[1]}.25 {m[2]}"),
+        # "Five minutes, no, make it six": of the same unit.
+        (
+            r"(?<![\d.])(\d++(?:\.\d+)?) (hour|minute|second)s?"
+            r"(\W++(?:(?:oh|no|sorry|rather|actually|i mean|i meant|wait|make (?:that|it))\b\W*+)++)"
+            r"(\d++)(?![\d:]|\.\d| ?(?:hour|minute|second|day|h|m|s|percent|%|o'?clock|[ap]\.?m)\b)",
+            lambda m: f"{m[1]} {m[2]}{m[3]}{m[4]} {m[2]}",
+        ),
         # "One hour thirty", "two minutes twenty": of the next smaller unit.
         (
             rf"(?<![\d.])(\d++) hours? (?:and )?(\d{{1,2}}){_NOT_OF_IT}",
@@ -97,6 +104,10 @@ _ALL = re.compile(
     r"\b(?:all|both|every|everything|each|them|(?<!of )(?<!of the )(?<!of my )(?:timers|alarms|reminders))\b", re.IGNORECASE
 )
 _BUT = re.compile(r"\b(?:except|but|other than|apart from|besides)\b(.*)", re.IGNORECASE)
+_NAMED_BEHIND = re.compile(
+    r"s?[ -](?!(?:and|or|plus|then|in|for|at|to)\b)(?:[^\W\d_][\w'’-]{0,20} ){1,2}timer\b"
+)  # "3 minute egg timer"
+_LONG = re.compile(r"(?<=\ba )(?:[\w.]{1,12}[ -]){1,3}?(?:hour|minute|second|min|sec)s?[ -](?=[^\W\d_])")
 _COUNTED = re.compile(  # "3 timers of 5 minutes", "3 5-minute timers"
     r"\b(\d{1,2})(?: more| new)?(?: \d{1,4}(?:\.\d{1,2})?[ -](?:hour|minute|second)s?)? timers\b"
 )
@@ -148,8 +159,12 @@ def heard_lengths(text: str) -> list[tuple[float, str]]:
     runs = _runs(said)
     if len(runs) == 1 and (counted := _COUNTED.search(said)) and 1 < int(counted[1]) <= MOST:
         return [(runs[0][2], "")] * int(counted[1])
-    starts = [0, *(end for _, end, _ in runs)]
-    return [(run[2], said[start : run[1]]) for start, run in zip(starts, runs, strict=False) if run[2]] if len(runs) > 1 else []
+    ends = [named.end() if (named := _NAMED_BEHIND.match(said, end)) else end for _, end, _ in runs]
+    return (
+        [(run[2], said[start:end]) for start, end, run in zip([0, *ends], ends, runs, strict=False) if run[2]]
+        if len(runs) > 1
+        else []
+    )
 
 
 def _spelled(text: str) -> str:
@@ -201,6 +216,7 @@ def heard_name(text: str) -> str:
     """What a timer is called: "a pasta timer", "a timer for the pasta", "a timer called pasta"."""
     rest = _AT.sub("", _WHEN.sub("", " ".join(text.lower().split())))
     rest = re.sub(r"\bfor (?:a )?(?:half|quarter)\b.*", "", rest)
+    rest = _LONG.sub("", rest)
     for pattern in _NAMED:
         if found := pattern.search(rest):
             words = [word for word in re.findall(r"[^\W_][\w'’]*", found[1]) if word not in _NO_NAME and figures(word) == word]

@@ -106,7 +106,7 @@ def _timer_answered(text: str, memory: Remembered) -> dict[str, Any] | None:
 
 
 def _timers_heard(text: str) -> dict[str, Any] | None:
-    timers = heard_lengths(text)
+    timers = heard_lengths(text := wanted_of(text))
     if not timers or any(length > LONGEST_S for length, _ in timers):
         return None
     return {"seconds": [length for length, _ in timers], "names": [heard_name(words) for _, words in timers]}
@@ -136,6 +136,7 @@ def _alarm_answered(text: str, memory: Remembered) -> dict[str, Any] | None:
 
 
 def _alarms_heard(text: str) -> dict[str, Any] | None:
+    text = wanted_of(text)
     alarms = [] if _EVERY.search(text) or unclear(text) or heard_lengths(text) else heard_alarms(text)
     if not alarms:
         return None
@@ -171,6 +172,8 @@ def _other_heard(text: str) -> dict[str, Any] | None:
     if length := corrected(text):
         return {"at": length[:LONGEST_ABOUT], "which": ""}
     found = _OTHERWISE.search(text)
+    if found and heard_length(text[: found.start()]) is not None:
+        return None  # "A timer for five minutes. Actually, make it six."
     at = text[found.end() :] if found else ""
     if not found or (heard_length(at) is None and heard_time(f"at {at}", datetime(2000, 1, 1, tzinfo=UTC)) is None):
         return None

@@ -64,7 +64,10 @@ _NEEDED_NO_MORE = re.compile(
     re.IGNORECASE,
 )
 _TAKES_OFF = re.compile(r"\A(?:take|knock|shave|cut)\b", re.IGNORECASE)
-_DONE = re.compile(r"\A(?:(?:are|is) .{1,40} (?:done|ready|finished|up)\b|how (?:long|much)\b)", re.IGNORECASE)
+_DONE = re.compile(
+    r"\A(?:(?:are|is) .{1,40} (?:done|ready|finished|up)\b|how (?:long|much)\b|what(?:'s| is) (?:left|remaining)\b)",
+    re.IGNORECASE,
+)
 _THESE = re.compile(r"\A\W*+(?:it|that|this|them|all|all of them|everything|both|both of them)\W*", re.IGNORECASE)
 _SPELLS = re.compile(
     r"spell(?! ?check)\b|how (?:do|would|should) (?:you|i|we) spell\b|how (?:is|are) .+ (?:spelled|spelt)\b", re.IGNORECASE
@@ -155,7 +158,7 @@ def _of_timers(said: str, timers: Sequence[Timer]) -> str:
 
 
 def _names(said: str, timers: Sequence[Timer]) -> bool:
-    words = set(figures(said).split())
+    words = set(re.findall(r"[\w'’]+", figures(said)))
     return any(words & set(figures(f"{timer.name} {timer.about}").split()) for timer in timers)
 
 

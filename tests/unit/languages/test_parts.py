@@ -24,6 +24,7 @@ from languages.en.parts import heard_parts
             "For the pasta, set a timer for nine minutes", "what time is it?"
         ]),
         ("Don't set a timer, what time is it?", ["Don't set a timer", "what time is it?"]),
+        ("How many days until Easter, and what weekday is it?", ["How many days until Easter", "what weekday is it?"]),
         ("what time is it; what day is it; spell cat", ["what time is it", "what day is it", "spell cat"]),
     ],
 )  # fmt: skip

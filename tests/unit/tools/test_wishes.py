@@ -220,3 +220,42 @@ def test_how_long_is_answered_by_a_bare_number_or_unit() -> None:
         assert asyncio.run(box.by_intent("set_timer", request)) == "For how long?"
         asyncio.run(box.by_intent("out_of_scope", answer))
         assert [timer.length_s for timer in memory.timers] == [600]
+
+
+@pytest.mark.parametrize(
+    ("text", "timers"),
+    [
+        ("Start a 3 minute egg timer and a 10 minute bread timer.", [(180, "egg"), (600, "bread")]),
+        ("Set a timer for 5 minutes and a 10 minute pizza timer.", [(300, ""), (600, "pizza")]),
+        ("Set a half hour nap timer.", [(1800, "nap")]),
+        ("Set a timer for five minutes. Actually make it six.", [(360, "")]),
+        ("Set a timer for 5 minutes, no, 7.", [(420, "")]),
+        ("Set a timer for five minutes, sorry, ten minutes.", [(600, "")]),
+    ],
+)
+def test_a_name_belongs_to_its_length_and_a_correction_to_its_unit(text: str, timers: list[tuple[float, str]]) -> None:
+    memory = Memory()
+    asyncio.run(toolbox(memory=memory, clock=Stopped()).by_intent("set_timer", text))
+    assert [(timer.length_s, timer.name) for timer in memory.timers] == timers
+
+
+def test_of_two_alarms_the_declined_one_is_not_set() -> None:
+    memory = Memory()
+    said = asyncio.run(
+        toolbox(memory=memory, clock=Stopped()).by_intent("set_timer", "Don't wake me at six, wake me at seven.")
+    )
+    assert len(memory.timers) == 1 and "7:00" in (said or "") and "6:00" not in (said or "")
+
+
+def test_what_is_left_of_a_named_timer_is_asked() -> None:
+    assert wanted("question", "What's left on the pasta?", [TEA, PASTA]) == "list_timers"
+    assert wanted("question", "What's left on the agenda?", [TEA, PASTA]) == "question"
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [('Can you spell "accommodate" and use it in a sentence?', "accommodate"), ("Spell rhythm and blues.", "rhythm and blues")],
+)
+def test_what_else_is_wanted_of_a_word_is_not_spelled(text: str, word: str) -> None:
+    said = asyncio.run(toolbox().by_intent("spell", text)) or ""
+    assert said.startswith(f"{word} is spelled")
