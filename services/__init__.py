@@ -1,4 +1,5 @@
-"""The outside world behind Protocols (`services.base`): one folder a capability."""
+"""What a conversation needs of models, behind Protocols (`services.base`): what is embedded, one folder a capability, and what
+stands around the service of a vendor."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -1,6 +1,6 @@
 """What the conversation needs from the outside world: one Protocol a capability, and the values they exchange.
 
-`app` knows these names only. An implementation lives in `services/<capability>/local.py` (embedded) or `openai.py` (HTTP).
+`app` knows these names only. What is embedded lives in `services/<capability>/`, a vendor's in `vendors/` or in another package.
 
 Errors: to a caller in `app` only `ServiceError` is raised. Ours raise it themselves; whatever a vendor of another package raises,
 its guard (`services.guard`) makes one of it.

@@ -1,4 +1,4 @@
-"""HTTP speech services with the embedded ones to stand in for them, in the middle of a call if it must be."""
+"""Speech services of vendors with the embedded ones to stand in for them, in the middle of a call if it must be."""
 
 import asyncio
 import logging

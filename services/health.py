@@ -1,4 +1,4 @@
-"""Which HTTP services work: for the log, the metrics, the page and `/readyz`."""
+"""Which services of vendors work: for the log, the metrics, the page and `/readyz`."""
 
 import logging
 from collections.abc import Callable

@@ -1,14 +1,17 @@
-"""Vendors of language, hearing and voice: which there are, by name, and how the service of one is made. Ours and those of other
-packages are registered alike, as entry points of the group `parley.services`: one named `tts.acme` with the value `acme:AcmeTts`
-is the factory of the voice `acme`. It takes a `ServiceSettings` and returns a service of its Protocol in `services.base`.
+"""Vendors of language, hearing and voice: which there are, by name, and how the service of one is made. They are registered as
+entry points of the group `parley.services`: one named `tts.acme` with the value `acme:AcmeTts` is the factory of the voice
+`acme`. It takes a `ServiceSettings` and returns a service of its Protocol in `services.base`. Those of the package `vendors` are
+there without being installed, and `local` is what is embedded.
 
-A service may say of itself, by attributes that are true: `guarded` that it keeps its limits and tells its health itself, as by an
-`HttpClient` of `vendors.http.client`, and `in_process` that nothing leaves this process. Any other gets a guard, and an unfinished
-turn is given to it no sooner than the settings allow (`speculate_remotely`)."""
+A service may say of itself, by attributes that are true: `guarded` that it keeps its limits and tells its health itself, and
+`in_process` that nothing leaves this process. Any other gets a guard, and an unfinished turn is given to it no sooner than the
+settings allow (`speculate_remotely`)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, cast
 
 from services.base import Answerer, Service, Services, SpeechToText, TextToSpeech
@@ -20,15 +23,9 @@ Capability = Literal["llm", "stt", "tts"]
 Factory = Callable[["ServiceSettings"], Service]
 PROTOCOLS: dict[Capability, Any] = {"llm": Answerer, "stt": SpeechToText, "tts": TextToSpeech}
 
-_OURS = {
-    "llm.local": "services.vendors:embedded",
-    "stt.local": "services.vendors:embedded",
-    "tts.local": "services.vendors:embedded",
-    "llm.openai": "vendors.openai.llm:vendor",
-    "stt.openai": "vendors.openai.stt:vendor",
-    "tts.openai": "vendors.openai.tts:vendor",
-    "llm.gguf": "vendors.gguf:vendor",
-}
+_LOCAL = {f"{capability}.local": "services.vendors:embedded" for capability in PROTOCOLS}
+_OURS = Distribution.at(Path(__file__).parents[1] / "vendors")  # a clone is not installed: its entry points are read from there
+_BEFORE = __package__.removesuffix("services")  # "parley." where our modules have their long names
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,35 +48,29 @@ def embedded(settings: ServiceSettings) -> Service:
     return settings.embedded
 
 
-def parted(place: str) -> tuple[str, str]:
-    """The vendor that a setting names, and what it says of where that is: "acme", "acme=https://eu.acme.example", a URL (of what
-    speaks like OpenAI) or a .gguf file."""
-    if place.startswith(("http://", "https://")):
-        return "openai", place
-    if place.endswith(".gguf"):
-        return "gguf", place
-    name, _, where = place.partition("=")
-    return name, where
-
-
-def registered(capability: Capability, name: str) -> EntryPoint:
-    """Raises ValueError that says which vendors there are where there is none of this name, or more than one."""
-    if own := _OURS.get(f"{capability}.{name}"):
-        return EntryPoint(name, __package__.removesuffix("services") + own, GROUP)
+def registered(capability: Capability, name: str, written: Mapping[str, str] = MappingProxyType({})) -> EntryPoint:
+    """Raises ValueError that says which vendors there are where there is none of this name, or more than one. `written` is what may
+    be written for a vendor, where that is not its name."""
+    if own := _ours().get(f"{capability}.{name}"):
+        return EntryPoint(name, _BEFORE + own, GROUP)
     found = {entry.value: entry for entry in entry_points(group=GROUP, name=f"{capability}.{name}")}
     if len(found) > 1:
         raise ValueError(f"the vendor {name!r} is registered more than once: {', '.join(sorted(found))}")
     for entry in found.values():
         return entry
-    raise ValueError(f"{capability} has no vendor {name!r}: there are {', '.join(names(capability))}")
+    known = ", ".join(written.get(each, each) for each in names(capability))
+    raise ValueError(f"{capability} has no vendor {name!r}: there are {known}")
 
 
 def names(capability: Capability) -> list[str]:
-    """What the setting of `capability` may be, ours first."""
-    everybody = [*_OURS, *(entry.name for entry in entry_points(group=GROUP))]
-    kinds = {"gguf": "a .gguf file", "openai": "openai, the URL of a service that speaks like it"}
-    found = dict.fromkeys(name.removeprefix(f"{capability}.") for name in everybody if name.startswith(f"{capability}."))
-    return [kinds.get(name, name) for name in found]
+    """The vendors of `capability`, ours first."""
+    everybody = [*_ours(), *(entry.name for entry in entry_points(group=GROUP))]
+    return list(dict.fromkeys(name.removeprefix(f"{capability}.") for name in everybody if name.startswith(f"{capability}.")))
+
+
+def _ours() -> dict[str, str]:
+    """Where the factories are of what is embedded and of the package `vendors`, by short names."""
+    return _LOCAL | {entry.name: entry.value for entry in _OURS.entry_points.select(group=GROUP)}
 
 
 def make(capability: Capability, name: str, settings: ServiceSettings) -> Service:

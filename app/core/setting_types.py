@@ -11,12 +11,25 @@ from pydantic_settings import CliSuppress
 
 import languages
 from app.core.signing_secret import strong_secret
-from services.vendors import Capability, parted, registered
+from services.vendors import Capability, registered
+
+_WRITTEN = {"gguf": "a .gguf file", "openai": "openai, the URL of a service that speaks like it"}
+
+
+def parted(place: str) -> tuple[str, str]:
+    """The vendor that a setting names, and what it says of where that is: "acme", "acme=https://eu.acme.example", a URL (of what
+    speaks like OpenAI) or a .gguf file."""
+    if place.startswith(("http://", "https://")):
+        return "openai", place
+    if place.endswith(".gguf"):
+        return "gguf", place
+    name, _, where = place.partition("=")
+    return name, where
 
 
 def _vendor(value: str, info: ValidationInfo) -> str:
     """Which vendor a capability is of. Raises ValueError for one that is not registered."""
-    registered(cast(Capability, info.field_name), parted(value)[0])
+    registered(cast(Capability, info.field_name), parted(value)[0], _WRITTEN)
     return value.rstrip("/")
 
 

@@ -4,15 +4,16 @@ from dataclasses import replace
 
 from pydantic import SecretStr
 
-from app.core.setting_types import listed
+from app.core.setting_types import listed, parted
 from app.settings import Settings
 from app.tools.registry import phrases_by_intent, warn_of_unheard
 from languages import Language, find
 from services import embedded
 from services.base import Service, Services
-from services.endpoint import OPENAI, Endpoint
+from services.endpoint import Endpoint
 from services.tts.hibari import SPEAKS
-from services.vendors import Capability, ServiceSettings, connected, make, parted
+from services.vendors import Capability, ServiceSettings, connected, make
+from vendors.openai import OPENAI
 
 
 def services_from(settings: Settings) -> Services:

@@ -18,7 +18,7 @@ class Readiness:
         self._finished = asyncio.Event()
         self.waiting = {*services.all(), "lines"}  # not warm yet
         self.failed: dict[str, str] = {}  # what cannot be warmed, and why
-        self.degraded = services.health.degraded  # HTTP services that the embedded ones stand in for
+        self.degraded = services.health.degraded  # services of vendors that the embedded ones stand in for
 
     @property
     def ready(self) -> bool:

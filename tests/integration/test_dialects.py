@@ -356,7 +356,7 @@ async def test_what_is_wrong_otherwise_is_not_asked_again() -> None:
 
 async def test_openai_is_asked_for_the_model_that_is_meant_and_not_for_the_first_of_its_list(monkeypatch: Any) -> None:
     async with Scripted(fussy(), models={"data": [{"id": "dall-e-2"}, {"id": "gpt-4-0613"}]}) as peer:
-        monkeypatch.setattr("services.endpoint.OPENAI", peer.url)
+        monkeypatch.setattr("vendors.openai.OPENAI", peer.url)
         model = asking(peer)
         await model.warm()
         assert await text_of(model) == "Fine."

@@ -1,5 +1,5 @@
 """Imports run downwards only: a room may use those on lower floors, and none of its own floor or above. So the conversation (`app`)
-knows nothing of how it is reached and kept (`server`)."""
+knows nothing of how it is reached and kept (`server`), and what it needs (`services`) nothing of who else has it (`vendors`)."""
 
 import ast
 import subprocess
@@ -86,12 +86,14 @@ def test_every_room_has_a_floor_and_each_house_has_eight_at_most() -> None:
         assert len({floor for room, floor in FLOOR_OF.items() if room.split(".")[0] == house}) <= 8
 
 
-def test_the_conversation_loads_nothing_of_how_it_is_reached_and_kept() -> None:
-    modules = [name for name in MODULES if name.split(".")[0] == "app"]
+@pytest.mark.parametrize(("house", "foreign"), [("app", FOREIGN), ("services", {"app", "httpx", "server", "vendors"})])
+def test_a_house_loads_nothing_of_what_is_built_on_it(house: str, foreign: set[str]) -> None:
+    """The conversation: nothing of how it is reached and kept; what is embedded: nothing that speaks to other servers."""
+    modules = [name for name in MODULES if name.split(".")[0] == house and name.split(".")[1:2] != ["making"]]
     loads = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", loads, *modules], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = done.stdout.split()
-    assert set(modules) <= set(loaded) and not {name for name in loaded if name.split(".")[0] in FOREIGN}
+    assert set(modules) <= set(loaded) and not {name for name in loaded if name.split(".")[0] in foreign}
 
 
 def files_used(path: Path) -> set[str]:

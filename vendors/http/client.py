@@ -54,11 +54,11 @@ class _Unsuited(ServiceError):
 class HttpClient:
     """One service. It says of each call to `health` whether it worked."""
 
-    def __init__(self, service: str, endpoint: Endpoint, health: Health, usual: str = "default", of_openai: str = "") -> None:
-        """`usual` is the model that is asked for where the server does not tell which ones it has, `of_openai` that of OpenAI."""
+    def __init__(self, service: str, endpoint: Endpoint, health: Health, usual: str = "default") -> None:
+        """`usual` is the model that is asked for where none is set and the server does not tell which ones it has."""
         self.service = service
         self.endpoint = endpoint
-        self.model = endpoint.model or (of_openai if endpoint.is_openai else "")
+        self.model = endpoint.model
         self.refused: frozenset[str] = frozenset()  # what the server does not want to be sent
         self._usual = usual
         self._found = not self.model  # it is the server's list that names the model

@@ -11,6 +11,7 @@ from services.endpoint import Endpoint
 from services.health import Health
 from services.vendors import ServiceSettings
 from vendors.http.client import Fields, HttpClient
+from vendors.openai import is_openai, with_model
 from vendors.openai.markup import Spoken
 from vendors.openai.parts import choices, part_of
 from vendors.openai.prompt import Messages, prompt
@@ -39,9 +40,9 @@ class OpenAiAnswerer:
 
     def __init__(self, endpoint: Endpoint, health: Health, thinks: bool | None = None) -> None:
         """`thinks`: the model writes the end of its thinking only; None: that is not known."""
-        self._peer = HttpClient("llm", endpoint, health, of_openai=MODEL)
-        self._limits = _LIMITS if endpoint.is_openai else _LIMITS[::-1]
-        self._thinks = False if endpoint.is_openai else thinks
+        self._peer = HttpClient("llm", with_model(endpoint, MODEL), health)
+        self._limits = _LIMITS if is_openai(endpoint) else _LIMITS[::-1]
+        self._thinks = False if is_openai(endpoint) else thinks
 
     async def warm(self) -> None:
         """Asks the server which models it has. Raises ServiceError."""

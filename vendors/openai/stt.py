@@ -17,6 +17,7 @@ from services.stt.whisper import SILENCE
 from services.vendors import ServiceSettings
 from vendors.http.body import HttpBody, text_in
 from vendors.http.client import Fields, HttpClient
+from vendors.openai import with_model
 from vendors.openai.parts import choices, part_of
 
 MODEL = "gpt-4o-mini-transcribe"  # of OpenAI, where none is set
@@ -41,7 +42,7 @@ class OpenAiStt:
 
     def __init__(self, endpoint: Endpoint, health: Health, language: str = "") -> None:
         """`language`: its ISO 639 code; "": the service finds out."""
-        self._peer = HttpClient("stt", endpoint, health, usual="whisper-1", of_openai=MODEL)
+        self._peer = HttpClient("stt", with_model(endpoint, MODEL), health, usual="whisper-1")
         self._language = language
 
     @property

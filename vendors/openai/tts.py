@@ -15,6 +15,7 @@ from services.vendors import ServiceSettings
 from vendors.audio_formats import Shape, Track
 from vendors.http.body import HttpBody
 from vendors.http.client import Fields, HttpClient
+from vendors.openai import is_openai, with_model
 
 MODEL = "gpt-4o-mini-tts"  # of OpenAI, where none is set
 # Those of OpenAI (API reference, createSpeech). Of another server nobody knows which there are: those that the settings name.
@@ -36,8 +37,8 @@ class OpenAiTts:
     def __init__(
         self, endpoint: Endpoint, health: Health, voice: str, rate: int = VOICE_RATE, voices: Sequence[str] = ()
     ) -> None:
-        self.voices = tuple(voices) or (VOICES if endpoint.is_openai else (voice,))
-        self._peer = HttpClient("tts", endpoint, health, usual="tts-1", of_openai=MODEL)
+        self.voices = tuple(voices) or (VOICES if is_openai(endpoint) else (voice,))
+        self._peer = HttpClient("tts", with_model(endpoint, MODEL), health, usual="tts-1")
         self._voice = voice
         self._rate = rate
 

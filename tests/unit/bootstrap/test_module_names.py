@@ -32,6 +32,13 @@ def test_beside_packages_of_the_same_names_ours_are_apart(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("loaded", ["import app, parley", "import parley"], ids=["as by app.py", "beside others"])
+def test_our_vendors_are_loaded_by_the_names_that_our_modules_have(loaded: str) -> None:
+    find = "from parley.services.vendors import registered"
+    same = "from parley.vendors.openai.tts import vendor"
+    assert python(loaded, find, same, "print(registered('tts', 'openai').load() is vendor)") == "True"
+
+
+@pytest.mark.parametrize("loaded", ["import app, parley", "import parley"], ids=["as by app.py", "beside others"])
 @pytest.mark.parametrize(
     ("old", "new", "name", "told"),
     [

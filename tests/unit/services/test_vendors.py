@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.core.setting_types import parted
 from app.settings import Settings, read_settings
 from services import vendors
 from services.base import Audio, Question, ServiceError, Speech, SpeechToText, Transcript
 from services.endpoint import Endpoint
 from services.guard import FAILURES
-from services.vendors import Capability, ServiceSettings, connected, make, parted, registered
+from services.vendors import Capability, ServiceSettings, connected, make, registered
 from tests.unit.fakes import Caller, Fake, FakeLlm, FakeStt, FakeTts, fake_services
 from tests.unit.virtual_time import run
 
