@@ -4,10 +4,11 @@ then each client is told to go on elsewhere."""
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from app.conversation.session import Session
 from app.protocol.messages import ShuttingDown
+from server.sessions.live import Attachment
 from server.sessions.registry import Sessions
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,10 @@ def under_way(session: Session) -> bool:
     replying = session.state in ("THINKING", "SPEAKING", "INTERRUPTED") or (reply is not None and not reply.cancelled)
     speaking = hearing.taking_turn or hearing.overlap_pending or hearing.behind > UNHEARD
     return session.state != "IDLE" and (replying or speaking or bool(session.context.pending))
+
+
+def _silent(attachments: Sequence[Attachment]) -> list[Attachment]:
+    return [attachment for attachment in attachments if not under_way(attachment.session)]
 
 
 async def nowhere() -> str:
@@ -75,13 +80,13 @@ class Drain:
                     pass
 
     async def _until_silent(self) -> None:
+        """Parts with whoever is silent. While the store is away nobody is sent on, for what was said last would be known nowhere
+        else: their conversations go on here."""
         while (attachments := self._sessions.live.all()) and not self._hurry.is_set():
-            if not all(under_way(attachment.session) for attachment in attachments):
+            silent = _silent(attachments)
+            if silent and await self._sessions.is_written(LOOK_S, silent):
                 last = await self._told()
-                silent = [
-                    attachment for attachment in self._sessions.live.all() if not under_way(attachment.session)
-                ]  # a turn may have come meanwhile
-                await self._sessions.part(silent, last)
+                await self._sessions.part(_silent(self._sessions.live.all()), last)  # a turn may have come meanwhile
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     await self._hurry.wait()

@@ -3,7 +3,7 @@ connection is lost."""
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -194,9 +194,9 @@ class Sessions:
             if self.live.get(attachment.session.id) is attachment:
                 self.live.drop(attachment, last)
 
-    async def is_written(self, timeout_s: float) -> bool:
-        """Whether all that is to be remembered has reached the store, now or within so many seconds."""
-        return await self._store.drain(timeout_s)
+    async def is_written(self, timeout_s: float, attachments: Sequence[Attachment] | None = None) -> bool:
+        """Whether all that is to be remembered (None: of everybody) has reached the store, now or within so many seconds."""
+        return await self._store.drain(timeout_s, None if attachments is None else [each.session.id for each in attachments])
 
     # --- looking ------------------------------------------------------------------------------------------------------
 

@@ -63,7 +63,7 @@ class MemoryStore:
         return await self.load(session_id)
 
     async def drain(self, timeout_s: float, session_ids: list[str] | None = None) -> bool:
-        await asyncio.sleep(self.delay_s if session_ids is not None else timeout_s if self.away else 0)
+        await asyncio.sleep(timeout_s if self.away else self.delay_s if session_ids is not None else 0)
         return not self.away
 
     def played(self, session_id: str, generation: int, played_ms: float) -> None: ...

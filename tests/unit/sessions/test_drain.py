@@ -207,10 +207,13 @@ async def test_a_store_that_is_away_is_waited_for_as_long_as_anybody_is(desk: De
     await client.start()
     desk.store.away = True
     going = Draining(desk, 10.0)
-    await asyncio.sleep(5)
-    assert told(client) and not going.task.done()
+    await asyncio.sleep(2)
+    await speaking(client)  # its conversation goes on here
+    await asyncio.sleep(3)
+    assert not told(client) and not going.task.done()
     desk.store.away = False
-    assert 5 <= await going.task < 5.5
+    assert 5 < await going.task < 10  # and its reply was heard to the end
+    assert told(client)
 
     desk.store.away = True
     assert await Draining(desk, 10.0).task == pytest.approx(10, abs=0.2)
@@ -218,3 +221,15 @@ async def test_a_store_that_is_away_is_waited_for_as_long_as_anybody_is(desk: De
     await asyncio.sleep(2)
     hurried.drain.hasten()
     assert await hurried.task < 2.5
+
+
+@scene()
+async def test_a_store_that_stays_away_is_given_up_in_the_end(desk: Desk) -> None:
+    client = Client(desk)
+    await client.start()
+    desk.store.away = True
+    going = Draining(desk, 10.0)
+    await asyncio.sleep(9)
+    assert not told(client)
+    assert await going.task == pytest.approx(10, abs=1.2)
+    assert told(client)
