@@ -21,7 +21,7 @@ UNKNOWN_SIZES = (0, 0x7FFFFFFF)  # of a WAV file's data: not known when its head
 _CODED = re.compile(r"mu-?law|a-?law|audio/basic|pcm[ua]\b|\bamr|\bg72|gsm|speex|float|f32")  # raw, and no whole numbers
 _MAGIC = {
     b"OggS": "ogg", b"fLaC": "flac", b"ID3": "mp3", b"\x1aE\xdf\xa3": "matroska", b"FORM": "aiff", b".snd": "au", b"caff": "caf",
-    b"RIFX": "wav", b"RF64": "wav",
+    b"RIFX": "wav", b"RF64": "wav", b"riff\x2e\x91\xcf\x11": "w64",
 }  # fmt: skip
 _AFTER = (
     b"LIST",

@@ -78,6 +78,9 @@ WHOLE = choice(message={"role": "assistant", "content": "It is a delay."}, finis
         sends(choice(delta={"content": "It is a delay."}, finish_reason=""), choice(delta={}, finish_reason="length")),
         sends(delta("It is a delay."), {"choices": [{"index": 1, "delta": {"content": "Other."}}]}, FINISH),
         sends({"error": None, **delta("It is a delay.")}, FINISH),
+        sends({"choices": [{"index": "0", "delta": {"content": "It is a delay."}}]}, FINISH),
+        sends(delta("It is a delay."), 'data: "[DONE]"\n\n'),
+        sends({**delta("It is a delay."), "x_groq": {"id": "req_1"}}, FINISH),
         # No word that this is all: the answer ends as a sentence does, and the connection as it should.
         sends(delta("It is "), delta("a delay.")),
         sends(delta("It is a delay.\n\n")),
@@ -114,6 +117,8 @@ NESTED = "[" * 100_000
         sends({"object": "error", "message": "out of memory"}),
         sends({"text": "NETWORK ERROR", "error_code": 50001}),
         sends(choice(delta={"content": ""}, finish_reason="error")),
+        sends(delta("It is"), choice(delta={}, finish_reason="content_filter"), DONE),
+        sends({"x_groq": {"error": "over capacity"}, **choice(delta={}, finish_reason="stop")}),
         sends('{"error": "model is loading"}', kind="application/json"),
         sends('[{"error": {"code": 400}}]', kind="application/json"),
         sends('"just text"', kind="application/json"),

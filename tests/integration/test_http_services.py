@@ -245,7 +245,7 @@ async def test_an_overloaded_server_is_asked_again() -> None:
     async def fine(caller: Caller, path: str, body: Any) -> None:
         await caller.say(delta("Here."), FINISH)
 
-    async with Scripted(refuses(429, "retry-after: 0.05\r\n"), refuses(503), fine) as peer:
+    async with Scripted(refuses(429, "retry-after: 0.05\r\n"), refuses(529), fine) as peer:
         assert await text_of(asking(peer)) == "Here."
         assert len(peer.requests) == 3
 

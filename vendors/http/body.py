@@ -81,12 +81,12 @@ class HttpBody:
         httpx.HTTPError."""
         told = self._told(plain)
         async for name, data in self._paced(told):
-            if data.strip() == "[DONE]":
+            if data.strip().strip('"') == "[DONE]":
                 self.complete = True
                 await self._drain(told)
                 return
             for event in self._objects(data):
-                if event.get("error") or event.get("error_code") or name == "error" or event.get("object") == "error":
+                if _tells_of_an_error(name, event):
                     raise ServiceError(self._service, f"an event tells of an error: {excuse(data)}")
                 yield event
 
@@ -185,6 +185,13 @@ async def _event_stream(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncItera
     async for chunk in chunks:
         yield chunk
     yield b"\n\n"
+
+
+def _tells_of_an_error(name: str, event: dict[str, Any]) -> bool:
+    """By the name of the event, or in one of the fields that servers have for it; Groq's lies in a field of its own."""
+    own = event.get("x_groq")
+    faults = (event.get("error"), event.get("error_code"), isinstance(own, dict) and own.get("error"))
+    return any(faults) or name == "error" or event.get("object") == "error"
 
 
 def text_in(service: str, value: Any, deep: int = DEEPEST) -> str:

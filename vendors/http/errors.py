@@ -76,7 +76,7 @@ async def complaint(service: str, host: str, key: SecretStr, response: httpx.Res
         return ServiceError(
             service, f"{host} answers {status}, a redirection, which is not followed: set the address it leads to"
         )
-    if status in (429, 503):
+    if status in (429, 503, 529):  # the last of Anthropic: overloaded
         wish = response.headers.get("retry-after", "")  # seconds, or a date, which is never soon enough
         after = float(wish) if wish.replace(".", "", 1).isdecimal() and wish.isascii() else None
         if not wish or (after is not None and after <= LONGEST_WAIT_S):

@@ -24,15 +24,15 @@ def choices(event: dict[str, Any]) -> Sequence[dict[str, Any]]:
     found = event.get("choices") or ()
     if not isinstance(found, list | tuple) or not all(isinstance(choice, dict) for choice in found):
         raise ServiceError("llm", f"choices of an unknown shape: {repr(found)[:80]}")
-    return [choice for choice in found if not choice.get("index")]
+    return [choice for choice in found if choice.get("index") in (None, 0, "", "0")]
 
 
 def part_of(choice: dict[str, Any], heard: bool) -> Part:
     """What a choice adds: by its `delta`, or as a whole by its `message` or `text`, which some also send after all the pieces: then
     it has been `heard`. Raises ServiceError for another shape, and where the server tells of an error."""
     reason = choice.get("finish_reason")
-    if reason == "error":
-        raise ServiceError("llm", "the server tells of an error of its model")
+    if reason in ("error", "content_filter"):  # of the second the answer has only the words before it
+        raise ServiceError("llm", f"the server broke the answer off: {reason}")
     delta = choice.get("delta") or (not heard and (choice.get("message") or {"content": choice.get("text")})) or {}
     if not isinstance(delta, dict):
         raise ServiceError("llm", f"a delta of an unknown shape: {repr(delta)[:80]}")
