@@ -26,6 +26,7 @@ _ENDED = frozenset(
     "p li dt dd tr td th thead tbody tfoot colgroup option optgroup rp rt".split()
 )  # by the next one of their kind
 DEEPEST = 10_000  # elements in each other: the parser's time grows with the square of them, and takes 0.1 to 0.7 s for so many
+WIDEST, TALLEST = 20, 200  # columns and rows that one cell may span
 _NEAR = 20  # elements that were left open by mistake and are ended with the one around them
 _TAG = re.compile(r"<(/?)([a-z][^\s/>]*)", re.I)
 _BREAK = re.compile(r"<br\s*/?>", re.I)
@@ -158,7 +159,7 @@ class _Lines:
         ]
         if max(map(len, rows), default=0) < 2 or node.css_first("table table, h1, h2, h3, h4, h5, h6") is not None:
             return False
-        texts = [[_text(cell, self._language) for cell in row] for row in rows]
+        texts = list(_columns(rows, self._language))
         named = all(cell.tag == "th" for cell in rows[0])
         for caption in node.css("caption"):
             self.found.extend(Line(0, line) for line in unwrapped(_text(caption, self._language), self._language))
@@ -171,6 +172,32 @@ def _table_of(row: "LexborNode") -> int:
     while above is not None and above.tag != "table":
         above = above.parent
     return above.mem_id if above is not None else 0
+
+
+def _columns(rows: list[list["LexborNode"]], language: KnowledgeWords) -> Iterator[list[str]]:
+    """The words of each row's cells, by column. A cell that spans rows is in all of them, and so is a heading that spans columns;
+    another cell that does is in the first."""
+    spanning: dict[int, tuple[int, str]] = {}  # by column: rows that a cell from above still spans, and its words
+    for row in rows:
+        words: list[str] = []
+        left = {at: (tall - 1, text) for at, (tall, text) in spanning.items() if tall > 1}
+        for cell in row:
+            while len(words) in spanning:
+                words.append(spanning[len(words)][1])
+            text, tall = _text(cell, language), _span(cell, "rowspan", TALLEST)
+            for number in range(_span(cell, "colspan", WIDEST)):
+                words.append(text if number == 0 or cell.tag == "th" else "")
+                if tall > 1:
+                    left[len(words) - 1] = (tall - 1, words[-1])
+        while len(words) in spanning:
+            words.append(spanning[len(words)][1])
+        spanning = left
+        yield words
+
+
+def _span(cell: "LexborNode", name: str, most: int) -> int:
+    written = (cell.attributes.get(name) or "1").strip()
+    return min(max(int(written), 1), most) if re.fullmatch(r"\d{1,6}", written, re.ASCII) else 1
 
 
 def _text(node: "LexborNode", language: KnowledgeWords) -> str:

@@ -11,6 +11,7 @@ from languages.base import KnowledgeWords
 TAIL = 16  # characters of a sentence among which a short form at its end is looked for
 LONGEST = 160  # words of a section; a longer one is cut between sentences (the embedding reads 256 tokens)
 LONGEST_SENTENCE = 60  # words; a longer one is cut: it would be 20 s of speech, and no one question's answer
+LISTED = 3  # lines that all begin like sentences are a list, not wrapped text
 FULL_LINE, FULL_SHARE = 40, 0.75  # a wrapped line of plain text has so many characters, and this share of the widest one's
 
 # A sentence ends at its mark, when the next begins like one. Initials and common short forms do not end it.
@@ -139,8 +140,11 @@ def unwrapped(paragraph: str, language: KnowledgeWords) -> list[str]:
     found: list[str] = []
     before = ""
     lines = [_LEADERS.sub(": ", " ".join(line.split())) for line in paragraph.splitlines()]
+    lines = [line for line in lines if line]
     widest = max(map(len, lines), default=0)
-    for line in filter(None, lines):
+    if len(lines) >= LISTED and all(line[0].isupper() or line[0].isdigit() for line in lines):
+        widest = 10 * len(paragraph)  # no line is full: of wrapped text some begin in mid-sentence
+    for line in lines:
         item = _BULLET.sub("", line)
         if found and item == line and _goes_on(before, line, widest, language):
             found[-1] += " " + line

@@ -470,6 +470,36 @@ def test_a_long_page_with_careless_tags_is_read(tmp_path: Path) -> None:
     assert "Tea is hot." in texts(read(tmp_path / "long.html", tmp_path, ENGLISH.knowledge))
 
 
+def test_cells_that_span_rows_and_columns_stand_under_their_headings(parse: Parse) -> None:
+    rows = (
+        "<tr><th>Name</th><th>Role</th><th>Phone</th></tr><tr><td>Ada</td><td rowspan=2>Barista</td><td>991</td></tr>"
+        "<tr><td>Ben</td><td></td></tr><tr><td colspan=2>Cy, manager</td><td>990</td></tr>"
+        "<tr><td rowspan=x>Di</td><td colspan=99999>Cook</td></tr>"
+    )
+    assert texts(parse(f"<table>{rows}</table>", "staff", ".html")) == [
+        "Ada: Role Barista, Phone 991.",
+        "Ben: Role Barista.",
+        "Cy, manager: Phone 990.",
+        "Di: Role Cook.",
+    ]
+    wide = "<tr><th>Coffee</th><th colspan=2>Price in euros</th></tr><tr><td>Latte</td><td>3</td><td>4</td></tr>"
+    assert texts(parse(f"<table>{wide}</table>", "prices", ".html")) == ["Latte: Price in euros 3, Price in euros 4."]
+
+
+def test_lines_that_all_begin_like_sentences_are_a_list(parse: Parse) -> None:
+    rules = [
+        "Dogs are welcome on a lead, but not in the kitchen garden",
+        "Laptops may be used on weekdays only, and never at lunch",
+        "Smoking is not allowed anywhere, including the terrace",
+    ]
+    assert texts(parse("\n".join(rules), "rules", ".txt")) == [f"{rule}." for rule in rules]
+    wrapped = (
+        "The garden is open to everybody who wants to see the\nRoyal Oak, which is the oldest tree of the whole town and\n"
+        "stands there since the war"
+    )
+    assert len(texts(parse(wrapped, "garden", ".txt"))) == 1
+
+
 @given(st.binary(max_size=300), st.sampled_from([".md", ".txt", ".html", ".csv"]))
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_no_bytes_break_a_reader(tmp_path: Path, data: bytes, suffix: str) -> None:
