@@ -20,6 +20,7 @@ from app.protocol.messages import (
     AudioChunk,
     ClientMessage,
     Configure,
+    Interrupt,
     Ping,
     PlaybackDone,
     PlaybackProgress,
@@ -30,7 +31,7 @@ from app.protocol.messages import (
     StateChanged,
 )
 from app.reply.player import Player
-from app.reply.playout import Frame
+from app.reply.playout import IDLE_FRAME, Frame
 from services.base import Pcm
 
 log = logging.getLogger(__name__)
@@ -94,14 +95,22 @@ class Session:
     def hear(self, samples: Pcm) -> None:
         """int16 mono at 16 kHz, any length; never blocks."""
         if self.state != "IDLE":
-            self.hearing.hear(samples)
+            with self.context.contained("a piece of sound"):
+                self.hearing.hear(samples)
 
     def speak(self) -> Frame:
-        """The next 20 ms of audio, silence where there is nothing to say; to be called once per 20 ms played."""
-        frame = self.player.frame()
-        if frame.generation:
-            self.hearing.played(frame.samples)
-        return frame
+        """The next 20 ms of audio, silence where there is nothing to say; to be called once per 20 ms played. A fault of ours costs
+        the reply, never the connection that asks."""
+        with self.context.contained("a frame of the voice"):
+            frame = self.player.frame()
+            if frame.generation:
+                with self.context.contained("the agent's own voice"):
+                    self.hearing.played(frame.samples)
+            return frame
+        said = self.player.reply
+        # An apology that cannot be said either is not followed by another.
+        self.dispatch(Interrupt() if said is not None and said.request.line == "apology_fault" else Faulted(event="frame"))
+        return IDLE_FRAME
 
     def receive(self, message: ClientMessage) -> None:
         """A message of the client. Those about a reply that is over are dropped, but for the last one: what was heard of it was

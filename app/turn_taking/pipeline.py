@@ -152,10 +152,17 @@ class HearingPipeline:
                         self._faults.report("hearing", None)
                     except Exception as error:
                         self._faults.report("hearing", error)
-                        self._act_on(self._detector.give_up())
-                        self._jobs.wake()
+                        self._give_up()
         finally:
             self._jobs.stop()
+
+    def _give_up(self) -> None:
+        """The turn under way is lost; whatever that leads to, what comes after it is heard."""
+        try:
+            self._act_on(self._detector.give_up())
+            self._jobs.wake()
+        except Exception:
+            log.exception("a turn could not be given up")
 
     async def _listen(self, samples: Pcm) -> None:
         known = self._echo.found

@@ -10,6 +10,12 @@ from app.conversation import effects
 from app.conversation.state_machine import Effect
 from app.protocol.events import Prompted
 from app.protocol.messages import Interrupt, ServerMessage, Text
+from app.reply.ledger import Ledger
+from app.reply.player import Player
+from app.reply.playout import Playout
+from app.turn_taking.audio_buffer import EchoReference
+from app.turn_taking.detector import TurnDetector
+from app.turn_taking.pipeline import HearingPipeline
 from services.base import Audio, EarlyClass, ServiceError, Transcript
 from tests.unit.fakes import Caller
 from tests.unit.virtual_time import run
@@ -82,6 +88,55 @@ def test_a_log_that_raises_costs_nothing(part: str, monkeypatch: pytest.MonkeyPa
             return caller
 
     assert run(scene()).faults
+
+
+VOICE_PARTS = [(Player, "frame"), (Playout, "frame"), (Ledger, "send"), (EchoReference, "played"), (HearingPipeline, "hear")]
+
+
+@pytest.mark.parametrize(("part", "method"), VOICE_PARTS, ids=lambda part: getattr(part, "__name__", part))
+def test_a_frame_that_fails_costs_at_most_its_reply(part: type, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks for frames is a connection, which would end by it."""
+
+    async def scene() -> None:
+        async with Caller() as caller:
+            caller.session.receive(Text(text="typed"))
+            await caller.until("SPEAKING")
+            monkeypatch.setattr(part, method, _fails_once(getattr(part, method)))
+            await asyncio.sleep(1)
+            caller.faults = set(caller.session.context.faults)
+            assert len(caller.faults) == 1
+            await _answered(caller)
+
+    run(scene())
+
+
+def test_a_hearing_that_cannot_even_give_up_its_turn_hears_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TurnDetector, "window", _fails_once(TurnDetector.window))
+    monkeypatch.setattr(TurnDetector, "give_up", _fails_once(TurnDetector.give_up))
+
+    async def scene() -> None:
+        async with Caller() as caller:
+            await caller.say(1.0, then=2.0)
+            await _answered(caller)
+
+    run(scene())
+
+
+def test_a_voice_that_fails_for_good_falls_silent_after_one_apology(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> Caller:
+        async with Caller() as caller:
+            whole = Playout.frame
+            monkeypatch.setattr(Playout, "frame", _fails)
+            caller.session.receive(Text(text="typed"))
+            await asyncio.sleep(30)
+            assert caller.session.state == "LISTENING"
+            assert len(caller.of("error")) == 1
+            monkeypatch.setattr(Playout, "frame", whole)
+            caller.faults = set(caller.session.context.faults)
+            await _answered(caller)
+            return caller
+
+    assert run(scene()).states().count("SPEAKING") == 3  # the answer, the apology, and the turn after them
 
 
 def test_a_listener_that_cannot_be_told_costs_nothing() -> None:
