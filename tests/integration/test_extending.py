@@ -99,6 +99,38 @@ def test_a_vendor_hears(package: Path) -> None:
     assert not caller.services.health.degraded
 
 
+@pytest.mark.parametrize("package", ["A vendor"], indirect=True)
+def test_a_vendor_answers(package: Path) -> None:
+    async def scene() -> Caller:
+        services = fake_services()
+        settings = ServiceSettings(Endpoint(model="Ada"), services.llm, services.health, "en")
+        async with Caller(connected(services, llm=make("llm", "acme", settings))) as caller:
+            services.stt.text = "How do birds fly?"  # type: ignore[attr-defined]
+            await caller.say(1.0)
+            await caller.until("SPEAKING")
+            await caller.until("LISTENING")
+            return caller
+
+    caller = run(scene())
+    assert caller.session.memory.history[0].heard == "Ada has heard 1 things, and this was the last: How do birds fly?"
+    assert not caller.services.health.degraded
+
+
+def test_pip_can_build_the_package_of_a_vendor(tmp_path: Path) -> None:
+    """With pip's own backend, which refuses some folders that have several modules."""
+    pytest.importorskip("setuptools")
+    files = blocks("A vendor", "python") + blocks("A vendor", "toml")
+    names = [re.findall(r"^# (\S+)\n", text)[0] for text in files]
+    for name, text in zip(names, files, strict=True):
+        (tmp_path / name).write_text(text)
+    build = "import setuptools; setuptools.setup()"
+    built = [sys.executable, "-c", build, "--quiet", "build", "--build-lib", "out", "egg_info", "--egg-base", "out"]
+    subprocess.run(built, cwd=tmp_path, check=True)
+    assert {path.name for path in (tmp_path / "out").glob("*.py")} == {name for name in names if name.endswith(".py")}
+    points = (tmp_path / "out" / "parley_acme.egg-info" / "entry_points.txt").read_text()
+    assert "[parley.services]" in points and "llm.acme = acme_mind:Mind" in points
+
+
 @pytest.mark.parametrize("package", ["A tool"], indirect=True)
 @pytest.mark.parametrize("way", ["folder", "entry point"])
 def test_a_tool_is_found_by_what_is_said(package: Path, way: str) -> None:
