@@ -44,6 +44,25 @@ PLAIN_LINES = {  # intents that one line answers
     "change_language": "language",
     "change_voice": "voice",
 }
+OF_EVERY_CONVERSATION = frozenset(PLAIN_LINES.values()) | {  # lines that a language must have
+    "greeting",
+    "welcome_back",
+    "filler",
+    "filler_long",
+    "still_there",
+    "silence_goodbye",
+    "not_caught",
+    "unknown",
+    "apology",
+    "thread_lost",
+    "repeat",
+    "nothing_to_repeat",
+    "nothing_left",
+    "slower",
+    "faster",
+    "louder",
+    "quieter",
+}
 TAKES_OFFERS = frozenset({"yes", "acknowledgement"})
 SPEED_STEP = 1.15
 GAIN_STEP = 1.5
@@ -55,14 +74,19 @@ class Phrasebook:
     gone."""
 
     def __init__(self, language: Language, path: Path | None = None) -> None:
-        """`path`: other lines than those of the language. Raises ValueError when the file is not the expected YAML."""
+        """`path`: other lines than those of the language. Raises ValueError when the file is not the expected YAML, or
+        lacks lines of OF_EVERY_CONVERSATION."""
         path = path or language.folder / "lines.yaml"
         try:
             raw = dict(yaml.safe_load(path.read_text(encoding="utf-8")))
             self._persona, self._prompt = str(raw.pop("persona")), str(raw.pop("prompt"))
-            self.lines: dict[str, list[str]] = {str(name): [str(line) for line in lines] for name, lines in raw.items()}
+            self.lines: dict[str, list[str]] = {
+                str(name): [lines] if isinstance(lines, str) else [str(line) for line in lines] for name, lines in raw.items()
+            }
         except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
             raise ValueError(f"{path}: cannot read the lines that are spoken: {error}") from error
+        if missing := sorted(name for name in OF_EVERY_CONVERSATION if not self.lines.get(name)):
+            raise ValueError(f"{path}: these lines are missing: {', '.join(missing)}")
         self.language = language
         self._spoken: dict[str, list[Speech]] = {}
         self._speaking = asyncio.Lock()

@@ -11,8 +11,8 @@ import yaml
 
 from app.dialogue.clauses import split_clauses
 from app.dialogue.memory import Memory
-from app.dialogue.phrasebook import BEGUN_AHEAD, PLAIN_LINES, SPOKEN_AHEAD, Dialogue, Phrasebook
-from app.tools import builtin as abilities  # noqa: F401 (registers the tools)
+from app.dialogue.phrasebook import BEGUN_AHEAD, OF_EVERY_CONVERSATION, PLAIN_LINES, SPOKEN_AHEAD, Dialogue, Phrasebook
+from app.tools import builtin  # noqa: F401 (registers the tools)
 from app.tools.registry import TOOLS
 from languages.en import LANGUAGE as ENGLISH
 from services.base import Exchange, Intent
@@ -186,6 +186,16 @@ def test_a_broken_file_of_lines_is_named(tmp_path: Path) -> None:
         broken.write_text(content)
         with pytest.raises(ValueError, match=r"lines\.yaml: cannot read the lines that are spoken"):
             Phrasebook(ENGLISH, broken)
+
+
+def test_a_language_without_the_lines_of_every_conversation_is_refused_by_their_names(tmp_path: Path) -> None:
+    lines = {name: ["So."] for name in OF_EVERY_CONVERSATION} | {"persona": "P", "prompt": "Q"}
+    few = tmp_path / "lines.yaml"
+    few.write_text(yaml.safe_dump(lines | {"hello": "Ciao."}))
+    assert Phrasebook(ENGLISH, few).lines["hello"] == ["Ciao."], "one variant needs no list"
+    few.write_text(yaml.safe_dump({name: said for name, said in lines.items() if name != "no"} | {"hello": []}))
+    with pytest.raises(ValueError, match=r"lines\.yaml: these lines are missing: hello, no$"):
+        Phrasebook(ENGLISH, few)
 
 
 def test_names_of_the_conversation_are_expected_the_latest_first() -> None:
