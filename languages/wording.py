@@ -237,11 +237,11 @@ class Wording:
 
     def is_whole_question(self, text: str) -> bool:
         """A question by its first word and its mark, and long enough to be all of it."""
-        return self._asks(text, self.asking, LEAST_QUESTION)
+        return _asks(self, text, self.asking, LEAST_QUESTION)
 
     def is_question(self, text: str) -> bool:
         """A question by its first words and its mark, and long enough to be answered."""
-        return self._asks(text, self.asking | self.auxiliary, LEAST_QUESTION - 1)
+        return _asks(self, text, self.asking | self.auxiliary, LEAST_QUESTION - 1)
 
     def asks_openly(self, text: str) -> bool:
         """The beginning of such a question."""
@@ -262,13 +262,15 @@ class Wording:
         """The last word asks kindly, which is the last one when nothing is to follow."""
         return not self.polite.isdisjoint(words_of(text)[-1:])
 
-    def _asks(self, text: str, openers: Words, least: int) -> bool:
-        return text.rstrip().endswith("?") and any(
-            len(words) + shortened >= least and not openers.isdisjoint(_opening(part, self.leading)[:2])
-            for part in _whole_and_last(text)
-            for words in [words_of(part)]
-            for shortened in [sum("'" in word and word in self.asking for word in words)]
-        )
+
+def _asks(wording: Wording, text: str, openers: Words, least: int) -> bool:
+    """It ends as a question does, begins with one of `openers` and has so many words."""
+    return text.rstrip().endswith("?") and any(
+        len(words) + shortened >= least and not openers.isdisjoint(_opening(part, wording.leading)[:2])
+        for part in _whole_and_last(text)
+        for words in [words_of(part)]
+        for shortened in [sum("'" in word and word in wording.asking for word in words)]
+    )
 
 
 def _opening(text: str, leading: Words) -> list[str]:

@@ -11,10 +11,13 @@ from app.conversation.session import Session
 from app.core.session_settings import Eagerness, SessionSettings
 from app.protocol.messages import Error, Farewell, ServerMessage, ShuttingDown
 from server.core.limits import quiet_logger
+from server.store.queue import Lost
 
 log = quiet_logger(__name__)
 
 GRACE_S = 60.0  # a conversation without a connection stays in memory for so long
+ERASED = "this session was erased"
+LOST = {"taken_over": ("taken_over", "this conversation goes on in another process"), "erased": ("deleted", ERASED)}
 
 LIVE = Gauge("parley_sessions", "Conversations in memory")
 
@@ -123,6 +126,12 @@ class LiveSessions:
         if task is not asyncio.current_task():
             task.cancel()
         return task
+
+    def lost(self, session_id: str, how: Lost) -> None:
+        """Another process has taken the session, or erased it."""
+        if attachment := self.get(session_id):
+            code, message = LOST[how]
+            self.drop(attachment, Error(code=code, message=message, fatal=True))
 
     async def close(self) -> None:
         """Ends every conversation."""

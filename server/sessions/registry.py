@@ -16,10 +16,9 @@ from app.protocol.messages import Error, Farewell, Played
 from app.settings import Settings
 from server.core.limits import quiet_logger
 from server.sessions.admission import Admission
-from server.sessions.live import Attachment, ClientConnection, LiveSessions
+from server.sessions.live import ERASED, Attachment, ClientConnection, LiveSessions
 from server.sessions.load import Load
 from server.sessions.tokens import PLAIN, Forbidden, Impossible, NotReady, Refused, Ticket, Tickets, Unknown
-from server.store.queue import Lost
 from server.store.records import Erased, SessionRecord, StoreError
 from server.store.store import Store
 from services.base import HEARING_RATE, VAD_WINDOW, ServiceError
@@ -28,8 +27,6 @@ __all__ = ["Attachment", "ClientConnection", "Refused", "Sessions"]
 
 log = quiet_logger(__name__)
 
-ERASED = "this session was erased"
-LOST = {"taken_over": ("taken_over", "this conversation goes on in another process"), "erased": ("deleted", ERASED)}
 WINDOW_S = VAD_WINDOW / HEARING_RATE  # that voice detection takes at once
 WRITTEN_S = 1.0  # for what a conversation was last to reach the store, before its client goes on elsewhere
 
@@ -72,7 +69,7 @@ class Sessions:
         self._ready = ready
         self._impossible = impossible
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        store.on_lost(self._lost)
+        store.on_lost(self.live.lost)
 
     def create(self, chosen: SessionSettings = PLAIN) -> Ticket:
         """A new id with its token, for a conversation that is set so. Raises Full or Leaving when nobody could open it now, and
@@ -177,12 +174,6 @@ class Sessions:
         except ServiceError as error:
             raise NotReady(f"conversations cannot begin: {error}") from error
         return record
-
-    def _lost(self, session_id: str, how: Lost) -> None:
-        """Another process has taken the session, or erased it."""
-        if attachment := self.live.get(session_id):
-            code, message = LOST[how]
-            self.live.drop(attachment, Error(code=code, message=message, fatal=True))
 
     async def part(self, attachments: list[Attachment], last: Farewell) -> None:
         """These conversations are over here. Their clients are told so with `last` once what is to be remembered has been written:
