@@ -6,7 +6,7 @@ import os
 from argparse import SUPPRESS
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -23,6 +23,7 @@ from app.core.setting_types import (
     Key,
     Language,
     Languages,
+    LogLevel,
     NodeUrl,
     Origins,
     Seconds,
@@ -66,7 +67,7 @@ class Settings(BaseSettings):
     )
     data_dir: Folder = Field(default=Path("data"), description="folder for the embedded store and the signing secret")
     weights_dir: Folder = Field(default_factory=cache_folder, description="folder that keeps the model weights")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: LogLevel = "INFO"
     secret: SigningSecret = Field(
         default=SecretStr(""), description="key that signs session tokens; empty: one is made and kept in data_dir"
     )

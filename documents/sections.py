@@ -61,7 +61,7 @@ class Line(NamedTuple):
 
 def compose(lines: Iterable[Line], name: str, language: KnowledgeWords) -> Document:
     """The document made of `lines`. Section ids are `name#heading-slug`, `-2`, `-3` ... where that is taken."""
-    title, ids = "", set[str]()
+    title, ids = "", dict[str, int]()
     sections: list[Section] = []
     for headings, body in _blocks(lines):
         title = title or (headings[0] if headings else "")
@@ -200,12 +200,14 @@ def slug(text: str) -> str:
     return re.sub(r"\W+", "-", text.lower()).strip("-") or "section"
 
 
-def _unique(wanted: str, taken: set[str]) -> str:
-    found, number = wanted, 1
+def _unique(wanted: str, taken: dict[str, int]) -> str:
+    """`taken` has for each name the last number that was put behind it: of a long file all sections may have one name."""
+    found, number = wanted, taken.get(wanted, 1)
     while found in taken:
         number += 1
         found = f"{wanted}-{number}"
-    taken.add(found)
+    taken[wanted] = number
+    taken.setdefault(found, 1)
     return found
 
 

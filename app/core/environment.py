@@ -1,6 +1,7 @@
 """What a process finds around it, of which most is not ours: variables of the environment, lines of a `.env` file, folders of the
 user. What is not ours is ignored, what is ours and wrong is named, and nothing else stops a start."""
 
+import codecs
 import errno
 import io
 import logging
@@ -61,7 +62,14 @@ class Environment(EnvSettingsSource):
     """The environment's variables that are ours."""
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
-        return ours(super()._load_env_vars(), self.settings_cls, "the environment")
+        found = {name: _unquoted(value) for name, value in super()._load_env_vars().items()}
+        return ours(found, self.settings_cls, "the environment")
+
+
+def _unquoted(value: str | None) -> str | None:
+    """Docker's `--env-file` and others like it leave the quotes that a shell would take away."""
+    quoted = value is not None and re.fullmatch(r"\s*(['\"])(.*)\1\s*", value, re.DOTALL)
+    return quoted[2] if quoted else value
 
 
 class EnvFile(tuple[str, ...]):
@@ -79,7 +87,10 @@ class DotEnv(DotEnvSettingsSource):
             return ours(super()._read_env_files(), self.settings_cls, "the file of settings")
         path = self.env_file.path
         try:
-            lines = dotenv_values(stream=io.StringIO(path.read_text("utf-8-sig", errors="replace")))
+            written = path.read_bytes()
+            # A shell of Windows writes UTF-16 where a text is sent to a file.
+            encoding = "utf-16" if written.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+            lines = dotenv_values(stream=io.StringIO(written.decode(encoding, errors="replace"), newline=None))
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return {}
         except OSError as error:

@@ -3,10 +3,10 @@
 import re
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo
 from pydantic_settings import CliSuppress
 
 import languages
@@ -31,6 +31,10 @@ def _vendor(value: str, info: ValidationInfo) -> str:
     """Which vendor a capability is of. Raises ValueError for one that is not registered."""
     registered(cast(Capability, info.field_name), parted(value)[0], _WRITTEN)
     return value.rstrip("/")
+
+
+def _capitals(value: object) -> object:
+    return value.strip().upper() if isinstance(value, str) else value
 
 
 def _zone(value: str) -> str:
@@ -117,3 +121,4 @@ Origins = Annotated[str, AfterValidator(_origins)]
 SigningSecret = Annotated[SecretStr, AfterValidator(strong_secret)]
 TurnUrl = Annotated[str, AfterValidator(_turn)]
 Zone = Annotated[str, AfterValidator(_zone)]
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_capitals)]

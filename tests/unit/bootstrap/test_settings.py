@@ -98,10 +98,10 @@ def test_a_file_that_is_none_or_may_not_be_read_stops_nothing(tmp_path: Path, mo
     (tmp_path / ".env").rmdir()
     (tmp_path / ".env").write_text("PARLEY_PORT=9000\n")
 
-    def refuse(*args: Any, **kwargs: Any) -> str:
+    def refuse(*args: Any, **kwargs: Any) -> bytes:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
     assert Settings().port == 7860
 
 
@@ -298,3 +298,28 @@ def test_the_address_of_a_node_is_one_that_clients_can_be_told(value: str, taken
     with pytest.raises(ValidationError, match="is no address") as refused:
         Settings(node_url=value)
     assert "geheim" not in str(refused.value)
+
+
+@pytest.mark.parametrize("mark", ["'", '"'])
+def test_quotes_that_no_shell_took_away_are_no_part_of_a_value(monkeypatch: pytest.MonkeyPatch, mark: str) -> None:
+    for name, value in (("PORT", "8001"), ("PARLEY_LLM_KEY", KEY), ("REDIS_URL", "redis://store:6379/0")):
+        monkeypatch.setenv(name, f"{mark}{value}{mark}")
+    monkeypatch.setenv("PARLEY_MAX_SESSIONS", f" {mark}3{mark} ")
+    found = Settings()
+    assert (found.port, found.max_sessions) == (8001, 3)
+    assert (found.llm_key.get_secret_value(), found.redis_url) == (KEY, "redis://store:6379/0")
+
+
+@pytest.mark.parametrize("level", ["debug", "Debug", " DEBUG "])
+def test_a_level_of_the_log_is_known_in_small_letters(monkeypatch: pytest.MonkeyPatch, level: str) -> None:
+    monkeypatch.setenv("PARLEY_LOG_LEVEL", level)
+    assert Settings().log_level == "DEBUG"
+    monkeypatch.setenv("PARLEY_LOG_LEVEL", "loud")
+    with pytest.raises(ValidationError):
+        Settings()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-8"])
+def test_a_file_of_settings_is_read_as_it_was_written(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / ".env").write_bytes("PARLEY_PORT=8001\r\nPARLEY_MAX_SESSIONS=3\r\n".encode(encoding))
+    assert (Settings().port, Settings().max_sessions) == (8001, 3)

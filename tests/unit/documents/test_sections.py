@@ -500,6 +500,13 @@ def test_lines_that_all_begin_like_sentences_are_a_list(parse: Parse) -> None:
     assert len(texts(parse(wrapped, "garden", ".txt"))) == 1
 
 
+def test_a_long_file_of_which_all_sections_have_one_name_has_an_id_for_each(parse: Parse) -> None:
+    document = parse("\n\n".join(f"Thing {n} costs {n} euros." for n in range(100_000)), "list", ".txt")
+    ids = [section.id for section in document.sections]
+    assert len(ids) == len(set(ids)) > 2000
+    assert ids[:3] == ["list#list", "list#list-2", "list#list-3"]
+
+
 @given(st.binary(max_size=300), st.sampled_from([".md", ".txt", ".html", ".csv"]))
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_no_bytes_break_a_reader(tmp_path: Path, data: bytes, suffix: str) -> None:
