@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Protocol
 
-from app.conversation.possible import impossible
 from app.conversation.state_machine import Fact
+from app.conversation.unsupported_settings import impossible
 from app.core.latency import Spans
 from app.core.redaction import withhold
 from app.core.session_settings import SessionSettings

@@ -7,8 +7,8 @@ from weakref import WeakKeyDictionary
 
 from fastapi import FastAPI
 
-from app.conversation.possible import impossible
 from app.conversation.session import Session
+from app.conversation.unsupported_settings import impossible
 from app.core.clock import LoopClock
 from app.core.redaction import clean_logs
 from app.core.session_settings import SessionSettings

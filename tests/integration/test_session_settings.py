@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.conversation.possible import impossible
 from app.conversation.session import Session
+from app.conversation.unsupported_settings import impossible
 from app.core.clock import LoopClock
 from app.core.session_settings import SessionSettings
 from app.dialogue.context import AgentContext

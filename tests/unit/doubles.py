@@ -9,8 +9,8 @@ import numpy as np
 from fastapi import WebSocketDisconnect
 from starlette.datastructures import Headers, QueryParams
 
-from app.conversation.possible import impossible
 from app.conversation.session import Session
+from app.conversation.unsupported_settings import impossible
 from app.core.clock import LoopClock
 from app.core.session_settings import SessionSettings
 from app.dialogue.context import AgentContext
