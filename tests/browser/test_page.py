@@ -116,6 +116,14 @@ async def test_what_is_wrong_with_the_microphone_is_said_in_words(
         await expect(page.locator("#parley-start")).to_be_visible()
 
 
+async def test_a_frame_that_gets_no_microphone_is_told_so(url: str, browse: Browse) -> None:
+    async with browse(url) as page:
+        await page.evaluate("""document.body.innerHTML = `<iframe id="framed" src="/" allow="microphone 'none'"></iframe>`""")
+        frame = page.frame_locator("#framed")
+        await frame.locator("#parley-start").click(timeout=WAIT_MS)
+        await expect(frame.locator("#parley-notice")).to_contain_text("in a window of its own", timeout=WAIT_MS)
+
+
 async def test_one_caller_too_many_is_told_so(url: str, browse: Browse) -> None:
     async with browse(url) as page:
         others = [await page.context.new_page() for _ in range(SESSIONS)]

@@ -24,6 +24,7 @@
     NotFoundError: "No microphone was found. Plug one in, then press Start.",
     OverconstrainedError: "The chosen microphone is gone. Reload the page to use another one.",
     NotReadableError: "The microphone is in use by another program, or the system does not give it away.",
+    framed: "The page around this one does not let it use the microphone. Open it in a window of its own.",
     full: "Too many people are talking right now. Please try again in a minute.",
     taken_over: "This conversation goes on in another window.",
     insecure: "Browsers give the microphone to secure pages only. Open this page by https, or at localhost.",
@@ -415,6 +416,12 @@
     });
   }
 
+  // Whether a page around this one, if there is any, gives it the microphone; browsers that do not tell are taken to.
+  function mayListen() {
+    const policy = document.permissionsPolicy ?? document.featurePolicy;
+    return window.top === window || policy?.allowsFeature("microphone") !== false;
+  }
+
   function release() {
     microphone?.getTracks().forEach((track) => track.stop());
     microphone = null;
@@ -451,7 +458,8 @@
         if (!wanted) release(); // the component opens the microphone once more when it stops
         return stream;
       } catch (error) {
-        if (wanted) hangUp(WORDS[error.name] ?? `The microphone cannot be used (${error.name}).`);
+        const name = error.name === "NotAllowedError" && !mayListen() ? "framed" : error.name;
+        if (wanted) hangUp(WORDS[name] ?? `The microphone cannot be used (${error.name}).`);
         throw error;
       }
     };
