@@ -23,7 +23,7 @@ from itertools import chain
 from typing import Any, NamedTuple, cast
 
 from pydantic import ValidationError
-from redis.asyncio import Redis
+from redis.asyncio import RedisCluster
 from redis.exceptions import OutOfMemoryError, RedisClusterException, RedisError, ResponseError
 
 from server.store.client import Client
@@ -217,7 +217,7 @@ async def room(client: Client) -> Room:
 
 async def _info(client: Client) -> list[dict[str, Any]]:
     """Of the server, or of each primary of a cluster that answers. Raises what `info` raises, of a cluster when none answers."""
-    if isinstance(client, Redis):
+    if not isinstance(client, RedisCluster):
         return [await client.info()]
     await client.initialize()
     told = await asyncio.gather(*(client.info(target_nodes=node) for node in client.get_primaries()), return_exceptions=True)

@@ -1,5 +1,6 @@
 """The short run of the laboratory: whole conversations in virtual time, which give the same figures on a busy machine as on an idle
-one. So a bound on a figure is a test; each is a little worse than what was measured when it was written."""
+one. So a bound on a figure is a test; each is a little worse than what was measured when it was written, on the worse of two kinds
+of processor: the models' arithmetic in int8 is not the same on all, and one recording or two are heard otherwise."""
 
 import json
 import subprocess
@@ -31,11 +32,11 @@ def test_every_call_of_a_model_has_its_place_in_the_table_of_costs(figures: dict
     ("kind", "lost", "p50_ms", "p95_ms", "characters_wrong"),
     [
         ("answer", 0, 900, 920, 0.12),
-        ("short_answer", 0, 680, 900, 0.25),
+        ("short_answer", 0, 680, 1120, 0.5),
         ("statement", 0, 430, 600, 0.16),
-        ("request", 0, 640, 1050, 0.06),
+        ("request", 0, 640, 1130, 0.06),
         ("question", 0, 360, 420, 0.13),
-        ("open_question", 0, 590, 820, 0.03),
+        ("open_question", 0, 620, 820, 0.03),
         ("command", 0, 260, 660, 0.04),
         ("turn", 0, 710, 1050, 1.0),
         ("utt", 0, 740, 990, 0.04),
