@@ -68,8 +68,8 @@ class Environment(EnvSettingsSource):
 
 def _unquoted(value: str | None) -> str | None:
     """Docker's `--env-file` and others like it leave the quotes that a shell would take away."""
-    quoted = value is not None and re.fullmatch(r"\s*(['\"])(.*)\1\s*", value, re.DOTALL)
-    return quoted[2] if quoted else value
+    bare = (value or "").strip()
+    return bare[1:-1] if len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "'\"" else value
 
 
 class EnvFile(tuple[str, ...]):
