@@ -48,7 +48,7 @@ def _zone(value: str) -> str:
 def _origins(value: str) -> str:
     """Origins of pages, separated by commas. Raises ValueError for what is none: a path, or a word of a header."""
     for origin in (given := [item.removesuffix("/") for item in listed(value)]):
-        if not re.fullmatch(r"\*|null|[a-z][a-z0-9+.-]*://[^\s/;,'\"\\]+", origin):
+        if not re.fullmatch(r"\*|null|[a-z][a-z0-9+.-]{0,30}://[^\s/;,'\"\\]+", origin):
             raise ValueError(f"{origin!r} is no origin such as https://example.org")
     return ",".join(given)
 
