@@ -42,6 +42,14 @@ class Priority(IntEnum):
     PARTIAL = 7
 
 
+def give_way(niceness: int) -> None:
+    """Lets others go before this thread and those that it starts, by so much on the scale of `nice`, from 0 on; it cannot be taken
+    back. Nothing where threads have no priority of their own, which they have on Linux."""
+    if niceness and sys.platform == "linux":
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, min(19, os.getpriority(os.PRIO_PROCESS, thread) + niceness))
+
+
 class Workers:
     """Runs blocking functions for coroutines. `threads` is the size of the main lane."""
 
@@ -127,8 +135,6 @@ class _Lane:
             self._busy -= 1
 
     def _serve(self, niceness: int) -> None:
-        if niceness and sys.platform == "linux":
-            thread = threading.get_native_id()
-            os.setpriority(os.PRIO_PROCESS, thread, min(19, os.getpriority(os.PRIO_PROCESS, thread) + niceness))
+        give_way(niceness)
         while (job := self._queue.get()[2]) is not None:
             job()

@@ -2,11 +2,10 @@
 what outlives a replica is in Redis. `serve.yaml` says how many there are and when they come and go."""
 
 import asyncio
+import importlib
 import os
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 # Before NumPy is imported: its matrix library would start a spinning thread per core beside the models.
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from ray.serve import Application
 
 ASK_AGAIN_S = 0.25
-STARTING_NICE = 10  # of a replica that starts: those beside it on its machine, which talk, come first
+STARTING_NICENESS = 10  # of a replica that loads: those beside it on its machine, which talk, come first
 
 
 def build() -> "FastAPI":
@@ -74,18 +73,24 @@ class Replica:
         await self.app.state.drain()
 
 
-def _give_way() -> None:
-    """Of this thread alone: on Linux each has a priority of its own, and it cannot be taken back."""
-    with suppress(OSError, AttributeError):  # elsewhere
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), STARTING_NICE)
+def _load() -> None:
+    """Imports what an app is made of."""
+    from server.bootstrap.gradio_import import import_gradio
+
+    import_gradio()
+    importlib.import_module("server.bootstrap.application")
 
 
 def application(make: Callable[[], "FastAPI"]) -> "Application":
     """A deployment whose replicas serve what `make` returns. It is called in the replica."""
 
     def made() -> "FastAPI":
-        with ThreadPoolExecutor(1, initializer=_give_way) as starting:
-            app = starting.submit(make).result()
+        from services.workers import give_way
+
+        # What takes most of a start. The app itself is made here: the threads of its models would inherit the priority for good.
+        with ThreadPoolExecutor(1, initializer=give_way, initargs=(STARTING_NICENESS,)) as starting:
+            starting.submit(_load).result()
+        app = make()
         app.add_middleware(Received)
         return app
 
