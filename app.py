@@ -35,7 +35,7 @@ def main() -> int:
         from app.dialogue.phrasebook import Phrasebook
         from app.tools.loading import load_tools
         from languages import find
-        from server.bootstrap.service_registry import services_from
+        from server.bootstrap.service_factory import services_from
         from server.bootstrap.startup import StartupApp
         from server.transport.http_server import Config, Server
 

@@ -3,8 +3,9 @@
 
 Our packages are then loaded as `parley.app`, `parley.server` and so on, beside the project's. Inside them, and
 nowhere else, an import of one of these names means ours. Where ours are loaded under their short names already, as by `app.py`,
-the long names are those same modules: an extension imports from `parley.services.base` wherever it runs. What has moved from `app`
-to `server`, or from `services` to `vendors`, is found by its old long name for one more version, with a warning.
+the long names are those same modules: an extension imports from `parley.services.base` wherever it runs. A module that has moved
+from `app` to `server` or from `services` to `vendors`, or has another name, is found by its old long name for one more version,
+with a warning.
 """
 
 import builtins
@@ -21,19 +22,29 @@ from typing import Any
 OURS = ("app", "documents", "languages", "server", "services", "vendors")
 ROOMS = ("bootstrap", "core.client_address", "core.limits", "core.watchdog", "sessions", "store", "transport", "web")
 MOVED = {f"app.{room}": f"server.{room}" for room in ROOMS} | {
+    "app.dialogue.context": "app.dialogue.agent_context",
+    "app.tools.clock": "app.tools.time_and_date",
+    "app.turn_taking.company": "app.turn_taking.bystander",
+    "server.bootstrap.service_registry": "server.bootstrap.service_factory",
+    "server.sessions.registry": "server.sessions.sessions",
+    "server.store.client": "server.store.redis_client",
+    "server.store.readers": "server.store.log_readers",
+    "server.transport.registry": "server.transport.transports",
     "services.http": "vendors.http.client",
     "services.http_body": "vendors.http.body",
     "services.http_errors": "vendors.http.errors",
     "services.llm.calls": "vendors.openai.tool_calls",
     "services.llm.gguf": "vendors.gguf",
-    "services.llm.markup": "vendors.openai.markup",
+    "services.llm.markup": "vendors.openai.output_filter",
     "services.llm.openai": "vendors.openai.llm",
-    "services.llm.parts": "vendors.openai.parts",
+    "services.llm.parts": "vendors.openai.delta",
     "services.llm.prompt": "vendors.openai.prompt",
     "services.model_names": "vendors.http.model_names",
     "services.stt.openai": "vendors.openai.stt",
     "services.tts.audio_formats": "vendors.audio_formats",
     "services.tts.openai": "vendors.openai.tts",
+    "vendors.openai.markup": "vendors.openai.output_filter",
+    "vendors.openai.parts": "vendors.openai.delta",
 }
 __path__ = [str(Path(__file__).parent)]
 _file = getattr(sys.modules.get("app"), "__file__", None)

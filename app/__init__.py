@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from app.dialogue.phrasebook import Phrasebook
-    from server.transport.registry import Transport
+    from server.transport.transports import Transport
     from services.base import Services
 
 __all__ = ["Settings", "create_app", "mount"]
@@ -25,7 +25,7 @@ def create_app(
 ) -> "FastAPI":
     """The page and the API on one app. Without `services` those of the settings are used, without `phrasebook` our lines.
     `mounted`: by which names it is reached is another app's business. `transports` are served beside ours
-    (`server.transport.registry`). Raises ValueError for settings that cannot work (a knowledge folder that is missing or empty, a
+    (`server.transport.transports`). Raises ValueError for settings that cannot work (a knowledge folder that is missing or empty, a
     tool or a transport that cannot be loaded)."""
     from server.bootstrap.gradio_import import import_gradio
 
@@ -35,7 +35,7 @@ def create_app(
     from app.tools.loading import load_tools
     from languages import find
     from server.bootstrap.application import build_app
-    from server.bootstrap.service_registry import services_from
+    from server.bootstrap.service_factory import services_from
 
     settings = settings or Settings()
     load_tools(settings.tools)

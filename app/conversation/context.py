@@ -14,7 +14,7 @@ from app.conversation.unsupported_settings import impossible
 from app.core.latency import Spans
 from app.core.redaction import withhold
 from app.core.session_settings import SessionSettings
-from app.dialogue.context import AgentContext
+from app.dialogue.agent_context import AgentContext
 from app.protocol.codec import BadMessage
 from app.protocol.events import Happening, TurnEnded
 from app.protocol.messages import MAX_TEXT, Configured, ServerMessage, State, Text

@@ -12,7 +12,7 @@ from app.conversation.effects import EFFECTS, MINOR
 from app.conversation.idle import InactivityPrompt, TimerAnnouncer
 from app.conversation.state_machine import Effect, IllegalTransition, guard, transition
 from app.conversation.turn_listener import TurnListener
-from app.dialogue.context import AgentContext
+from app.dialogue.agent_context import AgentContext
 from app.dialogue.memory import Memory
 from app.protocol.events import Disconnected, Faulted, Happening, SessionStarted
 from app.protocol.messages import (

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from app.dialogue.context import AgentContext
+from app.dialogue.agent_context import AgentContext
 from app.dialogue.memory import Act
 from app.protocol.messages import IntentFound, ServerMessage, Source, Sources
 from app.tools.registry import Toolbox

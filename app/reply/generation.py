@@ -11,7 +11,7 @@ from typing import TypeVar
 from app.core.latency import Spans
 from app.core.telemetry import DROPPED, wasted
 from app.dialogue.clauses import ahead, split_clauses
-from app.dialogue.context import AgentContext
+from app.dialogue.agent_context import AgentContext
 from app.protocol.messages import AgentResponse, Error, ServerMessage
 from app.reply.answer import Answer, Request
 from app.reply.voice import Sound, Voice

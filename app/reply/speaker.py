@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from app.core.latency import Spans
 from app.core.telemetry import PREPARED
-from app.dialogue.context import AgentContext
+from app.dialogue.agent_context import AgentContext
 from app.protocol.events import FirstAudioReady, Happening, ReplyEmpty
 from app.protocol.messages import ServerMessage
 from app.reply.answer import Request

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.core.latency import Spans
-from app.dialogue.context import AgentContext
+from app.dialogue.agent_context import AgentContext
 from app.reply.answer import Answer
 from services.base import Pcm, Word, closing
 

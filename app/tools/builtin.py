@@ -1,4 +1,4 @@
-"""The tools that come with Parley: timers and alarms, spelling, a search in the knowledge, and those of `clock`."""
+"""The tools that come with Parley: timers and alarms, spelling, a search in the knowledge, and those of `time_and_date`."""
 
 import re
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.dialogue.context import AgentContext
+from app.dialogue.agent_context import AgentContext
 from app.dialogue.memory import Timer
-from app.tools.clock import now_of
+from app.tools.time_and_date import now_of
 from app.tools.registry import Asks, ToolError, tool
 from languages.tools import LONGEST_ABOUT, LONGEST_S, MOST
 

@@ -42,10 +42,10 @@ class TurnDetector:
         threshold = self._settings.vad_threshold
         ratio = RELEASE_RATIO if activity.in_burst else DUCK_RATIO if agent == "speaking" else 1.0
         deaf = self.half_duplex and agent == "speaking"
-        company = self.level.is_company(level_db, activity.now_ms, agent == "speaking", activity.in_burst)
-        voiced = not deaf and not company and probability >= threshold * ratio
+        bystander = self.level.is_bystander(level_db, activity.now_ms, agent == "speaking", activity.in_burst)
+        voiced = not deaf and not bystander and probability >= threshold * ratio
         watched = not deaf and agent == "speaking" and not self.overlap.active
-        risen = watched and self._energy_onset.window(level_db) and not company
+        risen = watched and self._energy_onset.window(level_db) and not bystander
         if voiced:
             activity.run += 1
             activity.last_voice_ms = activity.now_ms
@@ -164,7 +164,7 @@ class TurnDetector:
     def _dismiss(self, kind: Kind) -> list[Signal]:
         self.overlap.end()
         if kind == "other_speech":
-            self.level.meet_company(self.activity.now_ms)
+            self.level.meet_bystander(self.activity.now_ms)
         self._energy_onset.over(noise=kind in ("noise", "other_speech"))
         self.activity.in_burst = False
         self.activity.run = 0  # what was the agent itself does not count for whoever speaks next

@@ -4,15 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.turn_taking import company
+from app.turn_taking import bystander
 from services.base import Pcm
 
 WINDOW_MS = 32.0
 TURNS_MS = 10_000.0  # of voice that the user's level is made of: what is older counts less
 BURST_MS = 640.0  # of a burst that its level is made of
-HARDLY_DB = 3.0  # above the loudest of somebody else's voice, up to which it may be theirs
+HARDLY_DB = 3.0  # above the loudest of a bystander's voice, up to which it may be theirs
 SURELY_DB = 12.0  # below the user's usual level, above which it may be the user's all the same
-COMPANY_MS = 10_000.0  # for so long somebody else who was heard is likely to go on
+BYSTANDER_MS = 10_000.0  # for so long a bystander who was heard is likely to go on
 SYLLABLE_WINDOWS = 10  # that are so weak may still be the user's
 RISE_DB = 12.0  # above what is usual while the agent speaks: somebody began, or something fell
 RISE_WINDOWS = 2  # so high: a click of a key is shorter
@@ -96,9 +96,8 @@ class UserLevel:
         self._turn = Level(TURNS_MS)
         self.over_agent = False  # the turn was begun so
         self._burst = Level(BURST_MS)
-        self._company_db, self._company_until_ms = 0.0, 0.0  # its loudest windows
-        self._other_db = 0.0
-        self._under = 0  # windows in a row that were no louder than that
+        self._bystander_db, self._bystander_peak_db, self._bystander_until_ms = 0.0, 0.0, 0.0
+        self._under = 0  # windows in a row that were no louder than a bystander's peak
 
     def begin_burst(self) -> None:
         """A burst begins."""
@@ -130,8 +129,8 @@ class UserLevel:
         """The logarithm of the odds, by its level, that the burst is the user's: against the user's turns, and against somebody
         else who was heard a while ago."""
         db, user = self._burst.db, self._user
-        odds = company.BY_GAP.odds(db - user.db) if user.ms else company.BY_LEVEL.odds(db)
-        return min(odds, company.BY_OTHER.odds(db - self._other_db)) if now_ms < self._company_until_ms else odds
+        odds = bystander.BY_GAP.odds(db - user.db) if user.ms else bystander.BY_LEVEL.odds(db)
+        return min(odds, bystander.BY_BYSTANDER.odds(db - self._bystander_db)) if now_ms < self._bystander_until_ms else odds
 
     @property
     def _user(self) -> Level:
@@ -141,25 +140,25 @@ class UserLevel:
     @property
     def turn_odds(self) -> float:
         """The same for the turn, where the user is known from others."""
-        return company.BY_GAP.odds(self._turn.db - self._usual.db) if self.known and self._turn.ms else 0.0
+        return bystander.BY_GAP.odds(self._turn.db - self._usual.db) if self.known and self._turn.ms else 0.0
 
     def turn_in_doubt(self, voice_known: bool) -> bool:
         """The turn may be somebody else's: it was begun over the agent, or is much weaker than the user's. The latter is no doubt
         where it cannot be resolved, as the user's voice is not known."""
-        return self.over_agent or (voice_known and self.turn_odds < company.IN_DOUBT)
+        return self.over_agent or (voice_known and self.turn_odds < bystander.IN_DOUBT)
 
-    def meet_company(self, now_ms: float) -> None:
+    def meet_bystander(self, now_ms: float) -> None:
         """The burst was somebody else's, who may go on."""
-        surely = self._usual.db - SURELY_DB if self.known else company.BY_LEVEL.even
-        self._other_db = self._burst.db
-        self._company_db = min(self._burst.loudest_db + HARDLY_DB, surely)
-        self._company_until_ms = now_ms + COMPANY_MS
+        surely = self._usual.db - SURELY_DB if self.known else bystander.BY_LEVEL.even
+        self._bystander_db = self._burst.db
+        self._bystander_peak_db = min(self._burst.loudest_db + HARDLY_DB, surely)
+        self._bystander_until_ms = now_ms + BYSTANDER_MS
 
-    def is_company(self, level_db: float, now_ms: float, over_agent: bool, going_on: bool) -> bool:
+    def is_bystander(self, level_db: float, now_ms: float, over_agent: bool, going_on: bool) -> bool:
         """Whether a window of this level is no louder than somebody else who was heard a while ago. Of a voice that is `going_on`
         a syllable may be so weak. Where the user has not spoken yet nobody is told from them by level, except over the agent."""
         self._under += 1
-        if now_ms >= self._company_until_ms or level_db > self._company_db or not (over_agent or self.known):
+        if now_ms >= self._bystander_until_ms or level_db > self._bystander_peak_db or not (over_agent or self.known):
             self._under = 0
         return self._under > (SYLLABLE_WINDOWS if going_on else 0)
 

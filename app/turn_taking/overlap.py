@@ -11,7 +11,7 @@ from typing import Literal
 
 from app.protocol.events import OnsetHeld
 from app.settings import Settings
-from app.turn_taking import company
+from app.turn_taking import bystander
 from app.turn_taking.signals import Ask, Kind, Signal
 from languages.wording import Wording, words_of
 
@@ -87,7 +87,7 @@ class Overlap:
 
     def recognised(self, likeness: float) -> None:
         """The answer to RECOGNISE."""
-        self._by_voice = company.by_voice(likeness, self._recognised_ms)
+        self._by_voice = bystander.by_voice(likeness, self._recognised_ms)
         self._weigh()
 
     def _weigh(self) -> None:
@@ -101,7 +101,7 @@ class Overlap:
     @property
     def in_doubt(self) -> bool:
         """It is rather somebody else than the user."""
-        return self._odds < company.IN_DOUBT
+        return self._odds < bystander.IN_DOUBT
 
     @property
     def _odds(self) -> float:
@@ -109,7 +109,7 @@ class Overlap:
 
     def _is_somebody_elses(self, text: str) -> bool:
         hailed = self._wording.hails_the_agent(text)
-        return self._odds + (company.HAILED if hailed else 0.0) < company.IN_DOUBT
+        return self._odds + (bystander.HAILED if hailed else 0.0) < bystander.IN_DOUBT
 
     def silence(self, silence_ms: float) -> list[Signal]:
         """The burst may be over: its words decide, and are asked for where nobody has since the last voice."""
@@ -129,7 +129,7 @@ class Overlap:
         """The answer to IDENTIFY; `over`: the burst has ended. An interruption is one at once, and talk in the room when it has
         gone on for a while; all else may yet become one."""
         kind = self._told = self._kind(text, thinking)
-        hopeless = self._voiced_ms >= TALK_MS or self._odds + company.HAILED < company.IN_DOUBT
+        hopeless = self._voiced_ms >= TALK_MS or self._odds + bystander.HAILED < bystander.IN_DOUBT
         if over or self._silent or kind == "interruption" or (kind == "other_speech" and hopeless):
             self.verdict = kind
 

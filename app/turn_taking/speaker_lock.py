@@ -5,7 +5,7 @@ import logging
 
 import numpy as np
 
-from app.turn_taking import company
+from app.turn_taking import bystander
 from services.base import HEARING_RATE, VAD_WINDOW, Audio, ServiceError, SpeakerEncoder, Voice
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class SpeakerLock:
     def _is_theirs(self, voice: Voice | None, seconds: float) -> bool:
         if voice is None or self._voice is None or not self.known:
             return False
-        return company.by_voice(float(voice @ self._voice), 1000 * seconds) > 0
+        return bystander.by_voice(float(voice @ self._voice), 1000 * seconds) > 0
 
     async def likeness(self, audio: Audio) -> float | None:
         """How alike the voice in `audio` is to the user's (-1..1, the cosine between them); None where that cannot be told."""

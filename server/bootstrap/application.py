@@ -13,7 +13,7 @@ from app.core.clock import LoopClock
 from app.core.redaction import clean_logs
 from app.core.session_settings import SessionSettings
 from app.core.telemetry import traces
-from app.dialogue.context import AgentContext
+from app.dialogue.agent_context import AgentContext
 from app.dialogue.memory import Memory
 from app.dialogue.phrasebook import Dialogue, Phrasebook
 from app.protocol.messages import Error
@@ -26,11 +26,11 @@ from server.sessions.drain import Drain, nowhere
 from server.sessions.nodes import Nodes
 from server.sessions.readiness import Readiness
 from server.sessions.recorder import StoreRecorder, memory_of
-from server.sessions.registry import Sessions
+from server.sessions.sessions import Sessions
 from server.store.records import SessionRecord
 from server.store.store import Store
 from server.transport.pending import PendingConnections
-from server.transport.registry import Transport, routers
+from server.transport.transports import Transport, routers
 from server.transport.webrtc import WebRtcTransport
 from server.web import page as ui
 from server.web import routes as api

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from app.conversation.session import Session
 from app.protocol.messages import ShuttingDown
 from server.sessions.live import Attachment
-from server.sessions.registry import Sessions
+from server.sessions.sessions import Sessions
 
 log = logging.getLogger(__name__)
 

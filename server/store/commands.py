@@ -26,7 +26,7 @@ from pydantic import ValidationError
 from redis.asyncio import RedisCluster
 from redis.exceptions import OutOfMemoryError, RedisClusterException, RedisError, ResponseError
 
-from server.store.client import Client
+from server.store.redis_client import Client
 from server.store.records import Erased, LogEntry, SessionRecord, StoreError, encode
 
 LATENCY_KEY = "metrics:latency"

@@ -15,7 +15,7 @@ from prometheus_client import Counter, Gauge
 from app.core.clock import Clock
 from app.settings import Settings
 from server.store import commands as keys
-from server.store.client import Client
+from server.store.redis_client import Client
 from server.store.records import Erased, LogEntry, SessionRecord, StoreError, bounded, encode
 from services.base import Exchange
 

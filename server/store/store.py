@@ -13,11 +13,11 @@ from app.core.redaction import withhold
 from app.settings import Settings
 from server.core.limits import TokenBucket
 from server.store import commands as keys
-from server.store.client import Client, connect
+from server.store.redis_client import Client, connect
 from server.store.commands import UNREACHABLE, reaching
 from server.store.embedded_server import EmbeddedServer
 from server.store.queue import Lost
-from server.store.readers import StoreReader
+from server.store.log_readers import StoreReader
 from server.store.records import Busy, Erased, PendingReply, SessionRecord, StoreError
 from server.store.writer import Status, Writer
 

@@ -16,7 +16,7 @@ from redis.exceptions import OutOfMemoryError, ResponseError
 from app.core.clock import Clock
 from app.settings import Settings
 from server.store import commands as keys
-from server.store.client import Client
+from server.store.redis_client import Client
 from server.store.commands import UNREACHABLE, Room, is_hopeless
 from server.store.queue import WriteQueue
 

@@ -11,7 +11,7 @@ from app.settings import Settings
 from server.core.client_address import caller
 from server.core.limits import quiet_logger
 from server.sessions.live import Attachment
-from server.sessions.registry import Sessions
+from server.sessions.sessions import Sessions
 from server.sessions.tokens import Refused
 from server.transport.intake import SOUND_AT_ONCE_S, Intake
 from server.transport.pending import PendingConnections

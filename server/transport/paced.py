@@ -26,7 +26,7 @@ from app.protocol.messages import (
 from app.settings import Settings
 from server.core.limits import quiet_logger
 from server.sessions.live import Attachment
-from server.sessions.registry import Sessions
+from server.sessions.sessions import Sessions
 from server.transport.connection import Connection
 from server.transport.pacer import Chunk, Pacer
 from server.transport.pending import PendingConnections

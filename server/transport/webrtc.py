@@ -14,7 +14,7 @@ from app.protocol.messages import Start
 from app.settings import Settings
 from server.core.client_address import caller
 from server.core.limits import TokenBuckets, quiet_logger
-from server.sessions.registry import Sessions
+from server.sessions.sessions import Sessions
 from server.sessions.tokens import Crowd, Full, Refused
 from server.transport.fastrtc_handler import Handler
 from server.transport.offers import BadOffer, check_offer

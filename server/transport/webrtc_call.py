@@ -15,7 +15,7 @@ from app.protocol.view import Viewer
 from app.settings import Settings
 from server.core.limits import TokenBucket, quiet_logger
 from server.sessions.live import Attachment
-from server.sessions.registry import Sessions
+from server.sessions.sessions import Sessions
 from server.transport.connection import Connection
 from server.transport.datagrams import guard
 from server.transport.fastrtc_handler import Handler

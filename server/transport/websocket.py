@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 
 from app.protocol.messages import Error, Farewell, ServerMessage, SpokenChunk
 from app.settings import Settings
-from server.sessions.registry import Sessions
+from server.sessions.sessions import Sessions
 from server.sessions.tokens import Refused
 from server.transport.paced import Chunk, PacedConnection
 from server.transport.pending import PendingConnections

@@ -23,7 +23,7 @@ from app.protocol.messages import MAX_TOKEN, Played, Start
 from app.settings import Settings
 from server.core.client_address import caller
 from server.sessions.readiness import Readiness
-from server.sessions.registry import Sessions
+from server.sessions.sessions import Sessions
 from server.sessions.tokens import Refused
 from server.store.records import Busy, StoreError, encode
 from server.store.store import Store

@@ -2,7 +2,7 @@
 over the agent tell them from somebody else in the room?
 
 Both errors are printed for each length of voice and each way it may sound. Every figure is of speakers who are in no weights used
-for them. With `--fit` makes `services/speaker/centre.json` and prints the weights of `app/turn_taking/company.py`. Clips whose
+for them. With `--fit` makes `services/speaker/centre.json` and prints the weights of `app/turn_taking/bystander.py`. Clips whose
 licence does not allow more than measuring are judged, and left out of both."""
 
 import json
@@ -18,8 +18,8 @@ from scipy.signal import butter, sosfilt
 from sklearn.linear_model import LogisticRegression
 
 from app.settings import Settings
-from app.turn_taking import company
-from app.turn_taking.company import Line
+from app.turn_taking import bystander
+from app.turn_taking.bystander import LogOdds
 from app.turn_taking.detector import DUCK_RATIO, RELEASE_RATIO
 from app.turn_taking.levels import WINDOW_MS, level
 from app.turn_taking.speaker_lock import KNOWN_S, speech_of
@@ -199,15 +199,15 @@ def pairs(known: Known, of: Sequence[str], middle: NDArray[Any], at: int, own: s
 
 
 class Weights(NamedTuple):
-    """Those of app/turn_taking/company.py."""
+    """Those of app/turn_taking/bystander.py."""
 
-    by_gap: Line
-    by_voice: Line
+    by_gap: LogOdds
+    by_voice: LogOdds
     liker: float
 
     def odds(self, pair: Pair) -> dict[str, float]:
         level = self.by_gap.odds(pair.gap_db)
-        voice = self.by_voice.odds(pair.likeness - self.liker * min(pair.voiced_ms / 1000, company.WHOLE_S))
+        voice = self.by_voice.odds(pair.likeness - self.liker * min(pair.voiced_ms / 1000, bystander.WHOLE_S))
         return {"level": level, "voice": voice, "level and voice": level + voice}
 
 
@@ -215,12 +215,12 @@ def fit(found: Sequence[Pair]) -> Weights:
     """Of the pairs whose licences allow it; the user and all others weigh the same."""
     allowed = [pair for pair in found if pair.fitted]
     own = np.array([pair.own for pair in allowed])
-    gaps = np.clip([[pair.gap_db] for pair in allowed], company.BY_GAP.least, company.BY_GAP.most)
-    voices = [[pair.likeness, min(pair.voiced_ms / 1000, company.WHOLE_S)] for pair in allowed]
+    gaps = np.clip([[pair.gap_db] for pair in allowed], bystander.BY_GAP.least, bystander.BY_GAP.most)
+    voices = [[pair.likeness, min(pair.voiced_ms / 1000, bystander.WHOLE_S)] for pair in allowed]
     gap, voice = (LogisticRegression(C=1e3, class_weight="balanced").fit(seen, own) for seen in (gaps, voices))
     (weight,), (by_likeness, by_length) = gap.coef_[0], voice.coef_[0]
-    by_gap = company.BY_GAP._replace(weight=float(weight), even=float(-gap.intercept_[0] / weight))
-    by_voice = company.BY_VOICE._replace(weight=float(by_likeness), even=float(-voice.intercept_[0] / by_likeness))
+    by_gap = bystander.BY_GAP._replace(weight=float(weight), even=float(-gap.intercept_[0] / weight))
+    by_voice = bystander.BY_VOICE._replace(weight=float(by_likeness), even=float(-voice.intercept_[0] / by_likeness))
     return Weights(by_gap, by_voice, float(-by_length / by_likeness))
 
 
@@ -266,7 +266,7 @@ def told(known: Known) -> dict[str, Any]:
     return figures
 
 
-def unknown(known: Known) -> Line:
+def unknown(known: Known) -> LogOdds:
     """Nobody has spoken yet: the level of the first burst alone, of recordings as they are."""
     levels = np.array([b.levels[0] for mine in known.values() for b in mine[0].bursts["plain"][:1] if b.levels])
     own, far = (np.concatenate([levels + db for db in gains]) for gains in (OWN_DB, FAR_RAW_DB))
@@ -274,10 +274,10 @@ def unknown(known: Known) -> Line:
         print(
             f"  nobody known, below {limit} dB: own {float((own < limit).mean()):.3f}, others {float((far < limit).mean()):.2f}"
         )
-    both = np.clip(np.concatenate([own, far])[:, None], company.BY_LEVEL.least, company.BY_LEVEL.most)
+    both = np.clip(np.concatenate([own, far])[:, None], bystander.BY_LEVEL.least, bystander.BY_LEVEL.most)
     model = LogisticRegression(C=1e3, class_weight="balanced").fit(both, np.arange(len(both)) < len(own))
     weight = float(model.coef_[0][0])
-    return company.BY_LEVEL._replace(weight=weight, even=float(-model.intercept_[0] / weight))
+    return bystander.BY_LEVEL._replace(weight=weight, even=float(-model.intercept_[0] / weight))
 
 
 async def run(args: Namespace) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import runpy
 import sys
 from dataclasses import replace
 
-from server.bootstrap import service_registry as services_from
+from server.bootstrap import service_factory as services_from
 from server.transport import intake
 from services.base import Intent, Services
 from tests.unit.fakes import FakeIntent, fake_services

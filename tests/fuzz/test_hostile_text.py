@@ -49,7 +49,7 @@ from vendors.http.body import LONGEST_FIELD, LONGEST_TEXT, SLICE, HttpBody, text
 from vendors.http.model_names import suited
 from vendors.openai import stt as recogniser
 from vendors.openai import tool_calls as calling
-from vendors.openai.markup import Spoken
+from vendors.openai.output_filter import Spoken
 from vendors.openai.tool_calls import Calls
 
 FOLLOW_UPS = FollowUps(ENGLISH.follow_ups)

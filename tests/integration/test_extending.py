@@ -17,7 +17,7 @@ from app.tools.loading import load_tools
 from app.tools.registry import TOOLS, phrases_by_intent
 from languages.en import LANGUAGE as ENGLISH
 from server.transport.pending import PendingConnections
-from server.transport.registry import transports
+from server.transport.transports import transports
 from services.embedding import Embedder
 from services.endpoint import Endpoint
 from services.intent.classifier import LocalIntent

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from server.store.client import connect
+from server.store.redis_client import connect
 from server.store.commands import UNREACHABLE, room
 from server.store.store import Store
 from tests.bench.server import free_port

@@ -9,13 +9,13 @@ from app.conversation.session import Session
 from app.conversation.unsupported_settings import impossible
 from app.core.clock import LoopClock
 from app.core.session_settings import SessionSettings
-from app.dialogue.context import AgentContext
+from app.dialogue.agent_context import AgentContext
 from app.dialogue.memory import Memory
 from app.dialogue.phrasebook import Dialogue, Phrasebook
 from app.protocol.messages import Configure, Text
 from languages.en import LANGUAGE as ENGLISH
 from server.sessions.recorder import StoreRecorder, memory_of
-from server.sessions.registry import Sessions
+from server.sessions.sessions import Sessions
 from server.store.commands import session_key
 from server.store.records import SessionRecord
 from server.store.store import Store

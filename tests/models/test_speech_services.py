@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnxruntime import RunOptions
 
 from app.settings import Settings
-from app.turn_taking.company import by_voice
+from app.turn_taking.bystander import by_voice
 from app.turn_taking.speaker_lock import speech_of
 from languages.en import LANGUAGE as ENGLISH
 from services import embedded

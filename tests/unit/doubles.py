@@ -13,14 +13,14 @@ from app.conversation.session import Session
 from app.conversation.unsupported_settings import impossible
 from app.core.clock import LoopClock
 from app.core.session_settings import SessionSettings
-from app.dialogue.context import AgentContext
+from app.dialogue.agent_context import AgentContext
 from app.dialogue.memory import Memory
 from app.dialogue.phrasebook import Dialogue, Phrasebook
 from app.protocol.messages import Error, Farewell, ServerMessage
 from app.settings import Settings
 from languages.en import LANGUAGE as ENGLISH
 from server.sessions.recorder import memory_of
-from server.sessions.registry import Sessions
+from server.sessions.sessions import Sessions
 from server.store.queue import Lost
 from server.store.records import Erased, SessionRecord, StoreError
 from server.store.writer import Status

@@ -11,7 +11,7 @@ from app.conversation.context import ConversationContext
 from app.conversation.session import Session
 from app.core.clock import LoopClock
 from app.core.latency import Spans
-from app.dialogue.context import AgentContext
+from app.dialogue.agent_context import AgentContext
 from app.dialogue.memory import Memory
 from app.dialogue.phrasebook import Dialogue, Phrasebook
 from app.protocol.messages import PlaybackDone, PlaybackStopped, ServerMessage, StateChanged

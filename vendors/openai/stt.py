@@ -18,7 +18,7 @@ from services.vendors import ServiceSettings
 from vendors.http.body import HttpBody, text_in
 from vendors.http.client import Fields, HttpClient
 from vendors.openai import with_model
-from vendors.openai.parts import choices, part_of
+from vendors.openai.delta import choices, part_of
 
 MODEL = "gpt-4o-mini-transcribe"  # of OpenAI, where none is set
 OURS = "parley-"  # how the names of our own server's models begin

@@ -10,14 +10,14 @@ import uvicorn
 from fastapi import APIRouter, FastAPI, Response
 
 from app.core.clock import LoopClock
-from app.dialogue.context import AgentContext
+from app.dialogue.agent_context import AgentContext
 from app.dialogue.memory import Memory
 from app.dialogue.phrasebook import Dialogue, Phrasebook
 from app.reply.answer import Answer, Request
 from app.settings import Settings
 from app.tools.registry import Toolbox
 from languages.en import LANGUAGE as ENGLISH
-from server.bootstrap.service_registry import services_from
+from server.bootstrap.service_factory import services_from
 from services.base import Exchange, Services
 
 

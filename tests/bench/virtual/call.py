@@ -15,7 +15,7 @@ from app.conversation.session import Session
 from app.core.clock import LoopClock
 from app.core.latency import Spans
 from app.core.resampler import Resampler
-from app.dialogue.context import AgentContext
+from app.dialogue.agent_context import AgentContext
 from app.dialogue.memory import Memory
 from app.dialogue.phrasebook import Dialogue, Phrasebook
 from app.protocol.messages import ClientMessage, ServerMessage

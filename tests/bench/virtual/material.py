@@ -24,11 +24,9 @@ SPOKEN = ("answer", "short_answer", "statement", "request", "question", "open_qu
 MADE = ("telephone", "quiet")
 SOUNDS = ("noise", "music", "babble", "background")
 OVERLAP = "overlap"
-COMPANY, BARELY_KNOWN = (
-    "company",
-    "barely_known",
-)  # the user has said something, or a word, before they and others talk over the agent
-OVERLAPS = (OVERLAP, COMPANY, BARELY_KNOWN)
+# The user has said something, or a word, before they and bystanders talk over the agent.
+BYSTANDER, BARELY_KNOWN = "bystander", "barely_known"
+OVERLAPS = (OVERLAP, BYSTANDER, BARELY_KNOWN)
 KINDS = (*SPOKEN, *MADE, *SOUNDS, *OVERLAPS)
 
 TONE_S = 2.5
@@ -43,7 +41,7 @@ VARIED = ("answer", "short_answer", "statement", "request", "question", "command
 VARIANTS = 8  # of each of those
 FAST, FAST_VARIANTS, FAST_EVENTS, FAST_USERS = 6, 1, 6, 4  # recordings of a kind, overlaps and users, in the short run
 EVENTS = 20
-TALK_S = (1.5, 9.0)  # of a recording that somebody says in company
+TALK_S = (1.5, 9.0)  # of a recording that a bystander says
 WORD_S = 0.45
 FAR_DB, NEAR_DB = (-12.0, -15.0, -18.0), (0.0, -3.0, -6.0)  # of somebody else and of the user, against the user's turns
 
@@ -85,14 +83,14 @@ def conversations(folder: Path, kinds: Sequence[str], fast: bool, events: int, a
             overlaps = [o for kind in dict.fromkeys(o.kind for o in overlaps) for o in of_kind(overlaps, kind, FAST_EVENTS)]
         parts = [overlaps[at : at + PER_CALL] for at in range(0, len(overlaps), PER_CALL)]
         talk += [Conversation(f"{OVERLAP}-{at}", OVERLAP, part) for at, part in enumerate(parts)]
-    for kind in (COMPANY,) if fast else (COMPANY, BARELY_KNOWN):
+    for kind in (BYSTANDER,) if fast else (BYSTANDER, BARELY_KNOWN):
         if kind in kinds:
-            talk += company(of, kind, events or (FAST_USERS if fast else EVENTS))
+            talk += bystander_talk(of, kind, events or (FAST_USERS if fast else EVENTS))
     return talk
 
 
-def company(of: dict[str, list[Clip]], kind: str, users: int) -> list[Conversation]:
-    """A conversation for each user, who talks over the agent twice, and so do two others in the room."""
+def bystander_talk(of: dict[str, list[Clip]], kind: str, users: int) -> list[Conversation]:
+    """A conversation for each user, who talks over the agent twice, and so do two bystanders."""
     said: dict[str, list[Clip]] = defaultdict(list)
     for clip in (clip for kind in VARIED for clip in of[kind]):
         if TALK_S[0] <= clip.speech_end - clip.speech_start <= TALK_S[1] and not clip.row.get("built"):

@@ -43,6 +43,12 @@ def test_our_vendors_are_loaded_by_the_names_that_our_modules_have(loaded: str) 
     ("old", "new", "name", "told"),
     [
         ("app.transport.pending", "server.transport.pending", "PendingConnections", ("app.transport", "server.transport")),
+        (
+            "server.sessions.registry",
+            "server.sessions.sessions",
+            "Sessions",
+            ("server.sessions.registry", "server.sessions.sessions"),
+        ),
         ("services.http", "vendors.http.client", "HttpClient", ("services.http", "vendors.http.client")),
         ("services.llm.openai", "vendors.openai.llm", "OpenAiAnswerer", ("services.llm.openai", "vendors.openai.llm")),
     ],

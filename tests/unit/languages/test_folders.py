@@ -15,7 +15,7 @@ from app.protocol.codec import BadMessage
 from app.settings import Settings
 from app.turn_taking.endpointing import Said, judge, required_silence
 from server.bootstrap.application import Conversations
-from server.bootstrap.service_registry import services_from
+from server.bootstrap.service_factory import services_from
 from services.base import Exchange
 from services.followup import FollowUps
 from services.intent.classifier import read_examples

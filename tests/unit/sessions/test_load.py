@@ -10,7 +10,7 @@ from server.sessions.load import BEHIND_S, CLOSE, LOOK_S, OPEN_AGAIN, WINDOW_S, 
 from server.sessions.tokens import Full
 from services.workers import Priority, Workers
 from tests.unit.doubles import Desk, Peer, pcm
-from tests.unit.sessions.test_registry import join, record, scene
+from tests.unit.sessions.test_sessions import join, record, scene
 
 LOOKS = round(WINDOW_S / LOOK_S)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import Field
 
-from app.dialogue.context import AgentContext
+from app.dialogue.agent_context import AgentContext
 from app.dialogue.memory import Memory
 from app.tools.registry import TOOLS, Asks, NotMine, tool, warn_of_unheard
 from languages.en import LANGUAGE as ENGLISH

@@ -493,7 +493,7 @@ def test_a_turn_ends_and_is_answered_while_somebody_else_goes_on() -> None:
     assert feed(turns, 2000, "thinking", level_db=45.0) == []
 
 
-def test_a_quiet_user_who_is_louder_than_the_company_is_heard() -> None:
+def test_a_quiet_user_who_is_louder_than_the_bystander_is_heard() -> None:
     turns = after_a_turn(60.0)
     someone_on_the_phone(turns)
     assert Ask.CLASSIFY in over(turns, 256, level_db=53.0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from app.dialogue.context import AgentContext
+from app.dialogue.agent_context import AgentContext
 from app.dialogue.memory import Memory
 from app.dialogue.phrasebook import Phrasebook
 from app.protocol.messages import Interrupt, Text

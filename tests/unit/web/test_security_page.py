@@ -11,7 +11,7 @@ from app.protocol import messages as events
 from app.settings import Settings
 from app.tools.builtin import MOST as TIMERS
 from server.store import commands as keys
-from server.store import queue, readers, records
+from server.store import log_readers, queue, records
 from server.transport import datagrams, http_server, intake, offers, pending
 from server.web import routes as api
 
@@ -58,7 +58,7 @@ def test_the_defaults_are_those_of_the_page(name: str) -> None:
         ("one session's log", (keys.LOG_ENTRIES, keys.LOG_BYTES // 1_000_000)),
         ("TCP connections", (http_server.MOST,)),
         ("a client that takes less", (http_server.SLOWEST // 1024, int(http_server.STALLED_S))),
-        ("readers of logs", (readers.READERS, readers.EACH, readers.OF_ONE, int(readers.LEAST_S))),
+        ("readers of logs", (log_readers.READERS, log_readers.EACH, log_readers.OF_ONE, int(log_readers.LEAST_S))),
         ("log entries that wait", (queue.CAPACITY,)),
     ],
 )

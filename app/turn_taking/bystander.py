@@ -7,7 +7,7 @@ Each tells the logarithm of the odds that it is the user, and they are added. Th
 from typing import NamedTuple
 
 
-class Line(NamedTuple):
+class LogOdds(NamedTuple):
     """A logistic regression on one value; what is beyond `least` and `most` of it tells no more."""
 
     weight: float
@@ -20,10 +20,10 @@ class Line(NamedTuple):
         return self.weight * (min(max(value, self.least), self.most) - self.even)
 
 
-BY_GAP = Line(0.53, -7.6, -20.0, 0.0)  # dB against the user's turns
-BY_LEVEL = Line(0.39, 58.4, 40.0, 70.0)  # dB re one step of int16, where the user has not spoken yet
-BY_OTHER = Line(0.53, 7.9, -20.0, 20.0)  # dB against somebody else who has just been heard: in doubt up to 6 dB above them
-BY_VOICE = Line(15.6, 0.05, -0.2, 0.5)  # likeness, less LIKER for each second of voice:
+BY_GAP = LogOdds(0.53, -7.6, -20.0, 0.0)  # dB against the user's turns
+BY_LEVEL = LogOdds(0.39, 58.4, 40.0, 70.0)  # dB re one step of int16, where the user has not spoken yet
+BY_BYSTANDER = LogOdds(0.53, 7.9, -20.0, 20.0)  # dB against a bystander who was just heard: in doubt up to 6 dB above them
+BY_VOICE = LogOdds(15.6, 0.05, -0.2, 0.5)  # likeness, less LIKER for each second of voice:
 LIKER, WHOLE_S = 0.094, 1.2  # more of a voice is more alike to all, and up to here
 # Log odds below which nothing that is said is an interruption by itself. Lower than even: it is worse not to yield to the user than
 # to yield to somebody else.

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from server.store.readers import EACH, LEAST_S, OF_ONE, READERS, Readers
+from server.store.log_readers import EACH, LEAST_S, OF_ONE, READERS, Readers
 from server.store.records import Busy
 
 

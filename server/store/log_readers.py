@@ -9,7 +9,7 @@ from typing import Any
 
 from app.core.clock import Clock
 from server.store import commands as keys
-from server.store.client import Client
+from server.store.redis_client import Client
 from server.store.records import Busy
 
 READERS = 16  # at once

@@ -6,7 +6,7 @@ from importlib.metadata import entry_points
 from fastapi import APIRouter
 
 from app.settings import Settings
-from server.sessions.registry import Sessions
+from server.sessions.sessions import Sessions
 from server.transport import websocket
 from server.transport.pending import PendingConnections
 

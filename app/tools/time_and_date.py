@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field
 
-from app.dialogue.context import AgentContext
+from app.dialogue.agent_context import AgentContext
 from app.tools.registry import Asks, ToolError, tool
 from languages.tools import LONGEST_ABOUT
 

@@ -8,10 +8,11 @@ from fastapi import APIRouter, FastAPI
 from fastapi.testclient import TestClient
 
 from app import Settings, create_app, mount
-from server.sessions.registry import Sessions
-from server.transport import registry, websocket
+from server.sessions.sessions import Sessions
+from server.transport import transports as module
+from server.transport import websocket
 from server.transport.pending import PendingConnections
-from server.transport.registry import routers, transports
+from server.transport.transports import routers, transports
 from tests.unit.doubles import Desk
 from tests.unit.fakes import fake_services
 
@@ -29,10 +30,10 @@ def beacon(sessions: Sessions, settings: Settings, waiting: PendingConnections) 
 
 
 def test_registered_ones_are_found_beside_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    good = EntryPoint("beacon", f"{__name__}:beacon", registry.GROUP)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [good])
+    good = EntryPoint("beacon", f"{__name__}:beacon", module.GROUP)
+    monkeypatch.setattr(module, "entry_points", lambda group: [good])
     assert transports() == [("router", websocket.router), (f"beacon ({__name__}:beacon)", beacon)]
-    monkeypatch.setattr(registry, "entry_points", lambda group: [EntryPoint("gone", "no_such_package:router", group)])
+    monkeypatch.setattr(module, "entry_points", lambda group: [EntryPoint("gone", "no_such_package:router", group)])
     with pytest.raises(ValueError, match=r"transports: gone \(no_such_package:router\) cannot be loaded: ModuleNotFoundError"):
         transports()
 
@@ -60,8 +61,8 @@ async def late(sessions: Sessions, settings: Settings, waiting: PendingConnectio
 )
 @pytest.mark.parametrize("way", ["given", "registered"])
 def test_one_that_makes_no_routes_is_named(monkeypatch: pytest.MonkeyPatch, way: str, name: str, words: str) -> None:
-    entry = EntryPoint("sound", f"{__name__}:{name}", registry.GROUP)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [entry] if way == "registered" else [])
+    entry = EntryPoint("sound", f"{__name__}:{name}", module.GROUP)
+    monkeypatch.setattr(module, "entry_points", lambda group: [entry] if way == "registered" else [])
     desk = Desk()
     given = [globals()[name]] if way == "given" else []
     called = rf"sound \({__name__}:{name}\)" if way == "registered" else repr(SECRET) if name == "SECRET" else name
