@@ -82,7 +82,7 @@ def found_in(folder: Path, level: int = logging.WARNING) -> tuple[list[Path], li
         # The file itself comes before links to it.
         paths += [path for path in sorted(visible, key=lambda path: (path.is_symlink(), path)) if _is_new(path, seen, level)]
     paths.sort()
-    return [path for path in paths if readable(path)], [path for path in paths if not readable(path)]
+    return [path for path in paths if has_reader(path)], [path for path in paths if not has_reader(path)]
 
 
 def _is_new(path: Path, seen: set[tuple[int, int]], level: int) -> bool:
@@ -98,7 +98,7 @@ def _is_new(path: Path, seen: set[tuple[int, int]], level: int) -> bool:
     return True
 
 
-def readable(path: Path) -> bool:
+def has_reader(path: Path) -> bool:
     """Whether there is a reader for files of this name."""
     return path.suffix.lower() in READERS
 

@@ -30,7 +30,7 @@ def embedded(
     language. Raises ValueError when the folder of the knowledge cannot be used."""
     from documents.readers import READERS, found_in
     from services.barge_in.whisper_encoder import WhisperJudge
-    from services.echo.aec3 import EchoCancellation
+    from services.echo.aec3 import Aec3Cancellation
     from services.embedding import Embedder
     from services.intent.classifier import LocalIntent
     from services.llm.extractive import GroundedAnswerer
@@ -46,7 +46,7 @@ def embedded(
         raise ValueError(f"knowledge: {knowledge} is no folder with files in it that can be read ({', '.join(READERS)})")
     workers = workers or Workers()
     embedder = Embedder(weights, workers)
-    kinds: dict[str, Any] = {"echo": EchoCancellation, "vad": SileroVad, "turn": SmartTurn, "speaker": VoiceEncoder}
+    kinds: dict[str, Any] = {"echo": Aec3Cancellation, "vad": SileroVad, "turn": SmartTurn, "speaker": VoiceEncoder}
     shared: dict[str, Any] = {name: kind(weights, workers) for name, kind in kinds.items()}  # which have no language
     shared |= {"health": Health(), "waited_s": workers.waited_s}
 

@@ -25,7 +25,7 @@ VAD_WINDOW = 512  # samples at HEARING_RATE: 32 ms, Silero's window
 
 Pcm = NDArray[np.int16]  # mono, shape (samples,)
 Audio = NDArray[np.float32]  # mono, shape (samples,), -1..1
-Voice = NDArray[np.float32]  # of a speaker: shape (values,), of length 1
+SpeakerEmbedding = NDArray[np.float32]  # of a speaker: shape (values,), of length 1
 
 
 T = TypeVar("T")
@@ -200,7 +200,7 @@ class VoiceDetector(Protocol):
         """What was heard so far is forgotten."""
 
 
-class VoiceActivity(Service, Protocol):
+class VoiceActivityDetection(Service, Protocol):
     """Tells voice from other sound."""
 
     def detector(self) -> VoiceDetector:
@@ -217,7 +217,7 @@ class EndOfTurn(Service, Protocol):
 class SpeakerEncoder(Service, Protocol):
     """Whose voice is it?"""
 
-    async def voice(self, audio: Audio) -> Voice:
+    async def voice(self, audio: Audio) -> SpeakerEmbedding:
         """The vector of the voice in `audio` (speech alone): of length 1, so that the product of two is how alike they are (-1..1).
         Raises ServiceError for less than a fifth of a second."""
 
@@ -292,7 +292,7 @@ class Services:
     `others` are those of the other languages that a conversation may be held in, by their codes."""
 
     echo: EchoCancellation
-    vad: VoiceActivity
+    vad: VoiceActivityDetection
     turn: EndOfTurn
     barge_in: BurstJudge
     speaker: SpeakerEncoder

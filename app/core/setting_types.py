@@ -16,7 +16,7 @@ from services.vendors import Capability, registered
 _WRITTEN = {"gguf": "a .gguf file", "openai": "openai, the URL of a service that speaks like it"}
 
 
-def parted(place: str) -> tuple[str, str]:
+def vendor_and_place(place: str) -> tuple[str, str]:
     """The vendor that a setting names, and what it says of where that is: "acme", "acme=https://eu.acme.example", a URL (of what
     speaks like OpenAI) or a .gguf file."""
     if place.startswith(("http://", "https://")):
@@ -29,7 +29,7 @@ def parted(place: str) -> tuple[str, str]:
 
 def _vendor(value: str, info: ValidationInfo) -> str:
     """Which vendor a capability is of. Raises ValueError for one that is not registered."""
-    registered(cast(Capability, info.field_name), parted(value)[0], _WRITTEN)
+    registered(cast(Capability, info.field_name), vendor_and_place(value)[0], _WRITTEN)
     return value.rstrip("/")
 
 

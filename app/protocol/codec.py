@@ -31,7 +31,7 @@ class BadMessage(Exception):
         return Error(code=self.code, message=str(self), field=self.field)
 
 
-def complaint(error: ValidationError) -> tuple[list[str], str]:
+def first_fault(error: ValidationError) -> tuple[list[str], str]:
     """Where the first fault is (empty: the whole) and the words for it. Within a union, the path begins with the member's tag."""
     if error.error_count() > MAX_FAULTS:
         return [], f"more than {MAX_FAULTS} faults"
@@ -58,7 +58,7 @@ def parse(text: str | bytes) -> ClientMessage:
     try:
         return read_json(CLIENT_MESSAGE, text)
     except ValidationError as error:
-        path, words = complaint(error)
+        path, words = first_fault(error)
         broken = not path and words.startswith("Invalid JSON")
         raise BadMessage("bad_json" if broken else "bad_message", words, path[-1] if path else None) from None
 

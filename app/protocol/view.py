@@ -26,7 +26,7 @@ MEASURED = 200  # turns whose latencies make a spread
 T = TypeVar("T")
 
 
-class Passage(TypedDict):
+class ShownPassage(TypedDict):
     """A passage as the page shows it."""
 
     title: str
@@ -40,7 +40,7 @@ class Turn(TypedDict):
     agent: str
     heard: str | None
     interrupted: bool
-    sources: list[Passage]
+    sources: list[ShownPassage]
     latency: dict[str, float]
 
 
@@ -104,7 +104,7 @@ class Viewer:
             case AgentHeard():
                 self._turn()["heard"] = message.text
             case Sources():
-                self._turn()["sources"] = [Passage(title=p.title, score=p.score) for p in message.passages]
+                self._turn()["sources"] = [ShownPassage(title=p.title, score=p.score) for p in message.passages]
             case Latency():
                 self._turn()["latency"] = dict(message.spans)
                 if self._turn()["user"]:

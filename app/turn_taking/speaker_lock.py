@@ -6,7 +6,7 @@ import logging
 import numpy as np
 
 from app.turn_taking import bystander
-from services.base import HEARING_RATE, VAD_WINDOW, Audio, ServiceError, SpeakerEncoder, Voice
+from services.base import HEARING_RATE, VAD_WINDOW, Audio, ServiceError, SpeakerEncoder, SpeakerEmbedding
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ class SpeakerLock:
 
     def __init__(self, encoder: SpeakerEncoder) -> None:
         self._encoder = encoder
-        self._voice: Voice | None = None
+        self._voice: SpeakerEmbedding | None = None
         self._seconds = 0.0  # of speech it is made of
 
     @property
@@ -44,7 +44,7 @@ class SpeakerLock:
             self._seconds = min(self._seconds + seconds, LONGEST_S)
         return True
 
-    def _is_theirs(self, voice: Voice | None, seconds: float) -> bool:
+    def _is_theirs(self, voice: SpeakerEmbedding | None, seconds: float) -> bool:
         if voice is None or self._voice is None or not self.known:
             return False
         return bystander.by_voice(float(voice @ self._voice), 1000 * seconds) > 0
@@ -54,7 +54,7 @@ class SpeakerLock:
         voice = await self._encode(speech_of(audio)) if self.known else None
         return None if voice is None or self._voice is None else float(voice @ self._voice)
 
-    async def _encode(self, speech: Audio) -> Voice | None:
+    async def _encode(self, speech: Audio) -> SpeakerEmbedding | None:
         try:
             return await self._encoder.voice(speech)
         except ServiceError as error:

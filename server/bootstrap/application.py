@@ -112,7 +112,7 @@ def _quiet() -> None:
 def _page(webrtc: WebRtcTransport) -> Views:
     """Makes the page of a transport, and says what it may show."""
     views = Views(lambda name: webrtc.of_page(name) is not None)
-    ui.build(webrtc.stream, views)
+    ui.build_page(webrtc.stream, views)
     webrtc.serve(webrtc.stream.webrtc_component)
     return views
 
@@ -163,5 +163,5 @@ def build_app(
     app.include_router(api.router(sessions, webrtc, store, readiness, settings))
     for routes in routers(sessions, settings, waiting, more):
         app.include_router(routes)
-    ui.mount(app, webrtc.stream, views, "/", settings.node_url)
+    ui.mount_page(app, webrtc.stream, views, "/", settings.node_url)
     return app

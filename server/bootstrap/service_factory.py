@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from pydantic import SecretStr
 
-from app.core.setting_types import listed, parted
+from app.core.setting_types import listed, vendor_and_place
 from app.settings import Settings
 from app.tools.registry import phrases_by_intent, warn_of_unheard
 from languages import Language, find
@@ -46,7 +46,7 @@ def _connected(settings: Settings, language: Language, services: Services) -> Se
 
 def _endpoint(settings: Settings, capability: Capability) -> tuple[str, Endpoint]:
     """The vendor of `capability`, and where that is."""
-    vendor, url = parted(getattr(settings, capability))
+    vendor, url = vendor_and_place(getattr(settings, capability))
     key: SecretStr = getattr(settings, f"{capability}_key")
     if vendor == "openai" and not url:
         url, key = OPENAI, key if key.get_secret_value() else settings.openai_api_key

@@ -32,7 +32,7 @@ class ClientAddressMiddleware:
         if given := [value for name, value in headers if name == self._header] if self._header else []:
             # Each proxy appends where a request came from: what stands before the last was written by somebody else.
             return named(given[-1].decode("latin-1").rpartition(",")[2]) or UNNAMED
-        address = network((scope.get("client") or ("",))[0])
+        address = client_network((scope.get("client") or ("",))[0])
         if address is not None and not ip_address(address.partition("/")[0]).is_loopback:
             return address
         return UNNAMED if any(name.decode("latin-1") in PROXIED for name, _ in headers) else ""
@@ -44,10 +44,10 @@ def named(element: str) -> str | None:
     pair = re.search(r"(?:^|;)\s*for\s*=([^;]*)", element, re.IGNORECASE)
     bare = (pair[1] if pair else element).strip().strip('"')
     parts = re.fullmatch(r"\[([^\[\]]{0,64})\](?::\w{0,16})?|([\d.]{7,15}):\w{0,16}", bare)
-    return network((parts[1] or parts[2] or "") if parts else bare)
+    return client_network((parts[1] or parts[2] or "") if parts else bare)
 
 
-def network(address: str) -> str | None:
+def client_network(address: str) -> str | None:
     """What is counted as one client: an IPv4 address, or the network of an IPv6 one. None for what is no address."""
     try:
         ip = ip_address(address.partition("%")[0])

@@ -10,7 +10,7 @@ from aiortc import RTCPeerConnection
 
 from server.core.limits import TokenBucket, quiet_logger
 from server.transport.offers import MAX_CANDIDATES
-from server.transport.rtp import transports
+from server.transport.rtp import transports_of
 
 log = quiet_logger(__name__)
 
@@ -24,7 +24,7 @@ CHECKS_PER_SECOND, CHECKS_AT_ONCE = 100.0, 500.0
 Address = tuple[Any, ...]
 
 
-class Intake:
+class DatagramFilter:
     """Lets datagrams in to one of aioice's connections. What comes from an address that its client neither named nor proved by STUN
     to be its own is not looked at; what is too much is dropped, and ends nothing: the client need not have sent it."""
 
@@ -63,13 +63,13 @@ class Intake:
         return any((one._network_host, one.port) == address for one in self._connection._remote_candidates)
 
 
-def guard(pc: RTCPeerConnection) -> None:
+def filter_datagrams(pc: RTCPeerConnection) -> None:
     """To be called when the local description is set: then there are sockets."""
-    for transport in transports(pc, "ice"):
+    for transport in transports_of(pc, "ice"):
         connection: Any = getattr(transport, "_connection", None)
         if not all(hasattr(connection, name) for name in ("_nominated", "_remote_candidates", "_queue", "_protocols")):
             log.error("this aioice is not known: datagrams of strangers are let in")
             return
-        intake = Intake(connection)
+        datagram_filter = DatagramFilter(connection)
         for protocol in connection._protocols:
-            protocol.datagram_received = intake.guard(protocol.datagram_received)
+            protocol.datagram_received = datagram_filter.guard(protocol.datagram_received)

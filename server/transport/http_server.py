@@ -41,7 +41,7 @@ LAST_S = 0.5  # of these, in which who does not take the answer is not waited fo
 
 
 class Config(uvicorn.Config):
-    """uvicorn's, and the limits of `Connection`: for our own server, and for another app's that we are mounted in."""
+    """uvicorn's, and the limits of `HttpConnection`: for our own server, and for another app's that we are mounted in."""
 
     def __init__(self, app: ASGIApp, settings: Settings, **others: Any) -> None:
         """`others`: arguments of uvicorn's own, such as `host` and `port`. Raises ValueError for more connections than this process
@@ -53,7 +53,7 @@ class Config(uvicorn.Config):
         super().__init__(
             app,
             loop="asyncio",  # uvloop, which uvicorn takes where it is installed (Ray brings it), cannot be told how much to read
-            http=Connection,
+            http=HttpConnection,
             ws=Socket,
             log_config=None,
             log_level=max(logging.WARNING, logging.getLevelName(settings.log_level)),
@@ -172,7 +172,7 @@ class Patient(asyncio.Protocol):
         super().connection_lost(exc)
 
 
-class Connection(Patient, H11Protocol):
+class HttpConnection(Patient, H11Protocol):
     """One client. It has `request_timeout_s` from the connection, or from the end of an answer, to the end of the next request's
     head. When there are too many, the one whose client has owed a head or a body for longest makes room: somebody who asks at once
     is served however many others only wait."""

@@ -132,7 +132,7 @@ def forgive(pc: RTCPeerConnection, counts: Callable[[int], bool]) -> None:
     sctp.acknowledge_what_was_sent(pc.sctp)
     if handle := getattr(pc.sctp, MESSAGES, None):
         setattr(pc.sctp, MESSAGES, _forgiving(handle, lambda packet: counts(sctp.parts_in(packet))))
-    for part in transports(pc, "dtls"):
+    for part in transports_of(pc, "dtls"):
         for name in PACKETS:
             if handle := getattr(part, name, None):
                 setattr(part, name, _forgiving(handle, lambda _: counts(1)))
@@ -187,11 +187,11 @@ async def shut(pc: RTCPeerConnection) -> None:
         return
     log.warning("a connection could not be closed as a whole")
     transceivers: list[Any] = list(pc.getTransceivers())
-    for part in [*transceivers, *filter(None, [pc.sctp]), *transports(pc, "dtls"), *transports(pc, "ice")]:
+    for part in [*transceivers, *filter(None, [pc.sctp]), *transports_of(pc, "dtls"), *transports_of(pc, "ice")]:
         await _ended(part.stop())
 
 
-def transports(pc: RTCPeerConnection, kind: str) -> list[Any]:
+def transports_of(pc: RTCPeerConnection, kind: str) -> list[Any]:
     """Those of `kind`: "dtls" or "ice"."""
     return list(getattr(pc, f"_RTCPeerConnection__{kind}Transports", ()))
 

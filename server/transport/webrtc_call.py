@@ -17,7 +17,7 @@ from server.core.limits import TokenBucket, quiet_logger
 from server.sessions.live import Attachment
 from server.sessions.sessions import Sessions
 from server.transport.connection import Connection
-from server.transport.datagrams import guard
+from server.transport.datagrams import filter_datagrams
 from server.transport.fastrtc_handler import Handler
 from server.transport.offers import MAX_CANDIDATES, BadOffer, also_at, candidate_of
 from server.transport.pending import PendingConnections
@@ -53,7 +53,7 @@ class RtcPeer:
         forgive(pc, self._packet)
         hear_at_once(pc, call.admit)
         await pc.setLocalDescription(await pc.createAnswer())
-        guard(pc)
+        filter_datagrams(pc)
         return {"sdp": also_at(pc.localDescription.sdp, call.settings.node_address), "type": pc.localDescription.type}
 
     def _changed(self) -> None:

@@ -67,7 +67,7 @@ class Quit(BaseModel):
     webrtc_id: Name
 
 
-class Asks(BaseModel):
+class AsksForServers(BaseModel):
     """What the page asks for of Gradio's queue."""
 
     fn_name: Literal["turn"]
@@ -87,7 +87,7 @@ class Quits(BaseModel):
     data: Quit
 
 
-SAID: TypeAdapter[Asks | Offers | Quits] = TypeAdapter(Annotated[Asks | Offers | Quits, Field(discriminator="fn_name")])
+SAID: TypeAdapter[AsksForServers | Offers | Quits] = TypeAdapter(Annotated[AsksForServers | Offers | Quits, Field(discriminator="fn_name")])
 
 
 class Joins(BaseModel):
@@ -203,7 +203,7 @@ class GradioGate:
     async def _answer(self, request: Request) -> Response:
         """What the component is told: the way to its servers, an answer to its offer."""
         body = valid(SAID, await read_body(request))
-        if isinstance(body, Asks):
+        if isinstance(body, AsksForServers):
             given = await self._component.turn(None)
         elif isinstance(body, Offers):
             given = await self._component.offer(body.data.model_dump(exclude_none=True))

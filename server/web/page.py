@@ -33,7 +33,7 @@ class _Parts:
     shown: tuple[gr.HTML, ...]  # what `render` fills, in its order
 
 
-def build(stream: Stream, views: Views) -> gr.Blocks:
+def build_page(stream: Stream, views: Views) -> gr.Blocks:
     """The page of `stream`. It takes the place of the stream's own page: `stream.ui` and `stream.webrtc_component` are set."""
     with gr.Blocks(title="Parley", theme=_theme(), analytics_enabled=False, head=_head(), fill_width=True) as page:
         parts = _lay_out(stream)
@@ -105,7 +105,7 @@ def _connect(page: gr.Blocks, parts: _Parts, stream: Stream, views: Views) -> No
     parts.text.submit(None, inputs=parts.text, outputs=parts.text, js="(text) => parley.say(text)")
 
 
-def mount(app: FastAPI, stream: Stream, views: Views, path: str, node_url: str = "") -> None:
+def mount_page(app: FastAPI, stream: Stream, views: Views, path: str, node_url: str = "") -> None:
     """Serves the page of `stream` under `path` of `app`, fenced in. `node_url`: see `GradioGate`."""
     gr.mount_gradio_app(app, stream.ui, path, ssr_mode=False, show_error=False, show_api=False)
     place = app.routes[-1]

@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 
 from app.core.redaction import clean
 from app.core.session_settings import SessionSettings
-from app.protocol.codec import BadMessage, complaint, read_json
+from app.protocol.codec import BadMessage, first_fault, read_json
 from app.protocol.messages import MAX_TOKEN, Played, Start
 from app.settings import Settings
 from server.core.client_address import caller
@@ -161,7 +161,7 @@ def valid(model: TypeAdapter[T], body: bytes) -> T:
     except BadMessage as error:
         raise ApiError(400, "bad_request", str(error)) from None
     except ValidationError as error:
-        path, words = complaint(error)
+        path, words = first_fault(error)
         tagged = model is WEBRTC and len(path) > 1
         field = ".".join(path[1:] if tagged else path) or None
         raise ApiError(400, "bad_request", words, field) from None

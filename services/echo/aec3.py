@@ -25,14 +25,14 @@ SUSPICION = 0.5  # the same at any delay
 STEADY = HEARING_RATE // 100  # samples by which the delay of an echo may differ from look to look
 
 
-class EchoCancellation(LocalService["type[AudioProcessingModule]"]):
+class Aec3Cancellation(LocalService["type[AudioProcessingModule]"]):
     """WebRTC's AEC3."""
 
     name = "echo"
 
-    def canceller(self) -> "EchoCanceller":
+    def canceller(self) -> "Aec3Canceller":
         """One for each conversation."""
-        return EchoCanceller(self)
+        return Aec3Canceller(self)
 
     def _load(self) -> type["AudioProcessingModule"]:
         from livekit.rtc import AudioProcessingModule
@@ -46,11 +46,11 @@ class EchoCancellation(LocalService["type[AudioProcessingModule]"]):
         return self._loaded()
 
 
-class EchoCanceller:
+class Aec3Canceller:
     """The state of one conversation. Until an echo has been found the sound passes as it is: a canceller that has nothing to
     learn from takes real speech for an echo (measured: -33 to -57 dB)."""
 
-    def __init__(self, service: EchoCancellation) -> None:
+    def __init__(self, service: Aec3Cancellation) -> None:
         self._service = service
         self._apm: AudioProcessingModule | None = None
         self._rest: tuple[Pcm, Pcm] = (np.zeros(0, np.int16), np.zeros(0, np.int16))

@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 from watchfiles import Change, awatch
 
-from documents.readers import NoDocuments, Shelf, read_folder, readable
+from documents.readers import NoDocuments, Shelf, has_reader, read_folder
 from documents.sections import Document, inside
 from languages.base import Language
 from services.base import Exchange, Passage, ServiceError, ServiceUnavailable
@@ -187,7 +187,7 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 def _matters(change: Change, path: str) -> bool:
     """Whether a change may be one of what is read. Folders and links to them matter too, and so does what is gone: it may have
     been either."""
-    return readable(Path(path)) or not Path(path).is_file()
+    return has_reader(Path(path)) or not Path(path).is_file()
 
 
 def _read_cache(path: Path) -> dict[str, Embedded]:

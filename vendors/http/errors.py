@@ -33,7 +33,7 @@ _OBJECTION = re.compile(
 )
 
 
-class Refused(ServiceUnavailable):
+class Overloaded(ServiceUnavailable):
     """The server is overloaded; `after_s` is when it wants to be asked again, if it says so."""
 
     def __init__(self, service: str, message: str, after_s: float | None) -> None:
@@ -56,7 +56,7 @@ class Rejected(ServiceError):
         )
 
 
-async def complaint(service: str, host: str, key: SecretStr, response: httpx.Response) -> ServiceError:
+async def error_from(service: str, host: str, key: SecretStr, response: httpx.Response) -> ServiceError:
     """What the status of `response` means; closes it. Its text holds no key."""
     status, body = response.status_code, b""
     try:
@@ -80,7 +80,7 @@ async def complaint(service: str, host: str, key: SecretStr, response: httpx.Res
         wish = response.headers.get("retry-after", "")  # seconds, or a date, which is never soon enough
         after = float(wish) if wish.replace(".", "", 1).isdecimal() and wish.isascii() else None
         if not wish or (after is not None and after <= LONGEST_WAIT_S):
-            return Refused(service, message, after)
+            return Overloaded(service, message, after)
         return ServiceUnavailable(service, message)
     return ServiceTimeout(service, message) if status in (408, 504) else Rejected(service, message, said)
 

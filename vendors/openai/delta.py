@@ -9,7 +9,7 @@ from vendors.http.body import text_in
 _THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")  # fields that servers put thinking into
 
 
-class Part(NamedTuple):
+class Delta(NamedTuple):
     """A piece of what the model says."""
 
     text: str
@@ -27,7 +27,7 @@ def choices(event: dict[str, Any]) -> Sequence[dict[str, Any]]:
     return [choice for choice in found if choice.get("index") in (None, 0, "", "0")]
 
 
-def part_of(choice: dict[str, Any], heard: bool) -> Part:
+def delta_of(choice: dict[str, Any], heard: bool) -> Delta:
     """What a choice adds: by its `delta`, or as a whole by its `message` or `text`, which some also send after all the pieces: then
     it has been `heard`. Raises ServiceError for another shape, and where the server tells of an error."""
     reason = choice.get("finish_reason")
@@ -40,4 +40,4 @@ def part_of(choice: dict[str, Any], heard: bool) -> Part:
     if not isinstance(calls, list):
         raise ServiceError("llm", f"tool calls of an unknown shape: {repr(calls)[:80]}")
     text = text_in("llm", delta.get("content")) or text_in("llm", delta.get("refusal"))
-    return Part(text, calls, any(delta.get(name) for name in _THOUGHTS), bool(reason))
+    return Delta(text, calls, any(delta.get(name) for name in _THOUGHTS), bool(reason))

@@ -13,7 +13,7 @@ from services.vendors import ServiceSettings
 from vendors.http.client import Fields, HttpClient
 from vendors.openai import is_openai, with_model
 from vendors.openai.output_filter import Spoken
-from vendors.openai.delta import choices, part_of
+from vendors.openai.delta import choices, delta_of
 from vendors.openai.prompt import Messages, prompt
 from vendors.openai.tool_calls import Calls
 
@@ -107,7 +107,7 @@ class OpenAiAnswerer:
             known = known or bool(event and "choices" in event)
             words, progress = spoken.release() if event is None else "", False
             for choice in choices(event or {}):
-                part = part_of(choice, heard)
+                part = delta_of(choice, heard)
                 for piece in part.calls:
                     calls.join(piece)
                 words += (spoken.release() if part.thinks else "") + spoken.feed(part.text)

@@ -18,7 +18,7 @@ from services.vendors import ServiceSettings
 from vendors.http.body import HttpBody, text_in
 from vendors.http.client import Fields, HttpClient
 from vendors.openai import with_model
-from vendors.openai.delta import choices, part_of
+from vendors.openai.delta import choices, delta_of
 
 MODEL = "gpt-4o-mini-transcribe"  # of OpenAI, where none is set
 OURS = "parley-"  # how the names of our own server's models begin
@@ -133,7 +133,7 @@ def _added(event: dict[str, Any], kind: str) -> str | None:
     """What an event adds: OpenAI's deltas, vLLM's chat-like chunks, a segment a piece (speaches), or the whole text; None: it is
     none of these. Raises ServiceError for text that is none."""
     if event.get("choices"):
-        return "".join(part_of(choice, False).text for choice in choices(event))
+        return "".join(delta_of(choice, False).text for choice in choices(event))
     if kind == "transcript.text.delta":
         return text_in("stt", event.get("delta"))
     name = next((name for name in _TEXTS if name in event), None)

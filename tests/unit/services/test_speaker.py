@@ -3,7 +3,7 @@
 import numpy as np
 
 from app.turn_taking.speaker_lock import SpeakerLock, speech_of
-from services.base import HEARING_RATE, Audio, ServiceError, Voice
+from services.base import HEARING_RATE, Audio, ServiceError, SpeakerEmbedding
 from tests.unit.fakes import FakeSpeaker
 from tests.unit.virtual_time import run
 
@@ -67,7 +67,7 @@ def test_what_is_older_counts_less() -> None:
 
 def test_a_model_that_fails_tells_nothing() -> None:
     class Failing(FakeSpeaker):
-        async def voice(self, audio: Audio) -> Voice:
+        async def voice(self, audio: Audio) -> SpeakerEmbedding:
             raise ServiceError("speaker", "away")
 
     async def scene() -> float | None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.core.setting_types import parted
+from app.core.setting_types import vendor_and_place
 from app.settings import Settings, read_settings
 from services import vendors
 from services.base import Audio, Question, ServiceError, Speech, SpeechToText, Transcript
@@ -79,10 +79,10 @@ def wanted(url: str = "", own: Any = None, **limits: float) -> ServiceSettings:
 
 
 def test_a_vendor_is_named_with_or_without_its_place() -> None:
-    assert parted("acme") == ("acme", "")
-    assert parted("acme=https://eu.acme.example") == ("acme", "https://eu.acme.example")
-    assert parted("https://one.example/v1") == ("openai", "https://one.example/v1")
-    assert parted("model.gguf") == ("gguf", "model.gguf")
+    assert vendor_and_place("acme") == ("acme", "")
+    assert vendor_and_place("acme=https://eu.acme.example") == ("acme", "https://eu.acme.example")
+    assert vendor_and_place("https://one.example/v1") == ("openai", "https://one.example/v1")
+    assert vendor_and_place("model.gguf") == ("gguf", "model.gguf")
     assert Settings(tts="acme=wss://a.example/", _env_file=None).tts == "acme=wss://a.example"  # type: ignore[call-arg]
 
 

