@@ -20,8 +20,8 @@ from types import ModuleType
 from typing import Any
 
 OURS = ("app", "documents", "languages", "server", "services", "vendors")
-ROOMS = ("bootstrap", "core.client_address", "core.limits", "core.watchdog", "sessions", "store", "transport", "web")
-MOVED = {f"app.{room}": f"server.{room}" for room in ROOMS} | {
+TO_SERVER = ("bootstrap", "core.client_address", "core.limits", "core.watchdog", "sessions", "store", "transport", "web")
+MOVED = {f"app.{part}": f"server.{part}" for part in TO_SERVER} | {
     "app.dialogue.context": "app.dialogue.agent_context",
     "app.tools.clock": "app.tools.time_and_date",
     "app.turn_taking.company": "app.turn_taking.bystander",

@@ -23,10 +23,10 @@ def create_app(
     mounted: bool = False,
     transports: "Sequence[Transport]" = (),
 ) -> "FastAPI":
-    """The page and the API on one app. Without `services` those of the settings are used, without `phrasebook` our lines.
-    `mounted`: by which names it is reached is another app's business. `transports` are served beside ours
-    (`server.transport.transports`). Raises ValueError for settings that cannot work (a knowledge folder that is missing or empty, a
-    tool or a transport that cannot be loaded)."""
+    """Makes one app of the page and the API. Without `services` the ones that the settings name are used, without `phrasebook`
+    the lines of the settings' language. `mounted`: the app is part of another one, which decides by which host names it is
+    reached. `transports` are served beside ours (`server.transport.transports`). Raises ValueError for settings that cannot
+    work (a knowledge folder that is missing or empty, a tool or a transport that cannot be loaded)."""
     from server.bootstrap.gradio_import import import_gradio
 
     # Gradio and the models cost a second to import: whoever only wants the settings does not pay for it.
@@ -51,9 +51,9 @@ def mount(
     services: "Services | None" = None,
     transports: "Sequence[Transport]" = (),
 ) -> "FastAPI":
-    """Adds Parley to `host` under `path` and returns `host`; models and store start and stop with it, its own routes and error
-    pages stay as they are. `transports` are those of `create_app`. Raises ValueError as `create_app` does, and for a path that
-    names no place below the root."""
+    """Adds Parley to `host` under `path` and returns `host`. Models and store start and stop with `host`, whose own routes and
+    error pages stay as they are. `transports` are those of `create_app`. Raises ValueError as `create_app` does, and for a path
+    that names no place below the root."""
     if not path.startswith("/") or not path.strip("/"):
         raise ValueError(f"path must begin with a slash and name a place, not {path!r}")
     parley = create_app(settings, services, mounted=True, transports=transports)

@@ -1,4 +1,5 @@
-"""Every knob, its unit and its default. Read from flags (`--port 8000`), then the environment (`PARLEY_PORT`), then `.env`."""
+"""Every setting, with its unit and its default. They are read from flags (`--port 8000`), then the environment (`PARLEY_PORT`),
+then `.env`."""
 
 import logging
 import math
@@ -246,7 +247,7 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _take_empty_for_unset(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """What surrounds a value (a line end after a key in a file) does not belong to it, and an empty one is none."""
+        """Strips what surrounds a value (a line end after a key in a file), and takes an empty value for none."""
         stripped = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
         for old, new in RENAMED.items():
             if old in stripped:
@@ -257,7 +258,7 @@ class Settings(BaseSettings):
     @field_validator("*")
     @classmethod
     def _number_in_reach(cls, value: Any) -> Any:
-        """No setting means anything below zero, or without end."""
+        """Refuses numbers below zero and numbers without end, which mean nothing in any setting."""
         if isinstance(value, int | float) and not 0 <= value < math.inf:
             raise ValueError("a number of 0 or more is needed")
         return value
@@ -280,7 +281,7 @@ class Settings(BaseSettings):
         return self
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        """For `repr` and `str`: a URL may hold a password."""
+        """The arguments of `repr` and `str`, without the password that a URL may hold."""
         return ((name, clean(value) if isinstance(value, str) else value) for name, value in super().__repr_args__())
 
     @classmethod
@@ -292,7 +293,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """From where settings are read, and which wins."""
+        """The sources that settings are read from, the first of which wins."""
         return (
             init_settings,
             Environment(settings_cls),
@@ -300,23 +301,23 @@ class Settings(BaseSettings):
         )
 
     def allowed_origins(self) -> list[str]:
-        """The pages that may use this server besides its own."""
+        """The origins of other pages that may use this server."""
         return listed(self.cors_origins)
 
     def hosts(self) -> list[str]:
-        """Names (lower case) by which browsers may reach this server; "*" for any."""
+        """The names (lower case) by which browsers may reach this server; "*" for any."""
         return listed(self.allowed_hosts)
 
     def session_voices(self) -> tuple[str, ...]:
-        """Voices that a conversation may choose from, where they are named."""
+        """The voices that a conversation may choose from, where the settings name them."""
         return tuple(listed(self.tts_voices))
 
     def framers(self) -> list[str]:
-        """Origins that may show the page in a frame."""
+        """The origins that may show the page in a frame."""
         return listed(self.frame_ancestors)
 
     def of_session(self) -> SessionSettings:
-        """What holds for a conversation that sets nothing."""
+        """The settings of a conversation that sets nothing itself."""
         return SessionSettings(
             voice=None if self.tts == "local" else self.tts_voice,
             interruption="speech",

@@ -1,1 +1,1 @@
-"""How a conversation (`app`) is reached and kept: the start, the page and the API, the wires, the sessions and the store."""
+"""How a conversation (`app`) is reached and kept: the start, the page and the API, the transports, the sessions and the store."""

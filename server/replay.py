@@ -1,5 +1,6 @@
-"""`python -m server.replay ID`: print a conversation from its log, with times, and run its logged events through `machine` again.
-The exit status is 0 when every state comes out as it was logged, 1 when one does not, 2 when there is nothing to replay."""
+"""`python -m server.replay ID`: prints a conversation from its log, with times, and runs its logged events through the state
+machine again. The exit status is 0 when every state comes out as it was logged, 1 when one does not, 2 when there is nothing to
+replay."""
 
 import argparse
 import asyncio
@@ -22,7 +23,7 @@ _HAPPENING: TypeAdapter[Happening] = TypeAdapter(Annotated[Happening, Field(disc
 
 @dataclass(slots=True)
 class Rerun:
-    """The logged events of one session, run again one by one. `faults` are the places where it went otherwise."""
+    """Runs the logged events of one session again, one by one. `faults` are the entries where the state came out differently."""
 
     state: State = "IDLE"
     seq: int = 0
@@ -66,12 +67,12 @@ class Rerun:
 
 
 def printable(text: str) -> str:
-    """`text` with every character that is none written out: a terminal obeys escape codes, and anybody can say one."""
+    """`text` with every unprintable character written out: a terminal obeys escape codes, and anybody can say one."""
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
 def describe(entry: Mapping[str, Any]) -> str:
-    """One line for a person."""
+    """One entry of the log as a line for a person."""
     return printable(_describe(entry))
 
 
@@ -95,7 +96,7 @@ def _describe(entry: Mapping[str, Any]) -> str:
 
 
 def replay(entries: Iterable[Mapping[str, Any]]) -> Rerun:
-    """Print and run again a whole log."""
+    """Prints a whole log and runs it again."""
     rerun = Rerun()
     began: float | None = None
     for entry in entries:

@@ -21,7 +21,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Figures(NamedTuple):
-    """Of one span, in ms: how many turns have it, its median and its 95th percentile."""
+    """The figures of one span, in ms: how many turns have it, its median and its 95th percentile."""
 
     span: str
     turns: int
@@ -30,7 +30,7 @@ class Figures(NamedTuple):
 
 
 def seconds(period: str) -> float:
-    """Of "90s", "15m", "1h" or "7d". Raises ArgumentTypeError for anything else."""
+    """The seconds of "90s", "15m", "1h" or "7d". Raises ArgumentTypeError for anything else."""
     match = re.fullmatch(r"^(\d+)([smhd])", period)
     if match is None:
         raise argparse.ArgumentTypeError(f"{period!r} is no period; write it like 90s, 15m, 1h or 7d")
@@ -48,7 +48,8 @@ def summarise(entries: Iterable[Mapping[str, Any]]) -> list[Figures]:
 
 
 def draw(rows: list[Figures], title: str, out: Path) -> None:
-    """Write the chart; the kind of file follows from the name's ending. Raises ValueError for an ending that can not be."""
+    """Writes the chart into the file `out`, whose ending chooses the format. Raises ValueError for an ending that cannot be
+    drawn."""
     from matplotlib.figure import Figure  # only a chart needs it, and it is slow to load
 
     figure = Figure(figsize=(9, 1.5 + 0.45 * len(rows)), layout="constrained")

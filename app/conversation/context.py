@@ -1,5 +1,5 @@
-"""What one conversation consists of while it lasts: its state, its hearing and its speaker, the turn under way, and where
-messages and log entries go. Effects and idle watchers work with it; `Session` feeds it with events."""
+"""The parts of one conversation while it lasts: its state, its hearing and its speaker, the turn under way, and where messages
+and log entries go. Effects and idle watchers work with them; `Session` feeds them with events."""
 
 import asyncio
 import logging
@@ -31,20 +31,22 @@ LOGGED = frozenset({"transcript", "intent", "sources", "agent_response", "agent_
 
 
 class Recorder(Protocol):
-    """Where a conversation is written down. None of it waits."""
+    """Writes a conversation down. None of the methods waits."""
 
     def log(self, session_id: str, entry: Mapping[str, Any]) -> None:
         """Appends `entry` to the audit log."""
 
     def changed(self, context: "ConversationContext") -> None:
-        """An event was carried out: what is remembered of the conversation may be another than before."""
+        """Is called after each event: the record of the conversation may have changed."""
 
     def measured(self, context: "ConversationContext", turn: int, reply: Spans | None, stop: Spans | None) -> None:
-        """A turn is over: the times of its reply, and of the interruption that ended it."""
+        """Is called when a turn is over, with the times of its reply and of the interruption that ended it (None: there was
+        none)."""
 
 
 class ConversationContext:
-    """`dispatch` takes an event of this conversation (`Session.dispatch`)."""
+    """The state and the parts of one conversation. `dispatch` takes an event of this conversation (`Session.dispatch`), and
+    `listener` makes the object to which turn taking reports."""
 
     def __init__(
         self,
@@ -77,7 +79,7 @@ class ConversationContext:
 
     @contextmanager
     def contained(self, what: str) -> Iterator[None]:
-        """Keeps a fault in `what` from whatever comes after it."""
+        """Logs a fault in `what` and keeps it from whatever comes after it."""
         try:
             yield
         except Exception as error:
@@ -85,32 +87,33 @@ class ConversationContext:
             self.faults.add(what)
 
     def send(self, message: ServerMessage) -> None:
-        """Sends `message` to the listener, and writes down what belongs to the log."""
+        """Sends `message` to the listener, and logs a message whose type is in LOGGED."""
         with self.contained("a message to the listener"):
             self.deliver(message)
         if message.type in LOGGED:
             self.audit({"kind": message.type, **message.model_dump(exclude={"type"})})
 
     def audit(self, entry: Mapping[str, Any]) -> None:
-        """Writes `entry` into the audit log, without its texts where they are not to be kept."""
+        """Writes `entry` into the audit log, without its texts while the conversation is not to be recorded."""
         if self.recorder is not None:
             with self.contained("the log"):
                 self.recorder.log(self.id, withhold(entry) if self.memory.is_private else entry)
 
     def measured(self, turn: int, reply: Spans | None, stop: Spans | None) -> None:
-        """Hands on the times of a turn that is over."""
+        """Hands the times of a turn that is over to the recorder."""
         if self.recorder is not None:
             with self.contained("the figures"):
                 self.recorder.measured(self, turn, reply, stop)
 
     def changed(self) -> None:
-        """An event was carried out: the record of the conversation is renewed."""
+        """Has the recorder renew the record of the conversation, after an event was carried out."""
         if self.recorder is not None:
             with self.contained("the record"):
                 self.recorder.changed(self)
 
     def waiting_turn(self) -> Text | TurnEnded:
-        """The next turn that waited for silence. Texts are one turn: as many of those that wait as one turn may hold."""
+        """The next turn that waited for silence, taken out of the queue. Typed texts that wait behind each other become one
+        turn, as many of them as fit into MAX_TEXT."""
         first = self.pending.popleft()
         if isinstance(first, TurnEnded):
             return first
@@ -120,11 +123,12 @@ class ConversationContext:
         return Text(text=text)
 
     def joined(self, text: str) -> str:
-        """`text` after that of the turn which it goes on with, if there is one."""
+        """`text` behind the text of the reopened turn that it continues, if there is one."""
         return f"{self.prefix} {text}".strip()
 
     def configure(self, chosen: SessionSettings) -> None:
-        """Changes the settings that `chosen` names. Raises BadMessage for one that cannot be had here: then all stay."""
+        """Changes the settings that `chosen` names. Raises BadMessage for a setting that is not possible here; then none is
+        changed."""
         faults = impossible(chosen.without("language"), self.settings, self.agent.services)
         if "language" in chosen.model_fields_set and (chosen.language or self.settings.language) != self.agent.language.code:
             faults["language"] = f"{self.agent.language.code} is spoken here"
@@ -138,34 +142,35 @@ class ConversationContext:
         self.changed()
 
     def _exchanges_begun(self) -> int:
-        """How many exchanges have begun that are not in the history yet: that of the reply under way, that of the user's turn, and
-        those that wait for silence."""
+        """How many exchanges have begun and are not in the history yet: the one of the reply under way, the one of the user's
+        turn, and the ones that wait for silence."""
         spoken = self.hearing.taking_turn or self.hearing.overlap_pending or bool(self.prefix)
         return max((self.player.reply is not None) + spoken + len(self.pending), self.memory.private, bool(self.memory.done))
 
     def remember(self, exchange: Exchange) -> None:
-        """The history gets `exchange`, with what tools have changed in it. One that began while nothing was to be written down is
-        private."""
+        """Appends `exchange` to the history, with what tools have changed in it. An exchange that began while nothing was to be
+        written down is private."""
         memory = self.memory
         whole = replace(exchange, done=tuple(memory.done), private=memory.is_private)
         memory.done, memory.done_before, memory.before = [], 0, None
         memory.history = [*memory.history[-HISTORY + 1 :], whole]
 
     def exchange_over(self, event: Happening) -> None:
-        """The reply under way is over with `event`: one exchange fewer is private, none where nothing else has begun."""
+        """The reply under way is over with `event`: one private exchange fewer is still to come, and none where nothing else
+        has begun."""
         begun = isinstance(event, TurnEnded) or self.pending or self.prefix or self.hearing.taking_turn or self.memory.done
         self.memory.private = max(0, self.memory.private - 1) if begun else 0
 
     def expected_words(self) -> str:
-        """Words to listen for: names of this conversation, then those of the knowledge."""
+        """Words that the recogniser is to expect: names of this conversation, then the vocabulary of the knowledge."""
         return ", ".join(
             filter(None, [*self.memory.names(self.agent.language.wording), self.agent.services.retrieval.vocabulary()])
         )
 
     def holds(self, fact: Fact) -> bool:
-        """Whether a fact that the state machine asks for is so now. The user may be speaking where a turn is under way, or a sound
-        that may become one; a reply waits where it has sound and was not let out; speech waits where the agent is not to be
-        interrupted by it."""
+        """Whether a fact that the state machine asks for is true now. The user may be speaking where a turn is under way, or a
+        sound that may become one. A reply waits where its sound is ready and was not let out. Speech waits where it is not to
+        interrupt the agent."""
         if fact == "speech_waits":
             return self.agent.session_settings.interruption == "button"
         if fact == "user_may_be_speaking":

@@ -1,4 +1,5 @@
-"""What is done for each effect of the state machine. Each takes the conversation and the event that caused it."""
+"""The functions that carry out the effects of the state machine. Each takes the conversation and the event that caused the
+effect."""
 
 import asyncio
 import logging
@@ -44,7 +45,7 @@ MINOR = frozenset({Effect.DUCK, Effect.HOLD, Effect.UNDUCK, Effect.NOTE_PROGRESS
 
 
 def greet(context: ConversationContext, event: Happening) -> None:
-    """Prepares the greeting, or the welcome of somebody who comes back."""
+    """Prepares the greeting, or a welcome where the conversation is resumed."""
     if isinstance(event, SessionStarted) and event.greeting:
         _prompt(context, "welcome_back" if event.resumed else "greeting")
 
@@ -56,7 +57,7 @@ def prompt(context: ConversationContext, event: Happening) -> None:
 
 
 def apologise(context: ConversationContext, event: Happening) -> None:
-    """A turn was lost: the user is told, and may say it again."""
+    """Tells the user that a turn was lost, so that they can say it again."""
     if isinstance(event, Faulted):
         context.send(Error(code="internal", message="An unexpected error: this turn was lost."))
         _prompt(context, "apology_fault")
@@ -94,7 +95,7 @@ def _answer(context: ConversationContext, request: Request, spans: Spans) -> Non
 
 
 def duck(context: ConversationContext, event: Happening) -> None:
-    """Somebody makes a sound over the agent: it is turned down."""
+    """Turns the agent down while somebody makes a sound over it."""
     ago = context.hearing.ago(event.at_ms) if isinstance(event, SpeechOnset) else 0.0
     context.onset = Spans(zero=context.clock.ms() - ago)
     context.player.duck()
@@ -102,18 +103,18 @@ def duck(context: ConversationContext, event: Happening) -> None:
 
 
 def hold(context: ConversationContext, event: Happening) -> None:
-    """The sound goes on: the agent pauses for a moment."""
+    """Pauses the agent for a moment, as the sound over it goes on."""
     context.player.hold()
 
 
 def unduck(context: ConversationContext, event: Happening) -> None:
-    """The sound does not concern the agent: it goes on as before."""
+    """Lets the agent go on as before: the sound does not concern it."""
     context.onset = None
     context.player.unduck()
 
 
 def stop_playback(context: ConversationContext, event: Happening) -> None:
-    """The agent falls silent at once."""
+    """Makes the agent fall silent at once."""
     now = context.clock.ms()
     context.onset = context.onset or Spans(zero=now)
     context.onset.mark("confirmed", now)
@@ -122,8 +123,8 @@ def stop_playback(context: ConversationContext, event: Happening) -> None:
 
 
 def reopen(context: ConversationContext, event: Happening) -> None:
-    """The audio of a spoken turn is still in the ring buffer and is transcribed again; a typed turn's text is kept here. A full
-    turn is written down without an answer."""
+    """Withdraws the reply of a turn that goes on. The audio of a spoken turn is still in the ring buffer and is transcribed
+    again; the text of a typed turn is kept here. A turn that is full is written down without an answer."""
     reply = context.player.reply
     if reply is None:
         return
@@ -138,7 +139,8 @@ def reopen(context: ConversationContext, event: Happening) -> None:
 
 
 def keep_text(context: ConversationContext, event: Happening) -> None:
-    """A turn waits until the agent has fallen silent: one that was typed, or spoken where that is not to interrupt it."""
+    """Has a turn wait until the agent has fallen silent: a typed one, or a spoken one where speech is not to interrupt the
+    agent."""
     if not isinstance(event, Text | TurnEnded):
         return
     if len(context.pending) == WAITING:
@@ -149,9 +151,10 @@ def keep_text(context: ConversationContext, event: Happening) -> None:
 
 
 def join_text(context: ConversationContext, event: Happening) -> None:
-    """What is typed before the answer begins goes on with the turn that waits for it: both are answered together. Where that makes
-    a turn too long, the earlier one is written down without an answer. Where the words of the earlier one have already run a tool,
-    they are not taken for an order again: what is typed then waits for its answer."""
+    """Joins a text that was typed before the answer begins with the turn that waits for that answer: both are answered
+    together. Where both make too long a turn, the earlier one is written down without an answer. Where the words of the earlier
+    one have already run a tool, that turn is answered by itself and the typed text waits, so that no order is carried out
+    twice."""
     reply = context.player.reply
     if reply is None or not isinstance(event, Text):
         return start_reply(context, event)
@@ -168,7 +171,7 @@ def join_text(context: ConversationContext, event: Happening) -> None:
 
 
 def note_progress(context: ConversationContext, event: Happening) -> None:
-    """The ledger gets what the listener says was played."""
+    """Writes into the ledger what the listener says was played."""
     if isinstance(event, Acknowledgement):
         context.player.acknowledge(event)
         if isinstance(event, PlaybackStopped) and context.onset is not None:
@@ -176,7 +179,7 @@ def note_progress(context: ConversationContext, event: Happening) -> None:
 
 
 def record(context: ConversationContext, event: Happening) -> None:
-    """The turn is over: the history gets what was heard of it."""
+    """Ends the exchange of the reply under way: the history gets what was heard of it."""
     reply, ledger = context.player.reply, context.player.ledger
     if reply is None or ledger is None:
         return
@@ -207,7 +210,7 @@ def record(context: ConversationContext, event: Happening) -> None:
 
 
 def end(context: ConversationContext, event: Happening) -> None:
-    """Stopped on purpose there is nothing to resume; a lost listener may come back."""
+    """Ends the conversation after `stop`, which leaves nothing to resume; a listener whose connection was lost may come back."""
     if isinstance(event, Stop):
         context.ended.set()
 
@@ -223,7 +226,7 @@ def release(context: ConversationContext, event: Happening) -> None:
 
 
 def release_waiting(context: ConversationContext, event: Happening) -> None:
-    """Nobody speaks after all: the reply that waited for that is let out."""
+    """Lets out the reply that waited because somebody might have been speaking."""
     if context.player.reply is not None:
         context.dispatch(FirstAudioReady(generation=context.player.reply.generation))
 

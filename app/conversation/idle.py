@@ -1,4 +1,5 @@
-"""What the agent says by itself when nobody speaks: that a timer is due, and after a long silence a gentle prompt, then goodbye."""
+"""What the agent says by itself when nobody speaks: that a timer is due; after a long silence a gentle prompt, and later
+goodbye."""
 
 import asyncio
 
@@ -24,7 +25,7 @@ GOODBYE = "silence_goodbye"
 
 
 class IdleWatcher:
-    """Knows whether anybody speaks, and wakes once, later."""
+    """Follows whether anybody speaks, and wakes once after a while."""
 
     def __init__(self, context: ConversationContext) -> None:
         self._context = context
@@ -32,14 +33,14 @@ class IdleWatcher:
         self._handle: asyncio.TimerHandle | None = None
 
     def follow(self, event: Happening) -> None:
-        """To be called after every event."""
+        """Takes in an event; to be called after each one."""
         if isinstance(event, SpeechOnset | BargeIn | TurnReopened):
             self._talking = True
         elif isinstance(event, OnsetDismissed | TurnEnded | TurnUnrecognised | Faulted | Text | Disconnected):
             self._talking = False
 
     def stop(self) -> None:
-        """Wakes no more until an event follows."""
+        """Cancels the waking, until another event follows."""
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
@@ -57,15 +58,15 @@ class IdleWatcher:
 
 
 class TimerAnnouncer(IdleWatcher):
-    """Has due timers announced one by one. A timer is done with when its announcement has begun to be heard: one that the user
-    talks over before that is announced later."""
+    """Announces due timers one by one. A timer is removed when the agent begins to speak its announcement; if the user talks
+    before that, the timer is announced later."""
 
     def __init__(self, context: ConversationContext) -> None:
         super().__init__(context)
         self._saying: Timer | None = None
 
     def follow(self, event: Happening) -> None:
-        """A timer may have been set, or the agent may be free now."""
+        """Looks for a due timer: one may have been set, or the agent may be free now."""
         super().follow(event)
         timers = self._context.memory.timers
         if self._context.state == "SPEAKING" and self._saying in timers:
@@ -91,8 +92,8 @@ class TimerAnnouncer(IdleWatcher):
 
 
 class InactivityPrompt(IdleWatcher):
-    """Counts in a conversation whose last turn was spoken: whoever types, or has set a timer, may take their time. Noise begins the
-    count anew; a turn takes back the prompt too."""
+    """Asks whether the user is still there, in a conversation whose last turn was spoken: a user who types, or has set a timer,
+    may take their time. A noise restarts the wait; a turn also takes back that the user was asked."""
 
     def __init__(self, context: ConversationContext) -> None:
         super().__init__(context)
@@ -101,7 +102,7 @@ class InactivityPrompt(IdleWatcher):
         self._prompted = False  # the prompt has been heard since the last turn
 
     def follow(self, event: Happening) -> None:
-        """Counts anew, from this event on."""
+        """Restarts the wait from this event on."""
         super().follow(event)
         if isinstance(event, TurnEnded | Text | SessionStarted | Disconnected):
             self._spoken, self._prompted = isinstance(event, TurnEnded), False

@@ -1,5 +1,6 @@
 """One conversation. Events come in, the state machine says what follows, and the effects are carried out in order; there is no
-transport inside. Both transports, the page and the tests come in through `hear`, `receive` and out through `speak` and `attach`."""
+transport inside. Transports, the page and the tests call `hear` and `receive` to bring sound and messages in, `speak` for the
+agent's sound, and `attach` for its messages."""
 
 import asyncio
 import logging
@@ -38,7 +39,8 @@ log = logging.getLogger(__name__)
 
 
 def _told(message: Acknowledgement, player: Player) -> Acknowledgement | None:
-    """What a client says was played, as far as it may say so; None where it is of another reply than the one that is played."""
+    """The acknowledgement of a client, reduced to what a client may say; None where it is about another reply than the one that
+    is played."""
     ledger = player.ledger
     if ledger is None or player.reply is None or message.generation != ledger.generation:
         return None
@@ -50,7 +52,7 @@ def _told(message: Acknowledgement, player: Player) -> Acknowledgement | None:
 
 
 class Session:
-    """`recorder` writes the conversation down; without one nothing is kept."""
+    """One conversation, whatever transport carries it. `recorder` writes it down; without a recorder nothing is kept."""
 
     def __init__(self, session_id: str, agent: AgentContext, recorder: Recorder | None = None) -> None:
         self.id = session_id
@@ -67,7 +69,7 @@ class Session:
 
     @property
     def state(self) -> State:
-        """Where the conversation stands."""
+        """The state of the conversation (`app/conversation/state_machine.py`)."""
         return self.context.state
 
     @property
@@ -78,29 +80,29 @@ class Session:
     # --- the way in and out -------------------------------------------------------------------------------------------
 
     def attach(self, send: Callable[[ServerMessage], None]) -> None:
-        """Where outgoing messages go from now on; replaces the earlier place."""
+        """Sends outgoing messages to `send` from now on, in place of the earlier receiver."""
         self.context.deliver = send
 
     def start(self, greeting: bool, resumed: bool) -> None:
-        """A listener is there."""
+        """Begins the conversation, or goes on with it: a listener is there."""
         wanted = bool(self.context.agent.session_settings.greeting)
         self.dispatch(SessionStarted(greeting=greeting and wanted, resumed=resumed))
 
     def disconnect(self, reason: str) -> None:
-        """The listener is gone; the conversation can be resumed."""
+        """Ends what is being said, as the listener is gone; the conversation can be resumed."""
         if self.state != "IDLE":
             self.dispatch(Disconnected(reason=reason))
         self.attach(lambda message: None)
 
     def hear(self, samples: Pcm) -> None:
-        """int16 mono at 16 kHz, any length; never blocks."""
+        """Takes sound of the user: int16 mono at 16 kHz, any length. Never blocks."""
         if self.state != "IDLE":
             with self.context.contained("a piece of sound"):
                 self.hearing.hear(samples)
 
     def speak(self) -> Frame:
-        """The next 20 ms of audio, silence where there is nothing to say; to be called once per 20 ms played. A fault of ours costs
-        the reply, never the connection that asks."""
+        """The next 20 ms of audio, silence where there is nothing to say; to be called once per 20 ms played. A fault in our
+        code costs the reply, never the connection that asks."""
         with self.context.contained("a frame of the voice"):
             frame = self.player.frame()
             if frame.generation:
@@ -113,8 +115,8 @@ class Session:
         return IDLE_FRAME
 
     def receive(self, message: ClientMessage) -> None:
-        """A message of the client. Those about a reply that is over are dropped, but for the last one: what was heard of it was
-        estimated where they did not come in time. Raises BadMessage for what cannot be done."""
+        """Takes a message of the client. An acknowledgement of a reply that is over is dropped, except for the last reply: what
+        was heard of that one was only estimated, and is corrected now. Raises BadMessage for a message that cannot be obeyed."""
         match message:
             case Start() | AudioChunk() | Ping():
                 raise TypeError(f"{message.type} belongs to the transport")
@@ -155,8 +157,9 @@ class Session:
     # --- what happens -------------------------------------------------------------------------------------------------
 
     def dispatch(self, event: Happening) -> None:
-        """The one way anything changes: the event moves the machine, its effects are carried out in order. What an effect makes
-        happen waits until all of them are done. A fault of ours costs the turn under way, never the conversation."""
+        """Changes the conversation, and nothing else does: the event moves the state machine, and its effects are carried out
+        in order. Events that an effect causes wait until all effects are done. A fault in our code costs the turn under way,
+        never the conversation."""
         self._events.append(event)
         if len(self._events) > 1:
             return
@@ -167,7 +170,7 @@ class Session:
             self._events.popleft()
 
     def _carry_out(self, effect: Effect, event: Happening) -> bool:
-        """Whether it went well, or matters little."""
+        """Whether the effect was carried out, or matters little."""
         with self.context.contained(effect):
             EFFECTS[effect](self.context, event)
             return True
@@ -196,7 +199,7 @@ class Session:
         self._follow_up(event)
 
     def _follow_up(self, event: Happening) -> None:
-        """What waited for this event: a typed turn, and whoever watches for silence."""
+        """Starts what waited for this event: a turn that waits for silence, and the idle watchers."""
         if self.state == "LISTENING" and self.context.pending:
             self.dispatch(self.context.waiting_turn())
         for watcher in (self._timers, self._inactivity):

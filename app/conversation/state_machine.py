@@ -1,7 +1,7 @@
 """The conversation's states as data: (state, event) -> (next state, effects). Pure; `Session` carries the effects out.
 
-Some events mean something else while somebody may be speaking, while a reply waits, or where the agent is not to be interrupted by
-speech: GUARDS has their rows, each with the fact on which it is taken.
+Some events mean something else while somebody may be speaking, while a reply waits, or where speech is not to interrupt the
+agent: GUARDS has their rows, each with the fact under which it is taken.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from app.protocol.messages import State
 
 
 class Effect(StrEnum):
-    """What a transition asks for."""
+    """Something to be done in a transition."""
 
     GREET = "greet"  # prepare the greeting, if one is wanted
     MARK_TURN = "mark_turn"  # the user's turn has begun: whatever the agent was about to say unasked is dropped

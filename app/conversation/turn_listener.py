@@ -1,4 +1,4 @@
-"""What turn taking asks a conversation for, and tells it."""
+"""The answers of a conversation to the questions of turn taking, and what the conversation does with its findings."""
 
 from app.conversation.context import ConversationContext
 from app.core.latency import Spans
@@ -16,7 +16,7 @@ class TurnListener:
         self._context = context
 
     def dispatch(self, event: Happening) -> None:
-        """What the user does."""
+        """Hands an event of the user's to the conversation."""
         self._context.dispatch(event)
 
     def agent(self) -> tuple[Agent, float]:
@@ -32,7 +32,7 @@ class TurnListener:
         return reply.text if self._context.state == "SPEAKING" and reply else ""
 
     def failed(self, service: str) -> None:
-        """A service without which nothing can be heard has begun to fail."""
+        """Tells the client that a service without which nothing can be heard has begun to fail."""
         message = f"The {service} service failed: the agent may not hear you."
         self._context.send(Error(code=f"{service}_failed", message=message))
 
@@ -41,24 +41,24 @@ class TurnListener:
         return self._context.memory.last_heard
 
     def eagerness(self) -> Eagerness:
-        """How soon a turn is taken for whole in this conversation."""
+        """How soon a pause is taken for the end of a turn in this conversation."""
         return self._context.agent.session_settings.eagerness or "medium"
 
     def half_duplex(self) -> bool:
-        """The microphone is not heard while the agent speaks."""
+        """Whether the microphone is ignored while the agent speaks."""
         return bool(self._context.agent.session_settings.half_duplex)
 
     def interim(self, text: str, final: bool, turn: int, revision: int) -> None:
-        """The words of the turn so far."""
+        """Tells the client the words of the turn so far."""
         update = TranscriptUpdate(text=self._context.joined(text), final=final, turn=turn, revision=revision)
         self._context.send(update)
 
     def prepare(self, turn: int, revision: int, text: str, spans: Spans) -> None:
-        """The turn may have ended with `text`: a reply to it is drafted."""
+        """Drafts a reply to `text`, with which the turn may have ended."""
         self._context.spans = {(turn, revision): spans}
         if self._context.state == "LISTENING":
             self._context.speaker.draft(Request(turn, revision, self._context.joined(text)), spans)
 
     def drop(self) -> None:
-        """The user goes on: what was prepared is void."""
+        """Drops what was prepared: the user goes on."""
         self._context.speaker.drop_draft()

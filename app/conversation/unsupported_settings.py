@@ -1,4 +1,4 @@
-"""What of a conversation's settings this process cannot do."""
+"""Which settings of a conversation this process cannot follow."""
 
 from app.core.session_settings import SessionSettings
 from app.settings import Settings
@@ -7,8 +7,8 @@ from services.base import Services
 
 
 def impossible(chosen: SessionSettings, settings: Settings, services: Services) -> dict[str, str]:
-    """Why not, by the name of the setting; empty where everything can be done. `services` are those of the language that is spoken
-    where none is chosen."""
+    """The settings that cannot be followed, each with the reason. `services` are those of the language that is spoken where the
+    conversation chooses none."""
     faults: dict[str, str] = {}
     known = (settings.language, *services.others)
     if chosen.language not in (None, *known):

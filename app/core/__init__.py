@@ -1,1 +1,2 @@
-"""What every room uses: the clock, latency marks, limits, metrics, redaction of secrets, the process's environment."""
+"""What every package of the conversation uses: the clock, latency marks, metrics, resampling, redaction of secrets, types of
+settings and the process's environment."""

@@ -1,4 +1,4 @@
-"""Time, injectable: conversations read it here only, so that tests run in virtual time."""
+"""The clock, which can be replaced: conversations read the time here only, so that tests run in virtual time."""
 
 import asyncio
 import time
@@ -7,10 +7,10 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """The time: `ms` for lengths, `epoch_ms` for the date."""
+    """Tells the time: `ms` for lengths, `epoch_ms` for the date."""
 
     def ms(self) -> float:
-        """Monotonic time in ms; differences are what counts."""
+        """Monotonic time in ms, of which only differences mean anything."""
 
     def epoch_ms(self) -> float:
         """Wall-clock time in ms since 1970 (UTC), for logs."""

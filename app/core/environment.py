@@ -1,5 +1,6 @@
-"""What a process finds around it, of which most is not ours: variables of the environment, lines of a `.env` file, folders of the
-user. What is not ours is ignored, what is ours and wrong is named, and nothing else stops a start."""
+"""What a process finds around it, most of which belongs to other programs: variables of the environment, lines of a `.env`
+file, folders of the user. What belongs to others is ignored, what belongs to Parley and is wrong is named, and nothing else
+stops a start."""
 
 import codecs
 import errno
@@ -35,7 +36,8 @@ _SERVICE_URL = re.compile(r"(tcp|udp|sctp)://")
 
 
 def ours(found: Mapping[str, str | None], fields: type[BaseSettings], where: str) -> dict[str, str | None]:
-    """Of `found` (names in lower case) what belongs to Parley. Raises ValueError that names what has our prefix and is none."""
+    """The entries of `found` (names in lower case) that belong to Parley. Raises ValueError that names an entry with our prefix
+    that is no setting."""
     known = {PREFIX.lower() + name for name in fields.model_fields}
     mine: dict[str, str | None] = {}
     for name, value in found.items():
@@ -59,7 +61,7 @@ def _of_a_service(name: str, value: str | None) -> bool:
 
 
 class Environment(EnvSettingsSource):
-    """The environment's variables that are ours."""
+    """The environment variables that belong to Parley."""
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
         found = {name: _unquoted(value) for name, value in super()._load_env_vars().items()}
@@ -80,7 +82,7 @@ class EnvFile(tuple[str, ...]):
 
 
 class DotEnv(DotEnvSettingsSource):
-    """The lines of a `.env` file that are ours. A file that cannot be read is somebody else's."""
+    """The lines of a `.env` file that belong to Parley. A file that cannot be read is taken for another program's."""
 
     def _read_env_files(self) -> Mapping[str, str | None]:
         if not isinstance(self.env_file, EnvFile):
@@ -100,8 +102,8 @@ class DotEnv(DotEnvSettingsSource):
 
 
 def unusable() -> dict[str, str]:
-    """Variables by which HTTP clients cannot even be made, and why: a proxy of a kind that is not known here, certificates that are
-    not there. Whoever set them meant other programs."""
+    """Variables with which HTTP clients cannot even be made, each with the reason: a proxy of an unknown kind, certificates
+    that are not there. They were set for other programs."""
     found = {}
     for name, value in os.environ.items():
         try:
@@ -117,7 +119,7 @@ def unusable() -> dict[str, str]:
 
 
 def drop_unusable() -> dict[str, str]:
-    """Takes what is `unusable` out of this process's environment, and returns it as it was."""
+    """Removes the `unusable` variables from this process's environment, and returns them with their values."""
     dropped = {}
     for name, reason in unusable().items():
         log.warning("%s is ignored: %s", name, reason)
@@ -126,7 +128,7 @@ def drop_unusable() -> dict[str, str]:
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: the user's cache, or for a user without one a folder of theirs among the temporary files."""
+    """The folder for downloads: the user's cache, or for a user without one a folder of theirs among the temporary files."""
     try:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute()
     except RuntimeError:  # neither HOME nor an entry among the users
@@ -144,8 +146,8 @@ def _temporary() -> Path:
 
 
 def private_folder(folder: Path) -> Path:
-    """Makes `folder` for this user alone. Raises OSError when it is there and somebody else could have put something into it: in a
-    place where everybody may write, anybody can make a folder whose name can be foretold."""
+    """Makes `folder` for this user alone. Raises OSError when the folder is there and somebody else could have put something
+    into it: where everybody may write, anybody can make a folder whose name can be foretold."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:

@@ -1,6 +1,6 @@
 """The times of one turn, in ms after the end of the user's speech: pause_detected, stt_final, intent, retrieval, first_token,
-first_clause, first_audio_ready, first_audio_sent, first_audio_heard. And of an interruption, after its onset: duck, confirmed,
-flushed, silent."""
+first_clause, first_audio_ready, first_audio_sent, first_audio_heard; and the times of an interruption, in ms after its onset:
+duck, confirmed, flushed, silent."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +11,8 @@ from app.core.clock import Clock
 
 @dataclass(slots=True)
 class Spans:
-    """`zero` is the clock time (ms) that every mark is counted from. A name is marked once: the first time counts. `work` is
-    how long (s) each service was waited for, by its name."""
+    """The marks of one turn or one interruption. `zero` is the clock time (ms) from which every mark is counted. A name is
+    marked once: the first time counts. `work` is how long (s) each service was waited for, by its name."""
 
     zero: float
     marks: dict[str, float] = field(default_factory=dict)

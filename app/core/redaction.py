@@ -1,5 +1,5 @@
-"""What nobody may read: keys, tokens, passwords in a log, on a terminal or in an error message, by one rule for the whole program;
-and in the log of a conversation its texts, where they are not to be kept."""
+"""What nobody may read is taken out here, by one rule for the whole program: keys, tokens and passwords in a log, on a terminal
+or in an error message; and the texts in the log of a conversation that is not to be recorded."""
 
 import logging
 import re
@@ -33,15 +33,15 @@ _record_before = logging.getLogRecordFactory()
 
 
 def hide(*secrets: str) -> None:
-    """From now on these never leave `clean`. Words shorter than SHORTEST are not taken."""
+    """Keeps these secrets out of everything that `clean` returns from now on. Words shorter than SHORTEST are not taken."""
     for secret in secrets:
         if len(secret) >= SHORTEST:
             _known.update({secret, quote(secret), quote(secret, safe="")})
 
 
 def clean(text: str) -> str:
-    """`text` without anything secret (what `hide` was told of, and whatever looks like a key, a token or a password), and with what
-    a terminal would obey written out: anybody can say it, and errors quote what was said."""
+    """`text` without secrets (what `hide` was told of, and whatever looks like a key, a token or a password), and with control
+    characters written out: a terminal would obey them, and errors quote what anybody may have said."""
     for secret in sorted(_known, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     for pattern, instead in _PATTERNS:
@@ -54,7 +54,7 @@ def _clean_pair(match: re.Match[str]) -> str:
 
 
 def clean_logs() -> None:
-    """From now on every record that is logged in this process, whoever logs it, is cleaned before any handler sees it."""
+    """Cleans every log record of this process from now on, whoever logs it, before any handler sees it."""
     logging.setLogRecordFactory(_record)
 
 

@@ -12,11 +12,12 @@ from services.base import Pcm
 
 
 class Resampler:
-    """int16 from one rate to another, in Hz, and `channels` that are interleaved to one; what is so already passes through.
+    """Turns int16 of one rate (Hz) into another, and `channels` that are interleaved into one; sound that is so already passes
+    through.
 
-    libswresample by way of PyAV: its delay is a constant 1-2 ms, so 20 ms in is 20 ms out. (`soxr.ResampleStream` works in blocks
-    of its own: measured, 48 to 16 kHz, it held back 6 to 36 ms.) The filter graph is built here because `av.AudioResampler` keeps
-    a thread for every core.
+    libswresample by way of PyAV: its delay is a constant 1-2 ms, so 20 ms in is 20 ms out. (`soxr.ResampleStream` works in
+    blocks of its own: measured, 48 to 16 kHz, it held back 6 to 36 ms.) The filter graph is built here because
+    `av.AudioResampler` keeps a thread for every core.
     """
 
     def __init__(self, source: int, target: int, channels: int = 1) -> None:
@@ -40,7 +41,7 @@ class Resampler:
         return graph
 
     def feed(self, samples: Pcm) -> Pcm:
-        """What is ready at the target rate after `samples`; may be empty."""
+        """Takes `samples` and returns the sound that is ready at the target rate, which may be empty."""
         if self._graph is None or not len(samples):
             return samples
         frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout=self._layout)
@@ -49,7 +50,7 @@ class Resampler:
         return self._ready(self._graph)
 
     def flush(self) -> Pcm:
-        """The tail that was held back. What is fed next begins a new stream."""
+        """Returns the tail that was held back. The samples that are fed next begin a new stream."""
         if self._graph is None:
             return np.zeros(0, np.int16)
         self._graph.push(None)

@@ -1,4 +1,4 @@
-"""What can be set for one conversation, beside what the process is set to (`app.settings`)."""
+"""The settings of one conversation, beside the settings of the process (`app.settings`)."""
 
 import logging
 from collections.abc import Mapping
@@ -17,14 +17,15 @@ Name = Annotated[str, StringConstraints(pattern=r"^\w[\w.:/-]{0,63}$")]
 
 
 class SessionSettings(BaseModel):
-    """None: as the process is set. Fields that are not known are refused, so that none is thought to be obeyed.
+    """The settings of one conversation; None means the setting of the process. A field that is not known is refused, so that
+    nobody thinks it is obeyed.
 
-    `instructions` say to the language model who it is, in place of the persona of the language. `voice` is one of those that the
-    voice service has, `speed` its pace. `interruption`: by speech and by the button, or by the button alone; then what is said over
-    the agent waits until it has finished. `tools` are the names of those that may be used. `half_duplex`: the microphone is not
-    heard while the agent speaks. Without `recording` no text of the conversation is written down: its log has times and states, and
-    of its record only what the agent had still to say and the timers hold words, without which it could not be resumed. That holds
-    for whatever began before it was switched on again, too."""
+    `instructions` tell the language model who it is, in place of the persona of the language. `voice` is one of the voice
+    service's voices, `speed` its pace. `interruption`: by speech and by the button, or by the button alone; then speech over
+    the agent waits until the agent has finished. `tools` are the names of the tools that may be used. `half_duplex`: the
+    microphone is ignored while the agent speaks. Without `recording` no text of the conversation is written down: its log has
+    times and states, and the only words in its record are what the agent had still to say and what the timers hold, without
+    which the conversation could not be resumed. The same goes for exchanges that began before recording was switched on again."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,25 +41,26 @@ class SessionSettings(BaseModel):
     recording: bool | None = None
 
     def changed_by(self, other: "SessionSettings") -> Self:
-        """These, with what `other` names in their place: what it names as None is as the process is set again."""
+        """These settings, with the fields that `other` names in their place: a field that it names as None is the process's
+        setting again."""
         return self.model_copy(update={name: getattr(other, name) for name in other.model_fields_set})
 
     def over(self, defaults: "SessionSettings") -> "SessionSettings":
-        """What holds: these, and those of `defaults` where they are None."""
+        """The settings that hold: these, and those of `defaults` where these are None."""
         return defaults.model_copy(update={name: value for name, value in self if value is not None})
 
     def without(self, *names: str) -> Self:
-        """These, with some as the process is set."""
+        """These settings, with the named ones as the process is set."""
         return self.model_copy(update=dict.fromkeys(names))
 
     def as_kept(self) -> dict[str, Any]:
-        """For `kept`, in JSON's types."""
+        """These settings in JSON's types, for `kept`."""
         return self.model_dump(mode="json", exclude_none=True)
 
     @classmethod
     def kept(cls, values: Mapping[str, Any]) -> Self:
-        """From `as_kept` of this program, or of another version of it: what is not known here, or not allowed any more, is left
-        out."""
+        """Settings from `as_kept` of this program, or of another version of it: a setting that is not known here, or not
+        allowed any more, is left out."""
         found = cls()
         for name, value in values.items():
             try:

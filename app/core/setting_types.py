@@ -1,4 +1,4 @@
-"""What a setting may be: names, addresses, folders and keys, each with its own words for what is wrong."""
+"""The types of settings: names, addresses, folders and keys, each with its own message for a wrong value."""
 
 import re
 from ipaddress import ip_address
@@ -17,8 +17,8 @@ _WRITTEN = {"gguf": "a .gguf file", "openai": "openai, the URL of a service that
 
 
 def vendor_and_place(place: str) -> tuple[str, str]:
-    """The vendor that a setting names, and what it says of where that is: "acme", "acme=https://eu.acme.example", a URL (of what
-    speaks like OpenAI) or a .gguf file."""
+    """The vendor that a setting names, and where it says the vendor is: "acme", "acme=https://eu.acme.example", a URL (of a
+    service that speaks like OpenAI) or a .gguf file."""
     if place.startswith(("http://", "https://")):
         return "openai", place
     if place.endswith(".gguf"):
@@ -28,7 +28,7 @@ def vendor_and_place(place: str) -> tuple[str, str]:
 
 
 def _vendor(value: str, info: ValidationInfo) -> str:
-    """Which vendor a capability is of. Raises ValueError for one that is not registered."""
+    """Checks that the vendor of a capability is registered. Raises ValueError where it is not."""
     registered(cast(Capability, info.field_name), vendor_and_place(value)[0], _WRITTEN)
     return value.rstrip("/")
 
@@ -46,7 +46,7 @@ def _zone(value: str) -> str:
 
 
 def _origins(value: str) -> str:
-    """Origins of pages, separated by commas. Raises ValueError for what is none: a path, or a word of a header."""
+    """Origins of pages, separated by commas. Raises ValueError for an item that is no origin: a path, or a word of a header."""
     for origin in (given := [item.removesuffix("/") for item in listed(value)]):
         if not re.fullmatch(r"\*|null|[a-z][a-z0-9+.-]{0,30}://[^\s/;,'\"\\]+", origin):
             raise ValueError(f"{origin!r} is no origin such as https://example.org")
@@ -54,7 +54,7 @@ def _origins(value: str) -> str:
 
 
 def _hosts(value: str) -> str:
-    """Names of this server, separated by commas. Raises ValueError for what is none."""
+    """Names of this server, separated by commas. Raises ValueError for an item that is no name."""
     for name in (given := [re.sub(r":\d+$", "", item.lower()) for item in listed(value)]):
         if not re.fullmatch(r"\*|(\*\.)?[\w.-]+|\[?[0-9a-f:.]+\]?", name):
             raise ValueError(f"{name!r} is no name of a server such as parley.example.org")
@@ -62,8 +62,8 @@ def _hosts(value: str) -> str:
 
 
 def _node(value: str) -> str:
-    """Where this very server is reached, which is told to every client. Raises ValueError for what is no such address; where it
-    holds a password, the error does not tell it."""
+    """The address of this very server, which is told to every client. Raises ValueError for text that is no such address; where
+    it holds a password, the error does not quote it."""
     host = r"(?:\[[0-9a-fA-F:.]+\]|[^\s/?#;,'\"\\@:\[\]]+)"
     place = re.fullmatch(rf"https?://{host}(?::(\d{{1,5}}))?(/[^\s?#;,'\"\\]*)?", value)
     if value and (place is None or not 0 < int(place[1] or 80) < 65536):
@@ -82,19 +82,19 @@ def _ip(value: str) -> str:
 
 
 def _turn(value: str) -> str:
-    """Where browsers find a TURN server; they take no other kind. Raises ValueError, which does not tell it."""
+    """The address of a TURN server for browsers, which take no other kind. Raises ValueError, which does not quote it."""
     if value and not value.startswith(("turn:", "turns:")):
         raise ValueError("begins with turn: or turns:, and holds no name or password")
     return value
 
 
 def listed(text: str) -> list[str]:
-    """What is separated by commas."""
+    """The items of a list that is separated by commas."""
     return [item.strip() for item in text.split(",") if item.strip()]
 
 
 def _key(key: SecretStr) -> SecretStr:
-    """A key as it travels in an HTTP header. Raises ValueError, which does not tell it."""
+    """A key as it travels in an HTTP header. Raises ValueError, which does not quote it."""
     if not all("!" <= character <= "~" for character in key.get_secret_value()):
         raise ValueError("a key holds no spaces, no line ends and no letters beyond ASCII")
     return key

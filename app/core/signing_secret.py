@@ -1,4 +1,4 @@
-"""Whether a secret can be guessed by trying: everybody's tokens are signed with it."""
+"""Checks that a secret cannot be guessed by trying: everybody's tokens are signed with it."""
 
 from itertools import pairwise
 
@@ -11,7 +11,8 @@ STEPS = 8  # different distances between neighbours: "abcdef..." and "13579..." 
 
 
 def strong_secret(secret: SecretStr) -> SecretStr:
-    """A signing secret that cannot be guessed by trying. Raises ValueError, which does not tell it."""
+    """Returns a signing secret that cannot be guessed by trying. Raises ValueError for a weaker one, without telling the
+    secret."""
     text = secret.get_secret_value()
     pairs = set(pairwise(text))
     steps = {ord(after) - ord(before) for before, after in pairs}

@@ -1,5 +1,5 @@
-"""What was measured leaves here for operators: figures for `/metrics`, and OpenTelemetry traces where an exporter is set. Nothing
-waits for it."""
+"""Measurements for operators: figures for `/metrics`, and OpenTelemetry traces where an exporter is set. Nothing waits for
+them."""
 
 import asyncio
 import logging
@@ -23,7 +23,7 @@ WASTED = Counter("parley_speculation_wasted_seconds", "Time that services spent 
 
 
 def wasted(spans: Spans) -> None:
-    """What was worked for these spans is thrown away."""
+    """Counts the work for these spans as thrown away."""
     for service, seconds in spans.work.items():
         WASTED.labels(service).inc(seconds)
 
@@ -35,8 +35,8 @@ def observe(spans: Spans) -> None:
 
 
 def traces() -> "Traces | None":
-    """Where OpenTelemetry's own variables name a collector, the way to it; else None, and its packages are not even loaded. Where
-    they say what cannot be, a warning and None."""
+    """The way to the collector that OpenTelemetry's own variables name, or None; without one, its packages are not even loaded.
+    Variables with an impossible value bring a warning and None."""
     try:
         return Traces() if any(map(os.environ.get, ENDPOINTS)) else None
     except (OSError, ValueError) as error:
@@ -45,7 +45,7 @@ def traces() -> "Traces | None":
 
 
 class Traces:
-    """Traces to the collector (OTLP over HTTP), sent by a thread of the SDK; when its queue is full, spans are dropped."""
+    """Sends traces to the collector (OTLP over HTTP) on a thread of the SDK; when its queue is full, spans are dropped."""
 
     def __init__(self) -> None:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -61,8 +61,8 @@ class Traces:
         self._tracer = self._provider.get_tracer("parley")
 
     def export(self, name: str, spans: Spans, clock_to_epoch_ms: float, attributes: Mapping[str, str | int]) -> None:
-        """One trace: a span from `spans.zero` to the last mark, and in it one for each mark, from the mark before it (in time) to
-        its own. `clock_to_epoch_ms` is added to clock times to get ms since 1970 (UTC). Returns at once."""
+        """Sends one trace: a span from `spans.zero` to the last mark, and in it one span for each mark, from the mark before it
+        (in time) to its own. `clock_to_epoch_ms` is added to clock times to get ms since 1970 (UTC). Returns at once."""
         from opentelemetry.trace import set_span_in_context
 
         def ns(ms: float) -> int:
@@ -77,7 +77,7 @@ class Traces:
         whole.end(ns(begin))
 
     async def close(self) -> None:
-        """Sends what waits. A collector that is away is not tried again after LAST_EXPORT_S."""
+        """Sends the traces that wait. A collector that is away is not tried again after LAST_EXPORT_S."""
         giving_up = asyncio.get_running_loop().call_later(LAST_EXPORT_S, self._exporter.shutdown)
         await asyncio.to_thread(self._sender.shutdown)
         giving_up.cancel()

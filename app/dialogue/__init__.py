@@ -1,1 +1,1 @@
-"""What the agent says of its own, what a conversation remembers, and how text becomes clauses."""
+"""What the agent says by itself, what a conversation remembers, and how text becomes clauses."""

@@ -1,4 +1,4 @@
-"""What every part of one conversation works with, as one object: it is handed on whole, to tools too."""
+"""One object with what every part of a conversation works with: it is handed on whole, to tools too."""
 
 from dataclasses import dataclass
 
@@ -23,10 +23,10 @@ class AgentContext:
 
     @property
     def session_settings(self) -> SessionSettings:
-        """What holds in this conversation now."""
+        """The settings that hold in this conversation now."""
         return self.memory.settings.over(self.settings.of_session())
 
     @property
     def language(self) -> Language:
-        """What is spoken in this conversation."""
+        """The language of this conversation."""
         return self.dialogue.language

@@ -1,4 +1,4 @@
-"""From pieces of text to clauses that can be spoken, and stages that work ahead of one another."""
+"""Cuts pieces of text into clauses that can be spoken, and lets stages of the reply work ahead of one another."""
 
 import asyncio
 import re
@@ -32,8 +32,9 @@ class _End:
 
 
 async def ahead(source: AsyncIterator[T], limit: int) -> AsyncIterator[T]:
-    """Runs `source` in a task of its own, at most `limit` items ahead of the reader. Its error is raised in its place; a source
-    that was cancelled by somebody else raises RuntimeError, lest the reader waits for ever or takes itself for cancelled."""
+    """Runs `source` in a task of its own, at most `limit` items ahead of the reader. Its error is raised to the reader, in
+    order; a source that somebody else cancelled raises RuntimeError, lest the reader wait for ever or take itself for
+    cancelled."""
     queue: asyncio.Queue[T | _End | Exception] = asyncio.Queue(limit)
     left = False  # the reader wants no more
 
@@ -61,8 +62,8 @@ async def ahead(source: AsyncIterator[T], limit: int) -> AsyncIterator[T]:
 
 
 async def split_clauses(pieces: AsyncIterator[str], language: Language) -> AsyncIterator[str]:
-    """Text cut where speech may pause: at sentence ends and between the lines of a list, and in the first clause already at a comma
-    or, when it is long, where a phrase begins (the sooner it is short, the sooner it is heard)."""
+    """Cuts text where speech may pause: at sentence ends and between the lines of a list. The first clause also ends at a comma
+    or, when it is long, where a phrase begins: the shorter it is, the sooner it is heard."""
     cutter = Cutter(language)
     async with closing(pieces):
         async for piece in pieces:
@@ -73,14 +74,14 @@ async def split_clauses(pieces: AsyncIterator[str], language: Language) -> Async
 
 
 def first_clause(text: str, language: Language) -> str:
-    """What `split_clauses` makes of `text` first."""
+    """The clause that `split_clauses` makes of `text` first."""
     cutter = Cutter(language)
     return next(chain(cutter.feed(text), cutter.rest()), "")
 
 
 class Cutter:
-    """Is fed a text of `language` in pieces of any size. What a piece costs depends on its length alone, not on what came
-    before."""
+    """Cuts a text of `language`, fed in pieces of any size, into clauses. The work for a piece depends on its length alone, not
+    on what came before."""
 
     def __init__(self, language: Language) -> None:
         self._sentences = language.sentences
@@ -91,13 +92,13 @@ class Cutter:
         self._line = 0  # characters of the line that the text begins in which are no part of it any more
 
     def feed(self, piece: str) -> Iterator[str]:
-        """The clauses that are whole with it."""
+        """The clauses that are complete once `piece` is added."""
         for start in range(0, len(piece), LONGEST_CLAUSE):
             self._text = (self._text + piece[start : start + LONGEST_CLAUSE]).lstrip()
             yield from self._clauses(whole=False)
 
     def rest(self) -> Iterator[str]:
-        """The clauses of what is left: nothing follows."""
+        """The clauses of the text that is left, when nothing follows."""
         yield from self._clauses(whole=True)
         if self._text:
             yield self._text.rstrip()

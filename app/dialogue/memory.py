@@ -1,4 +1,4 @@
-"""What a conversation remembers."""
+"""What a conversation remembers from turn to turn, and keeps when it is resumed."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -32,7 +32,8 @@ class Timer:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """A turn about the conversation itself: what to say, and by what factor to change the pace and the volume."""
+    """An answer to a turn about the conversation itself: the clauses to say, and by what factor to change the pace and the
+    volume."""
 
     clauses: list[str]
     speed: float = 1.0
@@ -41,7 +42,7 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """The timers as they were before the words of a turn changed them, and what tools did to them since (`deeds` grows)."""
+    """The timers as they were before the words of a turn changed them, and what tools have done to them since (`deeds` grows)."""
 
     timers: Sequence[Timer]
     deeds: list[Deed] = field(default_factory=list)
@@ -70,8 +71,8 @@ class Memory:
     waits: deque[float] = field(default_factory=lambda: deque(maxlen=WAITS))  # ms from a turn's end to its answer's first sound
 
     def go_on(self) -> None:
-        """The turn that is being answered goes on, and its words will be taken for an order again: what they have done to the
-        timers is taken back."""
+        """Takes back what the words of the turn being answered have done to the timers: that turn goes on, and all of its words
+        will be taken for an order again."""
         if self.before is not None:
             self.timers[:] = self.before.timers
             self.done = [deed for deed in self.done if deed not in self.before.deeds]
@@ -79,13 +80,14 @@ class Memory:
         self.done_before = len(self.done)
 
     def adjust(self, act: Act) -> None:
-        """Takes over the pace and the volume of `act`, within bounds."""
+        """Changes the pace and the volume as `act` says, within bounds."""
         self.speed = min(2.0, max(0.5, self.speed * act.speed))
         self.gain = min(3.0, max(0.2, self.gain * act.gain))
 
     def played(self, generation: int, played_ms: float) -> None:
-        """A listener is back and has played so much of this generation, the last that he heard of. What was estimated, or known of
-        him last, gives way to that; and later generations get numbers that he does not know."""
+        """Corrects the history by what a listener who is back has played: `played_ms` of `generation`, the last one that they
+        heard of. That counts more than what was estimated or known before, and later generations get numbers that the listener
+        does not know."""
         last, self.generation = self.last, max(self.generation, generation if generation < MOST_GENERATIONS else 0)
         if last is None or (reached := last.reached(generation, played_ms)) is None:
             return
@@ -95,12 +97,12 @@ class Memory:
         self.history = last.history(self.history, reached)
 
     def names(self, wording: Wording) -> list[str]:
-        """Names that were said lately, the latest first: they are likely to be said again."""
+        """Names in the latest exchanges, the newest first: they are likely to be said again."""
         texts = (text for exchange in reversed(self.history[-LATELY:]) for text in (exchange.user, exchange.heard))
         return list(dict.fromkeys(name for text in texts for name in wording.name.findall(text)))[:NAMES]
 
     def filler(self, after_ms: float) -> tuple[str, float]:
-        """Which filler to say, and how long (ms) after the turn's end: the median of the last waits tells what to expect."""
+        """Which filler to say, and how long (ms) after the turn's end: the median of the last waits is taken for the next one."""
         expected = median(self.waits) if self.waits else after_ms
         if expected >= LONG_WAIT * after_ms:
             return "filler_long", after_ms * EARLY
@@ -108,10 +110,10 @@ class Memory:
 
     @property
     def is_private(self) -> bool:
-        """Nothing that is said now is to be written down."""
+        """Whether nothing that is said now is to be written down."""
         return self.settings.recording is False or self.private > 0
 
     @property
     def last_heard(self) -> str:
-        """What the user heard last of the agent; "" where nothing was."""
+        """The last words of the agent that the user heard; "" where there are none."""
         return next((exchange.heard for exchange in reversed(self.history) if exchange.heard), "")

@@ -1,4 +1,4 @@
-"""What the agent says of its own: greeting, fillers, apologies, goodbye, and the turns that are about the conversation itself
+"""What the agent says by itself: greeting, fillers, apologies, goodbye, and its answers to turns about the conversation itself
 (repeat, go on, slower). Every line lives in `lines.yaml` of its language."""
 
 import asyncio
@@ -70,12 +70,12 @@ OFFERED = 3  # topics
 
 
 class Phrasebook:
-    """The lines of one language, shared by all sessions, and the speech of those that must come at once or when the voice is
-    gone."""
+    """The lines of one language, shared by all sessions, and the speech of the lines that must come at once or when the voice
+    service has failed."""
 
     def __init__(self, language: Language, path: Path | None = None) -> None:
-        """`path`: other lines than those of the language. Raises ValueError when the file is not the expected YAML, or
-        lacks lines of OF_EVERY_CONVERSATION."""
+        """`path`: a file with other lines than those of the language. Raises ValueError when the file is not the expected YAML,
+        or lacks lines of OF_EVERY_CONVERSATION."""
         path = path or language.folder / "lines.yaml"
         try:
             raw = dict(yaml.safe_load(path.read_text(encoding="utf-8")))
@@ -93,12 +93,12 @@ class Phrasebook:
         self.speed = 1.0  # of what is spoken ahead
 
     def instructions(self, persona: str = "") -> str:
-        """For a language model: who it is (`persona`, or that of the language), and how it is to speak."""
+        """The instructions for a language model: who it is (`persona`, or the persona of the language), and how to speak."""
         return f"{persona or self._persona}\n\n{self._prompt}"
 
     async def speak_ahead(self, tts: TextToSpeech, speed: float) -> None:
-        """Synthesises the lines of SPOKEN_AHEAD and the first clauses of BEGUN_AHEAD, AT_ONCE at a time, those that are not yet.
-        Raises ServiceError."""
+        """Synthesises the lines of SPOKEN_AHEAD and the first clauses of BEGUN_AHEAD that have no speech yet, AT_ONCE at a
+        time. Raises ServiceError."""
         turns = asyncio.Semaphore(AT_ONCE)
 
         async def say(line: str) -> None:
@@ -113,7 +113,7 @@ class Phrasebook:
             await asyncio.gather(*(say(line) for line in whole + begun if line not in self._spoken))
 
     def spoken(self, text: str) -> list[Speech] | None:
-        """The speech of a line that was spoken ahead."""
+        """The speech of a line that was synthesised ahead, or None."""
         return self._spoken.get(text)
 
 
@@ -123,7 +123,7 @@ def _covers(wider: str, topic: str) -> bool:
 
 
 class Dialogue:
-    """The agent's own words for one conversation."""
+    """The lines of the agent in one conversation."""
 
     def __init__(self, phrasebook: Phrasebook, topics: Sequence[str], rng: random.Random | None = None) -> None:
         self.phrasebook = phrasebook
@@ -134,7 +134,7 @@ class Dialogue:
         self._last: dict[str, str] = {}
 
     def line(self, name: str, **values: str) -> str:
-        """A line by its name, never the same variant twice in a row. Unknown apologies fall back to the general one."""
+        """A line by its name, never the same variant twice in a row. An unknown apology falls back to the general one."""
         lines = self.phrasebook.lines
         variants = lines.get(name) or lines["apology" if name.startswith("apology") else name]
         fresh = [variant for variant in variants if variant != self._last.get(name)] or variants
@@ -149,7 +149,7 @@ class Dialogue:
         return self.language.says.either(some)
 
     def meta_intent(self, intent: Intent, text: str, memory: Memory) -> Act | None:
-        """What to do in a turn that is about the conversation itself; None: the turn asks for knowledge."""
+        """The answer to a turn that is about the conversation itself; None: the turn is not."""
         said = set(words_of(text))
         if intent.name in TAKES_OFFERS and self._follow_ups.offered(memory.last_heard):
             return None
@@ -172,8 +172,8 @@ class Dialogue:
         return None
 
     async def speak(self, clause: str, tts: TextToSpeech, speed: float, voice: str = "") -> AsyncIterator[Speech]:
-        """Speech for a clause. A line spoken ahead is used only where the voice has failed, or for its pace where no `voice` was
-        chosen."""
+        """Speech for a clause. The speech of a line that was synthesised ahead is used only where the voice service has failed,
+        or, if no `voice` was chosen, where it has the right pace."""
         ready = self.phrasebook.spoken(clause)
         if ready and speed == self.phrasebook.speed and not voice:
             for piece in ready:

@@ -1,1 +1,1 @@
-"""What a client and the server say to each other, as typed messages, and how a client's message is read."""
+"""The messages that a client and the server send each other, typed, and how a client's message is read."""

@@ -1,5 +1,5 @@
-"""Reads what a client sends, over either transport: a typed message, or a `BadMessage` that names the field. Nothing else comes
-out of here, whatever goes in."""
+"""Reads what a client sends, over every transport: it becomes a typed message, or a `BadMessage` that names the field at fault.
+Nothing else comes of it, whatever a client sends."""
 
 import base64
 import binascii
@@ -27,12 +27,13 @@ class BadMessage(Exception):
         self.field = field
 
     def as_event(self) -> Error:
-        """As it is told to the client."""
+        """The error as the message that tells the client of it."""
         return Error(code=self.code, message=str(self), field=self.field)
 
 
 def first_fault(error: ValidationError) -> tuple[list[str], str]:
-    """Where the first fault is (empty: the whole) and the words for it. Within a union, the path begins with the member's tag."""
+    """The path of the first fault (empty: the whole value) and the words for it. Within a union, the path begins with the
+    member's tag."""
     if error.error_count() > MAX_FAULTS:
         return [], f"more than {MAX_FAULTS} faults"
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
@@ -43,8 +44,9 @@ def first_fault(error: ValidationError) -> tuple[list[str], str]:
 
 
 def read_json(kind: TypeAdapter[T], text: str | bytes) -> T:
-    """The one way in for JSON that a client sends, in a message or as a body: of a text full of lists the parser makes 100,000
-    objects, which takes 20 ms, and pydantic an error for each. Raises BadMessage, and pydantic's ValidationError."""
+    """Reads JSON that a client sends, in a message or as a body; all such JSON is read here. A text with more than MAX_MARKS
+    commas and brackets is refused: of a text full of lists the parser would make 100,000 objects (20 ms), and pydantic an error
+    for each. Raises BadMessage, and pydantic's ValidationError."""
     marks: tuple[Any, ...] = tuple(b"[{," if isinstance(text, bytes) else "[{,")
     if sum(map(text.count, marks)) > MAX_MARKS:
         raise BadMessage("bad_message", f"a message has at most {MAX_MARKS} commas and brackets")
@@ -52,7 +54,7 @@ def read_json(kind: TypeAdapter[T], text: str | bytes) -> T:
 
 
 def parse(text: str | bytes) -> ClientMessage:
-    """One JSON message of at most MAX_MESSAGE_BYTES. Raises BadMessage (too_large, bad_json, bad_message)."""
+    """Reads one JSON message of at most MAX_MESSAGE_BYTES. Raises BadMessage (too_large, bad_json, bad_message)."""
     if len(text) > MAX_MESSAGE_BYTES:
         raise BadMessage("too_large", f"a message has at most {MAX_MESSAGE_BYTES} bytes")
     try:
@@ -64,7 +66,7 @@ def parse(text: str | bytes) -> ClientMessage:
 
 
 def decode(data: str) -> bytes:
-    """The bytes of an audio_chunk's base64. Raises BadMessage."""
+    """The bytes that an audio_chunk's base64 stands for. Raises BadMessage."""
     try:
         return base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError) as error:
@@ -72,7 +74,7 @@ def decode(data: str) -> bytes:
 
 
 def pcm(data: bytes) -> Pcm:
-    """PCM16 mono little-endian as samples. Raises BadMessage when there is half a sample or more than MAX_AUDIO_BYTES."""
+    """The samples of PCM16 mono little-endian. Raises BadMessage for half a sample, and for more than MAX_AUDIO_BYTES."""
     if len(data) > MAX_AUDIO_BYTES:
         raise BadMessage("too_large", f"audio_chunk.data: a chunk has at most {MAX_AUDIO_BYTES} bytes of audio", "data")
     if len(data) % 2:

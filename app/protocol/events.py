@@ -1,4 +1,5 @@
-"""What happens inside a conversation (`Happening`), by itself or by a message of the client: what the state machine takes."""
+"""The events of a conversation (`Happening`), whether they arise inside it or from a message of the client: the state machine
+takes them."""
 
 from typing import Literal
 
@@ -8,7 +9,7 @@ from app.protocol.messages import Event, Generation, Interrupt, PlaybackDone, Pl
 
 
 class SessionStarted(Event):
-    """A listener is there; `resumed`: a conversation goes on."""
+    """A listener is there. `resumed`: the conversation began earlier and goes on."""
 
     type: Literal["session_started"] = "session_started"
     greeting: bool
@@ -29,7 +30,7 @@ class OnsetHeld(Event):
 
 
 class OnsetDismissed(Event):
-    """What began as an onset does not concern the agent."""
+    """The sound that began does not concern the agent."""
 
     type: Literal["onset_dismissed"] = "onset_dismissed"
     kind: Literal["backchannel", "noise", "echo", "other_speech"]
@@ -43,8 +44,8 @@ class BargeIn(Event):
 
 
 class TurnReopened(Event):
-    """The user goes on with the turn that the agent took as finished: the reply is withdrawn, the text is joined. `full`: there is
-    too much of it for one turn, and what follows is another."""
+    """The user goes on with the turn that the agent took for finished: the reply is withdrawn, the text is joined. `full`: the
+    turn has as much text as one may have, and what follows is another turn."""
 
     type: Literal["turn_reopened"] = "turn_reopened"
     at_ms: float
@@ -61,8 +62,8 @@ class TurnEnded(Event):
 
 
 class TurnUnrecognised(Event):
-    """The user's turn is over, and its words could not be had: recognition failed or, `unclear`, made out none. `line` is what the
-    agent says to that, if anything."""
+    """The user's turn is over and its words are not known: recognition failed or, with `unclear`, made out none. `line` is what
+    the agent says to that, if anything."""
 
     type: Literal["turn_unrecognised"] = "turn_unrecognised"
     turn: int
@@ -71,14 +72,15 @@ class TurnUnrecognised(Event):
 
 
 class Faulted(Event):
-    """What had to be done for an event failed by a fault of ours: the turn under way is given up, the conversation goes on."""
+    """The work for an event failed by a fault in our code: the turn under way is given up, the conversation goes on."""
 
     type: Literal["faulted"] = "faulted"
     event: str
 
 
 class Prompted(Event):
-    """The agent takes a turn of its own: `line` is a name in the dialogue (a silence prompt, a due timer), `values` fill it."""
+    """The agent speaks unasked: `line` is a name in the dialogue (a silence prompt, a due timer), `values` are put into that
+    line."""
 
     type: Literal["prompted"] = "prompted"
     line: str
@@ -86,7 +88,7 @@ class Prompted(Event):
 
 
 class FirstAudioReady(Event):
-    """The reply has sound."""
+    """The first sound of the reply is ready."""
 
     type: Literal["first_audio_ready"] = "first_audio_ready"
     generation: Generation

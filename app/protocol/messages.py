@@ -1,5 +1,5 @@
-"""Every message, in and out, typed. The wire IS this file: what a client may send (`ClientMessage`) and what the server sends
-(`ServerMessage`). What else happens inside a conversation is in `app.protocol.events`."""
+"""Every message, in and out, typed. This file defines the wire format: what a client may send (`ClientMessage`) and what the
+server sends (`ServerMessage`). The other events of a conversation are in `app.protocol.events`."""
 
 from typing import Annotated, Literal
 
@@ -19,7 +19,7 @@ MAX_MESSAGE_BYTES = 262_144  # of one JSON message: a base64 chunk of that size 
 
 
 class Event(BaseModel):
-    """Anything that is sent or that happens: immutable, told apart by `type`."""
+    """A message or an event: immutable, told from others by `type`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -28,16 +28,16 @@ class Event(BaseModel):
 
 
 class Played(Event):
-    """So much of this generation has left the listener's speaker."""
+    """`played_ms` of this generation have left the listener's speaker."""
 
     generation: Generation
     played_ms: Milliseconds
 
 
 class Start(Event):
-    """Known credentials always go on with their conversation. `resume` says that it was cut off: it goes on without a welcome.
-    `played` is what was heard last before that: what the listener said of it may have been lost on its way. `eagerness` holds for
-    the conversation from now on; without it stays what it was."""
+    """Opens a conversation, or goes on with the one that the credentials belong to. `resume`: that one was cut off and goes on
+    without a welcome. `played` is what the listener heard last before that, for what they reported may have been lost on its
+    way. `eagerness` holds for the conversation from now on; without it, it stays as it was."""
 
     type: Literal["start"] = "start"
     session_id: str | None = Field(default=None, max_length=128)
@@ -102,21 +102,21 @@ class Text(Event):
 
 
 class Configure(Event):
-    """Changes those of the conversation's settings that it names, from now on; one that is null is as the process is set again.
-    Answered with `configured`, or with an error: then all stay as they were."""
+    """Changes those settings of the conversation that the message names, from now on; a setting that is null is as the process
+    is set again. The answer is `configured`, or an error, and then all settings stay as they were."""
 
     type: Literal["configure"] = "configure"
     settings: SessionSettings
 
 
 class Ping(Event):
-    """Is anybody there? Answered by `pong`."""
+    """Asks whether the server is there; the answer is `pong`."""
 
     type: Literal["ping"] = "ping"
 
 
 class Stop(Event):
-    """The conversation is over, and is not resumed."""
+    """Ends the conversation, which cannot be resumed."""
 
     type: Literal["stop"] = "stop"
 
@@ -220,7 +220,7 @@ class SpokenChunk(Event):
 
 
 class Duck(Event):
-    """Play more quietly, at `gain` (0..1)."""
+    """Asks the client to play more quietly, at `gain` (0..1)."""
 
     type: Literal["duck"] = "duck"
     generation: Generation
@@ -228,7 +228,7 @@ class Duck(Event):
 
 
 class Unduck(Event):
-    """Play as loudly as before."""
+    """Asks the client to play as loudly as before."""
 
     type: Literal["unduck"] = "unduck"
     generation: Generation
@@ -254,7 +254,7 @@ class AudioEnd(Event):
 
 
 class PlaybackStop(Event):
-    """Fall silent now and answer `playback_stopped` with what was played."""
+    """Asks the client to fall silent now and to answer `playback_stopped` with what was played."""
 
     type: Literal["playback_stop"] = "playback_stop"
     generation: Generation
@@ -270,7 +270,8 @@ class AgentHeard(Event):
 
 
 class Latency(Event):
-    """Milliseconds from the end of the user's speech (a reply) or the onset (an interruption), named as in `app.core.latency`."""
+    """Milliseconds from the end of the user's speech (for a reply) or from the onset (for an interruption), named as in
+    `app.core.latency`."""
 
     type: Literal["latency"] = "latency"
     turn: int
@@ -288,8 +289,8 @@ class Error(Event):
 
 
 class ShuttingDown(Event):
-    """The last message of a server that is going down; the connection is closed after it. The conversation goes on when it is
-    opened again in `after_ms`: at the base address `url`, or where none is told at the address that was used first."""
+    """The last message of a server that is going down; it then closes the connection. The conversation goes on when the client
+    opens it again after `after_ms`: at the base address `url`, or where none is given at the address that it used first."""
 
     type: Literal["shutting_down"] = "shutting_down"
     message: str = "the server is going down: go on elsewhere"
@@ -298,7 +299,8 @@ class ShuttingDown(Event):
 
 
 class Configured(Event):
-    """What holds in the conversation from now on. Instructions are not repeated: they may be whose made the session."""
+    """The settings that hold in the conversation from now on. Instructions are not repeated: they may belong to whoever made
+    the session."""
 
     type: Literal["configured"] = "configured"
     settings: SessionSettings

@@ -1,4 +1,4 @@
-"""What the page shows of a conversation, gathered from the messages the listener gets."""
+"""What the page shows of a conversation, gathered from the messages that the listener gets."""
 
 import asyncio
 from collections import defaultdict, deque
@@ -34,7 +34,8 @@ class ShownPassage(TypedDict):
 
 
 class Turn(TypedDict):
-    """`heard` is the part of `agent` that was heard, None while that is not known. `latency`: ms by span name."""
+    """One turn on the page. `heard` is the part of `agent` that was heard, None while that is not known. `latency`: ms by span
+    name."""
 
     user: str
     agent: str
@@ -45,7 +46,7 @@ class Turn(TypedDict):
 
 
 class Spread(NamedTuple):
-    """Of one span over the last MEASURED turns, in ms: in how many of them, the median and the 95th percentile."""
+    """One span over the last MEASURED turns: how many turns have it, and its median and 95th percentile in ms."""
 
     turns: int
     p50: float
@@ -53,7 +54,7 @@ class Spread(NamedTuple):
 
 
 class View(TypedDict):
-    """`spreads` are by span name."""
+    """All that the page shows of a conversation. `spreads` are by span name."""
 
     state: State
     caption: str
@@ -63,7 +64,7 @@ class View(TypedDict):
 
 
 class Viewer:
-    """Follows one conversation. `changed` tells whether there is something new since the last `look`."""
+    """Builds the view of one conversation. `changed` tells whether something is new since the last `look`."""
 
     def __init__(self) -> None:
         self.changed = True
@@ -76,12 +77,12 @@ class Viewer:
         self._spreads: dict[str, Spread] = {}
 
     def recall(self, history: Sequence[Exchange]) -> None:
-        """What was said before this connection, when the conversation is resumed."""
+        """Takes in what was said before this connection, where the conversation is resumed."""
         for number, exchange in enumerate(history[-TURNS:]):
             self._turns[-1, number] = _empty() | {"user": exchange.user, "agent": exchange.heard, "heard": exchange.heard}
 
     def look(self) -> View:
-        """What is to be shown now; `changed` is false until there is more."""
+        """The view as it is now; `changed` is then false until something changes."""
         self.changed = False
         turns = list(self._turns.values())
         return View(state=self._state, caption=self._caption, caption_final=self._final, turns=turns, spreads=self._spreads)
@@ -140,7 +141,7 @@ def _empty() -> Turn:
 
 
 class Newest(Generic[T]):
-    """The newest view of a page, for whoever waits for the next."""
+    """Hands the newest view of a page to whoever waits for the next one."""
 
     def __init__(self) -> None:
         self._view: T | None = None
@@ -149,18 +150,18 @@ class Newest(Generic[T]):
         self._over = False
 
     def put(self, view: T) -> None:
-        """Replaces the view that nobody has taken yet."""
+        """Makes `view` the newest, in place of one that nobody has taken yet."""
         self._view = view
         self._count += 1
         self._changed.set()
 
     def end(self) -> None:
-        """No more views come."""
+        """Ends `follow`: no more views come."""
         self._over = True
         self._changed.set()
 
     async def follow(self) -> AsyncIterator[T]:
-        """Each view that is the newest when it is asked for, until the end."""
+        """Yields the view that is the newest whenever the reader is ready for one, until the end."""
         seen = 0
         while not self._over:
             if seen == self._count or self._view is None:

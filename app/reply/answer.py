@@ -1,5 +1,5 @@
-"""What a reply says: from the user's words to pieces of text. The conversation's own acts, tools, a language model where there is
-one, and the knowledge."""
+"""From the user's words to the text of a reply, piece by piece: an answer about the conversation itself, a tool, a language
+model where there is one, or the knowledge."""
 
 import asyncio
 import logging
@@ -27,8 +27,8 @@ U = TypeVar("U")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to reply to. `line` names a line of the dialogue where the agent speaks unasked, `values` are put into it; `text` is the
-    user's turn."""
+    """What a reply is made for. `text` is the user's turn; where the agent speaks unasked, `line` names a line of the dialogue,
+    into which `values` are put."""
 
     turn: int
     revision: int = 0
@@ -39,7 +39,7 @@ class Request:
 
 
 class Answer:
-    """The text of one reply. Until the turn has ended (`toolbox.committed`) nothing is done that cannot be taken back, and nothing
+    """The text of one reply. Until the turn has ended (`toolbox.committed`) nothing is done that cannot be undone, and nothing
     leaves the process unless the settings allow it."""
 
     def __init__(
@@ -63,21 +63,21 @@ class Answer:
 
     @property
     def acted(self) -> bool:
-        """The words of the turn have run a tool that changes something."""
+        """Whether the words of the turn have run a tool that changes something."""
         return self._toolbox.acted
 
     def take_effect(self) -> None:
-        """The turn has ended: what it changes holds from now on."""
+        """Makes the turn's changes hold from now on, as the turn has ended."""
         if self.act is not None:
             self._memory.adjust(self.act)
 
     async def settled(self, capability: str) -> None:
-        """Returns when `capability` may be used: a service outside this process not before the turn has ended."""
+        """Returns when `capability` may be used: a service outside this process may be used only once the turn has ended."""
         if capability in self._services.remote and not self._settings.speculate_remotely:
             await self._toolbox.committed.wait()
 
     async def pieces(self) -> AsyncIterator[str]:
-        """The text as it is made. Raises ServiceError."""
+        """Yields the text as it is made. Raises ServiceError."""
         if self._request.line:
             yield self._dialogue.line(self._request.line, **self._request.values)
             return
@@ -100,7 +100,7 @@ class Answer:
                 yield piece
 
     async def _understood(self, text: str, query: str, history: Sequence[Exchange]) -> tuple[Intent, list[Passage]]:
-        """What `text` wants, and what there is on `query`."""
+        """The intent of `text`, and the passages for `query`."""
         intent, passages = await _both(
             self._timed("intent", lambda: self._services.intent.classify(text)),
             self._timed("retrieval", lambda: self._services.retrieval.search(query, history=history)),
@@ -114,13 +114,13 @@ class Answer:
         return result
 
     def _cite(self, passages: Sequence[Passage]) -> None:
-        """The first words of an answer are there, and this is what it is made from."""
+        """Tells the client the passages that an answer is made from, as its first words are there."""
         sources = [Source(id=p.id, title=p.title, score=round(p.score, 3)) for p in passages]
         self._emit(Sources(passages=sources, turn=self._request.turn))
         self._mark("first_token")
 
     async def _answer_with_llm(self, model: Answerer, question: Question, offline: AsyncIterator[str]) -> AsyncIterator[str]:
-        """The words of a language model; what can be said without it where it says nothing or breaks off."""
+        """Yields the words of a language model; where it says nothing or breaks off, what can be said without it."""
         await self.settled("model")
         said = ""
         try:
@@ -148,7 +148,7 @@ class Answer:
             yield piece
 
     async def _answer_each(self, parts: Sequence[str], history: list[Exchange]) -> AsyncIterator[str]:
-        """An answer to each of several wishes. A question back to one of them is still open when all have been answered."""
+        """Answers each of several wishes. A question back to one of them is still open when all have been answered."""
         memory, asked = self._memory, ("", "")
         for part in parts:
             query = self._dialogue.language.hears.sought(part)
@@ -163,7 +163,7 @@ class Answer:
             memory.asked, memory.request = asked
 
     async def _answer_offline(self, question: Question, text: str) -> AsyncIterator[str]:
-        """The conversation's own acts, a tool, or sentences of the knowledge."""
+        """Yields an answer about the conversation itself, of a tool, or sentences of the knowledge."""
         told = await self._toolbox.by_intent(question.intent.name, text)
         if told is not None:
             yield told
@@ -187,7 +187,7 @@ class Answer:
 
 
 async def _both(first: Coroutine[Any, Any, T], second: Coroutine[Any, Any, U]) -> tuple[T, U]:
-    """Both results, worked on at once; when one fails the other is given up."""
+    """Runs both at once and returns both results; when one fails the other is given up."""
     one, two = asyncio.create_task(first), asyncio.create_task(second)
     try:
         await asyncio.gather(one, two)

@@ -1,6 +1,6 @@
-"""One reply as a streaming pipeline: transcript -> (intent || retrieval) -> answer pieces -> clauses -> speech. Every stage is an
-async iterator with a bounded hand-over; cancelling the reply's task cancels them all. Until it is committed, a reply is a draft:
-it tells nobody anything."""
+"""One reply as a streaming pipeline: transcript -> (intent || retrieval) -> answer pieces -> clauses -> speech. Every stage is
+an async iterator with a bounded queue behind it; cancelling the reply's task cancels every stage. Until it is committed, a
+reply is a draft and sends no messages."""
 
 import asyncio
 import logging
@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from app.core.latency import Spans
 from app.core.telemetry import DROPPED, wasted
-from app.dialogue.clauses import ahead, split_clauses
 from app.dialogue.agent_context import AgentContext
+from app.dialogue.clauses import ahead, split_clauses
 from app.protocol.messages import AgentResponse, Error, ServerMessage
 from app.reply.answer import Answer, Request
 from app.reply.voice import Sound, Voice
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 class Reply:
-    """One generation. `run` fills `sounds`; the items end with None."""
+    """One reply, known by its generation number. It fills the queue `sounds`, whose last item is None."""
 
     def __init__(
         self,
@@ -64,25 +64,26 @@ class Reply:
 
     @property
     def committed(self) -> bool:
-        """The turn that it answers has ended."""
+        """Whether the turn that this reply answers has ended."""
         return self._committed.is_set()
 
     @property
     def text(self) -> str:
-        """What has been made of it so far."""
+        """The clauses that have been made so far, as one text."""
         return " ".join(self.clauses)
 
     @property
     def cancelled(self) -> bool:
-        """It was given up."""
+        """Whether this reply was given up."""
         return self._task is not None and (self._task.cancelled() or self._task.cancelling() > 0)
 
     def start(self) -> None:
-        """Begins to make it."""
+        """Begins to make the reply."""
         self._task = asyncio.create_task(self._run())
 
     def commit(self) -> None:
-        """The turn has ended: what the draft withheld is told, in order, and from now on it speaks for itself."""
+        """Turns the draft into the reply, as its turn has ended: the messages that it withheld are sent, in order, and later
+        ones at once."""
         self._committed.set()
         self._committed_ms = self._clock.ms()
         if self.answered and self.request.text:
@@ -95,7 +96,7 @@ class Reply:
             self._ready(self)
 
     def cancel(self) -> None:
-        """Gives it up: every stage ends."""
+        """Gives the reply up: every stage ends."""
         if self._task is not None:
             self._task.cancel()
             if not self.committed:
@@ -157,7 +158,7 @@ class Reply:
             self._ready(self)
 
     async def _fill(self) -> None:
-        """A filler, when the turn has ended and there is still nothing to hear after a while."""
+        """Speaks a filler, when the turn has ended and there is still nothing to hear after a while."""
         if self.request.line:
             return
         await self._committed.wait()

@@ -24,8 +24,8 @@ class Clause:
 
 
 def spread_words(text: str, length_ms: float) -> list[Word]:
-    """The words of `text` over so much time, in proportion to their letters (plus one for the gap): the fallback where the voice
-    does not tell its word times."""
+    """Spreads the words of `text` over `length_ms`, in proportion to their letters (plus one for the gap): the fallback for a
+    voice that gives no word times."""
     words = text.split()
     total, at, spread = sum(len(word) + 1 for word in words), 0.0, []
     for word in words:
@@ -50,14 +50,14 @@ class Ledger:
     waits: list[tuple[float, float]] = field(default_factory=list)  # (start, length) of silences put in, in order
 
     def begin_clause(self, text: str, start_ms: float, length_ms: float, words: Sequence[Word] = ()) -> None:
-        """A clause's audio starts at `start_ms`; the times of its `words` count from there (see Speech.words)."""
+        """Notes that a clause's audio starts at `start_ms`; the times of its `words` count from there (see Speech.words)."""
         self._settle()
         self.clauses.append(Clause(text, self.spoken(start_ms), self.spoken(start_ms), []))
         self.extend_clause(start_ms, length_ms, words)
 
     def extend_clause(self, start_ms: float, length_ms: float, words: Sequence[Word] = ()) -> None:
-        """More audio of the last clause: it holds `words`, and those after them are still to come; without word times, all words
-        of the clause are spread over its whole time."""
+        """Notes more audio of the last clause: it holds `words`, and the words after them are still to come. Without word
+        times, all words of the clause are spread over its whole time."""
         clause, start_ms = self.clauses[-1], self.spoken(start_ms)
         clause.end_ms = start_ms + length_ms
         told = [at for at in clause.words if at < math.inf]
@@ -68,39 +68,40 @@ class Ledger:
         clause.words = told + heard + [math.inf] * missing
 
     def finish(self) -> None:
-        """No more audio will follow."""
+        """Notes that no more audio follows."""
         self._settle()
         self.ended = True
 
     def _settle(self) -> None:
-        """All of the last clause has been sent: words whose time nobody told ended with it."""
+        """Ends the last clause, all of which has been sent: words whose time is not known ended with it."""
         for clause in self.clauses[-1:]:
             clause.words = [min(at, clause.end_ms) for at in clause.words]
 
     def cut_clause(self, end_ms: float) -> None:
-        """The last clause ends at `end_ms`: words that would count as heard later are not said."""
+        """Ends the last clause at `end_ms`: words that would count as heard later are left out."""
         clause, end_ms = self.clauses[-1], self.spoken(end_ms)
         said = sum(at <= end_ms for at in clause.words)
         clause.text, clause.words, clause.end_ms = " ".join(clause.text.split()[:said]), clause.words[:said], end_ms
 
     def skip_clause(self) -> None:
-        """A clause of the reply is left out: nothing of it is said."""
+        """Notes that a clause of the reply is left out and nothing of it is said."""
         self.clauses.append(Clause("", self.spoken(self.sent_ms), self.spoken(self.sent_ms), []))
 
     def wait(self, length_ms: float) -> None:
-        """Silence is put in at this place: what was to come comes later, and hearing the silence is hearing no word."""
+        """Notes a silence at this place, in which no word is heard: all that follows comes later by `length_ms`."""
         self.waits.append((self.sent_ms, length_ms))
 
     def spoken(self, ms: float) -> float:
-        """How much of the first `ms` is speech: all but the silences put in."""
+        """How much of the first `ms` of the timeline is speech: the silences that were put in are taken out."""
         return ms - sum(min(length, ms - start) for start, length in self.waits if start < ms)
 
     def word_ms(self) -> tuple[tuple[int, ...], ...]:
-        """For each clause, the ms of the timeline from which each of its words counts as heard; NEVER_MS of what is to be sent."""
+        """For each clause, the ms of the timeline from which each of its words counts as heard; NEVER_MS for a word that was
+        not sent."""
         return tuple(tuple(self._played(at) for at in clause.words) for clause in self.clauses)
 
     def _played(self, at: float) -> int:
-        """The ms of the timeline at which so much speech was played: what `spoken` takes out is put in."""
+        """The ms of the timeline at which `at` ms of speech were played: the opposite of `spoken`."""
         if at == math.inf:
             return NEVER_MS
         for start, length in self.waits:
@@ -108,20 +109,21 @@ class Ledger:
         return math.ceil(at)
 
     def send(self, length_ms: float, now: float) -> None:
-        """`length_ms` more leave at `now` (clock ms)."""
+        """Notes that `length_ms` more leave at `now` (clock ms)."""
         self.sent_ms += length_ms
         self.sent_at = now
 
     def acknowledge(self, played_ms: float, now: float) -> None:
-        """The listener has played so much: it corrects an estimate; else it never goes back, and it never exceeds what was sent."""
+        """Notes that the listener has played `played_ms`, at most what was sent. This replaces an estimate, also by less; an
+        earlier acknowledgement is only ever raised."""
         known = 0.0 if self.estimated else self.heard_ms
         self.heard_ms = max(known, min(played_ms, self.sent_ms))
         self.acknowledged_at = now
         self.estimated = False
 
     def estimate(self, now: float, delay_ms: float) -> float:
-        """What was probably heard by `now` if nobody says: the last acknowledgement grown at real time, or what was sent less
-        the path's delay. Sets and returns heard_ms, and marks it."""
+        """Estimates what was heard by `now` (clock ms), for a listener who does not tell: the last acknowledgement plus the
+        time since then, or what was sent less the path's delay. Sets `heard_ms`, marks it as estimated, and returns it."""
         if self.acknowledged_at is not None:
             guess = self.heard_ms + (now - self.acknowledged_at)
         else:
@@ -142,6 +144,6 @@ class Ledger:
         return " ".join(words)
 
     def heard_clauses(self) -> int:
-        """How many clauses were heard to their last word; one that gave way before its first word counts."""
+        """How many clauses were heard to their last word; a clause that was left out before its first word counts."""
         heard_ms = self.spoken(self.heard_ms)
         return sum(1 for _ in takewhile(lambda clause: all(at <= heard_ms for at in clause.words), self.clauses))

@@ -1,5 +1,5 @@
-"""Plays a reply to the listener: the frames that leave, turned down or held while somebody speaks over them, and what the listener
-says was played. A generation number marks everything; what carries an old one is dropped."""
+"""Plays a reply to the listener: sends its frames, turns them down or holds them while somebody speaks over them, and takes in
+what the listener says was played. Everything carries a generation number, and what carries an old one is dropped."""
 
 import asyncio
 from collections.abc import Callable
@@ -27,7 +27,8 @@ PATH_DELAY_MS = 120.0  # from a frame's sending to the ear, where the listener s
 
 
 class Player:
-    """`reply` is the one that is played or was played last, None once it is recorded; `ledger` tells what was heard of it."""
+    """Plays one reply at a time. `reply` is the one that is played or was played last, None once it is recorded; `ledger` tells
+    what was heard of it."""
 
     def __init__(
         self,
@@ -48,13 +49,13 @@ class Player:
         self.ledger: Ledger | None = None
 
     def load(self, reply: Reply) -> None:
-        """The next reply to play; nothing of it leaves before `release`."""
+        """Takes the next reply to play; nothing of it leaves before `release`."""
         self.reply = reply
         self.ledger = Ledger(reply.generation)
         self._playout = Playout(reply, self.ledger)
 
     def unload(self) -> None:
-        """Nothing more of the reply leaves, and nobody is asked what was heard of it."""
+        """Stops the frames of the reply, and waits for no acknowledgement of it any more."""
         self._released = False
         self._playout = None
         self._ducked = False
@@ -68,22 +69,22 @@ class Player:
         return self.ledger.sent_ms if self._released and self.ledger is not None else 0.0
 
     def release(self) -> None:
-        """Lets the reply out."""
+        """Lets the frames of the reply out."""
         self._released = True
 
     def duck(self) -> None:
-        """The listener is asked to play more quietly, until `unduck`."""
+        """Asks the listener to play more quietly, until `unduck`."""
         if self.reply is not None:
             self._ducked = True
             self._send(Duck(generation=self.reply.generation, gain=self._settings.duck_gain))
 
     def hold(self) -> None:
-        """Pauses the reply until it is decided what the sound is: nothing of it is lost."""
+        """Pauses the reply until it is decided what the sound over it is; nothing of it is lost."""
         if self._playout is not None:
             self._playout.hold()
 
     def unduck(self) -> None:
-        """Goes on as before `duck` and `hold`."""
+        """Ends `duck` and `hold`: the reply goes on as before."""
         if self._playout is not None:
             self._playout.go_on()
         if self.reply is not None and self._ducked:
@@ -91,7 +92,7 @@ class Player:
             self._send(Unduck(generation=self.reply.generation))
 
     def stop(self) -> None:
-        """Silence now: nothing of this generation leaves any more; the listener is asked what was played."""
+        """Silences the reply: no frame of this generation leaves any more, and the listener is asked what was played."""
         if self.reply is None:
             return
         self.reply.cancel()
@@ -102,7 +103,7 @@ class Player:
         self._timer = asyncio.get_running_loop().call_later(self._settings.stop_ack_ms / 1000, self._estimate, PlaybackStopped)
 
     def _estimate(self, kind: type[PlaybackStopped] | type[PlaybackDone]) -> None:
-        """Nobody said what was played: the pacing model does, and says so."""
+        """Reports what was played by the pacing model, where the listener did not tell."""
         if self.ledger is None:
             return
         if kind is PlaybackDone:
@@ -110,7 +111,7 @@ class Player:
         self._dispatch(kind(generation=self.ledger.generation, played_ms=self.ledger.heard_ms, estimated=True))
 
     def acknowledge(self, event: Acknowledgement) -> None:
-        """The listener says what was played."""
+        """Takes in what the listener says was played."""
         if self.ledger is None or event.generation != self.ledger.generation or self.reply is None:
             return
         if isinstance(event, PlaybackProgress) or not event.estimated:

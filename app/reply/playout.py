@@ -1,4 +1,4 @@
-"""The sounds of one reply, cut into frames for the listener and written down in its ledger."""
+"""Cuts the sounds of one reply into frames for the listener, and writes them down in its ledger."""
 
 import asyncio
 import contextlib
@@ -36,7 +36,7 @@ IDLE_FRAME = Frame(SILENCE, 0, 0, 0.0)
 
 
 class Playout:
-    """Of one reply, which fills the ledger."""
+    """Makes the frames of one reply, and fills its ledger."""
 
     def __init__(self, reply: Reply, ledger: Ledger) -> None:
         self._reply = reply
@@ -51,16 +51,16 @@ class Playout:
         self._filler = False  # what is sent is one
 
     def hold(self) -> None:
-        """Pauses the reply for a moment: nothing of it is lost."""
+        """Pauses the reply for a moment; nothing of it is lost."""
         self._held = HOLD_FRAMES
 
     def go_on(self) -> None:
-        """Ends a pause of `hold`."""
+        """Ends the pause of `hold`."""
         self._held = 0
 
     def frame(self, now: float) -> Frame | None:
-        """The next 20 ms, sent at `now` (clock ms), None when the reply is over. While it waits for more speech, its frames are
-        silence of the same generation."""
+        """The next 20 ms, sent at `now` (clock ms); None when the reply is over. While the reply waits for more speech, its
+        frames are silence of the same generation."""
         samples = np.zeros(FRAME, np.int16)
         if 0 < self._held < HOLD_FRAMES and not self._over:
             self._ledger.wait(FRAME_MS)
@@ -112,14 +112,15 @@ class Playout:
             self._tail = silence_after(sound.samples)
 
     def _fetched(self) -> bool:
-        """What follows the sound in hand is known."""
+        """Whether it is known what follows the current sound."""
         with contextlib.suppress(asyncio.QueueEmpty):
             if not self._next:
                 self._next.append(self._reply.sounds.get_nowait())
         return bool(self._next)
 
     def _fade(self, filled: int) -> Pcm:
-        """The answer is there: the rest of a filler, faded out so that nothing clicks. Words beyond it are not said."""
+        """The rest of a filler, faded out so that nothing clicks, because the answer is ready. Words of the filler behind that
+        are not said."""
         self._filler = False
         rest = self._left[: len(FADE)]
         self._ledger.cut_clause(self._ledger.sent_ms + (filled + len(rest)) * 1000 / SPEAKING_RATE)

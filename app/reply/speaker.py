@@ -1,5 +1,5 @@
-"""Makes the replies of one conversation: the draft that may become the next one, and the reply that is committed and handed to the
-player."""
+"""Makes the replies of one conversation: the draft that may become the next reply, and the reply that is committed and handed
+to the player."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from app.reply.player import Player
 
 
 class Speaker:
-    """`dispatch` is told when a reply has its first sound, or is over without one."""
+    """Makes the replies of one conversation. `dispatch` is told when a reply has its first sound, or is over without one."""
 
     def __init__(
         self,
@@ -35,19 +35,19 @@ class Speaker:
         return self._player.reply
 
     def draft(self, request: Request, spans: Spans) -> None:
-        """Prepares a reply that is told to nobody until `commit`."""
+        """Prepares a reply, of which nobody is told until `commit`."""
         self.drop_draft()
         PREPARED.inc()
         self._draft = self._new(request, spans)
 
     def drop_draft(self) -> None:
-        """The user goes on: what was prepared is void."""
+        """Drops the draft: the user goes on."""
         if self._draft is not None:
             self._draft.cancel()
             self._draft = None
 
     def commit(self, request: Request, spans: Spans) -> None:
-        """The turn has ended: its draft becomes the reply; without one of this text a reply is started."""
+        """Makes the draft the reply, as its turn has ended; where there is no draft for this request, starts a reply."""
         draft, self._draft = self._draft, None
         if draft is not None and draft.request != request:
             draft.cancel()
@@ -77,11 +77,11 @@ class Speaker:
         self._player.unload()
 
     def stop(self) -> None:
-        """Silence now, and nothing that was prepared is said either."""
+        """Silences the reply, and drops the draft."""
         self.drop_draft()
         self._player.stop()
 
     def forget(self) -> None:
-        """The reply has been recorded."""
+        """Drops the reply, which has been recorded."""
         self.withdraw()
         self._player.reply = None

@@ -1,4 +1,4 @@
-"""From clauses to their sounds, at the pace and the volume that hold for this reply."""
+"""Has clauses spoken, at the pace and the volume that hold for this reply."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -23,8 +23,8 @@ class Sound:
 
 
 class Voice:
-    """`begin` is called with each clause before its sound is made. Until `committed` is set, a change of pace or volume that the
-    turn asks for holds for this reply alone."""
+    """Turns the clauses of one reply into sounds. `begin` is called with each clause before its sound is made. Until
+    `committed` is set, a change of pace or volume that the turn asks for holds for this reply alone."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Voice:
         self._begin = begin
 
     async def speak(self, clauses: AsyncIterator[str]) -> AsyncIterator[Sound]:
-        """The sounds of each clause in turn. Raises ServiceError."""
+        """Yields the sounds of each clause in turn. Raises ServiceError."""
         async with closing(clauses):
             async for clause in clauses:
                 self._begin(clause)

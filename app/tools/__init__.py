@@ -1,4 +1,4 @@
-"""Functions that the agent runs. Those that come with Parley are registered with the package."""
+"""Tools: functions that the agent runs. Importing this package registers those that come with Parley."""
 
 from app.tools import builtin
 

@@ -1,4 +1,4 @@
-"""The tools that come with Parley: timers and alarms, spelling, a search in the knowledge, and those of `time_and_date`."""
+"""The tools that come with Parley: timers and alarms, spelling, a search in the knowledge, and the tools of `time_and_date`."""
 
 import re
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from pydantic import Field
 
 from app.dialogue.agent_context import AgentContext
 from app.dialogue.memory import Timer
-from app.tools.time_and_date import now_of
 from app.tools.registry import Asks, ToolError, tool
+from app.tools.time_and_date import now_of
 from languages.tools import LONGEST_ABOUT, LONGEST_S, MOST
 
 PASSAGES = 3
@@ -35,12 +35,12 @@ Which = Annotated[str, Field(max_length=LONGEST_ABOUT, description="a timer's na
 
 
 def reverse(word: str) -> str:
-    """`word` from its last letter to its first; what stands above a letter stays with it."""
+    """`word` from its last letter to its first; marks above a letter stay with it."""
     return "".join(re.findall(r".[\u0300-\u036f]*", word)[::-1])
 
 
 def _among(timer: Timer, some: Sequence[Timer]) -> bool:
-    """Whether it is one of these very timers: two that were set at once are alike."""
+    """Whether `timer` is one of these very objects: two timers that were set at once are equal."""
     return any(timer is other for other in some)
 
 

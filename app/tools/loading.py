@@ -1,5 +1,5 @@
-"""Tools that do not come with Parley: files, packages, and what installed packages register under the entry point group
-`parley.tools` (its value is the module whose import registers them)."""
+"""Loads tools that do not come with Parley: from files and packages, and from installed packages that register under the entry
+point group `parley.tools` (its value is the module whose import registers them)."""
 
 import sys
 from collections.abc import Callable
@@ -17,9 +17,9 @@ GROUP = "parley.tools"
 
 
 def load_tools(named: str) -> None:
-    """Registers the tools of `named`: folders of .py files (those that begin with an underscore are left out), .py files and dotted
-    names of modules, separated by commas; then those of installed packages. What is loaded already stays as it is. Raises
-    ValueError that names what is wrong."""
+    """Registers the tools of `named`: folders of .py files (files that begin with an underscore are left out), .py files and
+    dotted names of modules, separated by commas; then the tools of installed packages. A module that is loaded already is not
+    loaded again. Raises ValueError that names what is wrong."""
     for name in filter(None, (part.strip() for part in named.split(","))):
         path = Path(name).expanduser()
         if path.is_dir():

@@ -1,5 +1,5 @@
-"""Tools: functions that the agent runs while it answers. A language model is offered them with a schema of their arguments; without
-one they are reached by the intent of what was said."""
+"""Tools: functions that the agent runs while it answers. A language model is offered them with a schema of their arguments;
+without a language model they are found by the intent of what was said."""
 
 import asyncio
 import inspect
@@ -28,25 +28,25 @@ Take = Callable[[str, Remembered], Arguments | Awaitable[Arguments | None] | Non
 
 
 class Asks(str):
-    """What a tool returns to ask for what it must know: the user's next turn may be the answer."""
+    """What a tool returns to ask for something that it must know: the user's next turn may be the answer."""
 
 
 class ToolError(Exception):
-    """A tool could not do its work; the message says why, to a language model."""
+    """Raised by a tool that could not do its work; the message says why, to a language model."""
 
 
 class NotMine(ToolError):
-    """Raised by a tool, its `listen` or its `take` for a turn that only sounds like its own: that is answered as if there were no
-    such tool, and nothing has been done."""
+    """Raised by a tool, its `listen` or its `take` for a turn that only sounds like its own: that turn is answered as if there
+    were no such tool, and the tool must not have done anything."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """`heard` tells how the arguments are heard in spoken text; None: the language says so, by the tool's name. The line that `ask`
-    names asks for those that are missing, where the language names no other. A tool that `acts` changes something: it is not run
-    for a turn that may not be over. All that one `on_timers` changes are the timers of the conversation: where the turn goes on
-    after all, that is taken back. `phrases` are examples of what people say who want it, beside those of its intent in the
-    language."""
+    """A registered tool. `heard` tells how the arguments are heard in spoken text; None: the language tells it, by the tool's
+    name. The line that `ask` names asks for missing arguments, where the language names no other line. A tool that `acts`
+    changes something: it is not run while the turn may still go on. A tool `on_timers` changes nothing but the timers of the
+    conversation, which can be taken back where the turn goes on after all. `phrases` are examples of what people say who want
+    the tool, beside the examples of its intent in the language."""
 
     name: str
     description: str
@@ -75,10 +75,10 @@ def tool(
     phrases: Sequence[str] = (),
 ) -> Callable[[Function], Function]:
     """Registers `async def name(context: AgentContext, ...) -> str` under its name. Its docstring is the description, its other
-    parameters are the arguments as pydantic takes them, and what it returns is told to a language model, or spoken as it is.
-    `listen` and `take` are those of `Heard`, for a tool of which the language knows nothing. With `phrases` and no `intent` the
-    intent has the tool's own name. Raises TypeError for a function of another form and for `take` alone, and ValueError for a name
-    that another module's tool has."""
+    parameters are the arguments as pydantic takes them, and its result is told to a language model, or spoken as it is.
+    `listen` and `take` are those of `Heard`, for a tool that the language does not know. With `phrases` and no `intent`, the
+    intent has the tool's own name. Raises TypeError for a function of another form and for `take` alone, and ValueError for a
+    name that another module's tool has."""
 
     def register(function: Function) -> Function:
         name = function.__name__
@@ -113,7 +113,7 @@ def tool(
 
 
 def phrases_by_intent() -> dict[str, list[str]]:
-    """What the tools add to the examples of what people say."""
+    """The examples that the tools add to what people say, by intent."""
     found: dict[str, list[str]] = {}
     for spec in TOOLS.values():
         found.setdefault(spec.intent, []).extend(spec.phrases)
@@ -137,12 +137,12 @@ LONGEST_ARGUMENTS = 4000  # characters: what was done is remembered with them, a
 
 
 def together(request: str, answer: str) -> str:
-    """What was asked of a tool, and what answers its question, as one turn."""
+    """The request to a tool and the answer to its question as one turn."""
     return f"{request.rstrip(' .,;!?')}, {answer}"
 
 
 class Toolbox:
-    """The tools as one reply uses them; `committed` is set when the turn that it answers is over."""
+    """The tools for one reply; `committed` is set when the turn that the reply answers is over."""
 
     def __init__(self, context: AgentContext, committed: asyncio.Event) -> None:
         self._context = context
@@ -161,19 +161,20 @@ class Toolbox:
         return [spec for spec in self._allowed() if intent and spec.intent == intent]
 
     def _heard(self, found: ToolSpec) -> Heard:
-        """How the arguments of a tool are heard: as it says itself, or the language; else one that needs some has none."""
+        """The way in which the arguments of a tool are heard: its own, or the language's; without either, a tool that needs
+        arguments hears none."""
         needs = any(argument.is_required() for argument in found.arguments.model_fields.values())
         return found.heard or self._context.language.hears.tools.get(found.name) or Heard(lambda text: None if needs else {})
 
     def _listened(self, found: ToolSpec, text: str) -> Arguments | None:
-        """What a tool hears in `text`; None where it must know more, or says that it is not meant."""
+        """The arguments that a tool hears in `text`; None where it must know more, or raises NotMine."""
         try:
             return self._heard(found).listen(text)
         except NotMine:
             return None
 
     def _chosen(self, intent: str, text: str) -> tuple[ToolSpec | None, Arguments | None]:
-        """Of several tools for one intent the first that hears what it must know, else one that asks for it."""
+        """The first of several tools for one intent that hears everything it must know, else one that asks for it."""
         heard: list[tuple[ToolSpec, Arguments | None]] = []
         for spec in self._for_intent(intent):
             with suppress(NotMine):
@@ -184,12 +185,12 @@ class Toolbox:
         return next(knows, None) or next((one for one in heard if one[0].ask), heard[0])
 
     def offers(self) -> list[Tool]:
-        """What a language model may use."""
+        """The tools that a language model may use."""
         return [Tool(t.name, t.description, t.arguments.model_json_schema(), partial(self._call, t)) for t in self._allowed()]
 
     async def by_intent(self, intent: str, text: str) -> str | None:
-        """What the tool for `intent` has to say to `text`, or the question for what it still must know; None: there is no such
-        tool, or it says that it is not meant."""
+        """What the tool for `intent` answers to `text`, or its question for what it must still know; None: there is no such
+        tool, or it raises NotMine."""
         memory = self._context.memory
         asked, request = next((spec for spec in self._allowed() if spec.name == memory.asked), None), memory.request
         found, arguments = await self._answered(asked, request, text)
@@ -229,8 +230,8 @@ class Toolbox:
         return said
 
     async def _answered(self, asked: ToolSpec | None, request: str, text: str) -> tuple[ToolSpec | None, dict[str, Any] | None]:
-        """The tool that `text` answers, where one has asked, and its arguments. What the answer leaves open is taken from what was
-        said before: "a pasta timer" keeps its name."""
+        """The tool to whose question `text` is the answer, and its arguments. Arguments that the answer leaves open are taken
+        from the request before: "a pasta timer" keeps its name."""
         for found in self._for_intent(asked.intent) if asked is not None else ():
             take = self._heard(found).take
             try:
@@ -244,7 +245,7 @@ class Toolbox:
         return None, None
 
     async def _call(self, found: ToolSpec, arguments: str) -> str:
-        """For a language model: JSON in, and a word on what went wrong instead of an exception."""
+        """Runs a tool for a language model: takes JSON, and returns a message for a fault instead of an exception."""
         if len(arguments) > LONGEST_ARGUMENTS:
             return f"Wrong arguments: more than {LONGEST_ARGUMENTS} characters"
         try:
@@ -261,7 +262,7 @@ class Toolbox:
         return said
 
     async def _act(self, found: ToolSpec, arguments: BaseModel) -> str:
-        """For the words of the turn: what they do to the timers can be taken back where the turn goes on."""
+        """Runs a tool for the words of the turn, so that what it does to the timers can be taken back where the turn goes on."""
         memory = self._context.memory
         self.acted = self.acted or found.acts
         if found.on_timers:

@@ -13,7 +13,7 @@ from languages.tools import LONGEST_ABOUT
 
 
 def now_of(context: AgentContext, zone: str = "") -> datetime:
-    """The time now, of `zone` or else of the user. Raises ToolError for an unknown zone."""
+    """The time now in `zone`, or in the user's zone. Raises ToolError for an unknown zone."""
     try:
         where = ZoneInfo(zone or context.settings.time_zone) if zone or context.settings.time_zone else None
     except (ValueError, OSError, ZoneInfoNotFoundError) as error:

@@ -1,4 +1,5 @@
-"""The sound of a conversation: the last of what was heard, and the agent's own voice, to be taken out of it where it comes back."""
+"""The sound of a conversation: the last seconds of what was heard, and the agent's own voice, which is taken out where the
+microphone hears it."""
 
 from collections.abc import Callable
 from functools import partial
@@ -20,7 +21,7 @@ class RingBuffer:
         self._written = 0
 
     def append(self, samples: Pcm) -> None:
-        """int16 mono at HEARING_RATE."""
+        """Appends sound: int16 mono at HEARING_RATE."""
         at = self._written % len(self._samples)
         head = min(len(samples), len(self._samples) - at)
         self._samples[at : at + head] = samples[:head]
@@ -28,7 +29,7 @@ class RingBuffer:
         self._written += len(samples)
 
     def cut(self, start_ms: float) -> Audio:
-        """Audio from `start_ms` to now as float32 -1..1; what is no longer kept is left out."""
+        """The audio from `start_ms` to now as float32 -1..1; what the buffer no longer keeps is left out."""
         size = len(self._samples)
         start = max(int(start_ms * HEARING_RATE / 1000), self._written - size, 0)
         index = np.arange(start, self._written) % size
@@ -36,7 +37,7 @@ class RingBuffer:
 
 
 class EchoReference:
-    """What the agent said last, and has not yet been set against what is heard."""
+    """What the agent said last and what was not yet compared with what is heard."""
 
     def __init__(self, canceller: EchoCanceller) -> None:
         self._canceller = canceller
@@ -46,21 +47,21 @@ class EchoReference:
 
     @property
     def found(self) -> bool:
-        """It comes back through the microphone."""
+        """Whether the agent's voice comes back through the microphone."""
         return self._canceller.present
 
     @property
     def suspected(self) -> bool:
-        """It may come back, and it is not yet known."""
+        """Whether the agent's voice may come back, while that is not yet known."""
         return self._canceller.suspected and not self._canceller.present
 
     def played(self, samples: Pcm) -> None:
-        """int16 mono at SPEAKING_RATE."""
+        """Takes what the agent says: int16 mono at SPEAKING_RATE."""
         self._samples = np.concatenate((self._samples, self._resampler.feed(samples)))[-HEARING_RATE:]
 
     def taken_from(self, window: Pcm, now_ms: float) -> Callable[[], Pcm] | None:
-        """What takes it out of a window of VAD_WINDOW samples that was heard at `now_ms`, which is work for another thread; None
-        where it cannot be in there."""
+        """A function that takes the agent's voice out of `window` (VAD_WINDOW samples that were heard at `now_ms`) and is to be
+        called on another thread; None where the agent's voice cannot be in the window."""
         own, self._samples = self._samples[:VAD_WINDOW], self._samples[VAD_WINDOW:]
         if len(own):
             self._last_ms = now_ms

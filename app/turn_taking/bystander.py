@@ -1,14 +1,14 @@
-"""Does the user speak, or somebody else in the room? By how much weaker a voice is than the user's own turns, and by how alike it
-is to theirs.
+"""The user, or a bystander: somebody else in the room? Two things tell: by how much a voice is weaker than the user's own
+turns, and how alike it is to the user's voice.
 
-Each tells the logarithm of the odds that it is the user, and they are added. They are logistic regressions, which
-`python -m tests.bench voices` makes from recorded speakers; it prints both errors for speakers who are in no weights. Pure."""
+Each gives the logarithm of the odds that the user speaks, and both are added. They are logistic regressions, which `python -m
+tests.bench voices` makes from recorded speakers; it prints both errors for speakers who are in no weights. Pure."""
 
 from typing import NamedTuple
 
 
 class LogOdds(NamedTuple):
-    """A logistic regression on one value; what is beyond `least` and `most` of it tells no more."""
+    """A logistic regression on one value, which tells no more beyond `least` and `most`."""
 
     weight: float
     even: float  # the value at which both are as likely
@@ -16,7 +16,7 @@ class LogOdds(NamedTuple):
     most: float
 
     def odds(self, value: float) -> float:
-        """The logarithm of the odds that it is the user."""
+        """The logarithm of the odds that the user speaks."""
         return self.weight * (min(max(value, self.least), self.most) - self.even)
 
 
@@ -34,5 +34,5 @@ HAILED = 3.0
 
 
 def by_voice(likeness: float, voiced_ms: float) -> float:
-    """The log odds by the likeness (-1..1) of `voiced_ms` of voice to the user's."""
+    """The log odds that the user speaks, by the likeness (-1..1) of `voiced_ms` of voice to the user's."""
     return BY_VOICE.odds(likeness - LIKER * min(voiced_ms / 1000, WHOLE_S))

@@ -1,4 +1,4 @@
-"""Who is speaking: from one voice probability per 32 ms window to onset, backchannel, pause and end of turn. Pure policy; time
+"""Turn detection: from one voice probability per 32 ms window to onset, backchannel, pause and end of turn. Pure policy; time
 is counted in windows received, so a stalled network is not mistaken for silence."""
 
 from app.protocol.events import BargeIn, OnsetDismissed, SpeechOnset, TurnReopened, TurnUnrecognised
@@ -14,7 +14,7 @@ DUCK_RATIO = 0.6  # and over the agent it begins here: sentences are met 20-40 m
 
 
 class TurnDetector:
-    """The policy for one conversation. Feed every window; act on the signals that come back, in order."""
+    """The policy for one conversation. Every window is fed to it; the signals that it returns are to be acted on in order."""
 
     def __init__(self, settings: Settings, language: Language, number: int = 0) -> None:
         """`number` is that of the last turn of a conversation that is resumed."""
@@ -28,8 +28,8 @@ class TurnDetector:
         self.half_duplex = settings.half_duplex  # nothing is heard while the agent speaks
 
     def window(self, probability: float, agent: Agent, reply_age_ms: float = 0.0, level_db: float = 0.0) -> list[Signal]:
-        """One window of VAD_WINDOW samples at `level_db` (dB, any zero). `reply_age_ms`: how long the agent has been audible in
-        this reply."""
+        """Takes one window of VAD_WINDOW samples at `level_db` (dB, any zero). `reply_age_ms`: how long the agent has been
+        audible in this reply."""
         activity = self.activity
         activity.now_ms += WINDOW_MS
         if agent == "silent" or reply_age_ms >= self._settings.reopen_ms:
@@ -102,13 +102,14 @@ class TurnDetector:
         self.level.begin_turn(over_agent)
 
     def typed(self, continues: bool = False) -> int:
-        """A turn was typed: it takes the next number, or `continues` the last turn, and the place of a spoken turn under way."""
+        """Notes that a turn was typed, in place of a spoken turn under way, and returns its number: the next one, or that of
+        the last turn which it `continues`."""
         self.turn.number += not continues
         self.turn.close()
         return self.turn.number
 
     def give_up(self) -> list[Signal]:
-        """By a fault of ours a turn or a burst under way cannot be followed any further."""
+        """Gives up the turn or the burst under way, which cannot be followed any further by a fault in our code."""
         lost: list[Signal] = [TurnUnrecognised(turn=self.turn.number)] if self.turn.open else []
         self.turn.close()
         return lost + (self._dismiss("noise") if self.overlap.active else [])
@@ -130,29 +131,29 @@ class TurnDetector:
     # --- speech over the agent ----------------------------------------------------------------------------------------
 
     def classified(self, burst_ms: float, speech: float, text: str, agent: Agent, reply_age_ms: float) -> list[Signal]:
-        """The answer to CLASSIFY for the burst that began at `burst_ms`: the probability (0..1) that it is speech, and what was
-        said of it."""
+        """Takes the answer to CLASSIFY for the burst that began at `burst_ms`: the probability (0..1) that it is speech, and
+        the words of its beginning."""
         if not _is_awaited(self, burst_ms, agent):
             return []
         self.overlap.classified(speech, text)
         return self._judge(agent, reply_age_ms)
 
     def words(self, burst_ms: float, text: str, agent: Agent, reply_age_ms: float) -> list[Signal]:
-        """The answer to IDENTIFY for the burst that began at `burst_ms`."""
+        """Takes the answer to IDENTIFY for the burst that began at `burst_ms`: its words."""
         if not _is_awaited(self, burst_ms, agent):
             return []
         self.overlap.words(text, not self.activity.in_burst, agent == "thinking")
         return self._judge(agent, reply_age_ms)
 
     def recognised(self, burst_ms: float, likeness: float, agent: Agent, reply_age_ms: float) -> list[Signal]:
-        """The answer to RECOGNISE: how alike the voice of the burst that began at `burst_ms` is to the user's (-1..1)."""
+        """Takes the answer to RECOGNISE: how alike the voice of the burst that began at `burst_ms` is to the user's (-1..1)."""
         if not _is_awaited(self, burst_ms, agent):
             return []
         self.overlap.recognised(likeness)
         return self._judge(agent, reply_age_ms)
 
     def echo(self) -> list[Signal]:
-        """The burst over the agent is the agent itself."""
+        """Dismisses the burst over the agent: it is the agent's own voice."""
         return self._dismiss("echo") if self.overlap.active else []
 
     def _judge(self, agent: Agent, reply_age_ms: float) -> list[Signal]:

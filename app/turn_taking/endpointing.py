@@ -1,10 +1,10 @@
-"""The end of a turn: after how long a silence it is over, by what was said, how it sounded and what had been asked.
+"""The end of a turn: the silence after which it is over, judged by what was said, how it sounded and what the agent had asked.
 
-One judgement for every kind of turn. A logistic regression gives the probability p that a silence is the end, and a log-logistic
-distribution S(t) how many pauses last so long: P(end | silence t) = p / (p + (1 - p) S(t)) grows with the silence. The turn is
-over where waiting on costs more than it spares: at the t with the least p u(t) + (1 - p) c S(t), where u is what waiting costs
-(`annoyance`) and c what a pause does that is taken for the end, both in ms. `eagerness` chooses c. The weights are data
-(`endpointing.json`), made by `python -m tests.bench endings --fit`; docs/turn-taking.md has the curves.
+One model judges every kind of turn. A logistic regression gives the probability p that a silence is the end, and a log-logistic
+distribution S(t) the share of pauses that last as long as t: P(end | silence t) = p / (p + (1 - p) S(t)) grows with the
+silence. The turn is over at the t with the least cost p u(t) + (1 - p) c S(t), where u is the cost of waiting (`annoyance`) and
+c the cost of a pause that is taken for the end, both in ms. `eagerness` chooses c. The weights are data (`endpointing.json`),
+made by `python -m tests.bench endings --fit`; docs/turn-taking.md has the curves.
 """
 
 import json
@@ -37,8 +37,9 @@ SPOKEN_OUT = 15  # words of a wish with all its details; a request that takes no
 @dataclass(frozen=True, slots=True)
 class Said:
     """What is known of a turn at the first silent window after it. `end_of_turn` is the end-of-turn model's probability (0..1),
-    `sentence_end` the recogniser's that the sentence ends there, `ending` that the voice stops there for good (None: unknown);
-    `is_complete_command`: the text is an order or a question that is whole as it stands; `asked`: what the agent said last."""
+    `sentence_end` the recogniser's probability that the sentence ends there, `ending` the probability that the voice stops
+    there for good (None: unknown). `is_complete_command`: the text is an order or a question that is whole as it stands;
+    `asked`: what the agent said last."""
 
     text: str
     end_of_turn: float = 0.0
@@ -49,13 +50,14 @@ class Said:
 
 
 def is_surely_whole(wording: Wording, text: str, sentence_end: float) -> bool:
-    """A question that is over by its words, so that its melody need not be asked for. `sentence_end`: as for `Said`."""
+    """Whether a question is over by its words, so that the end-of-turn model need not be asked. `sentence_end`: as for `Said`."""
     return sentence_end >= WHOLE and wording.is_whole_question(text)
 
 
 class EndpointingModel(NamedTuple):
-    """The words of a language; the weights, by name of a feature; those where the sound of the end is not known (where a language
-    has none of its own for that: the same); and the lengths of pauses: "dictated" and "other" ones."""
+    """The model of one language. `wording` are its words, `weights` are by name of a feature; `unheard` are the weights where
+    the sound of the end is not known (the same ones, where a language has no others); `pauses` are the lengths of "dictated"
+    and "other" pauses."""
 
     wording: Wording
     weights: Mapping[str, float]
@@ -64,18 +66,18 @@ class EndpointingModel(NamedTuple):
 
     @classmethod
     def read(cls, language: Language) -> "EndpointingModel":
-        """The weights of a language."""
+        """Reads the model of a language."""
         stored = json.loads((language.folder / WEIGHTS).read_text("utf-8"))
         pauses = {name: Lengths(**lengths) for name, lengths in stored["pauses"].items()}
         return cls(language.wording, stored["weights"], stored.get("unheard", stored["weights"]), pauses)
 
     def probability(self, said: Said) -> float:
-        """That a silence of LEAST_MS after this is the end of the turn (0..1)."""
+        """The probability (0..1) that a silence of LEAST_MS after `said` is the end of the turn."""
         weights = self.unheard if said.ending is None else self.weights
         return 1 / (1 + exp(-sum(weights.get(name, 0.0) * value for name, value in features(self.wording, said).items())))
 
     def silence(self, said: Said, taken_ms: float, pauses: Sequence[float]) -> float:
-        """The silence (ms) with the least cost, if a pause that is taken for the end costs as much as `taken_ms` of waiting."""
+        """The silence (ms) with the least cost, if taking a pause for the end costs as much as `taken_ms` of waiting."""
         known = features(self.wording, said)
         ended, lengths = self.probability(said), self.pauses["dictated" if "dictation" in known else "other"]
         pace = own_pace(pauses, lengths.log_ms)
@@ -93,7 +95,7 @@ class Lengths(NamedTuple):
     own: float
 
     def share(self, silence_ms: float, pace: float) -> float:
-        """Of the pauses of LEAST_MS and more those (0..1) that last `silence_ms` and more."""
+        """The share (0..1) of the pauses of LEAST_MS and more that last `silence_ms` and more."""
         usual = self.log_ms + self.own * pace
         return (1 + exp((log(LEAST_MS) - usual) / self.spread)) / (1 + exp((log(silence_ms) - usual) / self.spread))
 
@@ -104,33 +106,33 @@ judge = cache(EndpointingModel.read)
 def required_silence(
     judge: EndpointingModel, said: Said, eagerness: Eagerness = "medium", pauses: Sequence[float] = ()
 ) -> float:
-    """Silence (ms) that ends a turn. `pauses`: the speaker's own so far in this conversation, in ms."""
+    """The silence (ms) that ends a turn. `pauses`: the speaker's own pauses so far in this conversation, in ms."""
     if judge.wording.is_wordless(said.text):
         return WORD_MS
     return LEAST_MS if said.is_complete_command else judge.silence(said, TAKEN_MS[eagerness], pauses)
 
 
 def own_pace(pauses: Sequence[float], usual: float) -> float:
-    """By how much (in logarithms) a speaker's pauses are longer than `usual`, as far as is known from so few."""
+    """By how much (in logarithms) a speaker's pauses are longer than `usual`, drawn towards 0 where few pauses are known."""
     deviations = [log(ms) - usual for ms in pauses if ms >= LEAST_MS]
     return sum(deviations) / (len(deviations) + OWN)
 
 
 def annoyance(silence_ms: float) -> float:
-    """What so long a wait costs, in ms of a short one."""
+    """The cost of waiting for `silence_ms`, in ms of a short wait."""
     return silence_ms * max(1.0, silence_ms / LONG_MS)
 
 
 def is_dictation(wording: Wording, said: Said) -> bool:
-    """Digits or letters are given one by one or in groups, or an address, or the agent has asked for such."""
+    """Whether the user gives digits or letters one by one or in groups, or an address, or the agent has asked for such."""
     words = wording.dictation
     found = words.dictated(said.text, said.asked).under_way or words.place(said.text, said.asked).given
     return found or words.asks_to_dictate(said.asked)
 
 
 def features(wording: Wording, said: Said) -> Mapping[str, float]:
-    """By name, what the probability is made from: melody, sentence end and the sound of the end in log odds, weighted for
-    questions, requests, dictation, a few words by themselves and all else on their own."""
+    """The features of the probability, by name: melody, sentence end and the sound of the end in log odds, with weights of
+    their own for questions, requests, dictation, a few words by themselves and everything else."""
     melody, sentence_end = log_odds(said.end_of_turn) / 3, log_odds(said.sentence_end) / 3
     ending = 0.0 if said.ending is None else log_odds(said.ending) / 3
     if is_dictation(wording, said):
@@ -184,5 +186,5 @@ def _given(wording: Wording, said: Said) -> Mapping[str, float]:
 
 
 def log_odds(probability: float) -> float:
-    """Of a probability, kept away from 0 and 1."""
+    """The log odds of a probability, which is kept away from 0 and 1."""
     return log((probability + 0.01) / (1.01 - probability))

@@ -1,5 +1,5 @@
-"""Work that the turn-taking policy asks for: interim transcripts, what a burst over the agent is, preparing the end of a turn. One
-job of a kind at a time; what goes wrong in one costs nothing else."""
+"""The work that the turn-taking policy asks for: interim transcripts, what a burst over the agent is, preparing the end of a
+turn. One job of a kind runs at a time; a fault in one job costs no other."""
 
 import asyncio
 import logging
@@ -31,7 +31,7 @@ Work = Callable[[], Coroutine[None, None, None]]
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the pipeline and its jobs share."""
+    """The objects that the pipeline and its jobs share."""
 
     settings: Settings
     listener: Listener
@@ -42,12 +42,12 @@ class Parts:
     speaker: SpeakerLock
 
     def turn_audio(self) -> Audio:
-        """The user's turn so far, with what came just before it."""
+        """The sound of the user's turn so far, with what came just before it."""
         return self.buffer.cut(self.detector.turn.start_ms - self.settings.preroll_ms)
 
 
 class Jobs:
-    """`act` is told what the policy makes of a job's result."""
+    """Runs the jobs of one conversation. `act` is called with the signals that the policy returns for a job's result."""
 
     def __init__(self, parts: Parts, act: Callable[[Iterable[Signal]], None]) -> None:
         self._parts = parts
@@ -60,30 +60,30 @@ class Jobs:
         self.pause: Pause | None = None  # the last one that was looked at
 
     def wake(self) -> None:
-        """A window has been worked through."""
+        """Tells the jobs that a window has been worked through."""
         self._window_done.set()
         self._window_done.clear()
 
     def stop(self) -> None:
-        """Ends them all."""
+        """Cancels every job."""
         for job in self._running.values():
             job.cancel()
 
     def cancel(self, *asks: Ask) -> None:
-        """Ends the jobs of these kinds."""
+        """Cancels the jobs of these kinds."""
         for ask in asks:
             if job := self._running.pop(ask, None):
                 job.cancel()
 
     def no_closer_look(self) -> None:
-        """The turn has ended: a closer look at it would come too late. Where that look ended it, nothing more comes of it."""
+        """Cancels the closer look at a turn that has ended, unless that look itself ended the turn."""
         job = self._running.get(Ask.PREPARE)
         if job is not None and job is not asyncio.current_task():
             self.cancel(Ask.PREPARE)
 
     def start(self, ask: Ask) -> None:
-        """An interim transcript or a classification asked for while one runs is not missed; the words of a burst asked for
-        meanwhile are looked at again when the running job is done."""
+        """Starts a job where none of its kind runs. While one runs, a request for an interim transcript or a classification is
+        dropped, and one for the words of a burst is met when the running job is done."""
         running = self._running.get(ask)
         if running is None or running.done():
             work = {
@@ -102,8 +102,8 @@ class Jobs:
             self._identify_again = True
 
     def prepare(self, window_at: float) -> None:
-        """The user pauses, since the window that arrived at `window_at` (clock ms). Whatever becomes of the work, the turn is
-        answered: one that nobody answers for would never end."""
+        """Starts the work at a pause: the user pauses since the window that arrived at `window_at` (clock ms). Where the work
+        fails the policy is told so, for a turn without an answer would never end."""
         self.cancel(Ask.PARTIAL, Ask.PREPARE)
         turn = self._detector.turn
         spans = Spans(zero=window_at - self._detector.activity.silence_ms)
@@ -113,8 +113,8 @@ class Jobs:
         self._run(Ask.PREPARE, self.pause.work, lambda: turn.failed(revision))
 
     def learn_user(self) -> None:
-        """The turn that has ended tells how loudly the user speaks, and in what voice; what was said over the agent, or much more
-        weakly than the turns before, tells it only where the voice is known to be theirs."""
+        """Learns from the turn that has ended how loudly the user speaks, and in what voice. A turn that was begun over the
+        agent, or is much weaker than the turns before, counts only where its voice is known to be the user's."""
         locked = self._parts.settings.speaker_lock
         in_doubt = self._detector.level.turn_in_doubt(locked and self._parts.speaker.known)
         if locked:
@@ -130,7 +130,7 @@ class Jobs:
         self._running[ask] = asyncio.create_task(self._supervised(ask, work, instead))
 
     async def _supervised(self, ask: Ask, work: Work, instead: Callable[[], list[Signal]]) -> None:
-        """What goes wrong in `work` costs nothing else: the policy gets what comes of it `instead`."""
+        """Does `work`, whose faults cost nothing else: the policy then gets the signals of `instead`."""
         try:
             async with asyncio.timeout(JOB_LIMIT_S):
                 await work()
@@ -179,6 +179,6 @@ class Jobs:
 
 
 def is_ours(error: BaseException) -> bool:
-    """The running task is being cancelled. What a service cancels for reasons of its own is a failure of the service."""
+    """Whether the running task is being cancelled. A service that cancels for reasons of its own has failed."""
     task = asyncio.current_task()
     return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0

@@ -1,4 +1,4 @@
-"""What turn taking needs of the conversation that it listens for."""
+"""The conversation as turn taking sees it."""
 
 from typing import Protocol
 
@@ -9,7 +9,7 @@ from app.turn_taking.signals import Agent
 
 
 class Listener(Protocol):
-    """Nothing here waits."""
+    """What turn taking asks and tells a conversation. None of the methods waits."""
 
     def agent(self) -> tuple[Agent, float]:
         """What the agent is doing, and for how many ms it has been audible in this reply."""
@@ -18,13 +18,13 @@ class Listener(Protocol):
         """The text of the reply that is being spoken."""
 
     def dispatch(self, event: Happening) -> None:
-        """What the user does."""
+        """Takes an event of the user's."""
 
     def failed(self, service: str) -> None:
-        """A service without which nothing can be heard has begun to fail."""
+        """Is told that a service without which nothing can be heard has begun to fail."""
 
     def drop(self) -> None:
-        """The user goes on: what was prepared is void."""
+        """Drops what was prepared: the user goes on."""
 
     def asked(self) -> str:
         """What the agent said last, as far as it was heard."""
@@ -33,10 +33,10 @@ class Listener(Protocol):
         """How soon a pause is taken for the end of a turn in this conversation."""
 
     def half_duplex(self) -> bool:
-        """The microphone is not heard while the agent speaks."""
+        """Whether the microphone is ignored while the agent speaks."""
 
     def interim(self, text: str, final: bool, turn: int, revision: int) -> None:
-        """The words of the turn so far."""
+        """Is told the words of the turn so far."""
 
     def prepare(self, turn: int, revision: int, text: str, spans: Spans) -> None:
-        """The user paused and said `text` so far: have a reply ready in case the turn has ended."""
+        """Prepares a reply to `text`, which the user has said so far before a pause, in case the turn has ended."""

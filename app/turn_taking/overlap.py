@@ -1,10 +1,10 @@
-"""Speech over the agent: is a burst of sound an interruption, an acknowledgement, or nothing to do with it? Pure policy for one
-burst at a time; the detector feeds it and asks for `verdict` after every step.
+"""Speech over the agent: is a burst of sound an interruption, an acknowledgement, or none of the agent's concern? Pure policy
+for one burst at a time; the detector feeds it and reads `verdict` after every step.
 
 The agent is ducked at the first voiced window, or when the sound suddenly rises: voice detection is up to 0.3 s late for a soft
-"mhm" or a cough. A sound that lasts makes it pause (`hold_ms`), too briefly for listeners to take the reply for ended, while a
-quick classification of its beginning tells speech from noise and a first word from an acknowledgement. What that leaves open is
-decided by the words of the whole burst.
+"mhm" or a cough. A sound that lasts makes the agent pause (`hold_ms`), too briefly for listeners to take the reply for ended.
+Meanwhile a quick classification of the beginning tells speech from noise, and a first word from an acknowledgement. Where that
+is not enough, the words of the whole burst decide.
 """
 
 from typing import Literal
@@ -50,11 +50,11 @@ class Overlap:
         self._by_level = self._by_voice = 0.0  # log odds that it is the user
 
     def end(self) -> None:
-        """The burst is decided on."""
+        """Ends the burst: it is decided what it was."""
         self.active = False
 
     def voice(self, voiced_ms: float, thinking: bool, by_level: float) -> list[Signal]:
-        """The burst goes on: `voiced_ms` of it are voice. `by_level`: the log odds, by its level, that it is the user."""
+        """Takes more of the burst: `voiced_ms` of it are voice. `by_level`: the log odds, by its level, that the user speaks."""
         settings, self._voiced_ms, self._by_level, self._silent = self._settings, voiced_ms, by_level, False
         in_doubt = self.in_doubt
         if thinking:
@@ -81,17 +81,17 @@ class Overlap:
         return self._voiced_ms - last_ms >= (every_ms if last_ms else first_ms)
 
     def classified(self, speech: float, text: str) -> None:
-        """The answer to CLASSIFY."""
+        """Takes the answer to CLASSIFY."""
         self._speech, self._beginning = speech, text
         self._weigh()
 
     def recognised(self, likeness: float) -> None:
-        """The answer to RECOGNISE."""
+        """Takes the answer to RECOGNISE."""
         self._by_voice = bystander.by_voice(likeness, self._recognised_ms)
         self._weigh()
 
     def _weigh(self) -> None:
-        """The beginning may have been an interruption, by what is known of it now."""
+        """Decides whether the beginning was an interruption, by what is known of it now."""
         text = self._beginning
         if text is None or self.verdict is not None or self._is_idle_talk(text) or self._is_somebody_elses(text):
             return
@@ -100,7 +100,7 @@ class Overlap:
 
     @property
     def in_doubt(self) -> bool:
-        """It is rather somebody else than the user."""
+        """Whether the burst is likelier a bystander's than the user's."""
         return self._odds < bystander.IN_DOUBT
 
     @property
@@ -112,7 +112,8 @@ class Overlap:
         return self._odds + (bystander.HAILED if hailed else 0.0) < bystander.IN_DOUBT
 
     def silence(self, silence_ms: float) -> list[Signal]:
-        """The burst may be over: its words decide, and are asked for where nobody has since the last voice."""
+        """Takes a silence, with which the burst may be over: its words decide then, and are asked for unless they were since
+        the last voice."""
         self._silent = silence_ms >= BURST_GAP_MS
         if not self._silent:
             return []
@@ -126,8 +127,8 @@ class Overlap:
         return []
 
     def words(self, text: str, over: bool, thinking: bool) -> None:
-        """The answer to IDENTIFY; `over`: the burst has ended. An interruption is one at once, and talk in the room when it has
-        gone on for a while; all else may yet become one."""
+        """Takes the answer to IDENTIFY; `over`: the burst has ended. An interruption is one at once, and a bystander's talk is
+        dismissed when it has gone on for a while; any other burst may yet become an interruption."""
         kind = self._told = self._kind(text, thinking)
         hopeless = self._voiced_ms >= TALK_MS or self._odds + bystander.HAILED < bystander.IN_DOUBT
         if over or self._silent or kind == "interruption" or (kind == "other_speech" and hopeless):

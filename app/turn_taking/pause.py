@@ -1,6 +1,6 @@
-"""A pause in the user's turn, which may be its end: what was said so far is read, a reply prepared and the end judged. A first
-look is quick. A closer one is taken where the first doubts itself, or while silence is waited for anyway; where it finds other
-words, the reply is prepared anew."""
+"""A pause in the user's turn, which may be its end: the turn so far is transcribed, a reply prepared and the end judged. The
+first transcription is quick. A closer one follows where the first doubts itself, or while silence is waited for anyway; where
+it finds other words, the reply is prepared anew."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -18,7 +18,8 @@ PLAIN_NOISE = 0.8  # belief that nothing was said above which nobody is asked to
 
 
 class Pause:
-    """Of `turn`, at the revision that it has now. `audio` is the turn so far; `act` is told what follows."""
+    """One pause of `turn`, at the revision that the turn has now. `audio` is the turn so far; `act` is called with the signals
+    that follow."""
 
     def __init__(
         self,
@@ -40,7 +41,7 @@ class Pause:
         self.noise = False  # it was plainly no speech
 
     async def work(self) -> None:
-        """Raises what the recogniser raises at the first look."""
+        """Does the work of the pause. Raises what the recogniser raises at the first look."""
         # The end-of-turn model would only slow speech-to-text down, and is asked where the words leave it open: at once, where the
         # last interim transcript says so.
         interim = self._recognition.draft_tokens(self._began)
@@ -68,14 +69,14 @@ class Pause:
         return again
 
     def _suggest(self, heard: Transcript) -> None:
-        """This may be all of the turn."""
+        """Has a reply prepared to the text, which may be all of the turn."""
         if heard.text:
             said = self._user_turn.whole(heard.text)
             self._listener.interim(said, False, self._turn, self._revision)
             self._listener.prepare(self._turn, self._revision, said, self._spans)
 
     async def _propose(self, heard: Transcript) -> None:
-        """Whether this is all of the turn is for the turn to judge."""
+        """Lets the turn judge whether this is all of it."""
         text, end_of_turn, is_complete_command = heard.text, 0.0, False
         self.noise = heard.no_speech >= PLAIN_NOISE
         if text:

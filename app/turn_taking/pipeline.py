@@ -1,5 +1,5 @@
-"""What one conversation hears: from frames of audio to what the user does. Voice detection runs on every window, the detector
-decides, and the jobs do what it asks for."""
+"""The hearing of one conversation: from frames of audio to what the user does. Voice detection runs on every window, the
+detector decides, and the jobs do the work that it asks for."""
 
 import asyncio
 import logging
@@ -43,19 +43,19 @@ class _Window:
 
     @cached_property
     def level(self) -> float:
-        """As `levels.level` has it."""
+        """The level of the window, as `levels.level` measures it."""
         return level(self.samples)
 
 
 class _Faults:
-    """Which services fail now: each is told once, until it works again."""
+    """Tells once that a service fails, and again only after it has worked."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
         self._failing: set[str] = set()
 
     def report(self, service: str, error: BaseException | None) -> None:
-        """None: it worked."""
+        """Notes that a call of `service` failed with `error`; None: it worked."""
         if error is None:
             if service in self._failing:
                 self._failing.discard(service)
@@ -68,7 +68,7 @@ class _Faults:
 
 
 class HearingPipeline:
-    """Of one conversation."""
+    """The hearing of one conversation."""
 
     def __init__(
         self,
@@ -102,12 +102,12 @@ class HearingPipeline:
 
     @property
     def overlap_pending(self) -> bool:
-        """Somebody makes a sound over the agent and it is not yet clear what it is."""
+        """Whether somebody makes a sound over the agent and it is not yet decided what it is."""
         return self._detector.overlap.active
 
     @property
     def taking_turn(self) -> bool:
-        """A turn of the user's is under way."""
+        """Whether a turn of the user's is under way."""
         return self._detector.turn.open
 
     def ago(self, at_ms: float) -> float:
@@ -115,20 +115,22 @@ class HearingPipeline:
         return self._detector.activity.now_ms - at_ms
 
     def played(self, samples: Pcm) -> None:
-        """What the agent says: int16 mono at SPEAKING_RATE, so that it is known when it comes back through the microphone."""
+        """Takes what the agent says (int16 mono at SPEAKING_RATE), so that it is known when it comes back through the
+        microphone."""
         self._echo.played(samples)
 
     def typed_turn(self, continues: bool = False) -> int:
-        """The number of a turn that is typed, or `continues` the last one; a spoken one under way is given up for it."""
+        """The number of a turn that is typed, or that `continues` the last one; a spoken turn under way is given up for it."""
         return self._detector.typed(continues)
 
     @property
     def behind(self) -> int:
-        """Windows that wait for voice detection."""
+        """How many windows wait for voice detection."""
         return len(self._windows)
 
     def hear(self, samples: Pcm) -> None:
-        """int16 mono at HEARING_RATE, any length. Never blocks; when detection falls far behind, the oldest audio is dropped."""
+        """Takes sound: int16 mono at HEARING_RATE, any length. Never blocks; when detection falls far behind, the oldest audio
+        is dropped."""
         samples = np.concatenate((self._rest, samples))
         whole = len(samples) // VAD_WINDOW * VAD_WINDOW
         now = self._clock.ms()
@@ -140,7 +142,7 @@ class HearingPipeline:
         self._arrived.set()
 
     async def run(self) -> None:
-        """Works through what is heard until cancelled. A fault of ours costs the turn under way."""
+        """Works through the sound until cancelled. A fault in our code costs the turn under way."""
         try:
             while True:
                 await self._arrived.wait()
@@ -157,7 +159,7 @@ class HearingPipeline:
             self._jobs.stop()
 
     def _give_up(self) -> None:
-        """The turn under way is lost; whatever that leads to, what comes after it is heard."""
+        """Gives up the turn under way; whatever that leads to, the sound after it is heard."""
         try:
             self._act_on(self._detector.give_up())
             self._jobs.wake()

@@ -1,4 +1,5 @@
-"""What the services make of a stretch of audio, and what is assumed where one fails: the conversation goes on without it."""
+"""What the services make of a stretch of audio, and a substitute for the answer of a service that fails: the conversation goes
+on without it."""
 
 import asyncio
 import logging
@@ -29,7 +30,7 @@ MAY_BE_NOBODY, ALIKE = 0.15, 0.6
 
 
 class Recognition:
-    """Of one conversation. `vocabulary` gives words to expect."""
+    """Asks the services for one conversation. `vocabulary` gives words to expect."""
 
     def __init__(self, services: Services, clock: Clock, vocabulary: Callable[[], str]) -> None:
         self._services = services
@@ -38,11 +39,11 @@ class Recognition:
         self._read = (0.0, "")  # where the turn begins that was read last, and its text
 
     def draft_tokens(self, turn_ms: float) -> str:
-        """What is known of the text of the turn that began at `turn_ms`: its last interim transcript."""
+        """The text of the last interim transcript of the turn that began at `turn_ms`, "" where there is none."""
         return self._read[1] if self._read[0] == turn_ms else ""
 
     async def interim(self, audio: Audio, turn_ms: float) -> str:
-        """The text so far, "" where it cannot be had now."""
+        """The text so far, "" where the service cannot give one now."""
         try:
             return (await self._transcribe(audio, turn_ms, final=False)).text
         except ServiceUnavailable:
@@ -52,7 +53,8 @@ class Recognition:
             return ""
 
     async def final(self, audio: Audio, turn_ms: float, spans: Spans) -> Transcript:
-        """The text of what may be all of the turn. Counts what is cancelled as wasted. Raises what the recogniser raises."""
+        """The text of what may be the whole turn. Work that is cancelled is counted as wasted. Raises what the recogniser
+        raises."""
         try:
             with spans.working("stt", self._clock):
                 transcript = await self._transcribe(audio, turn_ms, final=True)
@@ -63,8 +65,8 @@ class Recognition:
         return transcript
 
     async def closer(self, audio: Audio, turn_ms: float, first: Transcript) -> Transcript:
-        """What a closer look makes of the turn that `first` was made of; `first` where that is no better, or cannot be had in time.
-        A service over the network has one way to look, and is paid for it."""
+        """A closer look at the turn that gave `first`; `first` where that look is no better, or does not come in time. A
+        service over the network looks one way only and is paid by the call, so it is not asked."""
         if "stt" in self._services.remote:
             return first
         try:
@@ -82,7 +84,7 @@ class Recognition:
         return transcript
 
     async def completeness(self, audio: Audio) -> float:
-        """The end-of-turn probability (0..1); 0 where it cannot be had, so that the limits decide."""
+        """The end-of-turn probability (0..1); 0 where the service fails, so that the longest silence decides."""
         try:
             return await self._services.turn.complete(audio)
         except Exception as error:
@@ -90,7 +92,7 @@ class Recognition:
             return 0.0
 
     async def is_order(self, text: str) -> bool:
-        """It is an order that is whole as it stands."""
+        """Whether `text` is an order that is whole as it stands."""
         try:
             intent = await self._services.intent.classify(text)
         except Exception as error:
@@ -99,7 +101,7 @@ class Recognition:
         return intent.name in ORDERS and intent.confidence >= ORDER_CONFIDENCE
 
     async def classify(self, audio: Audio) -> EarlyClass | None:
-        """What the beginning of a burst is; None where its words must decide."""
+        """The class of a burst by its beginning; None where its words must decide."""
         try:
             return await self._services.barge_in.classify(audio)
         except Exception as error:
@@ -107,7 +109,7 @@ class Recognition:
             return None
 
     async def words(self, audio: Audio) -> str:
-        """The words of a burst, "" where they cannot be had."""
+        """The words of a burst, "" where the service fails."""
         try:
             return await self._services.barge_in.words(audio)
         except Exception as error:
@@ -116,10 +118,10 @@ class Recognition:
 
 
 def better(first: Transcript, second: Transcript) -> Transcript:
-    """Of two looks at a turn the one to go by: the closer one, where it has words, and other ones. Which of the two is surer of
-    itself says less: gone by that, 12 short answers had half of their characters wrong, and not a quarter. How the end sounds is
-    told by the first, whose window is that of the recordings its weights were made from. A sound that may be of nobody is
-    understood where both looks have the same words in it."""
+    """The better of two looks at a turn: the closer one, where it has words and they are others. Which look is surer of itself
+    says less: by that, 12 short answers had half of their characters wrong, instead of less than a quarter. The sound of the
+    end is taken from the first look, whose window is that of the recordings its weights were made from. A sound that may be no
+    speech at all is understood only where both looks have the same words."""
     if first.no_speech > MAY_BE_NOBODY and not _alike(first.written or first.text, second.written or second.text):
         return replace(second, text="")
     if not words_of(second.text) or words_of(second.text) == words_of(first.text):
@@ -128,7 +130,7 @@ def better(first: Transcript, second: Transcript) -> Transcript:
 
 
 def _alike(one: str, other: str) -> bool:
-    """By their letters and digits."""
+    """Whether two texts are alike by their letters and digits."""
     return SequenceMatcher(None, "".join(words_of(one)), "".join(words_of(other)), autojunk=False).ratio() >= ALIKE
 
 

@@ -1,4 +1,4 @@
-"""What the turn-taking policy brings about: events of the conversation, and work that it wants done."""
+"""The signals of the turn-taking policy: events of the conversation, and work that it asks for."""
 
 from enum import Enum, auto
 from typing import Literal
@@ -10,7 +10,7 @@ Kind = Literal["backchannel", "noise", "echo", "other_speech"]
 
 
 class Ask(Enum):
-    """Work the policy wants done; answers come back through `classified`, `words`, `recognised` and `prepared`."""
+    """Work that the policy asks for; the answers come back through `classified`, `words`, `recognised` and `prepared`."""
 
     PARTIAL = auto()  # an interim transcript of the turn so far
     CLASSIFY = auto()  # what the beginning of this burst is, quickly

@@ -1,12 +1,12 @@
-"""Whose voice is it? What is known of the voice of the user's own turns, to tell it from somebody else's in the room. It is kept
-with the conversation in memory alone, and ends with it."""
+"""The voice of the user, learned from their own turns, to tell it from a bystander's. It is kept with the conversation, in
+memory alone, and ends with it."""
 
 import logging
 
 import numpy as np
 
 from app.turn_taking import bystander
-from services.base import HEARING_RATE, VAD_WINDOW, Audio, ServiceError, SpeakerEncoder, SpeakerEmbedding
+from services.base import HEARING_RATE, VAD_WINDOW, Audio, ServiceError, SpeakerEmbedding, SpeakerEncoder
 
 log = logging.getLogger(__name__)
 
@@ -26,12 +26,12 @@ class SpeakerLock:
 
     @property
     def known(self) -> bool:
-        """Enough of the user's voice was heard to tell it from another."""
+        """Whether enough of the user's voice was heard to tell it from another."""
         return self._voice is not None and self._seconds >= KNOWN_S
 
     async def learn(self, audio: Audio, in_doubt: bool = False) -> bool:
-        """A turn has ended: `audio` is its sound. Whether it was the user's: one that is `in_doubt` is so only where its voice is
-        known to be theirs."""
+        """Learns from `audio`, the sound of a turn that has ended, and returns whether it was the user's: a turn that is
+        `in_doubt` counts only where its voice is known to be theirs."""
         speech = speech_of(audio)
         seconds = len(speech) / HEARING_RATE
         voice = await self._encode(speech) if seconds >= LEAST_S else None
@@ -50,7 +50,8 @@ class SpeakerLock:
         return bystander.by_voice(float(voice @ self._voice), 1000 * seconds) > 0
 
     async def likeness(self, audio: Audio) -> float | None:
-        """How alike the voice in `audio` is to the user's (-1..1, the cosine between them); None where that cannot be told."""
+        """The likeness of the voice in `audio` to the user's (-1..1, the cosine between them); None where the user's voice is
+        not known, or the service fails."""
         voice = await self._encode(speech_of(audio)) if self.known else None
         return None if voice is None or self._voice is None else float(voice @ self._voice)
 

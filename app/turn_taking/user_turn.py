@@ -20,7 +20,7 @@ RETRY_MS = 384  # silence after which words are asked for again that could not b
 
 
 class UserTurn:
-    """The turn under way, or the last one. `activity` is where voice is now, which the detector keeps."""
+    """The turn under way, or the last one. `activity`, which the detector keeps, tells where there is voice."""
 
     def __init__(self, settings: Settings, language: Language, activity: VoiceActivity, number: int) -> None:
         """`number` is that of the last turn of a conversation that is resumed."""
@@ -44,7 +44,7 @@ class UserTurn:
         self._pauses: deque[float] = deque(maxlen=PAUSES)  # the user's own, in ms, those that may be taken for an end
 
     def begin(self, start_ms: float) -> None:
-        """The next turn begins, with the voice of the burst under way."""
+        """Begins the next turn, with the voice of the burst under way."""
         self.number += 1
         self.revision = 0
         self.open = True
@@ -55,8 +55,8 @@ class UserTurn:
         self._forget_pause()
 
     def reopen(self) -> bool:
-        """The turn that had ended goes on, under its number and revision. False where it has as much text as a turn may have: then
-        the next one goes on with it."""
+        """Goes on with the turn that had ended, under its number and revision. False where that turn has as much text as one
+        may have: then a new turn was begun."""
         number, revision, told = self.number, self.revision, self.told
         self.begin(self._activity.burst_ms if self.reopens_at is None else self.reopens_at)
         if len(told) >= MAX_TEXT:
@@ -65,11 +65,11 @@ class UserTurn:
         return True
 
     def whole(self, text: str) -> str:
-        """All that was said in the turn, where `text` is said in its last part."""
+        """All that was said in the turn, whose last part is `text`."""
         return f"{self.told} {text}".strip() if self.told else text
 
     def close(self) -> None:
-        """The turn is given up, or was answered in another way."""
+        """Gives the turn up, or ends it because it was answered in another way."""
         self.open = False
         self.paused = False
         self._activity.in_burst = False
@@ -81,7 +81,8 @@ class UserTurn:
         self._failures, self._failed = 0, False
 
     def resume(self) -> list[Signal]:
-        """The user goes on with the burst under way. Of a long turn what was said up to the pause is read all the same."""
+        """Goes on with the turn after a pause, by the burst under way. What was said in a long turn before the pause is still
+        read."""
         if not self.paused:
             return []
         if self._activity.burst_ms - self._silent_ms >= LEAST_MS:
@@ -92,7 +93,7 @@ class UserTurn:
         return [Ask.DROP]
 
     def pause(self) -> Ask:
-        """The user pauses: the turn may be over."""
+        """Notes a pause, with which the turn may be over."""
         self.paused = True
         self._silent_ms = self._activity.last_voice_ms
         self._failed = False
@@ -100,27 +101,28 @@ class UserTurn:
         return Ask.PREPARE
 
     def is_long(self, late_ms: float = 0.0) -> bool:
-        """It, or its last part, has lasted for `max_turn_s`, and so much more: what was said up to its next pause is read then, and
-        what follows is another part. The sound of so much is kept, and read at once, as there may be before that pause."""
+        """Whether the turn, or its last part, has lasted for `max_turn_s` and `late_ms` more: then what was said up to its next
+        pause is read, and what follows is another part. The buffer keeps as much sound as there may be before that pause, and
+        all of it is read at once."""
         return self._activity.now_ms - self.start_ms >= self._settings.max_turn_s * 1000 + late_ms
 
     def waits(self, revision: int) -> bool:
-        """The pause of this revision goes on, and the turn has not ended in it."""
+        """Whether the pause of this revision goes on, and the turn has not ended in it."""
         return self.open and self.paused and revision == self.revision
 
     @property
     def spoken(self) -> bool:
-        """There was so much of a voice in the turn that it was spoken, even where no word of it is made out."""
+        """Whether there was enough voice in the turn to call it spoken, even where no word of it is made out."""
         return self.voiced_ms >= SPOKEN_MS
 
     @property
     def left_ms(self) -> float:
-        """Silence after which the turn ends, as it is judged now: 0 where it is not judged or has ended."""
+        """How much more silence (ms) ends the turn, as it is judged now; 0 where it is not judged or has ended."""
         return max(0.0, self._prepared[1] - self._activity.silence_ms) if self.open and self._prepared is not None else 0.0
 
     def prepared(self, revision: int, said: Said, eagerness: Eagerness | None = None) -> list[Signal]:
-        """The answer to PREPARE: what is known of the turn so far; it may be given again for the same revision when more is known.
-        `eagerness`: of this conversation, where it is not that of the settings."""
+        """Takes the answer to PREPARE: what is known of the turn so far. It may be given again for the same revision when more
+        is known. `eagerness` is that of this conversation, where it differs from the settings'."""
         if not self.waits(revision):
             return []
         self._prepared = (
@@ -130,8 +132,8 @@ class UserTurn:
         return self.try_end()
 
     def failed(self, revision: int) -> list[Signal]:
-        """The other answer to PREPARE: the words could not be had. They are asked for once more, and where they cannot be had then
-        the turn ends without them."""
+        """Takes the other answer to PREPARE: the words could not be had. They are asked for once more; if that fails too, the
+        turn ends without them."""
         if not self.waits(revision):
             return []
         self._failures += 1

@@ -1,4 +1,5 @@
-"""Puts the rooms together: services, store, sessions, both transports, the API and the page; starts and stops them with the app."""
+"""Builds the app of its parts: services, store, sessions, both transports, the API and the page; starts and stops them with the
+app."""
 
 import asyncio
 import contextlib
@@ -46,7 +47,7 @@ SERVICES = {  # what the page says of them: a name, and what stands in for it
 
 
 class Conversations:
-    """Makes the conversations of this process, and tells those that are alive when a service fails and when it works again."""
+    """Makes the conversations of this process, and tells the running ones when a service fails and when it works again."""
 
     def __init__(self, settings: Settings, services: Services, phrasebook: Phrasebook, recorder: StoreRecorder) -> None:
         self._settings = settings
@@ -58,7 +59,7 @@ class Conversations:
         services.health.listener = self.announce
 
     def make(self, session_id: str, record: SessionRecord | None, chosen: SessionSettings) -> Session:
-        """A conversation in the language that is `chosen`, which goes on from `record` where there is one."""
+        """A conversation in the language that is `chosen`; it goes on from `record` where there is one."""
         language = chosen.language or self._settings.language
         services = self._services.others.get(language, self._services)
         dialogue = Dialogue(self._phrasebooks[language], services.retrieval.topics())
@@ -69,16 +70,17 @@ class Conversations:
         return session
 
     async def speak_ahead(self) -> None:
-        """The lines that must come at once are made in every language. Raises ServiceError."""
+        """Synthesises the lines that must come at once, in every language. Raises ServiceError."""
         for code, phrasebook in self._phrasebooks.items():
             await phrasebook.speak_ahead(self._services.others.get(code, self._services).tts, self._settings.speed)
 
     def impossible(self, chosen: SessionSettings) -> dict[str, str]:
-        """Which settings of a conversation cannot be had here, and why."""
+        """The settings of a conversation that are not possible here, each with the reason."""
         return impossible(chosen, self._settings, self._services)
 
     def announce(self, service: str, reason: str) -> None:
-        """A call of a service has failed; an empty reason: it works again. A failure is told once a reply, not for each clause."""
+        """Tells every conversation that a call of a service has failed or, with an empty `reason`, that the service works
+        again. A failure is told once a reply, not for each clause."""
         name, instead = SERVICES[service]
         degraded = Error(code=f"{service}_degraded", message=f"the {name} does not answer: {instead}")
         restored = Error(code=f"{service}_restored", message=f"the {name} works again")
@@ -97,7 +99,7 @@ TALKATIVE = ("uvicorn.error", "asyncio", "fastrtc.utils", "aiortc.rtcdtlstranspo
 
 
 def _let_in(app: FastAPI, settings: Settings, mounted: bool) -> None:
-    """Who may ask for what."""
+    """Adds the middleware that decides which requests are let in."""
     app.add_middleware(ClientAddressMiddleware, header=settings.address_header)
     api.allow_origins(app, settings)
     app.add_middleware(OriginMiddleware, settings=settings, mounted=mounted)
@@ -110,7 +112,7 @@ def _quiet() -> None:
 
 
 def _page(webrtc: WebRtcTransport) -> Views:
-    """Makes the page of a transport, and says what it may show."""
+    """Makes the page of a transport, and returns what decides which views it gets."""
     views = Views(lambda name: webrtc.of_page(name) is not None)
     ui.build_page(webrtc.stream, views)
     webrtc.serve(webrtc.stream.webrtc_component)
@@ -120,8 +122,8 @@ def _page(webrtc: WebRtcTransport) -> Views:
 def build_app(
     settings: Settings, services: Services, phrasebook: Phrasebook, mounted: bool = False, more: Sequence[Transport] = ()
 ) -> FastAPI:
-    """The whole app, `mounted` in another one or on its own, with `more` transports than ours. Its lifespan opens the store, warms
-    the models in the background, and closes everything."""
+    """The whole app, `mounted` in another one or on its own, with `more` transports beside ours. Its lifespan opens the store,
+    warms the models in the background, and closes everything."""
     _quiet()
     store = Store(settings)
     exporter = traces()

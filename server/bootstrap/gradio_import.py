@@ -1,4 +1,4 @@
-"""What is slow to import, made faster."""
+"""Imports Gradio faster than it imports itself."""
 
 import os
 import sys
@@ -9,9 +9,9 @@ from app.core.environment import drop_unusable
 
 
 def import_gradio() -> None:
-    """Imports Gradio without matplotlib, and without the stubs that it writes for editors: for each of its components it parses the
-    source and renders a template, 1.5 s at every start. Where it has been imported already, or has changed, nothing is won and
-    nothing lost."""
+    """Imports Gradio without matplotlib, and without the stubs for editors: for each of its components Gradio parses the source
+    and renders a template, 1.5 s at every start. Where Gradio has been imported already, or has changed, this saves nothing and
+    harms nothing."""
     spec = find_spec("gradio")
     if "gradio" in sys.modules or spec is None or spec.loader is None:
         return

@@ -1,4 +1,4 @@
-"""Which services the settings ask for."""
+"""Makes the services that the settings name."""
 
 from dataclasses import replace
 
@@ -17,8 +17,8 @@ from vendors.openai import OPENAI
 
 
 def services_from(settings: Settings) -> Services:
-    """The embedded services, with those before them that `settings` name, for each language; what wakes the tools is known to them.
-    Raises ValueError for what cannot work: a folder or a file that is missing, a key that is needed, a vendor that is not known."""
+    """The embedded services of each language, behind those that `settings` name; the intents of the tools are among what they
+    recognise. Raises ValueError for settings that cannot work: a missing folder or file, a missing key, an unknown vendor."""
     others = [find(code) for code in listed(settings.other_languages) if code != settings.language]
     language, computed = find(settings.language), settings.weights_dir / "computed"
     warn_of_unheard(language)
@@ -30,7 +30,7 @@ def services_from(settings: Settings) -> Services:
 
 
 def _connected(settings: Settings, language: Language, services: Services) -> Services:
-    """`services` of a language, with those of the settings before them."""
+    """`services` of a language, behind the services that the settings name."""
 
     def chosen(capability: Capability, own: Service) -> Service:
         name, endpoint = _endpoint(settings, capability)
@@ -45,7 +45,7 @@ def _connected(settings: Settings, language: Language, services: Services) -> Se
 
 
 def _endpoint(settings: Settings, capability: Capability) -> tuple[str, Endpoint]:
-    """The vendor of `capability`, and where that is."""
+    """The vendor of `capability`, and its endpoint."""
     vendor, url = vendor_and_place(getattr(settings, capability))
     key: SecretStr = getattr(settings, f"{capability}_key")
     if vendor == "openai" and not url:

@@ -1,4 +1,4 @@
-"""The door, open before the house is furnished: Gradio takes seconds to import, so the port answers at once with a page that says
+"""Answers at once while the app is still being made: Gradio takes seconds to import, so the port first serves a page that says
 so, the models warm meanwhile, and the app takes over when it is made."""
 
 import asyncio
@@ -19,8 +19,9 @@ PAGE = (files(__package__) / "starting.html").read_text("utf-8")
 
 
 class StartupApp:
-    """An ASGI app that stands for the one that `make` makes in a thread. Meanwhile all of `warming` is done. When the app cannot
-    be made, `failed` is called with the error; when its models are warm, `ready`."""
+    """An ASGI app that answers until `make`, called in a thread, has made the real one, and then hands every request to that.
+    Meanwhile everything in `warming` runs. When the app cannot be made, `failed` is called with the error; when its models are
+    warm, `ready`."""
 
     def __init__(
         self,
@@ -37,7 +38,7 @@ class StartupApp:
         self._house = contextlib.AsyncExitStack()  # what has to be closed with the app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request, as ASGI has it."""
+        """Answers one ASGI request."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif self._app is not None:
@@ -48,12 +49,12 @@ class StartupApp:
             await self._answer(scope["path"] if scope["type"] == "http" else "")(scope, receive, send)
 
     async def drain(self) -> None:
-        """Returns when the last conversation has gone: see `server.sessions.drain`. The app answers requests until then."""
+        """Returns when the last conversation is over (see `server.sessions.drain`). The app answers requests until then."""
         if self._app is not None:
             await self._app.state.drain()
 
     def hasten(self) -> None:
-        """Nothing is waited for any more."""
+        """Ends `drain` without waiting any longer."""
         if self._app is not None:
             self._app.state.drain.hasten()
 

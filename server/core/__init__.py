@@ -1,1 +1,2 @@
-"""What every part of the server uses: who asks, what one client may cost, and whether the event loop is held up."""
+"""What every part of the server uses: the address of a client, limits on what a client may cost, and a watchdog of the event
+loop."""

@@ -1,4 +1,4 @@
-"""Where a request comes from: what is counted as one client."""
+"""The address of a request, by which clients are counted."""
 
 import re
 from contextvars import ContextVar
@@ -14,15 +14,15 @@ caller: ContextVar[str] = ContextVar("caller", default="")  # address of the cli
 
 
 class ClientAddressMiddleware:
-    """ASGI middleware: `caller` is set to where a request comes from while it is served."""
+    """ASGI middleware that sets `caller` to the address of a request while the request is served."""
 
     def __init__(self, app: ASGIApp, header: str) -> None:
-        """`header` names the client where a proxy that is trusted sets it; empty: there is no proxy."""
+        """`header`: the header in which a trusted proxy names the client; empty: there is no proxy."""
         self._app = app
         self._header = header.lower().encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request, as ASGI has it."""
+        """Serves one ASGI request."""
         if scope["type"] in ("http", "websocket"):
             caller.set(self._address(scope))
         await self._app(scope, receive, send)
@@ -39,8 +39,8 @@ class ClientAddressMiddleware:
 
 
 def named(element: str) -> str | None:
-    """What is counted as one client of what a proxy writes: `192.0.2.1`, with a port `192.0.2.1:80` or `[2001:db8::1]:80`, or in
-    the form of RFC 7239, `for="[2001:db8::1]:80";proto=https`. None for what names no address."""
+    """The client, as it is counted, that a proxy names: `192.0.2.1`, with a port `192.0.2.1:80` or `[2001:db8::1]:80`, or in
+    the form of RFC 7239, `for="[2001:db8::1]:80";proto=https`. None for text that names no address."""
     pair = re.search(r"(?:^|;)\s*for\s*=([^;]*)", element, re.IGNORECASE)
     bare = (pair[1] if pair else element).strip().strip('"')
     parts = re.fullmatch(r"\[([^\[\]]{0,64})\](?::\w{0,16})?|([\d.]{7,15}):\w{0,16}", bare)
@@ -48,7 +48,8 @@ def named(element: str) -> str | None:
 
 
 def client_network(address: str) -> str | None:
-    """What is counted as one client: an IPv4 address, or the network of an IPv6 one. None for what is no address."""
+    """The client, as it is counted, at an address: an IPv4 address itself, or the network of an IPv6 address. None for text
+    that is no address."""
     try:
         ip = ip_address(address.partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""Limits of what one client may cost: budgets by the second, and one log line an episode."""
+"""Limits on what one client may cost: budgets by the second, and one log line an episode."""
 
 import logging
 import re
@@ -20,13 +20,13 @@ class TokenBucket:
     at: float = 0.0
 
     def take(self, now: float, amount: float = 1.0) -> bool:
-        """Uses `amount`; `now` in seconds. False when there was not as much left: it is owed all the same."""
+        """Uses `amount` at `now` (seconds). False when less was left; the amount is then owed all the same."""
         self._refill(now)
         self.spent += amount
         return self.spent <= self.burst
 
     def take_if_left(self, now: float, amount: float) -> bool:
-        """Uses `amount` where there is as much left, and otherwise nothing."""
+        """Uses `amount` at `now` (seconds) where that much is left, and otherwise nothing."""
         self._refill(now)
         if self.spent + amount > self.burst:
             return False
@@ -39,14 +39,14 @@ class TokenBucket:
 
 
 class TokenBuckets:
-    """An `TokenBucket` for each address."""
+    """A `TokenBucket` for each address."""
 
     def __init__(self, rate: float, burst: float) -> None:
         self._rate, self._burst = rate, burst
         self._of: dict[str, TokenBucket] = {}
 
     def take(self, address: str, now: float) -> bool:
-        """Uses one of the address; `now` in seconds. "" is not limited."""
+        """Uses 1 of the bucket of `address` at `now` (seconds). The address "" is not limited."""
         if not address:
             return True
         if address not in self._of:  # those that have all of theirs again need not be known
@@ -57,22 +57,23 @@ class TokenBuckets:
 
 
 class Episodes:
-    """Tells the first time of something from those that follow it closely."""
+    """Tells the first occurrence of something from those that follow it closely."""
 
     def __init__(self, length_s: float = EPISODE_S) -> None:
         self._length_s = length_s
         self._last = float("-inf")
 
     def begins(self, now: float) -> bool:
-        """It happens at `now` (seconds); True when it has not within the last `length_s`."""
+        """Notes an occurrence at `now` (seconds). True when there was none within the last `length_s`."""
         begins = now - self._last > self._length_s
         self._last = now
         return begins
 
 
 class OncePerEpisode(logging.Filter):
-    """For a logger whose warnings clients can bring about again and again: of a message (before its arguments are filled in) the
-    first is logged, and another each EPISODE_S while it goes on, with how many were left out."""
+    """A filter for a logger whose warnings clients can cause again and again. The first record of a message (before its
+    arguments are filled in) is logged, and while the episode goes on another one each EPISODE_S, with the number that were left
+    out."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -97,7 +98,8 @@ class OncePerEpisode(logging.Filter):
 
 
 def _kind(record: logging.LogRecord) -> tuple[object, ...]:
-    """What is the same in two records of one thing: the first line of the message, the error and the line that raised it."""
+    """The part of a record that is the same in every record of one cause: the first line of the message, the error and the line
+    that raised it."""
     said = OBJECT.sub("", str(record.msg).partition("\n")[0])
     error = record.exc_info[1] if record.exc_info else None
     place = error.__traceback__ if error else None

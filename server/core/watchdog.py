@@ -1,4 +1,4 @@
-"""Tells when the event loop was held: while one callback runs nobody else is heard, served or spoken to."""
+"""Logs when the event loop was blocked: while one callback runs, nobody else is heard, served or spoken to."""
 
 import logging
 import sys
@@ -31,15 +31,16 @@ WORKING, WAITING = HELD.labels("working"), HELD.labels("waiting")
 
 
 class Watchdog:
-    """A timer of the loop that notes how late it is, and a thread that looks what the loop is doing when it does not come."""
+    """A timer of the event loop that notes how late it is, and a thread that looks what the loop is doing when the timer does
+    not come."""
 
     def __init__(
         self,
         clock: Callable[[], float] = time.monotonic,
         work: Callable[[], float] = time.thread_time,
     ) -> None:
-        """`clock`: seconds; `work`: processor time of the calling thread, seconds, the measure that a busy machine does not
-        change."""
+        """`clock` gives seconds; `work` gives the processor time of the calling thread in seconds, which does not depend on how
+        busy the machine is."""
         self._clock = clock
         self._work = work
         self._beat_at = 0.0
@@ -59,11 +60,11 @@ class Watchdog:
             self._over.set()
 
     def begin(self) -> None:
-        """A callback of the event loop begins."""
+        """Notes that a callback of the event loop begins."""
         self._beat_at, self._worked = self._clock(), self._work()
 
     def beat(self) -> None:
-        """The loop is here again, BEAT_S after the last time or later."""
+        """Notes that the loop is free again, BEAT_S after the last time or later."""
         last, worked = self._beat_at, self._worked
         self.begin()
         late = self._beat_at - last - BEAT_S
@@ -82,7 +83,8 @@ class Watchdog:
 
 
 def what(frame: FrameType) -> str:
-    """What a loop is doing. Empty where it does nothing and, on a busy machine, waits to be let on."""
+    """A description of what a loop is doing in `frame`; empty where it does nothing and, on a busy machine, waits for the
+    processor."""
     stack = traceback.extract_stack(frame)[-FRAMES:]
     if stack[-1].filename.endswith("selectors.py"):
         return ""

@@ -1,1 +1,2 @@
-"""The conversations of this process: ids, tokens, places, resumption, and what is recorded of them."""
+"""The conversations of this process: their ids, their tokens, how many there may be, how they are resumed, and what is recorded
+of them."""

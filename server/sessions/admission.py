@@ -1,5 +1,5 @@
-"""Whether one more conversation is let in: is there a place, is this process going down, are the models behind, and how many come
-from one address."""
+"""Decides whether one more conversation is let in: whether there is a place, this process is going down, the models are behind,
+or too many come from one address."""
 
 import contextlib
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ CAPACITY = Gauge("parley_capacity", "Conversations that this process may have at
 
 
 class Admission:
-    """For the conversations that are `live`, and those that are being let in."""
+    """Decides for the conversations that are `live`, and those that are being let in."""
 
     def __init__(self, settings: Settings, live: LiveSessions, load: Load) -> None:
         self.draining = False  # this process is going down: nobody is let in any more
@@ -32,32 +32,33 @@ class Admission:
         return not self.draining and not self._load.overloaded and len(self._opening) + len(self._live.peers()) < self._max
 
     def check_leaving(self) -> None:
-        """Raises Leaving when this process is going down."""
+        """Raises Leaving while this process is going down."""
         if self.draining:
             raise Leaving("this server is going down; please try again in a moment")
 
     def check_load(self) -> None:
-        """For a conversation that is new: one that lost its process is taken wherever there is a place. Raises Full."""
+        """Raises Full while the models are behind. To be called for new conversations only: one that lost its process is taken
+        wherever there is a place."""
         if self._load.overloaded:
             raise Full("the models are behind with the conversations that there are; please try again in a moment")
 
     def check_room(self) -> None:
-        """Raises Full or Leaving when there is no place, and nobody who would give way."""
+        """Raises Full or Leaving when there is no place, and no conversation that would give way."""
         self.check_leaving()
         peers = self._live.peers()
         if len(self._opening) + len(peers) >= self._max and not any(peer.is_idle for peer in peers):
             raise Full(f"all {self._max} conversations are taken; please try again in a moment")
 
     def check_crowd(self, address: str) -> None:
-        """Raises Crowd when no more may come from there."""
+        """Raises Crowd when no more conversations may come from `address`."""
         here = [*self._opening, *(peer.address for peer in self._live.peers())].count(address)
         if address and 0 < self._max_per_address <= here:
             raise Crowd(f"there are {here} conversations from your address already; please end one of them")
 
     @contextlib.contextmanager
     def place(self, address: str) -> Iterator[None]:
-        """A place for somebody who is being let in. Who is not there any more gives way, then the conversation whose connection was
-        lost first. Raises Crowd, Full or Leaving."""
+        """Holds a place for a client that is being let in. Idle connections give way first, then the conversation whose
+        connection was lost longest ago. Raises Crowd, Full or Leaving."""
         self.check_crowd(address)
         self.check_room()
         if len(self._opening) + len(self._live.peers()) >= self._max:

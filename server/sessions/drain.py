@@ -1,5 +1,5 @@
-"""How a process goes down without cutting anybody off: it takes no more conversations, what is being said is heard to its end, and
-then each client is told to go on elsewhere."""
+"""Takes a process down without cutting anybody off: no more conversations are taken, what is being said is heard to its end,
+and then each client is told where to go on."""
 
 import asyncio
 import contextlib
@@ -31,13 +31,14 @@ def _silent(attachments: Sequence[Attachment]) -> list[Attachment]:
 
 
 async def nowhere() -> str:
-    """Where to go on, for one process alone: at the same address."""
+    """The base URL of another node, for a process that is alone: "", so that clients come back to the same address."""
     return ""
 
 
 class Drain:
-    """Called, it drains `sessions` and returns when the last conversation has gone; it may be called again. `drain_s` is the
-    longest time for what is being said; `elsewhere` finds the base URL of another node, "" where none is known."""
+    """When it is called, drains `sessions` and returns when the last conversation is over; it may be called again. `drain_s` is
+    the longest time that replies and turns under way are given; `elsewhere` finds the base URL of another node, "" where none
+    is known."""
 
     def __init__(self, sessions: Sessions, drain_s: float, elsewhere: Callable[[], Awaitable[str]] = nowhere) -> None:
         self._sessions = sessions
@@ -47,14 +48,14 @@ class Drain:
         self._task: asyncio.Task[None] | None = None
 
     async def __call__(self) -> None:
-        """Returns when nobody is left, or after the time that is given to them."""
+        """Returns when no conversation is left, or after the time that they are given."""
         if self._task is None:
             self._sessions.admission.draining = True
             self._task = asyncio.create_task(self._drain(), name="drain")
         await asyncio.shield(self._task)
 
     def hasten(self) -> None:
-        """Nothing is waited for any more: whoever is still there is told now."""
+        """Ends the waiting: every client that is still there is told now."""
         self._hurry.set()
 
     async def _drain(self) -> None:
@@ -80,8 +81,8 @@ class Drain:
                     pass
 
     async def _until_silent(self) -> None:
-        """Parts with whoever is silent. While the store is away nobody is sent on, for what was said last would be known nowhere
-        else: their conversations go on here."""
+        """Parts with each client that is silent. While the store is away nobody is sent on, for no other process would know
+        what was said last: these conversations go on here."""
         while (attachments := self._sessions.live.all()) and not self._hurry.is_set():
             silent = _silent(attachments)
             if silent and await self._sessions.is_written(LOOK_S, silent):

@@ -1,4 +1,4 @@
-"""The conversations that this process has in memory: each with the connection that has it, its task, and how it leaves."""
+"""The conversations that this process has in memory: each with its connection, its task, and the way it leaves."""
 
 import asyncio
 import gc
@@ -23,13 +23,13 @@ LIVE = Gauge("parley_sessions", "Conversations in memory")
 
 
 class ClientConnection(Protocol):
-    """The transport's end of one connection. Neither call waits or raises."""
+    """The transport's end of one connection. Neither `send` nor `close` waits or raises."""
 
     address: str  # where it comes from; "" is not counted
 
     @property
     def is_idle(self) -> bool:
-        """Nobody has been there for long: it may be ended when the place is needed."""
+        """Whether nobody has been there for long, so that the connection may be ended when its place is needed."""
 
     def send(self, message: ServerMessage) -> None:
         """Sends `message`, or queues it."""
@@ -40,7 +40,7 @@ class ClientConnection(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Attachment:
-    """A conversation and the connection that has it, if one does."""
+    """A conversation, and its connection if there is one."""
 
     session: Session
     resumed: bool = False
@@ -48,7 +48,8 @@ class Attachment:
     grace: asyncio.TimerHandle | None = None
 
     def begin(self, greeting: bool, eagerness: Eagerness | None = None) -> None:
-        """The connection is ready for messages: the conversation starts, or goes on. `eagerness` holds for it from now on."""
+        """Starts the conversation, or goes on with it, as the connection is ready for messages. `eagerness` holds for the
+        conversation from now on."""
         if self.peer is not None:
             if eagerness is not None:
                 memory = self.session.memory
@@ -67,7 +68,7 @@ class Attachment:
 
 
 class LiveSessions:
-    """By their ids."""
+    """The conversations in memory, by their ids."""
 
     def __init__(self) -> None:
         self._attachments: dict[str, Attachment] = {}
@@ -77,30 +78,30 @@ class LiveSessions:
         return len(self._attachments)
 
     def get(self, session_id: str) -> Attachment | None:
-        """The conversation of this id, where it is in memory."""
+        """The conversation with this id, where it is in memory."""
         return self._attachments.get(session_id)
 
     def all(self) -> list[Attachment]:
-        """All of them, as they are now."""
+        """Every conversation that is in memory now."""
         return list(self._attachments.values())
 
     def peers(self) -> list[ClientConnection]:
-        """The connections that have one."""
+        """The connections of the conversations that have one."""
         return [attachment.peer for attachment in self._attachments.values() if attachment.peer is not None]
 
     def add(self, attachment: Attachment) -> None:
-        """A conversation begins to run."""
+        """Runs a conversation."""
         self._attachments[attachment.session.id] = attachment
         task = self._tasks[attachment] = asyncio.create_task(self._run(attachment), name=f"session {attachment.session.id}")
         task.add_done_callback(lambda _: self._gone(attachment))
         LIVE.set(len(self._attachments))
 
     def wait_for_client(self, attachment: Attachment) -> None:
-        """Its connection is gone: it waits for another one for GRACE_S."""
+        """Keeps a conversation whose connection is gone in memory for GRACE_S, until another connection comes."""
         attachment.grace = asyncio.get_running_loop().call_later(GRACE_S, self.drop, attachment)
 
     def end_idle(self) -> None:
-        """Who is not there any more gives way, and the conversation waits for a client."""
+        """Closes idle connections; their conversations wait for a client."""
         attachment = next(
             attachment for attachment in self._attachments.values() if attachment.peer is not None and attachment.peer.is_idle
         )
@@ -108,7 +109,7 @@ class LiveSessions:
         self.wait_for_client(attachment)
 
     def drop_first_lost(self) -> None:
-        """The conversation whose connection was lost first leaves memory."""
+        """Drops the conversation whose connection was lost longest ago from memory."""
         waiting = {
             attachment.grace.when(): attachment
             for attachment in self._attachments.values()
@@ -117,7 +118,7 @@ class LiveSessions:
         self.drop(waiting[min(waiting)])
 
     def drop(self, attachment: Attachment, last: Farewell | None = None) -> asyncio.Task[None]:
-        """The conversation leaves memory; returns the task that is ending."""
+        """Drops a conversation from memory; returns its task, which is ending."""
         if self._attachments.get(attachment.session.id) is attachment:
             del self._attachments[attachment.session.id]
             LIVE.set(len(self._attachments))
@@ -128,7 +129,7 @@ class LiveSessions:
         return task
 
     def lost(self, session_id: str, how: Lost) -> None:
-        """Another process has taken the session, or erased it."""
+        """Ends a session that another process has taken, or erased."""
         if attachment := self.get(session_id):
             code, message = LOST[how]
             self.drop(attachment, Error(code=code, message=message, fatal=True))
@@ -150,8 +151,8 @@ class LiveSessions:
             self.drop(attachment, error)
 
     def _gone(self, attachment: Attachment) -> None:
-        """Frees what the conversation and its connections were made of. aiortc's parts know each other, so they stay until Python
-        looks for such, which it does when they are a quarter of all there is: measured, after 35 min of calls, with 30 MB and 22
-        threads of their codecs. Takes 1 to 2 ms, for the models are left out (`Readiness.warm`)."""
+        """Frees the objects of a conversation and its connections. aiortc's parts refer to each other, so they stay until
+        Python's collector looks for such, which happens only when they are a quarter of all objects: measured, after 35 min of
+        calls, with 30 MB and 22 threads of their codecs. Takes 1 to 2 ms, for the models are left out (`Readiness.warm`)."""
         del self._tasks[attachment]
         gc.collect()

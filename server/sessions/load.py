@@ -20,22 +20,23 @@ LOAD = Gauge(
 
 
 class Load:
-    """Looks every LOOK_S how far the models are behind. `overloaded` changes late in both directions, so that a process at the edge
-    does not open and close with every turn."""
+    """Samples every LOOK_S how far the models are behind. `overloaded` changes late in both directions, so that a process at
+    the limit does not open and close with every turn."""
 
     def __init__(self, behind_s: Callable[[], float]) -> None:
-        """`behind_s`: for how many seconds the work that has waited longest has waited by now."""
+        """`behind_s` tells for how many seconds the oldest work that waits has waited."""
         self._behind_s = behind_s
         self._looks: deque[bool] = deque(maxlen=round(WINDOW_S / LOOK_S))
         self.overloaded = False
 
     @property
     def share(self) -> float:
-        """0..1. What lies before the first look counts as time in which the models kept up."""
+        """The share (0..1) of recent samples in which the models were behind. The time before the first sample counts as time
+        in which they kept up."""
         return sum(self._looks) / (WINDOW_S / LOOK_S)
 
     async def watch(self) -> None:
-        """Looks until it is cancelled."""
+        """Takes samples until it is cancelled."""
         LOAD.set_function(lambda: self.share)
         await every(LOOK_S, self.look)
 

@@ -1,4 +1,5 @@
-"""The other servers on the same Redis: whether they are what this one is, and which of them a client can be sent to."""
+"""The other servers on the same Redis: whether they run the same program with the same settings, and to which of them a client
+can be sent."""
 
 import asyncio
 import hashlib
@@ -37,8 +38,8 @@ SAME = ("language", "other_languages", "tts_voice", "time_zone", "log_transcript
 
 
 class Node(BaseModel):
-    """What a server tells the others. `url` is where it is reached, "" where it has no address of its own; `seal` proves that this
-    was written by somebody who has the secret: clients are sent there with their tokens."""
+    """What a server tells the others of itself. `url` is its address, "" where it has none of its own; `seal` proves that
+    somebody with the secret wrote this, for clients are sent there with their tokens."""
 
     url: str
     seal: str
@@ -50,7 +51,7 @@ class Node(BaseModel):
 
 
 class Nodes:
-    """What the processes on one Redis know of each other."""
+    """Exchanges what the processes on one Redis know of each other."""
 
     def __init__(self, store: Store, settings: Settings, tickets: Tickets, is_open: Callable[[], bool]) -> None:
         self._store = store
@@ -62,7 +63,7 @@ class Nodes:
         self._told: set[tuple[str, str]] = set()  # differences: what in, and what is there
 
     async def run(self) -> None:
-        """Meets the others until it is cancelled."""
+        """Tells the others of this server, and reads what they tell, until it is cancelled."""
         while True:
             try:
                 await self._meet()
@@ -113,7 +114,7 @@ class Nodes:
 
 
 def _read(line: str) -> Node:
-    """What another server wrote. One of a version that writes something else says nothing that can be used."""
+    """What another server wrote. A server of a version that writes something else counts as one that says nothing."""
     try:
         return Node.model_validate_json(line)
     except ValidationError:
@@ -122,13 +123,13 @@ def _read(line: str) -> Node:
 
 @lru_cache
 def version() -> str:
-    """Of the program, by its text."""
+    """The version of the program: a digest of its source files."""
     files = sorted(path for folder in SOURCES for path in (ROOT / folder).rglob("*.*") if path.suffix in (".py", ".lua"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
 
 
 def _states(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    """The files of `folder` that are read, as far as they can be seen without reading them."""
+    """The files of `folder` that are read, each with its size and time."""
     found = []
     for path in found_in(folder, logging.DEBUG)[0]:
         with suppress(OSError):  # it has gone since
@@ -139,7 +140,7 @@ def _states(folder: Path) -> tuple[tuple[str, int, int], ...]:
 
 @lru_cache(maxsize=1)
 def _digest(folder: Path, states: tuple[tuple[str, int, int], ...]) -> str:
-    """Of all that is read in `folder`: what cannot be is skipped, as it is by the knowledge."""
+    """A digest of all that is read in `folder`; a file that cannot be read is skipped, as it is by the knowledge."""
     whole = hashlib.sha256()
     for name, size, _ in states:
         if size > LARGEST:

@@ -1,4 +1,4 @@
-"""Whether the models are warm: what `/readyz` says, and what a new conversation waits for."""
+"""Whether the models are warm: `/readyz` tells it, and a new conversation waits for it."""
 
 import asyncio
 import gc
@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 class Readiness:
-    """Of the services of this process."""
+    """The readiness of the services of this process."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -22,15 +22,16 @@ class Readiness:
 
     @property
     def ready(self) -> bool:
-        """A first turn would be fast."""
+        """Whether a first turn would be fast."""
         return not self.waiting and not self.failed
 
     def waited_s(self) -> float:
-        """For how long work for the models has waited. What they do before they are warm makes no conversation late."""
+        """How long (s) work for the models has waited; 0 before they are warm, when no conversation waits for it."""
         return self._services.waited_s() if self.ready else 0.0
 
     async def warm(self, after: Callable[[], Awaitable[None]]) -> None:
-        """Warms all services at once, then does `after`, which needs them. What fails is logged and named in `failed`."""
+        """Warms all services at once, then calls `after`, which needs them. A service that fails is logged and named in
+        `failed`."""
         await asyncio.gather(*(self._warm(name, service.warm) for name, service in self._services.all().items()))
         await self._warm("lines", after)
         # What is there now stays. A full collection went through all of it, 0.14 s in which nothing else in the process ran.
@@ -46,7 +47,7 @@ class Readiness:
         self.waiting.discard(name)
 
     async def wait(self) -> None:
-        """Returns when a conversation can begin. Raises ServiceUnavailable when it never will."""
+        """Returns when a conversation can begin. Raises ServiceUnavailable when none ever will."""
         await self._finished.wait()
         for name, reason in self.failed.items():
             raise ServiceUnavailable(name, reason)

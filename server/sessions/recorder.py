@@ -1,4 +1,4 @@
-"""Between a conversation and the store: what is written down of it, and how it is remembered."""
+"""Writes conversations into the store, and makes their memory again from what was written."""
 
 import logging
 from collections.abc import Mapping
@@ -27,24 +27,24 @@ UNDER_WAY = ("THINKING", "SPEAKING", "INTERRUPTED")  # states with a reply that 
 
 
 class StoreRecorder:
-    """A `Recorder` (app/conversation/context.py) that writes to the store, and to the operators."""
+    """A `Recorder` (app/conversation/context.py) that writes to the store, and to metrics and traces."""
 
     def __init__(self, store: Store, traces: Traces | None = None) -> None:
         self._store = store
         self._traces = traces
 
     def log(self, session_id: str, entry: Mapping[str, Any]) -> None:
-        """Every latency entry goes to the latency stream as well."""
+        """Appends `entry` to the session's log; an entry with latencies goes to the latency stream as well."""
         self._store.log(session_id, entry)
         if entry["kind"] == "latency":
             self._store.latency({"session": session_id, "turn": entry["turn"], "spans": entry["spans"]})
 
     def changed(self, context: ConversationContext) -> None:
-        """The record is renewed."""
+        """Renews the record of the conversation."""
         self._store.save(record_of(context))
 
     def measured(self, context: ConversationContext, turn: int, reply: Spans | None, stop: Spans | None) -> None:
-        """The times go to the metrics and to the traces."""
+        """Adds the times to the metrics and the traces."""
         to_epoch = context.clock.epoch_ms() - context.clock.ms()
         for name, spans in (("turn", reply), ("interruption", stop)):
             if spans is not None:
@@ -54,7 +54,7 @@ class StoreRecorder:
 
 
 def record_of(context: ConversationContext) -> SessionRecord:
-    """The session as it would be remembered if its connection ended now; without what was said where that is not to be kept."""
+    """The session's record, as it would be if the connection ended now; without the texts that are not to be kept."""
     memory, reply, ledger = context.memory, context.player.reply, context.player.ledger
     profile = {
         "speed": memory.speed,
@@ -90,8 +90,8 @@ def record_of(context: ConversationContext) -> SessionRecord:
 
 
 def _last(memory: Memory) -> PendingReply | None:
-    """The last reply of a conversation in which nothing is being said; of one whose words are not to be kept, or where a prompt
-    came after the reply that was cut off, only what was not heard."""
+    """The last reply of a conversation in which nothing is being said. Where its words are not to be kept, or a prompt came
+    after the reply that was cut off, only what was not heard."""
     last, unheard = memory.last, tuple(memory.unheard)
     private = memory.settings.recording is False or bool(memory.history and memory.history[-1].private)
     if last is None or private or unheard != last.clauses[len(last.clauses) - len(unheard) :]:
@@ -107,7 +107,7 @@ def _last(memory: Memory) -> PendingReply | None:
 
 
 def memory_of(record: SessionRecord) -> Memory:
-    """What a resumed conversation remembers. "Where was I?" goes on from the first clause that was not heard."""
+    """The memory of a conversation that is resumed. "Where was I?" goes on from the first clause that was not heard."""
     unheard = record.pending.clauses[record.pending.first_unheard :] if record.pending else ()
     return Memory(
         history=list(record.history),
@@ -121,8 +121,8 @@ def memory_of(record: SessionRecord) -> Memory:
 
 
 def _understood(profile: Mapping[str, Any]) -> dict[str, Any]:
-    """What this program knows of a profile: in a rolling update another version may have written it, and then the conversation goes
-    on without the rest."""
+    """The part of a profile that this program knows: in a rolling update another version may have written it, and the
+    conversation goes on without the rest."""
     known = {name: value for name, kind in PROFILE.items() if name in profile for value in _valid(kind, profile[name], name)}
     written = profile.get("timers")
     timers = [_valid(TIMER, timer, "timer") for timer in written] if isinstance(written, list | tuple) else []

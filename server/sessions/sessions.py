@@ -1,4 +1,4 @@
-"""Every conversation of this process: how many there are at once, which connection has which, and what becomes of one whose
+"""Every conversation of this process: how many there are at once, which connection each has, and what becomes of one whose
 connection is lost."""
 
 import asyncio
@@ -35,7 +35,7 @@ OPENED = Counter("parley_sessions_opened", "Conversations joined by a client", [
 
 @contextlib.contextmanager
 def erased_is_unknown() -> Iterator[None]:
-    """To a client, a session that was erased never was."""
+    """Turns Erased into Unknown: for a client, a session that was erased never existed."""
     try:
         yield
     except Erased:
@@ -55,9 +55,10 @@ class Sessions:
         waited_s: Callable[[], float] = lambda: 0.0,
         impossible: Callable[[SessionSettings], dict[str, str]] = lambda chosen: {},
     ) -> None:
-        """`make` builds a session from its id, its record when it is resumed, and what it is set to; `ready` returns when one can
-        begin, or raises ServiceError when none ever will; `waited_s` says for how long work for the models has waited, `impossible`
-        which settings of a conversation cannot be had here, and why. Raises as `signing_secret` does."""
+        """`make` builds a session from its id, its record when it is resumed, and its settings. `ready` returns when a
+        conversation can begin, or raises ServiceError when none ever will. `waited_s` tells for how long work for the models
+        has waited, `impossible` which settings of a conversation are not possible here, and why. Raises as `signing_secret`
+        does."""
         self.live = LiveSessions()
         self.load = Load(
             lambda: max([waited_s(), *(attachment.session.hearing.behind * WINDOW_S for attachment in self.live.all())])
@@ -72,8 +73,8 @@ class Sessions:
         store.on_lost(self.live.lost)
 
     def create(self, chosen: SessionSettings = PLAIN) -> Ticket:
-        """A new id with its token, for a conversation that is set so. Raises Full or Leaving when nobody could open it now, and
-        Impossible or TooMuch for settings that it cannot have."""
+        """A new id with its token, for a conversation with the settings `chosen`. Raises Full or Leaving when nobody could open
+        it now, and Impossible or TooMuch for settings that it cannot have."""
         for name, why in self._impossible(chosen).items():
             raise Impossible(f"{name}: {why}", name)
         self.admission.check_room()
@@ -85,7 +86,7 @@ class Sessions:
         self.tickets.check(session_id, token)
 
     async def expect(self, session_id: str, token: str = "") -> None:
-        """Whether somebody may connect for this session, who has named it before `start`. Raises Full or Leaving."""
+        """Checks that a client who has named a session before `start` may connect for it. Raises Full or Leaving."""
         self.admission.check_leaving()
         if not session_id or self.live.get(session_id) is not None:
             return
@@ -96,7 +97,7 @@ class Sessions:
                 await self._check_load(session_id)
 
     async def admit(self, session_id: str, address: str = "") -> None:
-        """Whether an authorized session could be opened now from `address`. Raises Unknown, Full, Leaving or Crowd."""
+        """Checks that an authorized session could be opened now from `address`. Raises Unknown, Full, Leaving or Crowd."""
         self.admission.check_leaving()
         if self.live.get(session_id) is not None:
             return
@@ -105,7 +106,7 @@ class Sessions:
         await self._check_load(session_id)
 
     async def _check_load(self, session_id: str) -> None:
-        """Raises Full where the models are behind and nothing is stored of the session, and Unknown where it is over."""
+        """Raises Full where the models are behind and nothing is stored of the session, and Unknown where its time is over."""
         try:
             if await self._known(session_id) is None:
                 self.admission.check_load()
@@ -115,9 +116,9 @@ class Sessions:
     # --- joining and leaving ------------------------------------------------------------------------------------------
 
     async def open(self, session_id: str, token: str, peer: ClientConnection, played: Played | None = None) -> Attachment:
-        """Gives the conversation to `peer`, which then calls `Attachment.begin`; makes, resumes or loads it as needed. Whoever had
-        it is told `taken_over` and closed. `played` is what the listener says that he heard last. Raises Forbidden, Unknown, Full,
-        Leaving, Crowd or NotReady."""
+        """Gives the conversation to `peer`, which then calls `Attachment.begin`; makes, resumes or loads it as needed. A
+        connection that had the conversation is told `taken_over` and closed. `played` is what the listener says that they heard
+        last. Raises Forbidden, Unknown, Full, Leaving, Crowd or NotReady."""
         self.authorize(session_id, token)
         self.admission.check_leaving()
         async with self._locks.setdefault(session_id, asyncio.Lock()):
@@ -137,7 +138,8 @@ class Sessions:
             return attachment
 
     def release(self, attachment: Attachment, peer: ClientConnection) -> None:
-        """`peer` is gone. Its conversation waits for it in memory for GRACE_S, and in the store for longer."""
+        """Parts a conversation from `peer`, whose connection is gone. It waits for another one in memory for GRACE_S, and in
+        the store for longer."""
         if attachment.peer is peer:
             attachment.leave("connection lost")
             self.live.wait_for_client(attachment)
@@ -157,7 +159,7 @@ class Sessions:
         return attachment
 
     async def _claimed(self, session_id: str, played: Played | None) -> SessionRecord | None:
-        """What is stored of a session that begins or goes on here."""
+        """The stored record of a session that begins or goes on here."""
         try:
             await self._ready()
             if self.load.overloaded and await self._known(session_id) is None:
@@ -176,8 +178,8 @@ class Sessions:
         return record
 
     async def part(self, attachments: list[Attachment], last: Farewell) -> None:
-        """These conversations are over here. Their clients are told so with `last` once what is to be remembered has been written:
-        whoever goes on with them finds all of it."""
+        """Ends these conversations here. Their clients are sent `last` once everything to be remembered has been written, so
+        that the process that goes on with them finds all of it."""
         for attachment in attachments:
             attachment.session.disconnect("shutting_down")
         await self._store.drain(WRITTEN_S, [attachment.session.id for attachment in attachments])
@@ -186,7 +188,8 @@ class Sessions:
                 self.live.drop(attachment, last)
 
     async def is_written(self, timeout_s: float, attachments: Sequence[Attachment] | None = None) -> bool:
-        """Whether all that is to be remembered (None: of everybody) has reached the store, now or within so many seconds."""
+        """Whether everything that is to be remembered of `attachments` (None: of all sessions) reaches the store within
+        `timeout_s`."""
         return await self._store.drain(timeout_s, None if attachments is None else [each.session.id for each in attachments])
 
     # --- looking ------------------------------------------------------------------------------------------------------
@@ -212,7 +215,7 @@ class Sessions:
             await self._store.erase(session_id)
 
     async def _known(self, session_id: str) -> SessionRecord | None:
-        """What is stored of a session; None where it may still begin. Raises Unknown and StoreError."""
+        """The stored record of a session; None where the session may still begin. Raises Unknown and StoreError."""
         with erased_is_unknown():
             record = await self._store.load(session_id)
         if record is None:

@@ -44,21 +44,21 @@ REFUSED = Counter("parley_sessions_refused", "Clients that were not let in", ["c
 
 
 class Refused(Exception):
-    """A client may not have what it asks for; the message is fit for a person, `code` is for the wire, `status` for HTTP. Where
-    trying again may help, `retry_after_s` says when; 0: it will not."""
+    """A client may not have what it asks for. The message is fit for a person, `code` is for the wire, `status` for HTTP.
+    `retry_after_s` says when trying again may help; 0: never."""
 
     code = "refused"
     status = 403
     retry_after_s = 0
 
     def __init__(self, message: str, field: str | None = None) -> None:
-        """`field` names what of the client's wishes is at fault."""
+        """`field` names the part of the client's request that is at fault."""
         super().__init__(message)
         self.field = field
         REFUSED.labels(self.code).inc()
 
     def as_event(self) -> Error:
-        """As it is told to the client, whose connection it ends."""
+        """The refusal as the message that ends the client's connection."""
         return Error(code=self.code, message=str(self), fatal=True, field=self.field)
 
 
@@ -75,14 +75,14 @@ class Foreign(Forbidden):
 
 
 class Unknown(Refused):
-    """There is no such session, or no more."""
+    """There is no such session, or it is over."""
 
     code = "unknown_session"
     status = 404
 
 
 class Full(Refused):
-    """All conversations are taken, or the models are behind."""
+    """All places are taken, or the models are behind."""
 
     code = "full"
     status = 503
@@ -98,7 +98,7 @@ class Leaving(Refused):
 
 
 class Crowd(Refused):
-    """One address has all that it may have."""
+    """The address has as many conversations as it may have."""
 
     code = "too_many"
     status = 429
@@ -106,7 +106,7 @@ class Crowd(Refused):
 
 
 class NotReady(Refused):
-    """The models are not warm, and will not be."""
+    """The models are not warm, and never will be."""
 
     code = "not_ready"
     status = 503
@@ -114,14 +114,14 @@ class NotReady(Refused):
 
 
 class Impossible(Refused):
-    """This process cannot do what is wanted of the conversation."""
+    """This process cannot follow the settings of the conversation."""
 
     code = "not_possible"
     status = 400
 
 
 class TooMuch(Refused):
-    """What is wanted of the conversation takes too many words."""
+    """The settings of the conversation take too many words."""
 
     code = "too_large"
     status = 400
@@ -136,10 +136,10 @@ class Ticket(NamedTuple):
 
 
 def signing_secret(settings: Settings) -> bytes:
-    """The key of all tokens: from the settings, or made once and kept in `data_dir/secret` for its owner's eyes only.
+    """The key of all tokens: from the settings, or made once and kept in `data_dir/secret`, which only its owner can read.
 
-    Where none can be kept, it is made for this process alone. Raises ValueError when that file holds no key, OSError when it cannot
-    be read.
+    Where no file can be kept, the key is made for this process alone. Raises ValueError when that file holds no key, OSError
+    when it cannot be read.
     """
     if given := settings.secret.get_secret_value():
         return given.encode()
@@ -163,7 +163,7 @@ def signing_secret(settings: Settings) -> bytes:
 
 
 class Tickets:
-    """Issues ids and tokens, and knows them again without keeping them."""
+    """Issues ids and tokens, and checks them without having kept them."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         """Raises as `signing_secret` does."""
@@ -174,8 +174,8 @@ class Tickets:
         self._clock = clock
 
     def issue(self, chosen: SessionSettings = PLAIN) -> Ticket:
-        """`chosen` stands in the token, sealed, as nothing is kept of the conversation yet: `settings_in` reads it. Raises
-        TooMuch where that would make it longer than MAX_TOKEN."""
+        """A new id and its token. `chosen` stands in the token, sealed, as nothing is kept of the conversation yet;
+        `settings_in` reads it. Raises TooMuch where the token would be longer than MAX_TOKEN."""
         issued = int(self._clock.epoch_ms() / 1000)
         session_id = f"{issued:x}-{secrets.token_urlsafe(ID_BYTES)}"
         kept = json.dumps(chosen.as_kept(), ensure_ascii=False).encode()
@@ -186,12 +186,13 @@ class Tickets:
         return Ticket(session_id, token, issued + self._ttl_s)
 
     def settings_in(self, token: str) -> SessionSettings:
-        """What a token that was checked was issued with."""
+        """The settings with which a token was issued that has been checked."""
         sealed = token.split(".", 2)[2:]
         return SessionSettings.kept(json.loads(zlib.decompress(self._box.decrypt(sealed[0])))) if sealed else PLAIN
 
     def check(self, session_id: str, token: str) -> None:
-        """Raises Forbidden unless the token was made for this id, and Foreign where it was by the rules, but elsewhere."""
+        """Raises Forbidden unless the token was made for this id, and Foreign where it is well formed but was signed with
+        another secret."""
         sealed = "".join(token.split(".", 2)[2:])
         if hmac.compare_digest(self._sign(session_id, sealed).encode("utf-8", "replace"), token.encode("utf-8", "replace")):
             return
@@ -201,15 +202,15 @@ class Tickets:
         raise Forbidden("the token does not belong to this session")
 
     def seal(self, url: str) -> str:
-        """What only those with the secret can write beside an address."""
+        """A signature of `url` that only servers with the secret can make."""
         return self._mac(f"address {url}")
 
     def is_young(self, session_id: str) -> bool:
-        """Its id was issued within the time to live."""
+        """Whether this id was issued within the time to live."""
         return int(session_id.partition("-")[0], 16) + self._ttl_s > self._clock.epoch_ms() / 1000
 
     def check_age(self, session_id: str) -> None:
-        """For a session of which nothing is known: raises Unknown unless it is young."""
+        """Raises Unknown unless the id is young; for a session of which nothing is known."""
         if not self.is_young(session_id):
             raise Unknown("this session has expired")
 

@@ -1,1 +1,1 @@
-"""Redis: session records, the audit log and latency figures; written in the background, never waited for by a conversation."""
+"""Redis: session records, the audit log and latency figures, written in the background; no conversation waits for them."""

@@ -26,8 +26,8 @@ from pydantic import ValidationError
 from redis.asyncio import RedisCluster
 from redis.exceptions import OutOfMemoryError, RedisClusterException, RedisError, ResponseError
 
-from server.store.redis_client import Client
 from server.store.records import Erased, LogEntry, SessionRecord, StoreError, encode
+from server.store.redis_client import Client
 
 LATENCY_KEY = "metrics:latency"
 NODES_KEY = "parley:nodes"
@@ -46,9 +46,9 @@ _LAST_EPOCH = 10**15  # a tombstone's: above all others, and exact as a number o
 _HOPELESS = ("WRONGTYPE", "The ID specified in XADD")
 
 
-class Room(NamedTuple):
-    """Of the server's memory: the share (0..1) that is taken, 0 where it has no limit; how many keys it has evicted since it
-    started; and what it does when it is full."""
+class ServerMemory(NamedTuple):
+    """The memory of the server: the share (0..1) that is taken, 0 where it has no limit; how many keys it has evicted since it
+    started; and its policy when it is full."""
 
     full: float
     evicted: int
@@ -56,13 +56,13 @@ class Room(NamedTuple):
 
     @property
     def evicts(self) -> bool:
-        """It throws keys away when it is full."""
+        """Whether the server throws keys away when it is full."""
         return self.policy not in ("", "noeviction")
 
 
 @cache
 def script(name: str) -> str:
-    """A script of the folder `scripts`, as the server runs it; what it takes and answers stands at its head."""
+    """The source of a script in the folder `scripts`; its arguments and answers are described at its head."""
     return (files(__package__) / "scripts" / f"{name}.lua").read_text("utf-8").partition("\n\n")[2]
 
 
@@ -78,7 +78,7 @@ def log_key(session_id: str) -> str:
 
 @contextlib.contextmanager
 def reaching() -> Iterator[None]:
-    """Whatever keeps the server away becomes a StoreError."""
+    """Turns every error of reaching the server into a StoreError."""
     try:
         yield
     except StoreError:
@@ -88,29 +88,29 @@ def reaching() -> Iterator[None]:
 
 
 def is_hopeless(answer: Exception) -> bool:
-    """Whether it would be answered so again."""
+    """Whether the same command would get this answer again."""
     return isinstance(answer, ResponseError) and str(answer).startswith(_HOPELESS)
 
 
 def append(pipe: Any, session_id: str, owner: str, epoch: int, entries: Iterable[LogEntry], ttl_s: int) -> None:
-    """Queue log entries. The answer is how many older ones were dropped for them, or TAKEN or GONE."""
+    """Queues log entries on `pipe`. The answer is how many older entries were dropped for them, or TAKEN or GONE."""
     words = chain.from_iterable((entry.number, entry.text()) for entry in entries)
     pipe.eval(script("append"), 1, log_key(session_id), epoch, owner, ttl_s, LOG_ENTRIES, LOG_BYTES, *words)
 
 
 def put(pipe: Any, record: SessionRecord, owner: str, epoch: int, ttl_s: int) -> None:
-    """Queue a record. The answer is 1, or TAKEN or GONE."""
+    """Queues a record on `pipe`. The answer is 1, or TAKEN or GONE."""
     text = encode(record.model_dump() | {"epoch": epoch, "owner": owner})
     pipe.eval(script("save"), 1, session_key(record.session_id), text, epoch, owner, record.revision, ttl_s)
 
 
 def look(pipe: Any, session_id: str) -> None:
-    """Queue a look at who has a session: see `has`."""
+    """Queues a look at who has a session on `pipe`; `has` reads the answer."""
     pipe.getrange(session_key(session_id), 0, _HEAD_BYTES)
 
 
 def has(head: bytes, owner: str, epoch: int) -> int:
-    """What the answer to `look` means for `owner`: 1 (or nothing is stored), TAKEN or GONE."""
+    """The meaning of the answer to `look` for `owner`: 1 (the session is theirs, or nothing is stored), TAKEN or GONE."""
     found = _HEAD.match(head)
     if found is None:
         return 1
@@ -121,7 +121,8 @@ def has(head: bytes, owner: str, epoch: int) -> int:
 
 
 async def highest_epoch(client: Client, session_id: str) -> int:
-    """Of all that is stored of this session; 0 when nothing is, or when the keys hold something else. Raises Erased."""
+    """The highest epoch of all that is stored of this session; 0 when nothing is, or when the keys hold something else. Raises
+    Erased."""
     try:
         head = _HEAD.match(cast(bytes, await client.getrange(session_key(session_id), 0, _HEAD_BYTES)))
         last = cast(list[tuple[bytes, dict[bytes, bytes]]], await client.xrevrange(log_key(session_id), count=1))
@@ -138,9 +139,9 @@ async def highest_epoch(client: Client, session_id: str) -> int:
 async def take(
     client: Client, session_id: str, owner: str, now: float, ttl_s: int, begins: bool
 ) -> tuple[int, SessionRecord | None]:
-    """Make `owner` the one who writes this session: gives the epoch from which on it does, and the session's record, if there
-    is one. Where there is none and the session `begins`, an empty one is put down, so that of two who begin at once the second
-    finds the first. `now`: ms since 1970 (UTC). Raises Erased."""
+    """Makes `owner` the one who writes this session: returns the epoch from which on this holds, and the session's record, if
+    there is one. Where there is none and the session `begins`, an empty record is put down, so that when two begin at once the
+    second finds the first. `now`: ms since 1970 (UTC). Raises Erased."""
     key = session_key(session_id)
     for _ in range(_CLAIMS):
         raw = await client.get(key)
@@ -160,7 +161,7 @@ async def take(
 
 
 async def load(client: Client, session_id: str) -> SessionRecord | None:
-    """Raises Erased."""
+    """The record of a session, or None. Raises Erased."""
     raw = await client.get(session_key(session_id))
     record = None if raw is None else _parse(session_id, raw)
     if record is not None and record.owner == NOBODY:
@@ -169,7 +170,7 @@ async def load(client: Client, session_id: str) -> SessionRecord | None:
 
 
 async def read(client: Client, key: str, start: str) -> AsyncIterator[tuple[int, dict[str, Any]]]:
-    """The entries of a stream from the id `start` on, each with the first part of its id."""
+    """Yields the entries of a stream from the id `start` on, each with the first part of its id."""
     while True:
         with reaching():
             page = cast(list[tuple[bytes, dict[bytes, bytes]]], await client.xrange(key, min=start, count=_PAGE))
@@ -183,8 +184,8 @@ async def read(client: Client, key: str, start: str) -> AsyncIterator[tuple[int,
 
 
 async def meet(client: Client, name: str, says: str, most: int, ttl_s: int) -> list[str]:
-    """Tells the other processes what this one says, and gives what some of them, `most` of them by chance, have said in the last
-    `ttl_s`: it costs the same however many there are."""
+    """Tells the other processes what this one `says`, and returns what up to `most` of them, chosen by chance, have said in the
+    last `ttl_s`; so the cost does not grow with their number."""
     answer = await client.eval(script("meet"), 1, NODES_KEY, name, says, most, ttl_s)
     return [line.decode() for line in cast(list[bytes], answer)]
 
@@ -195,28 +196,29 @@ async def exists(client: Client, session_id: str) -> bool:
 
 
 async def erase(client: Client, session_id: str, ttl_s: int) -> None:
-    """Put tombstones in the place of all that is stored, for `ttl_s`. The record is last: while it is there, whoever failed
-    half-way can erase again."""
+    """Puts tombstones in the place of all that is stored, for `ttl_s`. The record comes last: while it is there, an erasure
+    that failed half-way can be repeated."""
     stone = SessionRecord(session_id=session_id, epoch=_LAST_EPOCH, owner=NOBODY)
     await client.eval(script("bury_log"), 1, log_key(session_id), _LAST_EPOCH, NOBODY, ttl_s)
     await client.eval(script("bury_record"), 1, session_key(session_id), encode(stone.model_dump()), ttl_s)
 
 
-async def room(client: Client) -> Room:
-    """How full the server is; of a cluster, its fullest node. Nothing is known where INFO is not allowed."""
+async def server_memory(client: Client) -> ServerMemory:
+    """How full the server is; of a cluster, its fullest node. An empty answer where INFO is not allowed."""
     try:
         nodes = await _info(client)
     except ResponseError:
-        return Room(0.0, 0, "")
+        return ServerMemory(0.0, 0, "")
     counted = [node["used_memory"] - node.get("mem_not_counted_for_evict", 0) for node in nodes]
     limits = [node.get("maxmemory", 0) for node in nodes]
     full = max(used / limit if limit else 0.0 for used, limit in zip(counted, limits, strict=True))
     policy = next((node.get("maxmemory_policy", "") for node in nodes if node.get("maxmemory", 0)), "")
-    return Room(full, sum(node.get("evicted_keys", 0) for node in nodes), policy)
+    return ServerMemory(full, sum(node.get("evicted_keys", 0) for node in nodes), policy)
 
 
 async def _info(client: Client) -> list[dict[str, Any]]:
-    """Of the server, or of each primary of a cluster that answers. Raises what `info` raises, of a cluster when none answers."""
+    """The INFO of the server, or of each primary of a cluster that answers. Raises what `info` raises; of a cluster, when no
+    primary answers."""
     if not isinstance(client, RedisCluster):
         return [await client.info()]
     await client.initialize()

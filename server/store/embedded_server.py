@@ -47,8 +47,8 @@ _OPTIONS = {
 
 
 class EmbeddedServer:
-    """One server on one folder. `ensure` starts it if it does not run, here or in another process; `stop` ends it if this
-    process started it. Raises StoreError with the reason when no server can be had."""
+    """One server on one folder. `ensure` starts it if none runs, here or in another process; `stop` ends it if this process
+    started it. Raises StoreError with the reason when no server can be had."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
@@ -61,11 +61,11 @@ class EmbeddedServer:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL at which the server listens."""
         return f"unix://{quote(str(self.socket))}"
 
     async def ensure(self) -> None:
-        """Starts it where it does not run. Raises StoreError."""
+        """Starts the server where none runs. Raises StoreError."""
         try:
             if not self._own_folder():
                 return
@@ -80,7 +80,7 @@ class EmbeddedServer:
             raise StoreError(f"the embedded store can not run in {self.folder}: {error}") from error
 
     async def stop(self) -> None:
-        """Ends it, once its file is written."""
+        """Ends the server, once its file is written."""
         await self._end()
         if self._lock is not None:
             os.close(self._lock)
@@ -147,7 +147,7 @@ class EmbeddedServer:
             await process.wait()
 
     async def _reclaim(self) -> None:
-        """End a server that a killed process left behind: only the holder of the lock may come here."""
+        """Ends a server that a killed process left behind; only the holder of the lock may call this."""
         for number in (signal.SIGTERM, signal.SIGKILL):
             if (pid := self.listener()) is None:
                 break
@@ -163,7 +163,8 @@ class EmbeddedServer:
         self.socket.unlink(missing_ok=True)
 
     async def _answers(self) -> bool:
-        """Listening is not enough: a server listens before it has read its file, and ends if it can not."""
+        """Whether the server answers. Listening is not enough: a server listens before it has read its file, and ends if it
+        cannot."""
         try:
             reader, writer = await asyncio.open_unix_connection(self.socket)
             writer.write(b"PING\r\n")
@@ -174,7 +175,7 @@ class EmbeddedServer:
         return answer.startswith(b"+PONG")
 
     def listener(self) -> int | None:
-        """The process that listens on the socket, as the kernel knows it; None when there is none."""
+        """The id of the process that listens on the socket, as the kernel knows it; None when there is none."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             probe.setblocking(False)
             try:

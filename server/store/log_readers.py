@@ -1,5 +1,5 @@
-"""Reading from Redis, on a connection of its own: whoever reads does not keep the writer waiting. Who reads a log costs the store
-work and this process the memory of a page, for as long as his client takes."""
+"""Reads logs and latencies from Redis, on a connection of its own, so that no reader keeps the writer waiting. A reader of a
+log costs the store work and this process the memory of a page, for as long as the client takes."""
 
 import contextlib
 from collections import Counter
@@ -9,8 +9,8 @@ from typing import Any
 
 from app.core.clock import Clock
 from server.store import commands as keys
-from server.store.redis_client import Client
 from server.store.records import Busy
+from server.store.redis_client import Client
 
 READERS = 16  # at once
 EACH = 2  # of one session
@@ -20,7 +20,7 @@ LEAST_S = 2.0  # that a reader has, before he gives way; a log is read in less
 
 @dataclass(slots=True, eq=False)
 class Reader:
-    """Somebody who reads a log."""
+    """A client that reads a log."""
 
     session_id: str
     address: str
@@ -28,22 +28,23 @@ class Reader:
     out: bool = False  # others came
 
     def check(self) -> None:
-        """Raises Busy when he has had to give way."""
+        """Raises Busy when this reader has had to give way."""
         if self.out:
             raise Busy("others wait to read, and this took long: please come again")
 
 
 class Readers:
-    """When there are too many, whoever has read longest gives way: nobody can keep others out by taking what he reads slowly."""
+    """The clients that read logs. When there are too many, the one that has read longest gives way, so that nobody can keep
+    others out by reading slowly."""
 
     def __init__(self, now: Callable[[], float]) -> None:
-        """`now` in seconds."""
+        """`now` gives the time in seconds."""
         self._now = now
         self._reading: dict[Reader, None] = {}  # in the order in which they came
 
     @contextlib.contextmanager
     def place(self, session_id: str, address: str) -> Iterator[Reader]:
-        """A place for somebody at `address`; "" is not counted. Raises Busy when there is none."""
+        """Holds a place for a reader at `address`; the address "" is not counted. Raises Busy when there is none."""
         sessions, addresses = (Counter(getattr(one, name) for one in self._reading) for name in ("session_id", "address"))
         if sessions[session_id] >= EACH or (address and addresses[address] >= OF_ONE):
             raise Busy("too many of yours read logs already")
@@ -65,7 +66,7 @@ class Readers:
 
 
 class StoreReader:
-    """What can be read by whoever has a `Store`."""
+    """The reading half of a `Store`."""
 
     def __init__(self, client: Client, clock: Clock) -> None:
         self._reader = client
@@ -76,9 +77,9 @@ class StoreReader:
         await self._reader.aclose()
 
     async def read_log(self, session_id: str, address: str = "") -> AsyncGenerator[dict[str, Any], None]:
-        """The session's log in order, for somebody at `address`: {"seq", "at_ms", "kind", ...}. The first entry of one that was too
-        long to be kept whole is {"kind": "dropped", "count"}. Raises Busy when too many read, also later on for whoever reads
-        slowly, and StoreError when Redis is away."""
+        """Yields the session's log in order, for a client at `address`: {"seq", "at_ms", "kind", ...}. Where the log was too
+        long to be kept whole, its first entry is {"kind": "dropped", "count"}. Raises Busy when too many clients read (a slow
+        reader also later on), and StoreError when Redis is away."""
         with self._readers.place(session_id, address) as reader:
             first = True
             async for seq, entry in keys.read(self._reader, keys.log_key(session_id), "-"):
@@ -89,7 +90,8 @@ class StoreReader:
                 yield {"seq": seq} | entry
 
     async def read_latency(self, since_ms: float) -> AsyncIterator[dict[str, Any]]:
-        """Latency entries from `since_ms` (ms since 1970, UTC) on, each once though it was written twice. Raises StoreError."""
+        """Yields latency entries from `since_ms` (ms since 1970, UTC) on, each once even if it was written twice. Raises
+        StoreError."""
         seen: set[tuple[Any, Any, Any]] = set()
         async for _, entry in keys.read(self._reader, keys.LATENCY_KEY, str(int(since_ms))):
             key = entry.get("session"), entry.get("turn"), entry["at_ms"]

@@ -1,5 +1,6 @@
-"""What conversations hand over for the store, until it is written: log entries, the last record of each session, and latency
-figures; and what this process knows of the sessions it writes. The log is bounded, in order, and honest about what did not fit."""
+"""Queues what conversations hand over for the store until it is written: log entries, the last record of each session, and
+latency figures; and keeps what this process knows of the sessions that it writes. The log is bounded and in order, and says
+what did not fit."""
 
 import logging
 import uuid
@@ -15,8 +16,8 @@ from prometheus_client import Counter, Gauge
 from app.core.clock import Clock
 from app.settings import Settings
 from server.store import commands as keys
-from server.store.redis_client import Client
 from server.store.records import Erased, LogEntry, SessionRecord, StoreError, bounded, encode
+from server.store.redis_client import Client
 from services.base import Exchange
 
 logger = logging.getLogger(__name__)
@@ -37,8 +38,8 @@ Settle = list[tuple[str, Callable[[Any], None]]]
 
 
 def rank(entry: Mapping[str, Any]) -> int:
-    """Of 0 to 2, the lowest is dropped first: partial transcripts go before others, transitions last, for without them the log can
-    not be run again."""
+    """The rank of a log entry, 0 to 2, of which the lowest is dropped first: partial transcripts go before others, transitions
+    last, for without them the log cannot be run again."""
     if entry["kind"] == "transcript" and not entry.get("final"):
         return 0
     return 2 if entry["kind"] == "event" else 1
@@ -46,11 +47,11 @@ def rank(entry: Mapping[str, Any]) -> int:
 
 @dataclass(slots=True, eq=False)
 class SessionWrites:
-    """Of one session, what this process knows and what waits to be written. Epoch 0: to be found out when the server is reached.
-    `lost`: somebody else owns the session now, or it is erased. `past`: what was said before, where the conversation began without
-    knowing it; None: to be found out, with the generation and the ms that its listener says he has `played` of it. `cut`: its
-    record has grown too large and is not kept whole. Entries wait by their rank; `marker` stands where some had to go. Those in
-    `flight` may have been written already: they are never dropped or changed, but sent again until that is known."""
+    """The writes of one session, and what this process knows of it. Epoch 0: to be found out when the server is reached.
+    `lost`: somebody else owns the session now, or it is erased. `past`: what was said before, where the conversation began
+    without knowing it; None: to be found out, with the generation and the ms that its listener says were `played` of it. `cut`:
+    the record has grown too large and is not kept whole. Entries wait by their rank; `marker` stands where some had to go. The
+    entries in `flight` may have been written already: they are never dropped or changed, but sent again until that is known."""
 
     epoch: int = 0
     record: SessionRecord | None = None
@@ -75,7 +76,7 @@ class SessionWrites:
         return self.waiting + len(self.flight) + (self.unsaved is not None)
 
     def first(self) -> LogEntry:
-        """The oldest that waits, taken out."""
+        """Takes out the oldest entry that waits."""
         queues = [queue for queue in self.ranks if queue]
         if self.marker is not None and all(self.marker.number < queue[0].number for queue in queues):
             marker, self.marker = self.marker, None
@@ -92,14 +93,14 @@ class SessionWrites:
         self.marker.dropped += 1
 
     def whole(self, record: SessionRecord) -> SessionRecord:
-        """`record` with the past that its conversation does not know of."""
+        """`record` with the past that its conversation does not know."""
         return record.model_copy(update={"history": self.past + record.history}) if self.past else record
 
 
 class WriteQueue:
-    """`save`, `log` and `latency` are for the event loop's thread; they return at once and never fail for the server's sake.
-    `arrived` is called for each. `process` is the name under which this one owns sessions. `dropped` counts what was given up
-    since the process began."""
+    """`save`, `log` and `latency` are for the event loop's thread; they return at once and never fail because of the server.
+    `arrived` is called for each write. `process` is the name under which this process owns sessions. `dropped` counts the
+    writes that were given up since the process began."""
 
     def __init__(self, settings: Settings, clock: Clock, arrived: Callable[[], None] = lambda: None) -> None:
         self.sessions: OrderedDict[str, SessionWrites] = OrderedDict()
@@ -117,7 +118,7 @@ class WriteQueue:
         return sum(one.unwritten for one in self.sessions.values()) + len(self._latency)
 
     def save(self, record: SessionRecord) -> None:
-        """Keeps this as the session's state; the last one wins."""
+        """Keeps `record` as the session's state; of several the last one counts."""
         if (one := self._of(record.session_id)) is not None:
             revision = one.record.revision + 1 if one.record else 1
             stamps = {"revision": revision, "updated_ms": self._clock.epoch_ms()}
@@ -125,8 +126,8 @@ class WriteQueue:
             self._arrived()
 
     def log(self, session_id: str, entry: Mapping[str, Any]) -> None:
-        """Appends `entry`, which has "kind" and "at_ms", to the session's log. Where there is no room, the session that takes the
-        largest share makes it."""
+        """Appends `entry`, which has "kind" and "at_ms", to the session's log. Where the queue is full, the session with the
+        largest share of it makes room."""
         if (one := self._of(session_id)) is None:
             return
         added = LogEntry(next(self._numbers), entry["at_ms"], encode(entry))
@@ -146,7 +147,7 @@ class WriteQueue:
             self.drop("latency_full", 1)
 
     def drop(self, reason: str, count: int) -> None:
-        """So much was given up."""
+        """Counts `count` writes as given up."""
         DROPPED.labels(reason).inc(count)
         self.dropped += count
 
@@ -161,26 +162,26 @@ class WriteQueue:
     def claimed(
         self, session_id: str, epoch: int, record: SessionRecord | None, past: tuple[Exchange, ...] | None = ()
     ) -> None:
-        """From now on this process writes the session. What waits of it stays, and what is being sent for an earlier claim is not
-        sent for this one."""
+        """Notes that this process writes the session from now on. Writes that wait stay; those that are being sent for an
+        earlier claim are not sent for this one."""
         before = self.sessions.get(session_id, SessionWrites())
         self.sessions[session_id] = replace(before, epoch=epoch, record=record, lost=False, past=past, played=None, cut=False)
 
     def played(self, session_id: str, generation: int, played_ms: float) -> None:
-        """The listener of a session whose past is still to be found out says how much he has played of its last reply."""
+        """Notes how much the listener says was played of the last reply, for a session whose past is still to be found out."""
         if (one := self.sessions.get(session_id)) is not None:
             one.played = generation, played_ms
 
     def forget(self, session_id: str, reason: str) -> None:
-        """Write nothing more of this session until it is claimed again."""
+        """Writes nothing more of this session until it is claimed again."""
         one = self.sessions.get(session_id, SessionWrites())
         entries = sum(map(len, one.ranks)) + sum(not entry.dropped for entry in one.flight)
         self.drop(reason, entries + (one.unsaved is not None))
         self.sessions[session_id] = SessionWrites(lost=True)
 
     def take_off(self, most: int = BATCH) -> None:
-        """The log entries that are sent next: those that were sent and not answered, or else up to `most`, one of each session in
-        turn."""
+        """The log entries that are sent next: those that were sent without an answer, or else up to `most`, one of each session
+        in turn."""
         left = 0 if any(one.flight for one in self.sessions.values()) else most
         while left and (some := [one for one in self.sessions.values() if one.waiting][:left]):
             for one in some:
@@ -188,9 +189,9 @@ class WriteQueue:
             left -= len(some)
 
     async def fill(self, pipe: Any, client: Client, full: bool = False, look: bool = False) -> Settle:
-        """Queue on `pipe` what is to be sent now. For each command: whose it is, and what to do with its answer once it is
-        written. `full`: the log waits, what is left of the server's memory is for the sessions. `look`: ask of every session
-        whether it still belongs to this process."""
+        """Queues on `pipe` what is to be sent now. Returns, for each command, whose it is and what to do with its answer once
+        it is written. `full`: the log waits, for the rest of the server's memory is for the sessions. `look`: ask of every
+        session whether it still belongs to this process."""
         if not full:
             self.take_off()
         due = {name: one for name, one in self.sessions.items() if one.unsaved or (one.flight and not full)}
@@ -233,7 +234,7 @@ class WriteQueue:
         return settle
 
     def lost(self, session_id: str, answer: int) -> None:
-        """The server says that somebody else has the session (keys.TAKEN), or nobody (keys.GONE)."""
+        """Notes that by the server's answer somebody else has the session (keys.TAKEN), or nobody (keys.GONE)."""
         if session_id in self.sessions and not self.sessions[session_id].lost:
             how: Lost = "erased" if answer == keys.GONE else "taken_over"
             logger.warning("session %s %s", session_id, "was erased" if how == "erased" else "goes on elsewhere")
@@ -241,7 +242,7 @@ class WriteQueue:
             self.on_lost(session_id, how)
 
     def _of(self, session_id: str) -> SessionWrites | None:
-        """None: it is lost, and what somebody still wants to write of it is dropped."""
+        """The writes of a session; None where it is lost, and what is still to be written of it is dropped."""
         one = self.sessions.setdefault(session_id, SessionWrites())
         self.sessions.move_to_end(session_id)
         while len(self.sessions) > _REMEMBERED:
@@ -267,7 +268,7 @@ class WriteQueue:
 
 
 def _too_large(sessions: Collection[SessionWrites]) -> SessionWrites | None:
-    """Whoever has to make room now."""
+    """The session that has to make room now, if any."""
     waiting, size = (sum(getattr(one, name) for one in sessions) for name in ("waiting", "size"))
     if waiting <= CAPACITY and size <= MAX_BYTES:
         return None

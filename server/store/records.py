@@ -1,4 +1,4 @@
-"""What is kept of a conversation: the session's state, and the envelope of its log. Knows no Redis."""
+"""What is kept of a conversation: the session's state, and the entries of its log. Nothing here touches Redis."""
 
 import json
 from collections.abc import Mapping
@@ -16,20 +16,20 @@ TURNS = 50  # exchanges in it
 
 
 class StoreError(Exception):
-    """The store can not do this now; the message says why in words fit for a person."""
+    """The store cannot do this now; the message says why in words fit for a person."""
 
 
 class Erased(Exception):
-    """The session was erased: nobody may go on with it. Its argument is the session's id."""
+    """The session was erased, and nobody may go on with it. The argument is the session's id."""
 
 
 class Busy(StoreError):
-    """So many read at once that this one has to come again."""
+    """Too many clients read at once: this one has to come again."""
 
 
 class PendingReply(BaseModel):
-    """A reply that was cut off: its clauses in order; those before `first_unheard` were heard whole. `word_ms` and `remembered` are
-    those of `LastReply`; without times nobody can say later how much of it was heard."""
+    """A reply that was cut off: its clauses in order; those before `first_unheard` were heard whole. `word_ms` and `remembered`
+    are those of `LastReply`; without times nobody can tell later how much of it was heard."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -74,8 +74,8 @@ class SessionRecord(BaseModel):
 
 
 def bounded(record: SessionRecord) -> SessionRecord:
-    """A copy with its last TURNS exchanges, or as many of them as RECORD_BYTES have room for. What is left of one whose
-    other parts alone are too large are its numbers."""
+    """A copy with the last TURNS exchanges, or as many of them as fit into RECORD_BYTES. Where the other parts alone are too
+    large, only the numbers are left."""
     kept, room = 0, RECORD_BYTES - len(encode(record.model_copy(update={"history": ()}).model_dump()))
     if room < 0:
         return record.model_copy(update={"history": (), "profile": {}, "pending": None})
@@ -88,14 +88,14 @@ def bounded(record: SessionRecord) -> SessionRecord:
 
 
 def encode(value: Mapping[str, Any]) -> bytes:
-    """Compact JSON. Never fails: what is no JSON becomes its text, and half a surrogate pair becomes "?"."""
+    """Compact JSON. Never fails: a value that is no JSON becomes its text, and half a surrogate pair becomes "?"."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str).encode("utf-8", "replace")
 
 
 @dataclass(slots=True)
 class LogEntry:
-    """`number` grows over the whole process, so it orders the entries of every session. `dropped` is 0, or this entry stands
-    where so many entries of its session had to go."""
+    """An entry of the log. `number` grows over the whole process, so it orders the entries of every session. `dropped` is 0, or
+    this entry stands where that many entries of its session had to go."""
 
     number: int
     at_ms: float
@@ -103,7 +103,7 @@ class LogEntry:
     dropped: int = 0
 
     def text(self) -> bytes:
-        """As it is written."""
+        """The entry as it is written."""
         if self.dropped:
             return encode({"at_ms": self.at_ms, "kind": "dropped", "count": self.dropped})
         return self.payload

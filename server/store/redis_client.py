@@ -1,4 +1,4 @@
-"""From a Redis URL to a client: one server, one behind Sentinel, or a cluster."""
+"""Makes a client from a Redis URL: for one server, one behind Sentinel, or a cluster."""
 
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit

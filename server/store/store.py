@@ -13,12 +13,12 @@ from app.core.redaction import withhold
 from app.settings import Settings
 from server.core.limits import TokenBucket
 from server.store import commands as keys
-from server.store.redis_client import Client, connect
 from server.store.commands import UNREACHABLE, reaching
 from server.store.embedded_server import EmbeddedServer
-from server.store.queue import Lost
 from server.store.log_readers import StoreReader
+from server.store.queue import Lost
 from server.store.records import Busy, Erased, PendingReply, SessionRecord, StoreError
+from server.store.redis_client import Client, connect
 from server.store.writer import Status, Writer
 
 __all__ = ["Busy", "Erased", "PendingReply", "SessionRecord", "Status", "Store", "StoreError"]
@@ -34,8 +34,8 @@ _UNSEEN_PER_S, _UNSEEN_AT_ONCE = 0.02, 50
 
 
 class Store(StoreReader):
-    """One for each process, open inside `async with`. Opening it succeeds although Redis is away, and closing it writes what
-    waits for at most 3 s. Raises ValueError for a Redis URL that can not be one; every other trouble shows in `status`."""
+    """The store of one process, open inside `async with`. Opening it succeeds although Redis is away, and closing it takes at
+    most 3 s to write what waits. Raises ValueError for an impossible Redis URL; every other trouble shows in `status`."""
 
     def __init__(self, settings: Settings) -> None:
         self._texts = settings.log_transcripts
@@ -62,30 +62,30 @@ class Store(StoreReader):
 
     @property
     def status(self) -> Status:
-        """Whether what is written arrives."""
+        """Whether writes arrive."""
         return self._writer.status
 
     def on_lost(self, tell: Callable[[str, Lost], None]) -> None:
-        """Call `tell(session_id, how)` when another process has taken a session that this one wrote, or has erased it: its
-        connection must end. Known within some 2 s."""
+        """Has `tell(session_id, how)` called when another process has taken a session that this one wrote, or has erased it:
+        its connection must end. This is known within some 2 s."""
         self._queue.on_lost = tell
 
     def save(self, record: SessionRecord) -> None:
-        """Keep this as the session's state. Of several in a row the last one wins."""
+        """Keeps `record` as the session's state. Of several in a row the last one counts."""
         self._queue.save(record)
 
     def log(self, session_id: str, entry: Mapping[str, Any]) -> None:
-        """Append to the session's log. `entry` has a "kind"; "at_ms" (ms since 1970, UTC) is added where it lacks."""
+        """Appends `entry` to the session's log. It has a "kind"; "at_ms" (ms since 1970, UTC) is added where it is missing."""
         stamped = {"at_ms": self._clock.epoch_ms(), **entry}
         self._queue.log(session_id, stamped if self._texts else withhold(stamped))
 
     def latency(self, entry: Mapping[str, Any]) -> None:
-        """Append a turn's figures, e.g. {"session": id, "turn": 3, "spans": {"stt_final": 210.5}}, spans in ms."""
+        """Appends a turn's figures, e.g. {"session": id, "turn": 3, "spans": {"stt_final": 210.5}}, spans in ms."""
         self._queue.latency({"at_ms": self._clock.epoch_ms(), **entry})
 
     async def drain(self, timeout_s: float, session_ids: Iterable[str] | None = None) -> bool:
-        """Wait until all that was handed over is written, or all of these sessions, whatever others still hand over; False when
-        that takes longer."""
+        """Waits until everything that was handed over is written, or everything of these sessions, whatever others still hand
+        over; False when that takes longer than `timeout_s`."""
         return await self._writer.drain(timeout_s, session_ids)
 
     async def load(self, session_id: str) -> SessionRecord | None:
@@ -98,12 +98,12 @@ class Store(StoreReader):
             return await keys.load(self._reader, session_id)
 
     async def claim(self, session_id: str, begins: bool = True) -> SessionRecord | None:
-        """Take the session over to go on with it; whoever had it loses it. None when nothing of it is stored; it `begins` then, if
-        it may. Raises Erased.
+        """Takes the session over to go on with it; the process that had it loses it. None when nothing of it is stored: then it
+        begins, if `begins` allows that. Raises Erased.
 
-        While Redis is away, what this process remembers of the session is given. When that is nothing, StoreError after 1 s:
-        the session may start without its past all the same: when Redis returns it is taken over, and its past put before
-        what was said since.
+        While Redis is away, the result is what this process remembers of the session. Where that is nothing, StoreError comes
+        after 1 s; the session may start without its past all the same. When Redis returns, the session is taken over and its
+        past put before what was said since.
         """
         try:
             async with asyncio.timeout(_CLAIM_S), self._writer.guard:
@@ -120,8 +120,8 @@ class Store(StoreReader):
         return self._queue.remembered(session_id)
 
     def played(self, session_id: str, generation: int, played_ms: float) -> None:
-        """A listener says that he has played so much of this generation, of a session whose past could not be had: it will hold
-        for that past when it is there."""
+        """Notes that a listener says that `played_ms` of this generation were played, for a session whose past could not be
+        had; it is applied to that past later."""
         self._queue.played(session_id, generation, played_ms)
 
     async def _take(self, session_id: str, begins: bool) -> tuple[int, SessionRecord | None]:
@@ -138,14 +138,14 @@ class Store(StoreReader):
                 await asyncio.sleep(_AGAIN_S)
 
     async def meet(self, says: str) -> list[str]:
-        """What some of the other processes on the same Redis say of themselves; they are told what this one `says`. Raises
+        """Tells the other processes on the same Redis what this one `says`, and returns what some of them say. Raises
         StoreError."""
         with reaching():
             return await keys.meet(self._reader, self._queue.process, says, _MET, _MET_S)
 
     async def erase(self, session_id: str) -> None:
-        """Erase the session's state and log, for every process. End its conversation here first. Raises StoreError when Redis
-        is away."""
+        """Erases the session's state and log, for every process. Its conversation has to be ended here first. Raises StoreError
+        when Redis is away."""
         async with self._writer.guard:
             self._queue.forget(session_id, "erased")
             with reaching():

@@ -1,5 +1,5 @@
-"""The one writer to Redis: brings what waits in the queue to the server, in order and once, however often the server goes
-away; and looks after the server's memory and file."""
+"""The one writer to Redis: sends what waits in the queue to the server, in order and once, however often the server goes away;
+and looks after the server's memory and file."""
 
 import asyncio
 import contextlib
@@ -16,9 +16,9 @@ from redis.exceptions import OutOfMemoryError, ResponseError
 from app.core.clock import Clock
 from app.settings import Settings
 from server.store import commands as keys
-from server.store.redis_client import Client
-from server.store.commands import UNREACHABLE, Room, is_hopeless
+from server.store.commands import UNREACHABLE, ServerMemory, is_hopeless
 from server.store.queue import WriteQueue
+from server.store.redis_client import Client
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +46,8 @@ class Status:
 
 
 class Writer:
-    """`guard` is held while the server is written to; `flush` needs it. `prepare` is called before a server is looked for
-    that was away: it is our own, whose file is looked after here too."""
+    """Sends the queue to the server. `guard` is held while the server is written to; `flush` needs it. `prepare` is called
+    before a server that was away is looked for; the embedded server, whose file is also looked after here, is started so."""
 
     def __init__(self, client: Client, prepare: Callable[[], Awaitable[None]] | None, settings: Settings, clock: Clock) -> None:
         self.guard = asyncio.Lock()
@@ -56,7 +56,7 @@ class Writer:
         self._prepare = prepare
         self._clock = clock
         self._away = "not connected yet"  # why the server is not reached; empty: it is
-        self._room: Room | None = None
+        self._memory: ServerMemory | None = None
         self._refuses = False  # it has no room for what was written last
         self._evicted = 0
         self._looked_ms = self._rewritten_ms = float("-inf")
@@ -66,8 +66,8 @@ class Writer:
 
     @property
     def status(self) -> Status:
-        """Whether what is written arrives."""
-        full = self._room.full if self._room else 0.0
+        """Whether writes arrive."""
+        full = self._memory.full if self._memory else 0.0
         reason = self._away
         if not reason and self._refuses:
             reason = f"the store is {full:.0%} full (OOM): what is written waits"
@@ -78,12 +78,12 @@ class Writer:
         return Status("degraded" if reason else "ok", reason, full, self._evicted, self.queue.dropped)
 
     def erased(self) -> None:
-        """Something was erased: it is to leave the file of the embedded server too."""
+        """Notes that something was erased, which is to leave the file of the embedded server too."""
         self._rewrite = self._prepare is not None
         self._wake.set()
 
     async def start(self) -> None:
-        """Reach for the server once, then go on in the background. Never fails: see `status`."""
+        """Tries to reach the server once, then goes on in the background. Never fails: see `status`."""
         try:
             await self._step()
         except UNREACHABLE as error:
@@ -91,7 +91,7 @@ class Writer:
         self._task = asyncio.create_task(self._run(), name="store-writer")
 
     async def stop(self, timeout_s: float) -> None:
-        """Write what waits, for at most `timeout_s`, and end. What could not be written is counted and named."""
+        """Writes what waits, for at most `timeout_s`, and ends. Writes that could not be made are counted and named."""
         if self._task is None:
             return
         if not await self.drain(timeout_s):
@@ -103,8 +103,8 @@ class Writer:
         self._task = None
 
     async def drain(self, timeout_s: float, session_ids: Iterable[str] | None = None) -> bool:
-        """Wait until all that was handed over is written, or all of these sessions; False when that takes longer than
-        `timeout_s`."""
+        """Waits until everything that was handed over is written, or everything of these sessions; False when that takes longer
+        than `timeout_s`."""
         some = None if session_ids is None else set(session_ids)
 
         def waiting() -> bool:
@@ -117,7 +117,7 @@ class Writer:
         return not waiting()
 
     async def flush(self) -> None:
-        """One round trip with what waits, or a ping. Raises one of UNREACHABLE; what was not written waits on."""
+        """Makes one round trip with what waits, or a ping. Raises one of UNREACHABLE; what was not written waits on."""
         look = self._clock.ms() - self._looked_ms >= _HEARTBEAT_S * 1000
         if look:
             await self._look()
@@ -147,29 +147,29 @@ class Writer:
             raise failure
 
     async def _look(self) -> None:
-        """At the server's memory, and whether its file is to be rewritten."""
-        before, room = self._room, await keys.room(self._client)
+        """Looks at the server's memory, and whether its file is to be rewritten."""
+        before, memory = self._memory, await keys.server_memory(self._client)
         self._looked_ms = self._clock.ms()
-        self._room = room
-        FULL.set(room.full)
+        self._memory = memory
+        FULL.set(memory.full)
         if before is None:
-            if room.evicts:
+            if memory.evicts:
                 logger.warning("the store throws sessions away when it is full: set its maxmemory-policy to noeviction")
         else:
-            gone = room.evicted - before.evicted if room.evicted >= before.evicted else room.evicted  # it began anew
+            gone = memory.evicted - before.evicted if memory.evicted >= before.evicted else memory.evicted  # it began anew
             self._evicted += gone
             EVICTED.inc(gone)
             if gone:
                 logger.error("the store was full and has thrown %d keys away", gone)
             if self._is_full() and before.full < _FULL:
-                logger.error("the store is %.0f %% full: logs wait until there is room", 100 * room.full)
+                logger.error("the store is %.0f %% full: logs wait until there is room", 100 * memory.full)
         if self._rewrite and self._clock.ms() - self._rewritten_ms >= _REWRITE_EVERY_S * 1000:
             with contextlib.suppress(ResponseError):  # one is under way, and may have begun before the erasure: again later
                 await self._client.bgrewriteaof()
                 self._rewrite, self._rewritten_ms = False, self._clock.ms()
 
     def _is_full(self) -> bool:
-        return self._room is not None and self._room.full >= _FULL
+        return self._memory is not None and self._memory.full >= _FULL
 
     def _arrived(self) -> None:
         self._wake.set()

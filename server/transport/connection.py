@@ -1,5 +1,5 @@
-"""One connection of a client, whatever carries it: how it opens or resumes its conversation and by when it must have, what it may
-send and how fast, when it is idle, how it ends. A transport adds the wire and the sound."""
+"""One connection of a client, whatever carries it: how it opens or resumes its conversation and by when, what it may send and
+how fast, when it is idle, and how it ends. A transport adds the wire and the sound."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ log: logging.Logger = quiet_logger(__name__)
 
 
 class Connection(Intake):
-    """For `Sessions` it is the `ClientConnection`."""
+    """One connection, as a transport implements it; for `Sessions` it is the `ClientConnection`."""
 
     def __init__(self, sessions: Sessions, settings: Settings, waiting: PendingConnections) -> None:
         super().__init__(settings)
@@ -40,11 +40,11 @@ class Connection(Intake):
 
     @abstractmethod
     def end(self, last: Farewell | None) -> None:
-        """Sends `last`, hangs up within a few seconds whatever the client does, and calls `gone`. Called once at most."""
+        """Sends `last`, closes the wire within a few seconds whatever the client does, and calls `gone`. Called once at most."""
 
     @abstractmethod
     def begin(self, attachment: Attachment, start: Start, ready: Ready) -> None:
-        """The conversation is there: sends `ready`, calls `Attachment.begin` and carries the sound from now on."""
+        """Sends `ready`, calls `Attachment.begin`, and carries the sound of the conversation from now on."""
 
     @property
     def connected(self) -> bool:
@@ -54,7 +54,7 @@ class Connection(Intake):
     # --- beginning and end --------------------------------------------------------------------------------------------
 
     def ask(self, start: Start) -> None:
-        """The client wants to begin. Raises BadMessage when it has begun with something else."""
+        """Takes the client's `start`. Raises BadMessage when the client has begun with something else."""
         if self.start is None:
             self.start = start
             self.proceed()
@@ -62,7 +62,7 @@ class Connection(Intake):
             raise BadMessage("already_started", "this connection has its start already", "type")
 
     def proceed(self) -> None:
-        """Opens the conversation once it is known which and the wire can carry it, whichever comes last."""
+        """Opens the conversation once it is named and the wire can carry it, whichever comes last."""
         if self.opening is None and self.start is not None and self.connected and not self.closing:
             self.opening = asyncio.create_task(self._open(self.start))
 
@@ -107,7 +107,7 @@ class Connection(Intake):
             self.end(last)
 
     def gone(self) -> None:
-        """The wire is gone: nothing of the connection is left behind. May be called again."""
+        """Cleans up after the connection, whose wire is gone. May be called again."""
         self._leave()
         if self.opening is not None:
             self.opening.cancel()
@@ -123,5 +123,6 @@ class Connection(Intake):
 
     @property
     def is_idle(self) -> bool:
-        """Idle, and kept only for a timer that is still to be told: it gives way to whoever needs the place."""
+        """Whether the connection is idle, and kept only because a timer is still to be announced: it gives way when its place
+        is needed."""
         return self.attachment is not None and self.idle.idle_s >= self.settings.idle_timeout_s

@@ -1,6 +1,6 @@
-"""What is taken of the datagrams that reach the sockets of a WebRTC connection, to which anybody can send. aioice keeps whatever
-comes, from wherever, until somebody reads it, and learns an address for each port that a client sends from, with a task for each;
-aiortc ends a connection for a datagram of nothing."""
+"""Filters the datagrams that reach the sockets of a WebRTC connection, to which anybody can send. aioice keeps every datagram,
+from any address, until somebody reads it, and learns an address for each port that a client sends from, with a task for each;
+aiortc ends a connection for an empty datagram."""
 
 import asyncio
 from collections.abc import Callable
@@ -25,8 +25,8 @@ Address = tuple[Any, ...]
 
 
 class DatagramFilter:
-    """Lets datagrams in to one of aioice's connections. What comes from an address that its client neither named nor proved by STUN
-    to be its own is not looked at; what is too much is dropped, and ends nothing: the client need not have sent it."""
+    """Lets datagrams in to one of aioice's connections. A datagram from an address that its client neither named nor proved by
+    STUN is not looked at. Datagrams that are too many are dropped, which ends nothing: the client need not have sent them."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -35,7 +35,7 @@ class DatagramFilter:
         self._checks = TokenBucket(CHECKS_PER_SECOND, CHECKS_AT_ONCE, at=self._now())
 
     def guard(self, receive: Callable[[bytes, Address], None]) -> Callable[[bytes, Address], None]:
-        """`receive`, for datagrams that are let in."""
+        """A function that calls `receive` for datagrams that are let in."""
 
         def guarded(data: bytes, address: Address) -> None:
             try:
@@ -64,7 +64,7 @@ class DatagramFilter:
 
 
 def filter_datagrams(pc: RTCPeerConnection) -> None:
-    """To be called when the local description is set: then there are sockets."""
+    """Filters the datagrams of `pc`; to be called when the local description is set, for then there are sockets."""
     for transport in transports_of(pc, "ice"):
         connection: Any = getattr(transport, "_connection", None)
         if not all(hasattr(connection, name) for name in ("_nominated", "_remote_candidates", "_queue", "_protocols")):

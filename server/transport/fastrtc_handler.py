@@ -1,5 +1,5 @@
-"""The sound of a WebRTC connection, both ways: FastRTC's handler, which takes each frame that arrives and is asked for each that
-leaves. 48 kHz and 20 ms both ways."""
+"""The sound of a WebRTC connection, both ways: FastRTC's handler, which takes each frame that arrives and is asked for each
+frame that leaves. 48 kHz and 20 ms both ways."""
 
 import asyncio
 import secrets
@@ -32,20 +32,20 @@ LATE_S = 0.2  # a frame later than this starts the pace afresh instead of being 
 
 
 class WhileOpen:
-    """A data channel as FastRTC is given it: it says with each view that there is one, and logs a traceback where the client has
+    """A data channel for FastRTC, which sends a notice over it with each view, and would log a traceback where the client has
     hung up meanwhile."""
 
     def __init__(self, channel: Any) -> None:
         self._channel = channel
 
     def send(self, text: str) -> None:
-        """Sends while the channel is open, and nothing afterwards."""
+        """Sends while the channel is open, and does nothing afterwards."""
         if self._channel.readyState == "open":
             self._channel.send(text)
 
 
 class Handler(AsyncStreamHandler):  # type: ignore[misc]
-    """FastRTC copies the one it is given for each connection."""
+    """Carries the sound of one connection; FastRTC copies the handler that it is given for each connection."""
 
     def __init__(self) -> None:
         super().__init__("mono", output_sample_rate=SPEAKING_RATE, input_sample_rate=SPEAKING_RATE)
@@ -65,12 +65,12 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         self._due = 0.0  # seconds, loop time, of the next frame
 
     def copy(self) -> "Handler":
-        """FastRTC asks for one for each connection."""
+        """A new handler; FastRTC asks for one for each connection."""
         return Handler()
 
     def carry(self, connection: Connection, pc: RTCPeerConnection, track: Any, ready: Callable[[], None]) -> None:
-        """The sound of `connection` is what arrives on `track`, and leaves on another of `pc`. `ready` is called when sound can
-        be carried."""
+        """Carries the sound of `connection`: it arrives on `track`, and leaves on another track of `pc`. `ready` is called when
+        sound can be carried."""
         self._connection = connection
         self._ready = ready
         self._loop = asyncio.get_running_loop()
@@ -81,12 +81,12 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         self._rtp = SenderClock(pc)
 
     def connect(self, channel: Any) -> None:
-        """The data channel is open: from now on there is sound."""
+        """Takes the data channel, which is open: from now on there is sound."""
         if self._track is not None:
             self._track.set_channel(WhileOpen(channel))
 
     def cut(self) -> None:
-        """The connection is over."""
+        """Ends the sound, as the connection is over."""
         if self._opus is not None:
             self._opus.stop()
         for name in ("start_up_task", "process_input_task", "decode_task"):
@@ -96,7 +96,7 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         self.views.end()
 
     async def start_up(self) -> None:
-        """Called once when the channel is open and the track is asked for its first frame."""
+        """Is called once by FastRTC when the channel is open and the track is asked for its first frame."""
         self._due = self._loop.time()
         if self._connection is not None:
             self._ready()
@@ -106,7 +106,7 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         return None if self._rtp is None else self._rtp.stamp(self._frames)
 
     def wake(self) -> None:
-        """There is something to send, or the connection is over."""
+        """Wakes `emit`: there is something to send, or the connection is over."""
         self._news.set()
 
     # --- in -----------------------------------------------------------------------------------------------------------
@@ -119,7 +119,8 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         yield frame
 
     async def receive(self, frame: tuple[int, NDArray[np.int16]]) -> None:
-        """int16 as it was decoded, shape (1, samples). Raises nothing: an error here would deafen the connection for good."""
+        """Takes int16 sound as it was decoded, shape (1, samples). Raises nothing: an error here would deafen the connection
+        for good."""
         try:
             if self._connection is not None and self._connection.attachment is not None and self._to_hearing_rate is not None:
                 self._connection.listen(self._to_hearing_rate.feed(frame[1].reshape(-1)))
@@ -158,16 +159,16 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         return sound
 
     async def _rest(self) -> None:
-        """In a long silence: returns when another packet is due, or there is news."""
+        """Waits in a long silence until another packet is due, or there is something to say."""
         changed = self.viewer is not None and self.viewer.changed
         with suppress(TimeoutError):
             await asyncio.wait_for(self._news.wait(), VIEW_FRAMES * FRAME_MS / 1000 if changed else REST_S)
         self._news.clear()
 
     def _go_on(self, now: float) -> None:
-        """After a rest or a hitch the next frame is due about now. The clock of the sound goes on in a silence: a packet that seems
-        to be late makes a browser's jitter buffer grow by as much, and the replies after it start later (400 ms by 400 ms). In a
-        reply it stands still, for by it the listener counts what was heard."""
+        """Makes the next frame due about now, after a rest or a hitch. In a silence the clock of the sound goes on: a packet
+        that seems to be late would make a browser's jitter buffer grow by as much, and the replies after it start later (400 ms
+        by 400 ms). In a reply the clock stands still, for by it the listener counts what was heard."""
         missed = max(0, int((now - self._due) * 1000 / FRAME_MS))
         self._due += missed * FRAME_MS / 1000
         if self._opus is not None and self._silent:

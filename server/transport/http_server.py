@@ -1,5 +1,5 @@
-"""How connections are served: a client that opens one and does not ask, or does not read, cannot keep it, and there are never more
-of them than the system can bear."""
+"""Serves HTTP and WebSocket connections within limits: a client that opens a connection and does not ask, or does not read,
+cannot keep it, and there are never more connections than the system can bear."""
 
 import asyncio
 import contextlib
@@ -41,11 +41,12 @@ LAST_S = 0.5  # of these, in which who does not take the answer is not waited fo
 
 
 class Config(uvicorn.Config):
-    """uvicorn's, and the limits of `HttpConnection`: for our own server, and for another app's that we are mounted in."""
+    """uvicorn's configuration with the limits of `HttpConnection`: for our own server, and for another app's that we are
+    mounted in."""
 
     def __init__(self, app: ASGIApp, settings: Settings, **others: Any) -> None:
-        """`others`: arguments of uvicorn's own, such as `host` and `port`. Raises ValueError for more connections than this process
-        may open."""
+        """`others`: arguments of uvicorn's own, such as `host` and `port`. Raises ValueError for more connections than this
+        process may open."""
         self.request_timeout_s = settings.request_timeout_s
         self.max_connections = _most(settings.max_connections)
         self.waiting: dict[Patient, None] = {}  # whose clients owe a head or a body, the longest wait first
@@ -69,7 +70,8 @@ class Config(uvicorn.Config):
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, but what is being said is heard before connections are closed. A second signal ends that wait."""
+    """uvicorn's server, which first lets what is being said be heard before it closes connections. A second signal ends that
+    wait."""
 
     def __init__(self, config: Config, drain: Callable[[], Awaitable[None]], hasten: Callable[[], None]) -> None:
         super().__init__(config)
@@ -81,7 +83,7 @@ class Server(uvicorn.Server):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serves until it is told to end. uvicorn raises the signal again when all is done: Ctrl-C has nothing more to say then."""
+        """Serves until it is told to end. uvicorn raises the signal again when all is done; that of Ctrl-C is swallowed."""
         with contextlib.suppress(KeyboardInterrupt):
             super().run(sockets)
 
@@ -91,15 +93,15 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Ends all connections within PARTING_S. Whose client owes us something is ended first: uvicorn would wait for it, then
-        cancel what waits, and log each of that as a fault of the app."""
+        """Ends all connections within PARTING_S. Connections whose client owes us something are ended first: uvicorn would wait
+        for them, then cancel what waits, and log each cancellation as a fault of the app."""
         abort_all(self._limits.waiting)
         last = asyncio.get_running_loop().call_later(max(0.0, PARTING_S - LAST_S), abort_all, self._limits.stalled)
         await super().shutdown(sockets)
         last.cancel()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """SIGTERM or SIGINT: what is under way is ended first; the second time nothing is."""
+        """Handles SIGTERM and SIGINT: what is under way is ended first; at the second signal nothing is waited for."""
         self._signals += 1
         if self._signals > 2 or not self.started or self._loop is None:
             super().handle_exit(sig, frame)
@@ -139,8 +141,8 @@ def abort_all(some: dict["Patient", None]) -> None:
 
 
 class Patient(asyncio.Protocol):
-    """One that waits for its client to take what is sent, but not for ever: it has STALLED_S to wait, and gets back what has been
-    taken at SLOWEST."""
+    """A connection that waits for its client to take what is sent, but not for ever: it has STALLED_S to wait, and gets time
+    back at the rate of SLOWEST for what the client has taken."""
 
     config: Any  # Config, of which uvicorn's classes do not know
     loop: asyncio.AbstractEventLoop
@@ -150,7 +152,7 @@ class Patient(asyncio.Protocol):
     _stalled: asyncio.TimerHandle | None = None
 
     def pause_writing(self) -> None:
-        """The client does not take what it is sent."""
+        """Notes that the client does not take what it is sent."""
         super().pause_writing()
         self._paused_at = self.loop.time()
         self._patience_s += self.transport.get_write_buffer_size() / SLOWEST
@@ -158,7 +160,7 @@ class Patient(asyncio.Protocol):
         self.config.stalled[self] = None
 
     def resume_writing(self) -> None:
-        """The client takes what it is sent."""
+        """Notes that the client takes what it is sent."""
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
@@ -167,21 +169,21 @@ class Patient(asyncio.Protocol):
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is over."""
+        """Cleans up after the connection."""
         self.resume_writing()
         super().connection_lost(exc)
 
 
 class HttpConnection(Patient, H11Protocol):
-    """One client. It has `request_timeout_s` from the connection, or from the end of an answer, to the end of the next request's
-    head. When there are too many, the one whose client has owed a head or a body for longest makes room: somebody who asks at once
-    is served however many others only wait."""
+    """The HTTP connection of one client. From its opening, and from the end of each answer, it has `request_timeout_s` to the
+    end of the next request's head. When there are too many connections, the one whose client has owed a head or a body for
+    longest makes room, so that a client who asks at once is served however many others only wait."""
 
     _unread = 0  # bytes that came after the answer
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A client has connected: its first request is awaited for so long."""
+        """Waits for the first request of a client that has connected."""
         super().connection_made(transport)
         setattr(transport, "max_size", READ)  # noqa: B010 (asyncio's own 256 KiB have no other name)
         self._watch()
@@ -193,12 +195,12 @@ class HttpConnection(Patient, H11Protocol):
             oldest.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is over."""
+        """Cleans up after the connection."""
         self._rest()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """A part of a request has come."""
+        """Takes a part of a request."""
         if data.count(b"\r\n") > LINES:
             self.transport.abort()
             return
@@ -209,8 +211,8 @@ class HttpConnection(Patient, H11Protocol):
             self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
-        """What comes is not HTTP. A request whose body it was to be may be answered meanwhile: then nothing more can be said, and
-        whoever answers it is told that the client has gone."""
+        """Answers bytes that are not HTTP. Where these were to be the body of a request that is being answered meanwhile,
+        nothing more can be said, and the app that answers is told that the client has gone."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             super().send_400_response(msg)
         else:
@@ -220,7 +222,8 @@ class HttpConnection(Patient, H11Protocol):
             self.cycle.message_event.set()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        """What is no ASCII in the heads that ask for a WebSocket cannot be right, and the library for them would trip over it."""
+        """Refuses a WebSocket request whose head is not ASCII: it cannot be right, and the library for WebSockets would trip
+        over it."""
         asks = [
             value for name, value in event.headers if name in (b"connection", b"upgrade") or name.startswith(b"sec-websocket-")
         ]
@@ -230,13 +233,13 @@ class HttpConnection(Patient, H11Protocol):
             self.send_400_response("Invalid HTTP request received.")
 
     def on_response_complete(self) -> None:
-        """The next request is awaited."""
+        """Waits for the next request."""
         super().on_response_complete()
         self._watch()
 
     def _watch(self) -> None:
-        """Knows who owes us something: a head, or the rest of a body. Time is counted here unless somebody reads that body, who has
-        a time limit too."""
+        """Notes whether the client owes us something: a head, or the rest of a body. The time for it is counted here, unless
+        the app reads that body, which has a time limit too."""
         answering = self.cycle is not None and not self.cycle.response_complete
         owes = not answering or self.conn.their_state is h11.SEND_BODY
         if not owes or self.transport.is_closing() or self.transport.get_protocol() is not self:
@@ -261,47 +264,47 @@ class HttpConnection(Patient, H11Protocol):
 
 
 class Socket(Patient, WebSocketsSansIOProtocol):
-    """One client that has asked for a WebSocket. uvicorn's own reads whatever comes in one go, answers pings whether or not the
-    answers are taken, keeps a client for ever whose handshake it cannot read, logs a traceback for a text that is none and an error
-    where the app refuses a client with an answer."""
+    """The WebSocket connection of one client. uvicorn's own reads everything in one go, answers pings whether or not the
+    answers are taken, keeps a client for ever whose handshake it cannot read, logs a traceback for a text that is none and an
+    error where the app refuses a client with an answer."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The connection has become a WebSocket."""
+        """Takes over a connection that has become a WebSocket."""
         super().connection_made(transport)
         self.close_timeout = CLOSING_S
         self._frames = TokenBucket(FRAMES_PER_SECOND, FRAMES_AT_ONCE, at=self.loop.time())
 
     def data_received(self, data: bytes) -> None:
-        """Some bytes have come."""
+        """Takes some bytes."""
         super().data_received(data)
         if not self.handshake_initiated:  # all of its head is here, for it was read as HTTP before
             self.transport.abort()
 
     async def send(self, message: Any) -> None:
-        """The app sends something."""
+        """Sends what the app says."""
         await super().send(message)
         if self.initial_response is not None and self.close_sent:
             self.handshake_complete = True
 
     def handle_ping(self) -> None:
-        """A ping brings no message, and is counted."""
+        """Counts a ping, which brings no message."""
         if self._counts() and self.writable.is_set():
             super().handle_ping()
         else:
             self.conn.data_to_send()  # the answer, for somebody who does not take any
 
     def handle_pong(self, event: Frame) -> None:
-        """A pong brings no message, and is counted."""
+        """Counts a pong, which brings no message."""
         if self._counts():
             super().handle_pong(event)
 
     def handle_cont(self, event: Frame) -> None:
-        """A piece of a message is counted."""
+        """Counts a piece of a message."""
         if self._counts():
             super().handle_cont(event)
 
     def send_receive_event_to_app(self) -> None:
-        """A message is whole. Of those that came in one go with the one that ended the connection none is read."""
+        """Gives a whole message to the app. Messages that came in one go with the one that ended the connection are not read."""
         if self.close_sent or self.transport.is_closing():
             self.frames = []
             return
@@ -318,19 +321,19 @@ class Socket(Patient, WebSocketsSansIOProtocol):
         super().send_receive_event_to_app()
 
     def handle_parser_exception(self) -> None:
-        """What comes is no WebSocket's. Before the handshake is answered that cannot be said."""
+        """Ends a connection whose bytes are no WebSocket's. Before the handshake is answered, the client cannot be told so."""
         if self.conn.close_sent is None:
             self.transport.abort()
         else:
             super().handle_parser_exception()
 
     def _counts(self) -> bool:
-        """One more frame that brings no message. False when they are too many, and the connection is being ended."""
+        """Counts one more frame that brings no message. False when they are too many, and the connection is being ended."""
         if not self._frames.take(self.loop.time()):
             self.transport.abort()
         return not self.transport.is_closing()
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
-        """The app is done with the connection."""
+        """Cleans up when the app is done with the connection."""
         super().on_task_complete(task)
         self.loop.call_later(STALLED_S, self.transport.abort)  # with what the client has not taken yet

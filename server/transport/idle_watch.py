@@ -1,4 +1,4 @@
-"""Whether anybody is still there: speech, typing and hearing the agent count, whatever the connection."""
+"""Whether anybody is still there: speech, typing and hearing the agent count, whatever the transport."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,7 +11,7 @@ TALKING = ("SPEAKING", "INTERRUPTED")  # states in which something is to be hear
 
 
 class IdleWatch:
-    """Of one connection, which `close` ends when nobody has been there for `limit_s`."""
+    """Watches one connection, which `close` ends when nobody has been there for `limit_s`."""
 
     def __init__(self, limit_s: float, close: Callable[[Error], None]) -> None:
         self._limit_s = limit_s
@@ -30,18 +30,18 @@ class IdleWatch:
         return min(idle_s, (self._session.clock.ms() - self._session.hearing.last_sound_at) / 1000)
 
     def begin(self, session: Session) -> None:
-        """The conversation begins: it is watched from now on."""
+        """Watches the conversation from now on."""
         self._session = session
         self._active_at = self._loop.time()
         self._look(session)
 
     def stop(self) -> None:
-        """The connection is ending."""
+        """Stops watching, as the connection is ending."""
         if self._timer is not None:
             self._timer.cancel()
 
     def attend(self, message: ClientMessage) -> None:
-        """What counts as somebody being there besides speech: typing, and hearing what is being said now."""
+        """Takes in a message that shows that somebody is there: a typed text, or an acknowledgement of what is being said."""
         if isinstance(message, Text):
             self._active_at = self._loop.time()
         elif isinstance(message, Acknowledgement) and self._session is not None:

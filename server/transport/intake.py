@@ -1,5 +1,5 @@
-"""What a client sends on one connection, messages and sound: how much of it there may be, what is wrong with it, and what is said
-of what is dropped."""
+"""The messages and the sound that a client sends on one connection: how much of it there may be, what is wrong with it, and
+what the client is told of what is dropped."""
 
 import asyncio
 import logging
@@ -40,7 +40,7 @@ TOLD_AGAIN_S = 5.0  # that sound was dropped
 
 
 class Intake(ABC):
-    """Of one connection, which says what becomes of a start, of sound in a message and of an end."""
+    """Takes in what a client sends. A connection adds what it does with a start, with sound in a message, and when it ends."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -66,14 +66,14 @@ class Intake(ABC):
 
     @abstractmethod
     def ask(self, start: Start) -> None:
-        """The client wants to begin. Raises BadMessage when it has begun with something else."""
+        """Takes the client's `start`. Raises BadMessage when the client has begun with something else."""
 
     @abstractmethod
     def sound(self, message: AudioChunk) -> None:
-        """Sound that came as a message. Raises BadMessage."""
+        """Takes sound that came as a message. Raises BadMessage."""
 
     def attached(self) -> Attachment:
-        """The conversation that it has. Raises BadMessage before there is one."""
+        """The conversation of this connection. Raises BadMessage while there is none."""
         if self.attachment is None:
             raise BadMessage("not_started", "the first message is start", "type")
         return self.attachment
@@ -81,18 +81,18 @@ class Intake(ABC):
     # --- messages -----------------------------------------------------------------------------------------------------
 
     def counts(self) -> bool:
-        """One more message has come. False when they are too many, and the connection is being ended."""
+        """Counts one more message. False when they are too many, and the connection is being ended."""
         if not self.closing and not self._messages.take(self.now()):
             message = f"more than {self.settings.messages_per_second} messages a second"
             self.close(Error(code="flood", message=message, fatal=True))
         return not self.closing
 
     def take(self, data: str | bytes) -> None:
-        """One message in JSON. Raises nothing."""
+        """Takes one message in JSON. Raises nothing."""
         self.guard(lambda: self._take(self._parse(data)))
 
     def guard(self, work: Callable[[], None]) -> None:
-        """Does the work of one message. What is wrong with it is told to the client, who is cut off where that goes on."""
+        """Does the work of one message. A fault of the message is told to the client, who is cut off where faults go on."""
         try:
             work()
             return
@@ -130,7 +130,7 @@ class Intake(ABC):
     # --- sound --------------------------------------------------------------------------------------------------------
 
     def admit(self, seconds: float) -> bool:
-        """Whether so much more sound may be heard. What may not is dropped, and the client is told once an episode."""
+        """Whether `seconds` more of sound may be heard. Sound that may not is dropped, and the client is told once an episode."""
         if self.closing or self.attachment is None:
             return False
         if not self._flood.take(self.now(), seconds):
@@ -142,7 +142,7 @@ class Intake(ABC):
         return False
 
     def listen(self, samples: Pcm) -> None:
-        """int16 mono at HEARING_RATE that was admitted."""
+        """Hands sound that was admitted to the conversation: int16 mono at HEARING_RATE."""
         session = self.attached().session
         if session.hearing.behind + len(samples) // VAD_WINDOW >= BACKLOG:
             self._dropped("the server is behind with hearing: some sound was dropped")

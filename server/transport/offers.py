@@ -1,4 +1,4 @@
-"""What a WebRTC client proposes: its offer and its candidates, looked at before aiortc acts on them, which takes much for
+"""Checks what a WebRTC client proposes, its offer and its candidates, before aiortc acts on them: aiortc takes much for
 granted."""
 
 import re
@@ -32,8 +32,8 @@ class BadOffer(ValueError):
 
 
 def check_offer(sdp: Any, kind: Any) -> None:
-    """Raises BadOffer unless this is an offer of one audio, with Opus before what else we know, and one data channel, that can be
-    connected to."""
+    """Raises BadOffer unless this is an offer of one audio, with Opus before other codecs that we know, and one data channel,
+    to which a connection can be made."""
     if not isinstance(sdp, str) or len(sdp) > MAX_SDP:
         raise BadOffer(f"sdp: must be text of at most {MAX_SDP} characters")
     if kind != "offer":
@@ -51,7 +51,7 @@ def check_offer(sdp: Any, kind: Any) -> None:
 
 
 def _too_many(sdp: str) -> str:
-    """What there is too much of to be parsed; "" where there is not."""
+    """The name of what the offer has too much of to be parsed; "" where there is nothing."""
     lines = sdp.splitlines()
     kinds = Counter(line.partition(":")[0].split(" ")[0] for line in lines)
     kind, count = max(kinds.items(), key=lambda found: found[1], default=("", 0))
@@ -102,7 +102,8 @@ def _is_fingerprint(algorithm: str, value: str) -> bool:
 
 
 def _is_reachable(candidate: RTCIceCandidate) -> bool:
-    """What sockets take for an address without looking its name up: of one with a scope ("fe80::1%name") the scope is a name."""
+    """Whether sockets take this for an address without looking its name up: in an address with a scope ("fe80::1%name"), the
+    scope is a name."""
     return 0 <= candidate.port < 65536 and "%" not in candidate.ip
 
 
@@ -137,7 +138,8 @@ def _channel_faults(media: MediaDescription) -> Iterator[str]:
 
 
 def candidate_of(said: dict[str, Any]) -> RTCIceCandidate | None:
-    """An ICE candidate as RTCIceCandidate.toJSON() gives it; None for the one that says there are no more. Raises BadOffer."""
+    """An ICE candidate as RTCIceCandidate.toJSON() gives it; None for the candidate that says there are no more. Raises
+    BadOffer."""
     try:
         text = str(said.get("candidate") or "").removeprefix("a=").removeprefix("candidate:").strip()
         if not text:
@@ -157,7 +159,8 @@ def candidate_of(said: dict[str, Any]) -> RTCIceCandidate | None:
 
 
 def also_at(sdp: str, address: str) -> str:
-    """Our answer, with each place where this machine listens named under `address` too, at which others see it; "": as it is."""
+    """Our answer, in which each address where this machine listens is also named as `address`, by which others reach it; "":
+    the answer as it is."""
     return re.sub(HOST, partial(_both, address), sdp) if address else sdp
 
 

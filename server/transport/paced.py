@@ -1,5 +1,6 @@
-"""A connection over a wire that has no clock of its own, such as a socket: the voice leaves in step with the listener, what waits
-to be sent is bounded, and what comes in is PCM16 at the rate that the client has named. A transport reads and writes."""
+"""A connection over a wire that has no clock of its own, such as a socket: the agent's sound leaves in step with the listener,
+the queue to be sent is bounded, and the sound that comes in is PCM16 at the rate that the client has named. A transport reads
+and writes."""
 
 import asyncio
 from abc import abstractmethod
@@ -41,8 +42,8 @@ CLOSE_TIMEOUT_S = 2.0  # for the last messages to a client that does not read
 
 
 class SendQueue:
-    """What waits to be sent, in order and bounded, and the voice that is put into it in step with the listener. `full` is called
-    when the client is too far behind."""
+    """The messages to be sent, in order and bounded, and the agent's sound, put in between in step with the listener. `full` is
+    called when the client is too far behind."""
 
     def __init__(self, full: Callable[[], None]) -> None:
         self._items: deque[ServerMessage | Chunk | None] = deque()
@@ -53,7 +54,7 @@ class SendQueue:
         self._ended = False
 
     def put(self, item: ServerMessage | Chunk | None) -> None:
-        """None: nothing follows."""
+        """Queues `item`; None ends the queue."""
         if self._ended:
             return
         self._ended = item is None
@@ -63,7 +64,7 @@ class SendQueue:
             self._full()
 
     def send(self, message: ServerMessage) -> None:
-        """`audio_end` waits for the audio before it, `playback_stop` overtakes and voids the audio."""
+        """Queues `message`. `audio_end` waits for the audio before it; `playback_stop` overtakes the audio and drops it."""
         if isinstance(message, AudioEnd) and self.pacer is not None:
             self.pacer.end(message)
             return
@@ -79,13 +80,13 @@ class SendQueue:
         self.put(message)
 
     async def speak(self, pacer: Pacer, now: Callable[[], float]) -> None:
-        """Has the pacer put in the voice, until cancelled."""
+        """Lets the pacer put in the agent's sound, until cancelled."""
         while True:
             await self._speaks.wait()  # the first frame leaves at once, and silence costs nothing
             await asyncio.sleep(pacer.step(now()) - now())
 
     async def carry(self, write: Callable[[ServerMessage | Chunk], Awaitable[None]]) -> None:
-        """Has everything written, until nothing follows."""
+        """Has every item written by `write`, until the queue ends."""
         while True:
             while not self._items:
                 self._arrived.clear()
@@ -96,7 +97,7 @@ class SendQueue:
 
 
 class PacedConnection(Connection):
-    """One connection, from its acceptance to its end. `left` are what the wire raises when the client has gone."""
+    """One connection, from its acceptance to its end. `left` are the errors that the wire raises when the client has gone."""
 
     left: ClassVar[tuple[type[Exception], ...]] = (ConnectionError,)
 
@@ -114,15 +115,15 @@ class PacedConnection(Connection):
 
     @abstractmethod
     async def read(self) -> None:
-        """Hands on what the client sends, by `came` and `heard`, until one of them says that it is over."""
+        """Hands on what the client sends, by `came` and `heard`, until one of them says that the connection is over."""
 
     @abstractmethod
     async def write(self, item: ServerMessage | Chunk) -> None:
-        """Puts a message, or a piece of the voice at the rate that the client has named, on the wire."""
+        """Writes a message, or a piece of the agent's sound at the rate that the client has named."""
 
     @abstractmethod
     async def finish(self, last: Farewell | None) -> None:
-        """Closes the wire; `last` is why, and has been written."""
+        """Closes the wire; `last`, the reason, has been written."""
 
     # --- for a transport ----------------------------------------------------------------------------------------------
 
@@ -151,16 +152,17 @@ class PacedConnection(Connection):
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def came(self, data: str | bytes) -> bool:
-        """One message in JSON. False when nothing more is to be read."""
+        """Takes one message in JSON. False when nothing more is to be read."""
         return await self._next(partial(self.take, data))
 
     async def heard(self, data: bytes) -> bool:
-        """A piece of sound. False when nothing more is to be read."""
+        """Takes a piece of sound. False when nothing more is to be read."""
         return await self._next(partial(self.guard, partial(self._hear, data)))
 
     async def _next(self, work: Callable[[], None]) -> bool:
-        """Waits while the conversation is being opened: what was sent behind `start` is for it. That has been read by now, so that
-        a client that has given up is known to be gone, and takes the conversation from nobody."""
+        """Does the work of a message, after waiting while the conversation is being opened: messages behind `start` are for it.
+        They have been read by then, so that a client that has given up is known to be gone, and takes the conversation from
+        nobody."""
         if self.opening is not None and not self.opening.done():
             await asyncio.wait([self.opening])
         if self.counts():
@@ -188,7 +190,7 @@ class PacedConnection(Connection):
         self._outbox.send(message)
 
     def end(self, last: Farewell | None) -> None:
-        """Hangs up, with `last` as its last message."""
+        """Closes the connection, with `last` as its last message."""
         self._last = last
         if last is not None:
             self._outbox.put(last)
@@ -198,7 +200,7 @@ class PacedConnection(Connection):
     # --- in -----------------------------------------------------------------------------------------------------------
 
     def sound(self, message: AudioChunk) -> None:
-        """Sound in JSON. Raises BadMessage."""
+        """Takes sound in JSON. Raises BadMessage."""
         self._hear(decode(message.data))
 
     def _hear(self, data: bytes) -> None:
@@ -208,7 +210,7 @@ class PacedConnection(Connection):
             self.listen(self._resampler.feed(samples))
 
     def begin(self, attachment: Attachment, start: Start, ready: Ready) -> None:
-        """The conversation is there."""
+        """Begins to carry the conversation."""
         self._rate = start.sample_rate
         self._resampler = Resampler(start.sample_rate, HEARING_RATE)
         self._outbox.put(ready)

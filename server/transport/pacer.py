@@ -1,4 +1,4 @@
-"""Sends a session's voice over a transport that has no clock of its own: at the listener's rate, and never far ahead of the
+"""Sends a session's sound over a transport that has no clock of its own: at the listener's rate, and never far ahead of the
 listener, so that little is lost when the agent is interrupted."""
 
 from collections.abc import Callable
@@ -25,12 +25,12 @@ class Chunk:
 
 
 class Pacer:
-    """Takes frames from `speak` and gives chunks to `emit`, in step with a listener who plays what arrives without a break.
+    """Takes frames from `speak` and gives chunks to `emit`, in step with a listener who plays the sound without a break.
 
     `_dry_at` is the time at which that listener runs out of sound. It moves on by exactly one frame a frame, so that delays of
-    the event loop never add up, and it starts afresh after a silence. A reply that waits for its next words fills the time
-    with frames of zeros: after one of those the lead is used up before the next is asked for, or running ahead would put a gap
-    into the reply where the listener need not hear one.
+    the event loop never add up, and starts afresh after a silence. A reply that waits for its next words fills the time with
+    frames of zeros: after one of those the lead is used up before the next is asked for, as running ahead would put a gap into
+    the reply where the listener need not hear one.
     """
 
     def __init__(self, speak: Callable[[], Frame], rate: int, emit: Callable[[Chunk | AudioEnd], None]) -> None:
@@ -51,7 +51,7 @@ class Pacer:
         self._end: AudioEnd | None = None
 
     def step(self, now: float) -> float:
-        """Emits all that is due at `now` (seconds, monotonic) and returns when to call again."""
+        """Emits every frame that is due at `now` (seconds, monotonic) and returns when to call again."""
         self._dry_at = max(self._dry_at, now)
         while self._dry_at + FRAME_S - now <= self._lead + 1e-9:
             frame = self._speak()
@@ -66,19 +66,20 @@ class Pacer:
         return self._dry_at + FRAME_S - self._lead
 
     def end(self, message: AudioEnd) -> None:
-        """No more frames will come in this generation: `message` is emitted behind its last sample, wherever that still is."""
+        """Notes that no more frames come in this generation: `message` is emitted behind its last sample, wherever that still
+        is."""
         if message.generation > self._stopped:
             self._end = message
             if message.generation == self._generation and self._said_ms >= message.ms:
                 self._finish()
 
     def wary(self, wary: bool) -> None:
-        """Somebody speaks over the agent, or no longer does."""
+        """Notes whether somebody speaks over the agent."""
         self._most = WARY_LEAD_S if wary else LEAD_S
         self._lead = min(self._lead, self._most)
 
     def stop(self, generation: int) -> None:
-        """The listener falls silent: nothing of this generation or of an earlier one is emitted any more."""
+        """Emits nothing of this generation or of an earlier one any more, as the listener falls silent."""
         self._stopped = max(self._stopped, generation)
         self._end = None
         self._dry_at = 0.0

@@ -1,4 +1,4 @@
-"""Connections that have not begun a conversation: how many there may be, and which gives way."""
+"""Connections that have not begun a conversation: how many there may be, and which one gives way."""
 
 from collections import Counter
 
@@ -14,8 +14,9 @@ HELD = Gauge("parley_waiting", "Connections that have not begun a conversation")
 
 
 class PendingConnections:
-    """The connections that have not yet begun a conversation. When there are too many, in all or from one address, the oldest of
-    whoever has most gives way: who comes in earnest stays for a second, and nobody can keep others out by only waiting."""
+    """The connections that have not yet begun a conversation. When there are too many, in all or from one address, the oldest
+    one of the address with the most gives way: a client in earnest needs only a second, and nobody can keep others out by
+    waiting."""
 
     def __init__(self, conversations: int) -> None:
         self._most = conversations * WAITING
@@ -25,7 +26,7 @@ class PendingConnections:
         return len(self._waiting)
 
     def enter(self, connection: ClientConnection) -> None:
-        """A connection came; another may have to give way."""
+        """Adds a connection that came; another one may have to give way."""
         counts = Counter(waiting.address for waiting in self._waiting)
         if connection.address and counts[connection.address] >= WAITING_OF_ONE:
             self._turn_out(connection.address)
@@ -35,7 +36,7 @@ class PendingConnections:
         HELD.set(len(self._waiting))
 
     def leave(self, connection: ClientConnection) -> None:
-        """A connection has begun, or is gone."""
+        """Removes a connection that has begun a conversation, or is gone."""
         self._waiting.pop(connection, None)
         HELD.set(len(self._waiting))
 
@@ -45,6 +46,6 @@ class PendingConnections:
         oldest.close(Error(code="crowded", message="newer connections took this one's place before it had started", fatal=True))
 
     def close(self) -> None:
-        """The server goes down: all are ended."""
+        """Ends every connection, as the server goes down."""
         for waiting in list(self._waiting):
             waiting.close(ShuttingDown())

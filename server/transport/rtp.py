@@ -1,5 +1,5 @@
-"""What only aiortc's private fields tell: the RTP clock of outgoing audio and the wait of what arrives. This module, `datagrams`
-and `sctp` alone touch them; each look is guarded, so that another version of aiortc costs precision, not the call."""
+"""Reads aiortc's private fields: the RTP clock of outgoing audio, and the buffer of arriving audio. Only this module,
+`datagrams` and `sctp` touch them; each access is guarded, so that another version of aiortc costs precision, not the call."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -50,7 +50,7 @@ class SenderClock:
         self._origin: int | None = None
 
     def look(self, sent: int) -> None:
-        """`sent` frames have been taken by the track so far."""
+        """Reads the clock after `sent` frames have been taken by the track."""
         stamp = getattr(self._senders[0], "_RTCRtpSender__rtp_timestamp", None) if self._senders else None
         if not stamp or sent < 1:
             return
@@ -64,23 +64,24 @@ class SenderClock:
 
 
 def speech_decoder() -> AudioCodecContext:
-    """From Opus to mono in int16 at 48 kHz."""
+    """A decoder from Opus to mono in int16 at 48 kHz."""
     codec = cast(AudioCodecContext, CodecContext.create("libopus", "r"))
     codec.format, codec.layout, codec.sample_rate = "s16", "mono", 48_000
     return codec
 
 
 class JitterBufferBypass(JitterBuffer):
-    """In place of aiortc's buffer: every packet of Opus is decoded as it comes and put on the track, for each is a whole frame and
-    whoever listens counts what arrives: there is nothing to smooth. A packet that was overtaken, or cannot be decoded, is dropped.
+    """Takes the place of aiortc's jitter buffer: every packet of Opus is decoded when it comes and put on the track. Nothing
+    has to be smoothed, for each packet is a whole frame and the hearing counts what arrives. A packet that was overtaken, or
+    cannot be decoded, is dropped.
 
-    aiortc's own buffer waits for the packet after (82 ms with the four it holds back, 20 with none), and once one is lost it stays
-    300 ms behind: it waits for it until all of its places are taken, and then gives one frame for each that comes. Its decoder is
-    on another thread: to wake it and to be woken by it costs several times what decoding does.
+    aiortc's own buffer waits for the packet after (82 ms with the four it holds back, 20 with none), and once a packet is lost
+    it stays 300 ms behind: it waits for that packet until all of its places are taken, and then gives one frame for each that
+    comes. Its decoder is on another thread: waking that thread and being woken by it costs several times what decoding does.
     """
 
     def __init__(self, track: asyncio.Queue[AudioFrame], admit: Callable[[float], bool]) -> None:
-        """`admit` tells whether so many seconds of sound are to be heard: what is not is not even decoded."""
+        """`admit` tells whether that many more seconds of sound are to be heard; a packet that is not is not even decoded."""
         super().__init__(capacity=1)
         self._track = track
         self._admit = admit
@@ -104,7 +105,7 @@ class JitterBufferBypass(JitterBuffer):
 
 
 def length_s(packet: bytes) -> float:
-    """Seconds of sound in an Opus packet of at least a byte (RFC 6716, section 3.1, table 2)."""
+    """The seconds of sound in an Opus packet of at least a byte (RFC 6716, section 3.1, table 2)."""
     mode, code = packet[0] >> 3, packet[0] & 3
     lengths_ms = (10, 20, 40, 60) if mode < 12 else (10, 20) if mode < 16 else (2.5, 5, 10, 20)
     frames = (1, 2, 2, packet[1] & 63 if len(packet) > 1 else 0)[code]
@@ -112,7 +113,8 @@ def length_s(packet: bytes) -> float:
 
 
 def hear_at_once(pc: RTCPeerConnection, admit: Callable[[float], bool]) -> None:
-    """Takes the wait out of arriving audio, which must be Opus. `admit`: see `JitterBufferBypass`. Called before any arrives."""
+    """Takes the wait out of arriving audio, which must be Opus. `admit`: see `JitterBufferBypass`. To be called before any
+    sound arrives."""
     for receiver in pc.getReceivers():
         track = getattr(receiver.track, "_queue", None)
         if track is None or not hasattr(receiver, JITTER_BUFFER):
@@ -124,9 +126,9 @@ def hear_at_once(pc: RTCPeerConnection, admit: Callable[[float], bool]) -> None:
 
 
 def forgive(pc: RTCPeerConnection, counts: Callable[[int], bool]) -> None:
-    """A packet that aiortc trips over is dropped: it would end the connection, with a traceback in the log. Nor does it leave one
-    when it goes on connecting what has been closed meanwhile. `counts` is told how many parts a packet has, and asked whether it
-    may be looked at. To be called when the remote description is set."""
+    """Drops a packet that aiortc trips over, which would otherwise end the connection with a traceback in the log. Nor is there
+    a traceback when aiortc goes on connecting a connection that has been closed meanwhile. `counts` is told how many parts a
+    packet has, and asked whether it may be looked at. To be called when the remote description is set."""
     if connect := getattr(pc, CONNECT, None):
         setattr(pc, CONNECT, _connecting(connect))
     sctp.acknowledge_what_was_sent(pc.sctp)
@@ -142,7 +144,7 @@ def forgive(pc: RTCPeerConnection, counts: Callable[[int], bool]) -> None:
 
 
 async def _never(sequence_number: int) -> None:
-    """Sound is not sent again: it would come too late, and one packet of a client asks for 5,000 of them."""
+    """Sends no sound again: it would come too late, and one packet of a client asks for 5,000 packets."""
 
 
 def _connecting(connect: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
@@ -181,7 +183,7 @@ def overgrown(pc: RTCPeerConnection) -> bool:
 
 
 async def shut(pc: RTCPeerConnection) -> None:
-    """Closes `pc`, in bounded time and whatever state it is in. Where aiortc cannot, because a task of its own has died or a
+    """Closes `pc`, in bounded time and whatever its state. Where aiortc cannot, because a task of its own has died or a
     transport was never made, its sockets, tasks and threads are let go one by one."""
     if await _ended(pc.close()):
         return
@@ -192,7 +194,7 @@ async def shut(pc: RTCPeerConnection) -> None:
 
 
 def transports_of(pc: RTCPeerConnection, kind: str) -> list[Any]:
-    """Those of `kind`: "dtls" or "ice"."""
+    """The transports of `pc` of one `kind`: "dtls" or "ice"."""
     return list(getattr(pc, f"_RTCPeerConnection__{kind}Transports", ()))
 
 
@@ -205,7 +207,7 @@ async def _ended(closing: Awaitable[None]) -> bool:
 
 
 def speech_encoder(bit_rate: int) -> AudioCodecContext:
-    """Opus for mono speech in int16 at 48 kHz, `bit_rate` in bit/s."""
+    """An encoder from mono speech in int16 at 48 kHz to Opus, `bit_rate` in bit/s."""
     codec = cast(AudioCodecContext, CodecContext.create("libopus", "w"))
     codec.format, codec.layout, codec.sample_rate = "s16", "mono", 48_000
     codec.bit_rate, codec.options = bit_rate, {"application": "voip"}
@@ -213,8 +215,8 @@ def speech_encoder(bit_rate: int) -> AudioCodecContext:
 
 
 class OpusTrack(MediaStreamTrack):
-    """A track of 20 ms frames as Opus packets. aiortc would encode them in stereo on another thread, after it has read each sample
-    in Python for a level that nobody asks for: with silence most of the time, a third of what a connection costs."""
+    """A track that sends 20 ms frames as Opus packets. aiortc would encode them in stereo on another thread, after it has read
+    each sample in Python for a level that nobody uses: with silence most of the time, a third of what a connection costs."""
 
     kind = "audio"
 
@@ -228,8 +230,8 @@ class OpusTrack(MediaStreamTrack):
         self._resting = False  # the next frame comes after some of them
 
     def leave_out(self, frames: int) -> None:
-        """So many frames of silence are not sent: the RTP clock goes on without them, as it must for a listener's jitter buffer to
-        stay as small as it is."""
+        """Leaves out `frames` frames of silence: the RTP clock goes on without them, so that a listener's jitter buffer stays
+        as small as it is."""
         self._left_out += frames * SAMPLES
         self._resting = frames > 0
 
@@ -253,6 +255,6 @@ class OpusTrack(MediaStreamTrack):
         return packet
 
     def stop(self) -> None:
-        """No more packets come."""
+        """Sends no more packets."""
         super().stop()
         self._track.stop()

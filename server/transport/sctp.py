@@ -1,5 +1,5 @@
-"""What a client's SCTP may cost, by which its messages come: a packet of it holds as many parts as fit, and one part can speak of
-millions of others. aiortc looks at all of them before anything else is done."""
+"""Limits what a client's SCTP, which carries its messages, may cost: a packet holds as many parts as fit, and one part can
+speak of millions of others. aiortc looks at all of them before anything else is done."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -12,7 +12,7 @@ NUMBERS = 1 << 32
 
 
 def parts_in(packet: bytes) -> int:
-    """How many parts a packet has, one at least."""
+    """How many parts a packet has, at least one."""
     at, count = HEAD, 0
     while at + PART <= len(packet):
         length = int.from_bytes(packet[at + 2 : at + 4], "big")
@@ -22,7 +22,7 @@ def parts_in(packet: bytes) -> int:
 
 
 def acknowledge_what_was_sent(sctp: Any) -> None:
-    """Of an acknowledgement only what can be of packets that are under way is looked at."""
+    """Reduces an acknowledgement to what can be of packets that are under way."""
     if (receive := getattr(sctp, SACK, None)) is not None and hasattr(sctp, "_local_tsn"):
         setattr(sctp, SACK, _bounded(sctp, receive))
 

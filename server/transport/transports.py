@@ -1,4 +1,5 @@
-"""Transports beside WebRTC: ours, and those that installed packages register under the entry point group `parley.transports`."""
+"""The transports beside WebRTC: ours, and those that installed packages register under the entry point group
+`parley.transports`."""
 
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
@@ -19,7 +20,8 @@ FORM = "it takes (sessions, settings, waiting) and returns an APIRouter"
 
 
 def transports(given: Sequence[Transport] = ()) -> list[tuple[str, Transport]]:
-    """Ours, those `given` and those that are registered, by their names. Raises ValueError for one that cannot be loaded."""
+    """Our transports, the `given` ones and the registered ones, with their names. Raises ValueError for one that cannot be
+    loaded."""
     found = [(getattr(transport, "__qualname__", repr(transport)), transport) for transport in (websocket.router, *given)]
     for entry in entry_points(group=GROUP):
         name = f"{entry.name} ({entry.value})"
@@ -33,7 +35,7 @@ def transports(given: Sequence[Transport] = ()) -> list[tuple[str, Transport]]:
 def routers(
     sessions: Sessions, settings: Settings, waiting: PendingConnections, given: Sequence[Transport] = ()
 ) -> list[APIRouter]:
-    """The routes of all of them. Raises ValueError for one that cannot be loaded, or makes none."""
+    """The routes of all transports. Raises ValueError for a transport that cannot be loaded, or makes no routes."""
     made = []
     for name, transport in transports(given):
         try:

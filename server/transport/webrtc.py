@@ -1,6 +1,6 @@
 """The WebRTC transport: one FastRTC stream, both directions of audio and the control messages on its data channel. The page's
-component and `POST /webrtc/offer` share it. Each connection is known by an object of ours; the names that clients choose find only
-what those clients may have."""
+component and `POST /webrtc/offer` share it. Each connection is known by an object of ours; a name that a client chooses finds
+only what that client may have."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -52,9 +52,9 @@ class WebRtcTransport:
     # --- POST /webrtc/offer -------------------------------------------------------------------------------------------
 
     async def offer(self, sdp: str, kind: str, start: Start) -> dict[str, str]:
-        """Answers an offer for the session of `start`. It takes the place of an earlier one that is not yet connected, and when it
-        is connected of whoever has the conversation. Raises BadOffer, Crowd when they come too fast, and Full when this machine
-        can have no more connections."""
+        """Answers an offer for the session of `start`. The new connection takes the place of an earlier offer that is not yet
+        connected and, when it is connected, of the connection that has the conversation. Raises BadOffer, Crowd when offers
+        come too fast, and Full when this machine can have no more connections."""
         check_offer(sdp, kind)
         earlier = self._of_session(start.session_id)
         answer = await self._answer(sdp, start)
@@ -76,7 +76,7 @@ class WebRtcTransport:
         await call.peer.add(candidate)
 
     def begin(self, offered: Start | None = None, page: str = "") -> Call:
-        """A connection, which is to be answered: for `offered`, or for the page of this name."""
+        """A connection that is to be answered: for `offered`, or for the page of this name."""
         call = Call(self._sessions, self._settings, self._waiting, self.stream, self.ends, offered, page)
         self.calls.add(call)
         OPEN.set(len(self.calls))
@@ -107,7 +107,8 @@ class WebRtcTransport:
     # --- the page's component -----------------------------------------------------------------------------------------
 
     def serve(self, component: WebRTC) -> None:
-        """The component asks us instead of its own registry, which takes the name that a page chose for who is there."""
+        """Has the component ask us for connections, instead of its own registry, which identifies clients by a name that the
+        page chose."""
         component.offer = self.page_offer
         component.quit_output_stream = self.page_quits
         component.output_stream = self.page_views
@@ -118,7 +119,7 @@ class WebRtcTransport:
 
     @server  # type: ignore[untyped-decorator]
     async def page_offer(self, body: Any) -> dict[str, Any]:
-        """What the component sends, as `GradioGate` has read it: an offer, or a candidate. Raises nothing."""
+        """Answers what the component sends, as `GradioGate` has read it: an offer, or a candidate. Raises nothing."""
         try:
             call = self.of_page(body["webrtc_id"])
             if body["type"] == "ice-candidate":
@@ -133,11 +134,11 @@ class WebRtcTransport:
 
     @server  # type: ignore[untyped-decorator]
     async def page_quits(self, body: Any) -> dict[str, bool]:
-        """The page looks no longer. Its connection ends by itself: this could be said by anybody who has its name."""
+        """Answers that the page has stopped looking. Its connection ends by itself: anybody who has its name could send this."""
         return {"success": True}
 
     async def page_views(self, name: str) -> AsyncIterator[AdditionalOutputs]:
-        """What the page shows, while its connection lasts; nothing where there is none of this name."""
+        """Yields what the page shows, while its connection lasts; nothing where no connection has this name."""
         if call := self.of_page(name):
             async for view in call.handler.views.follow():
                 yield view
@@ -145,7 +146,7 @@ class WebRtcTransport:
     # --- the end ------------------------------------------------------------------------------------------------------
 
     def ends(self, call: "Call", wait_s: float) -> None:
-        """Takes `call` apart after so many seconds."""
+        """Takes `call` apart after `wait_s`."""
         task = asyncio.create_task(self._end(call, wait_s))
         self._ends.add(task)
         task.add_done_callback(self._ends.discard)

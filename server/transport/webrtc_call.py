@@ -35,7 +35,7 @@ HANDSHAKE = "handshake"  # FastRTC's clients say it when the channel opens
 
 
 class RtcPeer:
-    """aiortc's side of one call, held to limits."""
+    """aiortc's side of one call, within limits."""
 
     def __init__(self, call: "Call", configuration: Any) -> None:
         self.pc = RTCPeerConnection(configuration)
@@ -44,7 +44,7 @@ class RtcPeer:
         self._packets = TokenBucket(PACKETS_PER_SECOND, PACKETS_AT_ONCE, at=asyncio.get_running_loop().time())
 
     async def answer(self, sdp: str, handler: Handler) -> dict[str, str]:
-        """Answers an offer; `handler` carries the sound. Raises whatever aiortc trips over."""
+        """Answers an offer; `handler` carries the sound. Raises whatever aiortc raises."""
         pc, call = self.pc, self._call
         pc.on("track", lambda track: handler.carry(call, pc, track, call.sounds))
         pc.on("datachannel", call.connect)
@@ -61,7 +61,7 @@ class RtcPeer:
             self._call.lost()
 
     async def add(self, said: dict[str, Any]) -> None:
-        """One ICE candidate of the client. Raises BadOffer."""
+        """Adds one ICE candidate of the client. Raises BadOffer."""
         candidate = candidate_of(said)
         self._candidates += 1
         if self._candidates > MAX_CANDIDATES:
@@ -75,7 +75,7 @@ class RtcPeer:
             raise BadOffer("this ICE candidate cannot be used") from error
 
     def _packet(self, parts: int) -> bool:
-        """One more packet has come, of so many parts. False when they are too many, and the connection is being ended."""
+        """Counts one more packet, of so many parts. False when they are too many, and the connection is being ended."""
         if not self._packets.take(self._call.now(), parts):
             message = f"more than {PACKETS_PER_SECOND:g} packets a second, or parts of them"
         elif overgrown(self.pc):
@@ -99,8 +99,8 @@ class Call(Connection):
         offered: Start | None = None,
         page: str = "",
     ) -> None:
-        """`offered`: whom an authorized offer is for; None for a page, whose `start` message says it. `ends` is told that the call
-        is to be taken apart in so many seconds."""
+        """`offered` is the start that an authorized offer is for; None for a page, whose `start` message says it. `ends` is
+        told that the call is to be taken apart in so many seconds."""
         super().__init__(sessions, settings, waiting)
         self.peer = RtcPeer(self, stream.server_rtc_configuration)
         self.offered = offered
@@ -117,7 +117,7 @@ class Call(Connection):
     # --- the wire -----------------------------------------------------------------------------------------------------
 
     def connect(self, channel: Any) -> None:
-        """The client has opened a data channel."""
+        """Takes the data channel that the client has opened."""
         if self.channel is not None:
             self.guard(lambda: self._refuse(channel))
             return
@@ -136,23 +136,24 @@ class Call(Connection):
 
     @property
     def connected(self) -> bool:
-        """Its data channel is open."""
+        """Whether the data channel is open."""
         return self._sounds
 
     def sounds(self) -> None:
-        """The track is asked for sound: the conversation can begin."""
+        """Notes that the track is asked for sound: the conversation can begin."""
         self._sounds = True
         self.proceed()
 
     # --- the connection -----------------------------------------------------------------------------------------------
 
     def ask(self, start: Start) -> None:
-        """An offer for a session is its start already; a message that names the same session adds nothing to it."""
+        """Takes a `start` message. An offer for a session is its start already, and a message that names the same session adds
+        nothing to it."""
         if self.offered is None or start.session_id not in (None, self.offered.session_id):
             super().ask(start)
 
     def begin(self, attachment: Attachment, start: Start, ready: Ready) -> None:
-        """The conversation is there."""
+        """Begins to carry the conversation."""
         self.send(ready.model_copy(update={"sample_rate": SPEAKING_RATE}))
         if self.handler.viewer is not None:
             self.handler.viewer.recall(attachment.session.memory.history)
@@ -163,7 +164,7 @@ class Call(Connection):
         raise BadMessage("bad_message", "audio_chunk: sound travels on the audio track here", "type")
 
     def send(self, message: ServerMessage) -> None:
-        """One control message over the data channel; where it speaks of a place in the sound, with its RTP timestamp."""
+        """Sends one control message over the data channel, with an RTP timestamp where it speaks of a place in the sound."""
         if isinstance(message, PlaybackStart | AudioEnd):
             message = message.model_copy(update={"rtp": self.handler.stamp()})
         if self.handler.viewer is not None:
@@ -178,13 +179,13 @@ class Call(Connection):
             self.channel.send(message.model_dump_json(exclude_none=True))
 
     def end(self, last: Farewell | None) -> None:
-        """Hangs up, with `last` as its last message."""
+        """Closes the connection, with `last` as its last message."""
         if last is not None:
             self.send(last)
         self._finish(LAST_WORDS_S if self.channel is not None else 0.0)
 
     def lost(self) -> None:
-        """The wire is gone, or of no use."""
+        """Ends a connection whose wire is gone, or of no use."""
         self.gone()
         self._finish(0.0)
 
@@ -194,6 +195,6 @@ class Call(Connection):
             self._ends(self, wait_s)
 
     def let_go(self) -> None:
-        """The last that is done: the conversation and all that runs for the connection are parted from it."""
+        """Parts the conversation, and everything that runs for the connection, from it; the last step of its end."""
         self.gone()
         self.handler.cut()

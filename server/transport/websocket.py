@@ -1,5 +1,5 @@
-"""The WebSocket transport: `/orchestrate`. Audio in and out and every control message on one connection, as JSON text frames and
-(for audio) binary ones."""
+"""The WebSocket transport: `/orchestrate`. Audio both ways and every control message on one connection, as JSON text frames and
+(for audio) binary frames."""
 
 import base64
 import struct
@@ -53,14 +53,14 @@ def router(sessions: Sessions, settings: Settings, waiting: PendingConnections) 
 
 
 def close_code(last: Farewell | None) -> int:
-    """With which code a WebSocket is closed after `last`; None: the client is done."""
+    """The code with which a WebSocket is closed after `last`; None: the client is done."""
     if last is None:
         return 1000
     return CLOSE_CODES.get(last.code if isinstance(last, Error) else last.type, 1008)
 
 
 def encode(item: ServerMessage | Chunk, binary: bool) -> str | bytes:
-    """A message as it travels: JSON text, or for audio (if `binary`) generation and sequence as `<II`, then PCM16."""
+    """A message as it is sent: JSON text, or for audio (if `binary`) generation and sequence as `<II`, then PCM16."""
     if not isinstance(item, Chunk):
         return item.model_dump_json(exclude_none=True)
     audio = item.samples.astype("<i2", copy=False).tobytes()
@@ -80,7 +80,7 @@ class WebSocketConnection(PacedConnection):
         self._websocket = websocket
 
     async def read(self) -> None:
-        """Messages in JSON are text frames, or sound in binary ones. Credentials may stand in the address."""
+        """Reads messages in JSON as text frames, and sound as binary frames. Credentials may stand in the address."""
         query = self._websocket.query_params
         if "session_id" in query or "token" in query:
             self.session_id, self.token = query.get("session_id", ""), query.get("token", "")
@@ -97,10 +97,10 @@ class WebSocketConnection(PacedConnection):
             goes_on = await (self.came(incoming["text"]) if data is None else self.heard(data))
 
     async def write(self, item: ServerMessage | Chunk) -> None:
-        """As text, and the voice as binary frames where the client asked for it."""
+        """Writes a message as text, and sound as a binary frame where the client asked for that."""
         data = encode(item, self.start is not None and self.start.binary)
         await (self._websocket.send_bytes(data) if isinstance(data, bytes) else self._websocket.send_text(data))
 
     async def finish(self, last: Farewell | None) -> None:
-        """Closes with a code that says why."""
+        """Closes the WebSocket with a code that says why."""
         await self._websocket.close(close_code(last))

@@ -1,1 +1,1 @@
-"""HTTP: the API, the page, and what of Gradio can be reached."""
+"""HTTP: the API, the page, and the part of Gradio that can be reached."""

@@ -1,6 +1,6 @@
-"""What of Gradio can be reached: the page, its files, what its WebRTC component says, and its view. All else that Gradio serves
-(uploads, files of this machine, other functions, its own pages) is not there, and nothing reaches Gradio that our page would not
-send: bodies are read by us, within limits, and handed on as we understood them."""
+"""The part of Gradio that can be reached: the page, its files, the requests of its WebRTC component, and its view. Nothing else
+that Gradio serves is there (uploads, files of this machine, other functions, its own pages), and nothing reaches Gradio that
+our page would not send: we read bodies, within limits, and hand them on as we understood them."""
 
 import asyncio
 import json
@@ -46,7 +46,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[\w-]{1,64}$")]
 
 
 class PageOffer(BaseModel):
-    """What the page's component says to connect."""
+    """The offer with which the page's component connects."""
 
     type: Literal["offer"]
     sdp: str
@@ -54,7 +54,7 @@ class PageOffer(BaseModel):
 
 
 class PageCandidate(BaseModel):
-    """What it says of another address of the client."""
+    """Another address of the client, from the page's component."""
 
     type: Literal["ice-candidate"]
     candidate: IceCandidate | None = None
@@ -62,13 +62,13 @@ class PageCandidate(BaseModel):
 
 
 class Quit(BaseModel):
-    """What it says when the call is over."""
+    """The end of a call, from the page's component."""
 
     webrtc_id: Name
 
 
 class AsksForServers(BaseModel):
-    """What the page asks for of Gradio's queue."""
+    """A request of the component for the STUN and TURN servers."""
 
     fn_name: Literal["turn"]
 
@@ -87,7 +87,8 @@ class Quits(BaseModel):
     data: Quit
 
 
-SAID: TypeAdapter[AsksForServers | Offers | Quits] = TypeAdapter(Annotated[AsksForServers | Offers | Quits, Field(discriminator="fn_name")])
+ComponentRequest = AsksForServers | Offers | Quits
+SAID: TypeAdapter[ComponentRequest] = TypeAdapter(Annotated[ComponentRequest, Field(discriminator="fn_name")])
 
 
 class Joins(BaseModel):
@@ -101,7 +102,8 @@ JOINS = TypeAdapter(Joins)
 
 
 class Pending(LRUCache):  # type: ignore[misc]
-    """What Gradio keeps for pages to fetch. Of two that read one view both delete it when they go."""
+    """The messages that Gradio keeps for pages to fetch. When two requests read the view of one page, both delete it at their
+    end."""
 
     def __delitem__(self, page: str) -> None:
         self.pop(page, None)
@@ -111,7 +113,7 @@ class Views:
     """Which page looks at which connection: each connection has one viewer, the newest."""
 
     def __init__(self, is_there: Callable[[str], bool]) -> None:
-        """`is_there`: whether a page's connection of this name is up."""
+        """`is_there` tells whether a page's connection of this name is up."""
         self.is_there = is_there
         self.names: dict[str, str] = {}  # of connections, by the page's own name (`session_hash`)
         self.readers: Counter[str] = Counter()  # event streams that are open, by the same
@@ -120,7 +122,7 @@ class Views:
         self._newest: dict[str, asyncio.Event] = {}  # is set when a newer viewer comes
 
     async def follow(self, name: str, views: AsyncIterator[T]) -> AsyncIterator[T]:
-        """Those of `views` that the page of connection `name` can still take."""
+        """Yields those of `views` that the page of connection `name` can still take."""
         over = asyncio.Event()
         self._newest.get(name, over).set()
         self._newest[name] = over = asyncio.Event()
@@ -145,10 +147,10 @@ class Views:
 
 
 class GradioGate:
-    """ASGI app around Gradio's."""
+    """The ASGI app around Gradio's."""
 
     def __init__(self, gradio: ASGIApp, page: gr.Blocks, component: WebRTC, views: Views, node_url: str) -> None:
-        """`node_url`: where this server is reached as one of several, "" where it is alone."""
+        """`node_url`: the address of this server as one of several, "" where it is alone."""
         self._gradio = gradio
         self._policy = POLICY + (b"; connect-src 'self' " + siblings(node_url).encode() if node_url else b"")
         self._component = component
@@ -160,7 +162,7 @@ class GradioGate:
         views.unread = self._unread
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request, as ASGI has it."""
+        """Serves one ASGI request."""
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
             return
@@ -182,7 +184,7 @@ class GradioGate:
             await error.response()(scope, receive, send)
 
     async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The page is the same for all who reach it by one name. Gradio takes up to 30 ms to make it."""
+        """Serves the page, which is the same for all who reach it by one name: Gradio takes up to 30 ms to make it."""
         key = scope["scheme"], scope.get("root_path", ""), tuple(v for name, v in scope["headers"] if name == b"host")
         if key not in self._pages:
             made: list[Message] = []
@@ -201,7 +203,7 @@ class GradioGate:
             await send(message)
 
     async def _answer(self, request: Request) -> Response:
-        """What the component is told: the way to its servers, an answer to its offer."""
+        """Answers the component: with its servers, with an answer to its offer, or to its end."""
         body = valid(SAID, await read_body(request))
         if isinstance(body, AsksForServers):
             given = await self._component.turn(None)
@@ -247,7 +249,7 @@ class GradioGate:
         return waiting.qsize() if waiting else 0
 
     def _forget(self) -> None:
-        """Gradio keeps what was never fetched, and a line of statistics for every view, for ever."""
+        """Deletes what Gradio would keep for ever: views that were never fetched, and a line of statistics for every view."""
         names = self._views.names
         for page in [page for page, name in names.items() if not self._views.is_there(name) and not self._views.readers[page]]:
             self._drop(page)
@@ -261,7 +263,7 @@ class GradioGate:
         self._queue.pending_event_ids_session.pop(page, None)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send, query: bytes = b"") -> None:
-        """Hands a request on to Gradio; what it says of its failures stays here, and so do its words on origins."""
+        """Hands a request on to Gradio. Gradio's words on its failures, and on origins, are kept from the client."""
         headers = [pair for pair in scope["headers"] if pair[0] in HEADERS] + [(b"content-type", b"application/json")]
         failed: int | None = None
 

@@ -1,6 +1,6 @@
-"""Which pages may use this server, and by which names it may be reached. A browser sends whatever a page asks it to, so two things
-are looked at before anything else: the name in `Host` (a name of somebody else that leads here is DNS rebinding) and the `Origin`
-of whatever changes something."""
+"""Which pages may use this server, and by which names it may be reached. A browser sends whatever a page asks it to, so two
+headers are checked before anything else: `Host` (a foreign name that leads here is DNS rebinding) and the `Origin` of every
+request that changes something."""
 
 import ipaddress
 import re
@@ -19,8 +19,8 @@ DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
 def same_origin(scope: Scope, settings: Settings) -> bool:
-    """Whether the page that asks is ours, or one that `settings` allow; programs name no page. The scheme counts too: a page that
-    came by http may have been changed on its way, and is not the one that came by https."""
+    """Whether the page that asks is ours, or one that `settings` allow; programs name no page. The scheme counts too: a page
+    that came by http may have been changed on its way, and is another one than the page that came by https."""
     headers = Headers(scope=scope)
     origin = headers.get("origin")
     if origin is None or {origin, "*"} & set(settings.allowed_origins()):
@@ -31,8 +31,8 @@ def same_origin(scope: Scope, settings: Settings) -> bool:
 
 
 def _schemes(scope: Scope, headers: Headers) -> set[str]:
-    """By which a page of ours may have come. A proxy speaks https for us, and mostly says so; no page of somebody else can say it,
-    for browsers ask before they send such a header elsewhere."""
+    """The schemes by which a page of ours may have come. A proxy speaks https for us, and mostly says so in a header; no
+    foreign page can set that, for browsers ask before they send such a header elsewhere."""
     scheme = scope["scheme"].replace("ws", "http")
     told = _first(headers, "x-forwarded-proto")
     if "https" in (scheme, *told):
@@ -41,20 +41,20 @@ def _schemes(scope: Scope, headers: Headers) -> set[str]:
 
 
 def _first(headers: Headers, name: str) -> list[str]:
-    """What the outermost of several proxies said."""
+    """The values that the outermost of several proxies gave."""
     value = headers.get(name, "").split(",")[0].strip()
     return [value] if value else []
 
 
 def _whole(origin: str) -> str:
-    """With the port that goes without saying (RFC 6454, section 4)."""
+    """`origin` with its default port (RFC 6454, section 4)."""
     scheme, _, host = origin.lower().partition("://")
     port = DEFAULT_PORTS.get(scheme)
     return f"{scheme}://{host}" if port is None or re.search(r":\d+$", host) else f"{scheme}://{host}:{port}"
 
 
 def known_host(host: str, names: Collection[str]) -> bool:
-    """Whether the `Host` header names this server. An address always does: no page of somebody else has it for its own."""
+    """Whether the `Host` header names this server. An address always does: no foreign page is reached by it."""
     parts = re.fullmatch(r"(?:\[([0-9a-f:.%]+)\]|([^:\[\]]*))(?::\d*)?", host.strip().lower())
     name = (parts[1] or parts[2]) if parts else ""
     try:
@@ -65,8 +65,8 @@ def known_host(host: str, names: Collection[str]) -> bool:
 
 
 def siblings(url: str) -> str:
-    """The servers beside the one at `url`, as a Content-Security-Policy names them: those at names below the same domain, and those
-    at other ports of the same host."""
+    """The servers beside the one at `url`, as a Content-Security-Policy names them: those at names below the same domain, and
+    those at other ports of the same host."""
     scheme, _, rest = url.partition("://")
     host, port = re.fullmatch(r"(\[[^\]]*\]|[^/:]*)(:\d+)?.*", rest, re.DOTALL).groups()  # type: ignore[union-attr]
     names = host.split(".")
@@ -75,8 +75,9 @@ def siblings(url: str) -> str:
 
 
 def host_names(settings: Settings, server: str, mounted: bool) -> Collection[str]:
-    """The names that are let in at the address `server`. Where none are set, a server of our own on the loopback has those of the
-    loopback; which names somebody else's app has, or a server for everybody, only they know."""
+    """The names by which this server may be reached at the address `server`. Where none are set, our own server on the loopback
+    has the names of the loopback; the names of somebody else's app, or of a server for everybody, are known only to whoever
+    runs it, so any are let in."""
     if names := settings.hosts():
         return (*names, *LOOPBACK_NAMES)
     return LOOPBACK_NAMES if not mounted and _loopback(settings.host) and _loopback(server) else ("*",)
@@ -90,7 +91,7 @@ def _loopback(host: str) -> bool:
 
 
 class OriginMiddleware:
-    """ASGI middleware around everything: turns away who comes by a wrong name or from a wrong page, and says with every answer who
+    """ASGI middleware around everything: refuses requests by a wrong name or from a wrong page, and says with every answer who
     may show it in a frame."""
 
     def __init__(self, app: ASGIApp, settings: Settings, mounted: bool = False) -> None:
@@ -102,7 +103,7 @@ class OriginMiddleware:
         self._headers = [(b"content-security-policy", policy), (b"x-content-type-options", b"nosniff")]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request, as ASGI has it."""
+        """Serves one ASGI request."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return

@@ -1,5 +1,5 @@
-"""The page: Gradio components that show what `AdditionalOutputs` bring, around FastRTC's component. Sound, control messages
-and everything urgent live in ui/parley.js; nothing here is waited for."""
+"""The page: Gradio components that show the `AdditionalOutputs`, around FastRTC's component. Sound, control messages and
+everything urgent live in static/parley.js; nothing here is waited for."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class _Parts:
 
 
 def build_page(stream: Stream, views: Views) -> gr.Blocks:
-    """The page of `stream`. It takes the place of the stream's own page: `stream.ui` and `stream.webrtc_component` are set."""
+    """Builds the page of `stream`, in place of the stream's own page: `stream.ui` and `stream.webrtc_component` are set."""
     with gr.Blocks(title="Parley", theme=_theme(), analytics_enabled=False, head=_head(), fill_width=True) as page:
         parts = _lay_out(stream)
         _connect(page, parts, stream, views)
@@ -87,7 +87,7 @@ def _microphone(stream: Stream) -> WebRTC:
 
 
 def _connect(page: gr.Blocks, parts: _Parts, stream: Stream, views: Views) -> None:
-    """What happens when somebody clicks, types or calls."""
+    """Connects the components with what happens when somebody clicks, types or calls."""
     call = parts.call
 
     async def show(name: str) -> AsyncIterator[tuple[str, ...]]:
@@ -106,7 +106,7 @@ def _connect(page: gr.Blocks, parts: _Parts, stream: Stream, views: Views) -> No
 
 
 def mount_page(app: FastAPI, stream: Stream, views: Views, path: str, node_url: str = "") -> None:
-    """Serves the page of `stream` under `path` of `app`, fenced in. `node_url`: see `GradioGate`."""
+    """Serves the page of `stream` under `path` of `app`, behind a `GradioGate`, which explains `node_url`."""
     gr.mount_gradio_app(app, stream.ui, path, ssr_mode=False, show_error=False, show_api=False)
     place = app.routes[-1]
     assert isinstance(place, Mount)  # what Gradio has just added
@@ -116,12 +116,13 @@ def mount_page(app: FastAPI, stream: Stream, views: Views, path: str, node_url: 
 
 
 def _head() -> str:
-    """Script and style. The style goes this way because Gradio confines what it gets as `css` to its own container."""
+    """The script and the style of the page. The style goes this way because Gradio confines what it gets as `css` to its own
+    container."""
     script, style = ((ASSETS / name).read_text("utf-8") for name in ("parley.js", "parley.css"))
     return f"<style>{style}</style><script>{script}</script>"
 
 
 def _theme() -> gr.themes.Base:
-    """System fonts: the page loads nothing from elsewhere."""
+    """A theme with system fonts: the page loads nothing from elsewhere."""
     fonts = [gr.themes.Font(name) for name in ("system-ui", "-apple-system", "Segoe UI", "sans-serif")]
     return gr.themes.Base(primary_hue="teal", neutral_hue="slate", font=fonts, font_mono=[gr.themes.Font("monospace")])

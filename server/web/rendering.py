@@ -1,4 +1,4 @@
-"""What the page shows of a conversation, as HTML (`templates/view.html`)."""
+"""The conversation on the page, as HTML (`templates/view.html`)."""
 
 from collections.abc import Iterator, Mapping
 from itertools import count

@@ -51,13 +51,13 @@ class ApiError(Exception):
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
     def response(self) -> JSONResponse:
-        """As it is sent."""
+        """The refusal as a JSON response."""
         error = {"code": self.code, "message": clean(str(self))} | ({"field": self.field} if self.field else {})
         return JSONResponse({"error": error}, self.status, NO_STORE | self.headers)
 
 
 class IceCandidate(BaseModel):
-    """As RTCIceCandidate.toJSON() gives it."""
+    """An ICE candidate, as RTCIceCandidate.toJSON() gives it."""
 
     candidate: str = Field(max_length=1024)
     sdpMid: str | None = Field(default=None, max_length=64)  # noqa: N815 (the browser's name)
@@ -66,7 +66,7 @@ class IceCandidate(BaseModel):
 
 
 class Credentials(BaseModel):
-    """Which session, and the token that proves it."""
+    """A session, and the token that proves the right to it."""
 
     session_id: str | None = Field(default=None, max_length=128)
     token: str | None = Field(default=None, max_length=MAX_TOKEN)
@@ -82,7 +82,7 @@ class Offer(Credentials):
 
 
 class Candidate(Credentials):
-    """None: there are no more."""
+    """An ICE candidate for a session; None: there are no more."""
 
     type: Literal["ice-candidate"]
     candidate: IceCandidate | None = None
@@ -93,7 +93,7 @@ WEBRTC: TypeAdapter[Offer | Candidate] = TypeAdapter(Annotated[Offer | Candidate
 
 
 class Rtc(Protocol):
-    """The WebRTC transport. Both raise ValueError for what cannot be used."""
+    """The WebRTC transport. Both methods raise ValueError for input that cannot be used."""
 
     async def offer(self, sdp: str, kind: str, start: Start) -> dict[str, str]:
         """Answers an offer, which begins as `start` says. Raises Refused and BadOffer."""
@@ -103,10 +103,10 @@ class Rtc(Protocol):
 
 
 class Route(APIRoute):
-    """Gives every error of its handler the one shape; the app it is part of may have its own."""
+    """Gives every error of its handler one form, whatever form the app around it uses."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Every error leaves in the one shape."""
+        """The handler whose errors all have that form."""
         handler = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
@@ -129,13 +129,14 @@ class Route(APIRoute):
 
 
 def allow_origins(app: FastAPI, settings: Settings) -> None:
-    """Lets in the pages of other origins that `settings` name, to all of `app`."""
+    """Lets the pages of other origins that `settings` name use all of `app`."""
     if origins := settings.allowed_origins():
         app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])
 
 
 async def read_body(request: Request) -> bytes:
-    """At most MAX_BODY bytes, refused as soon as there are more, whatever was announced. Raises ApiError (408, 413)."""
+    """The body, at most MAX_BODY bytes: it is refused as soon as there are more, whatever length was announced. Raises ApiError
+    (408, 413)."""
     too_large = ApiError(413, "too_large", f"a body has at most {MAX_BODY} bytes")
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > MAX_BODY:
@@ -155,7 +156,7 @@ async def read_body(request: Request) -> bytes:
 
 
 def valid(model: TypeAdapter[T], body: bytes) -> T:
-    """What the body says. Raises ApiError (400) that names the field at fault."""
+    """The body as a `model`. Raises ApiError (400) that names the field at fault."""
     try:
         return read_json(model, body)
     except BadMessage as error:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from server.store.redis_client import connect
 from server.store.commands import UNREACHABLE, room
+from server.store.redis_client import connect
 from server.store.store import Store
 from tests.bench.server import free_port
 from tests.integration.certificates import self_signed

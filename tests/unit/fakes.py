@@ -30,9 +30,9 @@ from services.base import (
     Question,
     ServiceError,
     Services,
+    SpeakerEmbedding,
     Speech,
     Transcript,
-    SpeakerEmbedding,
     Word,
 )
 

