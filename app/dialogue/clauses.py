@@ -22,7 +22,7 @@ _BULLET = re.compile(r"(?:[-*+•–]|#{1,6}|\d{1,3}[.)])\s")
 _ITEM = re.compile(r"^\W{0,9}(\d{1,2})[.)]\s")
 _FIRST_ITEM = re.compile(r":\s(?=1[.)]\s\S)")
 _LATER_ITEM = re.compile(r"(?<!\d)\s(\d{1,2})[.)]\s\S")
-_OPEN_LINE = re.compile(r"[^\W_][\"'”’)\]*_`]{0,9}\s*$")  # ends without a mark
+_OPEN_LINE = re.compile(r"[^\W_](?:[^\w.,;:!?…|]|_){0,12}$")  # ends without a mark: with "5€" or an emoji as well
 
 T = TypeVar("T")
 
