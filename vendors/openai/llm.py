@@ -26,7 +26,9 @@ HOLD_S = 0.5  # that words wait in the first answer, lest they are thinking
 TAIL = 40  # characters of an answer's end that are looked at
 _ENDED = re.compile(r"[.!?…。！？؟۔।][^\w,;:–—(\[{-]*$")
 # Models whose template opens the thinking, so that only its end is written: the first answer of one shows whether that is so.
-_THINKERS = re.compile(r"\br1\b|qwq|qwen-?3|think|reason|magistral|glm-?4|nemotron|minimax-?m|deepseek-v[34]", re.IGNORECASE)
+_THINKERS = re.compile(
+    r"\br1\b|qwq|qwen-?3|think|reason|magistral|glm-?4|nemotron|minimax-?m|apriel|deepseek-v[34]", re.IGNORECASE
+)
 _LIMITS = ("max_completion_tokens", "max_tokens")  # OpenAI has replaced the parameter that the others still know
 
 T = TypeVar("T")

@@ -12,10 +12,24 @@ LONGEST_MARK = 64  # characters
 MOST_MARKS = 1000  # of one answer; whoever writes more says nothing
 PIECE = 4096  # characters that are looked at in one go: what is left of them is copied at each mark
 
-# The marks of DeepSeek R1, Qwen 3, Magistral, Kimi, Cohere, Gemma 4, gpt-oss (its channels), and their descendants.
-_THINKING = r"think|thinking|thought|thoughts|reasoning|reflection|seed:think|mm:think"
-_THINKS = rf"<(?:{_THINKING})\s*>|\[THINK\]|◁think▷|<\|(?:begin_of_thought|START_THINKING)\|>|<\|channel>(?:thought)?"
-_THOUGHT = rf"</(?:{_THINKING})\s*>|\[/THINK\]|◁/think▷|<\|(?:end_of_thought|END_THINKING)\|>|<channel\|>"
+# Thinking stands between marks named for it, each model's in brackets of its own: <think> of DeepSeek R1, Qwen 3 and most others,
+# <seed:think>, <longcat_think>, <inner_monologue>, [THINK] of Magistral, ◁think▷ of Kimi, <|begin_of_thought|> of Sky-T1,
+# <|START_THINKING|> of Cohere, <|think|> of Solar, <|channel>thought of Gemma 4. MedGemma has two reserved tokens for it, Apriel
+# writes its reasoning up to [BEGIN FINAL RESPONSE], and gpt-oss has channels.
+_NAMES = "think|thinking|thoughts?|reasoning|reflection|scratch_?pad|monologue|analysis|rationale"
+_THINKING = rf"(?:[a-z_]{{1,16}}[:_])?(?:{_NAMES})(?:_(?:process|steps?|content))?"
+_THINKS = (
+    rf"<(?:{_THINKING})\s*>|\[THINK\]|◁think▷|<\|(?:(?:begin|start)_(?:of_)?)?(?:{_NAMES})\|>|<\|channel>(?:thought)?"
+    "|<unused94>(?:thought)?"
+)
+_THOUGHT = (
+    rf"</(?:{_THINKING})\s*>|\[/THINK\]|◁/think▷|<\|(?:/|end_(?:of_)?)(?:{_NAMES})\|>|<channel\|>|<unused95>"
+    r"|\[BEGIN FINAL RESPONSE\]"
+)
+# How thinking begins, and ends, without a mark: of Granite 3.2, and of gpt-oss where a server has dropped its control tokens and
+# left their names ("analysisThe user asks ... assistantfinalIt is ...").
+_UNMARKED = ("here is my thought process:", "here are my reasoning steps:", "analysis")
+_UNMARKED_END = r"Here is my response:|assistantfinal"
 # The marks of tool calls: Hermes and Qwen, Mistral, Llama, Granite, Gemma 4, Kimi, DeepSeek, Cohere, MiniMax.
 _CALLS = (
     r"<(?:minimax:)?tool_calls?>|<function_calls?>|<function=[\w.-]+>|\[TOOL_CALLS\]|<\|python_tag\|>|<\|tool_call\|?>"
@@ -27,33 +41,33 @@ _CALLED = (
 )
 _ENDS = (  # of the turn: what follows is the model talking to itself
     r"<\|(?:im_end|eot_id|eom_id|endoftext|end_of_text|end|return|call|END_OF_TURN_TOKEN|user)\|>|</s>|<end_of_turn>|<eo[st]>|\[EO[ST]\]"
-    r"|<｜end▁of▁sentence｜>|<turn\|>"
+    r"|<｜end▁of▁sentence｜>|<turn\|>|\[END FINAL RESPONSE\]"
 )
-_ROLES = r"<\|(?:im_start|start_header_id|start)\|>|<start_of_turn>|<\|turn>"  # a role follows, and one of these:
-_ROLE_ENDS = r"<\|(?:end_header_id|message)\|>|\n|(?=<\|channel\|>)"
+_ROLES = r"<\|(?:im_start|start_header_id|start|begin)\|>|<start_of_turn>|<\|turn>"  # a role follows, and one of these:
+_ROLE_ENDS = r"<\|(?:end_header_id|message)\|>|\n|(?=<\|(?:channel|think|content)\|>)"
+_NO_WORDS = re.compile(r"think|analysis|user|human|system|tool|developer")  # in a role: "assistant/think" of HyperCLOVA X
 _CONTROL = (
     r"<\|[^|<>\s]{1,40}\|>|<｜[^｜<>]{1,40}｜>|\[/?INST\]|<</?SYS>>|<(?:unk|pad|bos|mask|sep|cls|s)>|\[(?:BOS|PAD|SEP|CLS|UNK)\]"
-    r"|</?(?:answer|response|final)>"
+    r"|<unused\d{1,4}>|</?(?:answer|response|final|output)>"
 )
 # How an answer begins that is a call without any mark: Llama's JSON, a list of it, Python, a block of code; what may become one.
 _BARE = re.compile(r"(?:\{|\[\s*\{|\[\s*\w+\(|```).*", re.DOTALL)
 _MAYBE_BARE = re.compile(r"\[\s*\w*|`{1,2}")
-# What these begin with may be the end of thinking: the words before it in the same piece are kept back with it.
-_CLOSINGS = [f"</{name}>" for name in _THINKING.split("|")]
-_CLOSINGS += "[/think] ◁/think▷ <|end_of_thought|> <|end_thinking|> <channel|>".split()
+# How the end of thinking may begin: the words before it in the same piece are kept back with it.
+_CLOSINGS = "</ [/ [b ◁/ <|e <|/ <c <u".split()
 # A mark that was cut off with the answer is none of its words.
-_CUT = (
-    _CLOSINGS
-    + (
-        "</s> <|im_end|> <|im_start|> <|eot_id|> <|eom_id|> <|endoftext|> <|end_of_text|> <|end|> <|return|> <|call|> <|user|> "
-        "<|assistant|> <|start_header_id|> <end_of_turn> <start_of_turn> <eos> <eot> [inst] [/inst] <<sys>> <</sys>> <think> "
-        "[think] [tool_calls] <｜end▁of▁sentence｜> <｜tool▁calls▁begin｜>"
-    ).split()
-)
+_CUT = ["[begin final response]", "[end final response]"]
+_CUT += [f"</{name}>" for name in "think thinking thought thoughts reasoning reflection seed:think mm:think".split()]
+_CUT += (
+    "[/think] ◁/think▷ <|end_of_thought|> <|end_thinking|> <channel|> <unused94> <unused95> "
+    "</s> <|im_end|> <|im_start|> <|eot_id|> <|eom_id|> <|endoftext|> <|end_of_text|> <|end|> <|return|> <|call|> <|user|> "
+    "<|assistant|> <|start_header_id|> <end_of_turn> <start_of_turn> <eos> <eot> [inst] [/inst] <<sys>> <</sys>> <think> "
+    "[think] [tool_calls] <｜end▁of▁sentence｜> <｜tool▁calls▁begin｜>"
+).split()
 _LEAST_CUT = 3  # characters: "<b" may be words
 _EMPTY = rf"<(?:{_THINKING})\s*/>"
 
-Mode = Literal["words", "thinking", "call", "role", "channel"]
+Mode = Literal["words", "thinking", "unmarked", "call", "role", "channel"]
 
 
 def _marks(**patterns: str) -> re.Pattern[str]:
@@ -65,7 +79,8 @@ _UNTIL: Final[dict[Mode, re.Pattern[str]]] = {
         thinks=_THINKS, thought=_THOUGHT, calls=_CALLS, called=_CALLED, channel=r"<\|channel\|>", roles=_ROLES, ends=_ENDS,
         control=f"{_EMPTY}|{_CONTROL}",
     ),
-    "thinking": _marks(thinks=_THINKS, thought=_THOUGHT, channel=r"<\|channel\|>", roles=r"<\|start\|>"),
+    "thinking": _marks(thinks=_THINKS, thought=rf"{_THOUGHT}|<\|content\|>", channel=r"<\|channel\|>", roles=_ROLES),
+    "unmarked": _marks(thought=f"{_THOUGHT}|{_UNMARKED_END}"),
     "call": _marks(called=_CALLED, ends=_ENDS),
     "role": _marks(role_ends=_ROLE_ENDS),
     "channel": _marks(message=r"<\|message\|>"),
@@ -88,6 +103,8 @@ class Spoken:
         self._kept = ""  # words that may be thinking
         self._rest = ""  # what may be the beginning of a mark
         self._call = ""
+        self._role = ""
+        self._begun = False  # it is known whether the text begins with thinking that has no mark
         self._said = False
         self._given = False
         self._room = LONGEST
@@ -102,6 +119,8 @@ class Spoken:
 
     def _feed(self, text: str) -> str:
         self._rest += text
+        if not self._begun and not self._begin():
+            return ""
         words = ""
         while not self.over and (match := self._next()) is not None:
             words += self._take(match.start())
@@ -114,6 +133,18 @@ class Spoken:
             self.over = self.over or not self._marks
         return self._give(words + self._take(len(self._rest) if self.over else self._certain()))
 
+    def _begin(self) -> bool:
+        """Looks at the first words: whether enough of them are there to tell if they are thinking."""
+        begins = self._rest.lstrip()
+        said = begins.lower()
+        if any(one.startswith(said) for one in _UNMARKED):
+            return False
+        self._begun = True
+        opening = next((one for one in _UNMARKED if said.startswith(one)), "")
+        if opening.endswith(":") or (opening and begins.startswith(opening) and begins[len(opening)].isupper()):
+            self._mode, self._depth, self._held = "unmarked", 1, False
+        return True
+
     def release(self) -> str:
         """The words are no thinking: those that were kept back for that."""
         self._held = False
@@ -121,6 +152,7 @@ class Spoken:
 
     def end(self) -> str:
         """No more text comes: the words that are left."""
+        self._begun = True
         if self._mode == "words" and len(self._rest) >= _LEAST_CUT and _begins(self._rest, _CUT):
             self._rest = ""
         words = self._give("" if self.over else self._take(len(self._rest)))
@@ -138,6 +170,8 @@ class Spoken:
 
     def _certain(self) -> int:
         """How much of the rest is no beginning of a mark."""
+        if self._mode == "unmarked":
+            return max(0, len(self._rest) - LONGEST_MARK)
         start = max(self._rest.rfind(first) for first in "<[◁")
         start -= self._rest[:start].endswith("<")  # "<<SYS>>"
         end = ">>" if self._rest[start : start + 2] == "<<" else r"[>\]▷]"
@@ -151,6 +185,8 @@ class Spoken:
         self._advance(size)
         if self._mode in ("call", "channel"):
             self._call = fit(self._call + taken)
+        elif self._mode == "role":
+            self._role = (self._role + taken)[:LONGEST_MARK]
         words = taken if self._mode == "words" and not self.over else ""
         self._said = self._said or bool(words.strip())
         return words
@@ -162,7 +198,8 @@ class Spoken:
     def _give(self, words: str) -> str:
         kept = self._kept + words
         self.bare = self.bare or (self._tools and not self._given and _BARE.fullmatch(kept.lstrip()[:LONGEST_MARK]) is not None)
-        ends = self._mode == "words" and _begins(self._rest, _CLOSINGS)
+        begins = self._rest[:3].lower()
+        ends = self._mode == "words" and (_begins(begins, _CLOSINGS) or begins.startswith(tuple(_CLOSINGS)))
         if self._held or self.bare or ends or (self._tools and not self._given and _MAYBE_BARE.fullmatch(kept.lstrip())):
             self._kept, kept = kept, ""
         else:
@@ -189,7 +226,7 @@ class Spoken:
             case "called" if self._mode == "call":
                 self._finish_call()
             case "roles":
-                self._mode, self.over = "role", self._said
+                self._mode, self._role, self.over = "role", "", self._said
             case "channel":
                 self._mode, self._call = "channel", ""
             case "ends" if self._mode == "call":
@@ -198,7 +235,7 @@ class Spoken:
             case "ends":
                 self.over = self._said or bool(self.calls)
             case "role_ends":
-                self._mode = "words"
+                self._mode, self._depth = "thinking" if _NO_WORDS.search(self._role.lower()) else "words", 1
             case "message":  # "final", "analysis", or "commentary to=functions.set_timer"
                 self._mode = "words" if "final" in self._call else "call" if "to=" in self._call else "thinking"
                 self._depth = 1

@@ -41,6 +41,34 @@ WORDS = [
     ("<|begin_of_thought|>a<|end_of_thought|>It is.", "It is."),
     ("<|channel|>analysis<|message|>User asks.<|end|><|start|>assistant<|channel|>final<|message|>It is.<|return|>", "It is."),
     ("<|channel>thought\nHm.<channel|>It is.", "It is."),
+    ("<unused94>thought\nThe user asks.\n<unused95>It is.", "It is."),
+    ("The user asks.<unused95>It is.", "It is."),
+    ("<unused94>thought\nnever closed", ""),
+    ("<|think|>Hm.<|end|><|begin|>assistant<|content|>It is.<|end|>", "It is."),
+    ("<|begin|>assistant<|content|>It is.<|end|>", "It is."),
+    ("<|start_of_thought|>Hm.<|end_of_thought|><|begin_of_solution|>It is.<|end_of_solution|>", "It is."),
+    ("<longcat_think>Hm.</longcat_think>It is.", "It is."),
+    ("<inner_monologue>Hm.</inner_monologue>It is.", "It is."),
+    ("<chain_of_thought>Hm.</chain_of_thought>It is.", "It is."),
+    ("<thought_process>Hm.</thought_process>\n<output>It is.</output>", "It is."),
+    ("<scratchpad>Hm.</scratchpad>It is.", "It is."),
+    ("<|START_THINKING|>Hm.<|END_THINKING|><|START_RESPONSE|>It is.<|END_RESPONSE|>", "It is."),
+    ("Hm. So.\n[BEGIN FINAL RESPONSE]\nIt is.\n[END FINAL RESPONSE]\n<|end|>", "It is."),
+    ("Here are my reasoning steps:\nHm.\n[BEGIN FINAL RESPONSE]\nIt is.\n[END FINAL RESPONSE]", "It is."),
+    ("Here is my thought process:\nHm.\n\nHere is my response:\nIt is.", "It is."),
+    ("<|im_start|>assistant/think\nHm.<|im_end|>\n<|im_start|>assistant\nIt is.<|im_end|>", "It is."),
+    ("<think>Hm.<|im_end|>\n<|im_start|>assistant\nIt is.<|im_end|>", "It is."),
+    ("<|im_start|>user\nWhat?<|im_end|>\n<|im_start|>assistant\nIt is.<|im_end|>", "It is."),
+    ("analysisThe user asks. I answer.assistantfinalIt is.", "It is."),
+    ("analysisThe user asks, and the tokens were too few", ""),
+    ("<|channel|>final <|constrain|>text<|message|>It is.<|return|>", "It is."),
+    ("Analysis of it takes time.", "Analysis of it takes time."),
+    ("analysis is a method.", "analysis is a method."),
+    ("Here is my thought: it is.", "Here is my thought: it is."),
+    ("Here", "Here"),
+    ("The tag <b> is bold, <unused> is not.", "The tag <b> is bold, <unused> is not."),
+    ("Some <thinkers> and [thinking] and [BEGIN] it.", "Some <thinkers> and [thinking] and [BEGIN] it."),
+    ("It is.<unused9", "It is."),
     ("It is.<|im_end|>", "It is."),
     ("It is.<|im_end|>\n<|im_start|>user\nAnd what else?", "It is."),
     ("It is.<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nMore?", "It is."),
@@ -108,6 +136,15 @@ def test_only_words_are_heard_however_the_text_is_cut(text: str, words: str, siz
     assert heard(text, size) == (words, [])
 
 
+@pytest.mark.parametrize("held", [True, False])
+@pytest.mark.parametrize(("text", "words"), [(text, words) for text, words in WORDS if text.startswith(("<", "[", "◁"))])
+def test_thinking_that_opens_itself_is_never_heard_wherever_the_text_is_cut_in_two(text: str, words: str, held: bool) -> None:
+    for cut in range(1, len(text)):
+        spoken = Spoken(held, tools=False)
+        said = spoken.feed(text[:cut]) + spoken.feed(text[cut:]) + spoken.end()
+        assert said.strip() == words, (text[:cut], text[cut:])
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
 @pytest.mark.parametrize("text", CALLS)
 def test_calls_written_as_text_are_calls(text: str, size: int) -> None:
@@ -135,7 +172,18 @@ def test_words_are_not_held_back_where_the_model_is_known_to_mark_its_thinking()
     assert late.unopened  # the next answer is held back
 
 
-CLOSINGS = ["</think>", "</thinking>", "[/THINK]", "◁/think▷", "<|end_of_thought|>", "<channel|>", "</reasoning>"]
+CLOSINGS = [
+    "</think>",
+    "</thinking>",
+    "[/THINK]",
+    "◁/think▷",
+    "<|end_of_thought|>",
+    "<channel|>",
+    "</reasoning>",
+    "<unused95>",
+    "</seed:think>",
+]
+CLOSINGS += ["</longcat_think>", "<|END_THINKING|>", "[BEGIN FINAL RESPONSE]"]
 
 
 @pytest.mark.parametrize("closing", CLOSINGS)
