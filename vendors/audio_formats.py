@@ -23,6 +23,15 @@ _MAGIC = {
     b"OggS": "ogg", b"fLaC": "flac", b"ID3": "mp3", b"\x1aE\xdf\xa3": "matroska", b"FORM": "aiff", b".snd": "au", b"caff": "caf",
     b"RIFX": "wav", b"RF64": "wav", b"riff\x2e\x91\xcf\x11": "w64",
 }  # fmt: skip
+# The head of a file behind what does not belong to it (a line end, a rest of the protocol): each is too long for a chance.
+_FILE = re.compile(rb"[\r\n]{0,4}RIFF.{4}WAVE", re.DOTALL)
+_INSIDE = re.compile(
+    rb"(?:RIFF|RIFX|RF64).{4}WAVE|OggS\x00[\x00-\x07]|fLaC[\x00\x80]\x00\x00\x22|ID3[\x02-\x04]\x00[\x00\x10\x20\x40\x80]|FORM.{4}AIF[FC]"
+    rb"|\x1aE\xdf\xa3.{1,60}(?:webm|matroska)|caff\x00\x01|riff\x2e\x91\xcf\x11|.{4}ftyp[A-Za-z0-9 ]{4}",
+    re.DOTALL,
+)
+_BLANK = b"\0\t\n\r \xef\xbb\xbf"  # the last three: a mark of UTF-8
+_PARTIAL = 15  # bytes that may be the beginning of a WAV file's head
 _AFTER = (
     b"LIST",
     b"id3 ",
@@ -97,20 +106,21 @@ class Track:
         assert self.shape is not None
         parts = [np.zeros(0, np.float32)]
         while True:
-            if size := self._ready():
+            if size := self._ready(last):
                 parts.append(self.shape.audio(self._rest[:size]))
                 self._rest = self._rest[size:]
                 self._left = None if self._left is None else self._left - size
-            if self._over or self._left is None or self._left >= self.shape.frame or not self._go_on(last):
+            if not self._go_on(last):
                 return np.concatenate(parts)
 
     def unpacked(self) -> Audio:
         """All of a packed sound, at SPEAKING_RATE. Takes time: not for the event loop. Raises ServiceError."""
         return unpacked(b"".join([self._rest, *self._later]), self.packed)
 
-    def _ready(self) -> int:
+    def _ready(self, last: bool) -> int:
+        """How many bytes of samples are there: up to the end of the data, or to what begins another file."""
         assert self.shape is not None
-        size = len(self._rest) if self._left is None else min(self._left, len(self._rest))
+        size = min(len(self._rest) if self._left is None else self._left, _before_file(self._rest, last))
         return 0 if self._over else size - size % self.shape.frame
 
     def _begin(self, last: bool) -> bool:
@@ -122,17 +132,20 @@ class Track:
             return self._open(last)
         if head.startswith(b"RIFF"):
             raise ServiceError("tts", "answers a RIFF file that is no WAV")
-        self.packed = next((form for magic, form in _MAGIC.items() if head.startswith(magic)), "")
-        if head[4:8] == b"ftyp":
-            self.packed = "mov"
+        self.packed = _packed(head)
         if self.packed:
             return False
-        form, size = _mpeg(head)
-        if form and len(head) < size + 2 and not last:
-            return False
-        if form and head[size : size + 2] in (b"", head[:2]):
-            self.packed = form
-            return False
+        if (found := _INSIDE.search(head[:BEGUN])) and found.start():
+            self._rest = head[found.start() :]
+            return self._begin(last)
+        for start in {0, len(head) - len(head.lstrip(_BLANK))}:
+            form, size = _mpeg(head[start:])
+            if form and len(head) < start + size + 2 and not last:
+                return False
+            follows = head[start + size :][:2]
+            if form and (follows == head[start:][:2] or (not follows and not start)):
+                self._rest, self.packed = head[start:], form
+                return False
         if len(head) < BEGUN and not last:
             return False
         self.shape = self._plain(head)
@@ -168,18 +181,24 @@ class Track:
         return True
 
     def _go_on(self, last: bool) -> bool:
-        """The data chunk is at its end: whether more samples follow. Some send a file a piece, some a size that is too small."""
-        assert self.shape is not None and self._left is not None
+        """Behind the samples that are there: whether more follow. Some send a file a piece, some a size that is too small."""
+        assert self.shape is not None
+        found = _FILE.search(self._rest)
+        if found and (self._over or found.start() < self.shape.frame):
+            self._rest, self._left, self._over = self._rest[found.end() - 12 :], 0, False
+            return self._open(last)
+        if self._over:
+            self._rest = self._rest[-_PARTIAL:]
+            return False
+        if self._left is None or self._left >= self.shape.frame:
+            return False
         rest = self._rest[self._left :]
         if len(rest) < 44 and not last:
             return False
-        if rest.startswith(b"RIFF"):
-            self._rest, self._left = rest, 0
-            return self._open(last)
-        if rest.startswith(_AFTER) or not rest.strip(b"\0"):
+        if rest.startswith(_AFTER) or not rest.strip(_BLANK):
             self._over = True
         self._left = None
-        return not self._over
+        return True
 
 
 def unpacked(data: bytes, form: str) -> Audio:
@@ -220,6 +239,23 @@ def _wav(head: bytes) -> tuple[int, Shape | None, int] | None:
             shape = Shape(rate, channels, kind) if kind and 1 <= channels <= 8 and 4000 <= rate <= 384_000 else None
         at += 8 + size + size % 2
     return None
+
+
+def _before_file(data: bytes, last: bool) -> int:
+    """How many bytes of `data` stand before the head of a WAV file, or before what may become one where it is not the `last`."""
+    if found := _FILE.search(data):
+        return found.start()
+    for at in range(max(0, len(data) - _PARTIAL), 0 if last else len(data)):
+        begun = data[at:].lstrip(b"\r\n")
+        if b"RIFF".startswith(begun[:4]) and b"WAVE".startswith(begun[8:]):
+            return at
+    return len(data)
+
+
+def _packed(head: bytes) -> str:
+    """FFmpeg's name of a form that begins like this; "" for none."""
+    form = next((form for magic, form in _MAGIC.items() if head.startswith(magic)), "")
+    return "mov" if head[4:8] == b"ftyp" else form
 
 
 def _mpeg(head: bytes) -> tuple[str, int]:
