@@ -19,6 +19,8 @@ from app.core.session_settings import EAGERNESS, Eagerness, SessionSettings
 from app.core.setting_types import (
     Folder,
     Gone,
+    Header,
+    Host,
     Hosts,
     Ip,
     Key,
@@ -27,8 +29,10 @@ from app.core.setting_types import (
     LogLevel,
     NodeUrl,
     Origins,
+    Port,
     Seconds,
     SigningSecret,
+    StunUrl,
     TurnUrl,
     Vendor,
     Zone,
@@ -56,12 +60,12 @@ class Settings(BaseSettings):
     )
 
     # Where it runs
-    host: str = Field(
+    host: Host = Field(
         default="0.0.0.0" if "SPACE_ID" in os.environ else "127.0.0.1",
         validation_alias=AliasChoices("host", "PARLEY_HOST", "GRADIO_SERVER_NAME"),
         description="address to listen on (all addresses inside a Hugging Face Space)",
     )
-    port: Annotated[int, Field(ge=0, le=65535)] = Field(
+    port: Port = Field(
         default=7860,
         validation_alias=AliasChoices("port", "PARLEY_PORT", "PORT", "GRADIO_SERVER_PORT"),
         description="TCP port of the page and the API",
@@ -97,7 +101,7 @@ class Settings(BaseSettings):
     max_per_address: Annotated[int, Field(ge=0)] = Field(
         default=4, description="conversations at once from one address of another machine; 0: as many as there are"
     )
-    address_header: str = Field(
+    address_header: Header = Field(
         default="X-Forwarded-For" if "SPACE_ID" in os.environ else "",
         description="header in which a trusted proxy names the client's address, e.g. X-Forwarded-For; its last counts",
     )
@@ -122,7 +126,7 @@ class Settings(BaseSettings):
     )
 
     # Network path of WebRTC
-    stun_url: str = Field(default="", description="STUN server, e.g. stun:stun.example.org:3478")
+    stun_url: StunUrl = Field(default="", description="STUN server, e.g. stun:stun.example.org:3478")
     turn_url: TurnUrl = Field(default="", description="TURN server, e.g. turn:turn.example.org:3478")
     turn_username: str = ""
     turn_credential: SecretStr = SecretStr("")

@@ -19,12 +19,14 @@ import httpx
 from dotenv import dotenv_values
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource
 
+from app.core.setting_types import host_of
+
 log = logging.getLogger(__name__)
 
 PREFIX = "PARLEY_"  # of our variables
 PROXIES = {"all_proxy", "http_proxy", "https_proxy"}
-PORTS = {"port", "gradio_server_port"}  # of others
-SHARED = {"port", "gradio_server_name", "gradio_server_port", "redis_url", "openai_api_key"}  # of others that we read too
+OTHERS = {"port": "port", "gradio_server_port": "port", "gradio_server_name": "host"}  # variables that many have, of some kind
+SHARED = {*OTHERS, "redis_url", "openai_api_key"}  # of others that we read too
 # Kubernetes and Docker describe every service (here one whose name begins with "parley") to every container beside it:
 # https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 _SERVICE = re.compile(r"parley_(\w+_)?(service_host|service_port(_\w+)?|port_\d+_(tcp|udp|sctp)(_(proto|port|addr))?)")
@@ -41,8 +43,8 @@ def ours(found: Mapping[str, str | None], fields: type[BaseSettings], where: str
     known = {PREFIX.lower() + name for name in fields.model_fields}
     mine: dict[str, str | None] = {}
     for name, value in found.items():
-        if name in PORTS and not (value or "").strip().isdecimal():
-            continue  # somebody else's kind of port
+        if name in OTHERS and not _usable(OTHERS[name], value or ""):
+            continue  # somebody else's kind of port or address
         if name in SHARED:
             mine[name] = value
         if not name.startswith(PREFIX.lower()) or _of_a_service(name, value):
@@ -52,6 +54,17 @@ def ours(found: Mapping[str, str | None], fields: type[BaseSettings], where: str
             hint = "".join(f"; did you mean {close.upper()}?" for close in get_close_matches(name, known, 1))
             raise ValueError(f"{name.upper()} in {where} is no setting{hint}")
     return mine
+
+
+def _usable(kind: str, value: str) -> bool:
+    """Whether `value` is a port, or an address to listen on."""
+    value = value.strip()
+    if kind == "port":
+        return re.fullmatch("[0-9]{1,5}", value) is not None and int(value) <= 65535
+    try:
+        return bool(host_of(value))
+    except ValueError:
+        return False
 
 
 def _of_a_service(name: str, value: str | None) -> bool:

@@ -1,6 +1,7 @@
 """The types of settings: names, addresses, folders and keys, each with its own message for a wrong value."""
 
 import re
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, cast
@@ -81,11 +82,48 @@ def _ip(value: str) -> str:
         raise ValueError(f"{value!r} is no address such as 203.0.113.7") from None
 
 
-def _turn(value: str) -> str:
-    """The address of a TURN server for browsers, which take no other kind. Raises ValueError, which does not quote it."""
-    if value and not value.startswith(("turn:", "turns:")):
-        raise ValueError("begins with turn: or turns:, and holds no name or password")
-    return value
+def _relay(scheme: str, value: str) -> str:
+    """Where browsers find a STUN or TURN server (RFC 7064, 7065: without the // of other addresses, which is taken away); they take
+    no other kind. Raises ValueError, which does not tell it: it may hold a password."""
+    host = r"(?:\[[0-9a-fA-F:.]+\]|[^\s/?#,;@:\[\]]+)"
+    found = re.fullmatch(rf"({scheme}s?:)(?://)?({host}(?::\d{{1,5}})?(?:\?transport=(?:udp|tcp))?)", value, re.IGNORECASE)
+    if value and found is None:
+        raise ValueError(f"begins with {scheme}: or {scheme}s:, and holds no name or password: {scheme}:relay.example.org:3478")
+    return found[1].lower() + found[2] if found else ""
+
+
+def _header(value: str) -> str:
+    name = value.removesuffix(":").rstrip()
+    if not re.fullmatch(r"[\w!#$%&'*+.^`|~-]*", name, re.ASCII):
+        raise ValueError(f"{value!r} is no name of a header such as X-Forwarded-For")
+    return name
+
+
+def host_of(value: str) -> str:
+    """Where a server is to listen; "http://127.0.0.1/" has one meaning. Raises ValueError for what is no address and no name of a
+    machine, or has a port beside it."""
+    place = re.sub(r"\Ahttp://", "", value, flags=re.IGNORECASE).removesuffix("/")
+    bare = place[1:-1] if place.startswith("[") and place.endswith("]") else place
+    try:
+        return str(ip_address(bare))
+    except ValueError:
+        if re.fullmatch(r"(?=[^a-z]*[a-z])[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_.])?", bare, re.IGNORECASE):
+            return bare
+    shown = "this" if "@" in value else repr(value)
+    if "@" not in value and (with_port := re.fullmatch(r"([^/,]+[^:,]|\[[0-9a-f:.]+\]):([0-9]{1,5})", place, re.IGNORECASE)):
+        raise ValueError(f"{shown} has a port, which is a setting of its own: host {with_port[1]} and port {with_port[2]}")
+    raise ValueError(f"{shown} is no address to listen on such as 127.0.0.1, or 0.0.0.0 for all")
+
+
+def port_of(value: object) -> object:
+    """A TCP port; ":8080" and "8080/tcp" have one meaning. Raises ValueError for a text that is none."""
+    if not isinstance(value, str):
+        return value
+    if found := re.fullmatch(r":?([0-9]{1,5})(?:/tcp)?", value):
+        return found[1]
+    if "@" not in value and (beside := re.fullmatch(r"(?:http://)?([^/]*[^0-9/][^/]*):([0-9]{1,5})/?", value)):
+        raise ValueError(f"{value!r} has an address, which is a setting of its own: host {beside[1]} and port {beside[2]}")
+    raise ValueError(f"{'this' if '@' in value else repr(value)} is no port such as 7860")
 
 
 def listed(text: str) -> list[str]:
@@ -112,13 +150,17 @@ Key = Annotated[SecretStr, AfterValidator(_key)]
 Vendor = Annotated[str, AfterValidator(_vendor)]
 Seconds = Annotated[float, Field(gt=0)]
 Gone = CliSuppress[float | None]  # a setting that has no effect any more; whoever has it is told so, for one version
+Header = Annotated[str, AfterValidator(_header)]
+Host = Annotated[str, AfterValidator(host_of)]
 Hosts = Annotated[str, AfterValidator(_hosts)]
 Ip = Annotated[str, AfterValidator(_ip)]
 Language = Annotated[str, AfterValidator(languages.checked)]
 Languages = Annotated[str, AfterValidator(lambda value: ",".join(map(languages.checked, listed(value))))]
 NodeUrl = Annotated[str, AfterValidator(_node)]
 Origins = Annotated[str, AfterValidator(_origins)]
+Port = Annotated[int, BeforeValidator(port_of), Field(ge=0, le=65535)]
 SigningSecret = Annotated[SecretStr, AfterValidator(strong_secret)]
-TurnUrl = Annotated[str, AfterValidator(_turn)]
+StunUrl = Annotated[str, AfterValidator(partial(_relay, "stun"))]
+TurnUrl = Annotated[str, AfterValidator(partial(_relay, "turn"))]
 Zone = Annotated[str, AfterValidator(_zone)]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_capitals)]

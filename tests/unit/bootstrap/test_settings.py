@@ -73,7 +73,7 @@ def test_what_is_ours_and_no_setting_is_named(monkeypatch: pytest.MonkeyPatch, t
 
 
 FOREIGN = b"""\xef\xbb\xbf# of a project
-DATABASE_URL=postgres://me:word@db/x
+DATABASE_URL=postgres://me:pw-7@db/x
 HOST=0.0.0.0
 export DEBUG=1
 SECRET=abc
@@ -215,6 +215,82 @@ def test_nobody_reads_a_secret_in_the_settings() -> None:
 def test_what_is_no_origin_and_no_name_is_named(name: str, value: str) -> None:
     with pytest.raises(ValueError, match=name):
         Settings(**{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "meant"),
+    [
+        ("HOST", "http://127.0.0.1", "127.0.0.1"),
+        ("HOST", "HTTP://0.0.0.0/", "0.0.0.0"),
+        ("HOST", "[::1]", "::1"),
+        ("HOST", "http://[::]", "::"),
+        ("HOST", "fe80::1%eth0", "fe80::1%eth0"),
+        ("HOST", "localhost", "localhost"),
+        ("HOST", "my_box-1.lan.", "my_box-1.lan."),
+        ("PORT", ":8080", 8080),
+        ("PORT", "8080/tcp", 8080),
+        ("PORT", "0", 0),
+        ("STUN_URL", "stun://stun.example.org:3478", "stun:stun.example.org:3478"),
+        ("TURN_URL", "TURN://relay.example.org?transport=tcp", "turn:relay.example.org?transport=tcp"),
+        ("TURN_URL", "turns:[2001:db8::1]:5349", "turns:[2001:db8::1]:5349"),
+        ("ADDRESS_HEADER", "X-Forwarded-For:", "X-Forwarded-For"),
+    ],
+)
+def test_an_address_that_has_one_meaning_is_understood(
+    name: str, written: str, meant: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"PARLEY_{name}", written)
+    assert getattr(read_settings([]), name.lower()) == meant
+    monkeypatch.delenv(f"PARLEY_{name}")
+    assert getattr(read_settings([f"--{name.lower().replace('_', '-')}", written]), name.lower()) == meant
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "why"),
+    [
+        ("HOST", "0.0.0.0:8080", "host 0.0.0.0 and port 8080"),
+        ("HOST", "http://localhost:8080/", "host localhost and port 8080"),
+        ("HOST", "[::1]:8080", r"host \[::1\] and port 8080"),
+        ("HOST", "https://127.0.0.1", "no address to listen on"),
+        ("HOST", "http://127.0.0.1/parley", "no address to listen on"),
+        ("HOST", "127.0.0.1,::1", "no address to listen on"),
+        ("HOST", "999.0.0.1", "no address to listen on"),
+        ("HOST", "8080", "no address to listen on"),
+        ("HOST", "*", "0.0.0.0 for all"),
+        ("HOST", "/run/parley.sock", "no address to listen on"),
+        ("HOST", "http://me:pw-7@127.0.0.1:80", "this is no address"),
+        ("PORT", "0.0.0.0:8080", "host 0.0.0.0 and port 8080"),
+        ("PORT", "http://localhost:8080", "host localhost and port 8080"),
+        ("PORT", "8080:80", "no port"),
+        ("PORT", "http", "no port"),
+        ("PORT", "-1", "no port"),
+        ("PORT", "70000", "65535"),
+        ("STUN_URL", "stun.example.org:3478", "begins with stun:"),
+        ("STUN_URL", "turn:stun.example.org", "begins with stun:"),
+        ("TURN_URL", "turn:me:pw-7@relay.example.org", "begins with turn:"),
+        ("TURN_URL", "turn:a.example.org,turn:b.example.org", "begins with turn:"),
+        ("ADDRESS_HEADER", "X-Forwarded-For, X-Real-IP", "no name of a header"),
+    ],
+)
+def test_an_address_of_ours_that_is_wrong_is_named(name: str, written: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"PARLEY_{name}", written)
+    with pytest.raises(ValueError, match=f"(?i){name}.*{why}") as found:
+        read_settings([])
+    assert "pw-7" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "tcp://10.0.0.7:80"), ("PORT", ":8080"), ("PORT", "99999"), ("GRADIO_SERVER_PORT", "http"),
+        ("GRADIO_SERVER_NAME", "http://0.0.0.0:7860"), ("GRADIO_SERVER_NAME", "my server"),
+    ],
+)  # fmt: skip
+def test_an_address_for_other_programs_that_is_none_for_us_stops_no_start(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert (Settings().host, Settings().port) == ("127.0.0.1", 7860)
 
 
 def test_names_and_origins_are_listed() -> None:
