@@ -33,9 +33,12 @@ from app.protocol.messages import (
 )
 from app.reply.player import Player
 from app.reply.playout import IDLE_FRAME, Frame
+from app.turn_taking.jobs import is_ours
 from services.base import Pcm
 
 log = logging.getLogger(__name__)
+
+HEARS_AGAIN_S = 1.0  # after a fault that ended the hearing: one that lasts is not to take a processor
 
 
 def _told(message: Acknowledgement, player: Player) -> Acknowledgement | None:
@@ -49,6 +52,19 @@ def _told(message: Acknowledgement, player: Player) -> Acknowledgement | None:
     if isinstance(message, PlaybackProgress):
         return message
     return message.model_copy(update={"estimated": False})  # only the server estimates
+
+
+async def _listen(context: ConversationContext) -> None:
+    """Hears until cancelled. What ends the hearing, by a fault of ours, costs the turn under way: it is begun again."""
+    while True:
+        try:
+            await context.hearing.run()
+        except (Exception, asyncio.CancelledError) as error:
+            if is_ours(error):
+                raise
+            with context.contained("the hearing"):
+                context.hearing.failed(error)
+        await asyncio.sleep(HEARS_AGAIN_S)
 
 
 class Session:
@@ -135,7 +151,7 @@ class Session:
 
     async def run(self) -> None:
         """Listens until the conversation has ended (goodbye or stop) or the task is cancelled."""
-        hearing = asyncio.create_task(self.hearing.run())
+        hearing = asyncio.create_task(_listen(self.context))
         over = asyncio.create_task(self.ended.wait())
         try:
             await asyncio.wait((hearing, over), return_when=asyncio.FIRST_COMPLETED)

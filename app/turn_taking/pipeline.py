@@ -153,13 +153,13 @@ class HearingPipeline:
                         await self._listen(window)
                         self._faults.report("hearing", None)
                     except Exception as error:
-                        self._faults.report("hearing", error)
-                        self._give_up()
+                        self.failed(error)
         finally:
             self._jobs.stop()
 
-    def _give_up(self) -> None:
-        """Gives up the turn under way; whatever that leads to, the sound after it is heard."""
+    def failed(self, error: BaseException) -> None:
+        """By a fault of ours the turn under way is lost; whatever that leads to, the sound after it is heard."""
+        self._faults.report("hearing", error)
         try:
             self._act_on(self._detector.give_up())
             self._jobs.wake()

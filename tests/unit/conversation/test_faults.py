@@ -122,6 +122,39 @@ def test_a_hearing_that_cannot_even_give_up_its_turn_hears_the_next_one(monkeypa
     run(scene())
 
 
+@pytest.mark.parametrize("times", [1, 5])
+@pytest.mark.parametrize("when", ["at its entry", "in mid-turn"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_hearing_that_ends_is_begun_again(kind: str, when: str, times: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, left = HearingPipeline.run, [times]
+    broken = asyncio.Event()
+
+    async def hears(self: HearingPipeline) -> None:
+        if not left[0]:
+            await whole(self)
+        left[0] -= 1
+        if when == "in mid-turn":
+            hearing = asyncio.create_task(whole(self))
+            await broken.wait()
+            hearing.cancel()
+        raise KINDS[kind]()
+
+    monkeypatch.setattr(HearingPipeline, "run", hears)
+
+    async def scene() -> Caller:
+        async with Caller() as caller:
+            await caller.say(1.0, then=0.0)
+            broken.set()
+            await asyncio.sleep(times + 1)
+            assert caller.session.hearing.behind == 0
+            await _answered(caller)
+            return caller
+
+    caller = run(scene())
+    assert left == [0] and not caller.session.ended.is_set()
+    assert [error.code for error in caller.of("error")].count("hearing_failed") == 1  # type: ignore[attr-defined]
+
+
 def test_a_voice_that_fails_for_good_falls_silent_after_one_apology(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene() -> Caller:
         async with Caller() as caller:
