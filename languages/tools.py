@@ -30,6 +30,20 @@ class Timer(Protocol):
     def name(self) -> str:
         """What it is called, such as "pasta"; "" for nothing."""
 
+    @property
+    def at_time(self) -> bool:
+        """It was set for a time of day, as an alarm is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lately:
+    """What is left of the last turn for one of few words to be about: the running `timers` that it spoke of, one that `rang` since
+    then, and whether it `changed` any, which can be taken back."""
+
+    timers: Sequence[Timer] = ()
+    rang: Timer | None = None
+    changed: bool = False
+
 
 class Remembered(Protocol):
     """What is known when a tool's question is answered."""
@@ -83,8 +97,9 @@ class Understanding:
     and again. `meant` are the timers that are meant, `means_all` whether several are at once. `zones` are the IANA zones of a place
     (one where it is clear, several where it has several), `apart` the places of "Paris and Rome"; both may take most of a second.
     `parts` are the several wishes of one turn, in order ("set a timer, and what time is it?"), the turn itself where it has one.
-    `sought` is what is to be looked up, `wanted` the intent of a turn whose words tell it for certain, else what a classifier takes
-    it for."""
+    `sought` is what is to be looked up, `wanted` the intent of a turn whose words tell it for certain, by themselves or after what
+    was spoken of `Lately`, else what a classifier takes it for. `of_its_kind` is the length or the time of day that is meant where
+    one is named for a timer instead of its own: "ten" is ten minutes for one of five; "" where that is not clear."""
 
     tools: Mapping[str, Heard] = field(default_factory=dict)
     length: Callable[[str], float | None] = lambda text: None
@@ -98,11 +113,13 @@ class Understanding:
     repeats: Callable[[str], bool] = lambda text: False
     meant: Meant = _all
     means_all: Callable[[str], bool] = lambda which: False
+    means_last: Callable[[str], bool] = lambda which: not which
     zones: Callable[[str], list[str]] = lambda place: []
     apart: Callable[[str], list[str]] = lambda place: [place]
     parts: Callable[[str], Sequence[str]] = lambda text: [text]
     sought: Callable[[str], str] = lambda text: text
-    wanted: Callable[[str, str, Sequence[Timer]], str] = lambda intent, text, timers: intent
+    wanted: Callable[[str, str, Sequence[Timer], Lately], str] = lambda intent, text, timers, lately: intent
+    of_its_kind: Callable[[str, Timer], str] = lambda at, timer: at
 
 
 def _joined(parts: Sequence[str]) -> str:

@@ -152,6 +152,8 @@ class ConversationContext:
         written down is private."""
         memory = self.memory
         whole = replace(exchange, done=tuple(memory.done), private=memory.is_private)
+        if exchange.user:
+            memory.turn_over()
         memory.done, memory.done_before, memory.before = [], 0, None
         memory.history = [*memory.history[-HISTORY + 1 :], whole]
 

@@ -71,6 +71,7 @@ class TimerAnnouncer(IdleWatcher):
         timers = self._context.memory.timers
         if self._context.state == "SPEAKING" and self._saying in timers:
             timers.remove(self._saying)
+            self._context.memory.talk.rang = self._saying
         if self._context.state != "LISTENING":
             self._saying = None
         self._wake()

@@ -7,6 +7,7 @@ from statistics import median
 
 from app.core.session_settings import SessionSettings
 from app.dialogue.last_reply import LastReply
+from languages.tools import Lately
 from languages.wording import Wording
 from services.base import Deed, Exchange
 
@@ -22,12 +23,17 @@ MOST_GENERATIONS = 2**31  # a client that names a later one is wrong: half of wh
 @dataclass(frozen=True, slots=True)
 class Timer:
     """`due_ms` is wall-clock time, ms since 1970 (UTC), so that a resumed conversation still knows it. `about` is something to do
-    ("check the oven"), `name` what the timer is called ("pasta")."""
+    ("check the oven"), `name` what the timer is called ("pasta"); one `at_time` was set for a time of day."""
 
     due_ms: float
     length_s: float
     about: str = ""
     name: str = ""
+    at_time: bool = False
+
+    def among(self, some: "Sequence[Timer]") -> bool:
+        """Whether it is one of these very timers: two that were set at once are alike."""
+        return any(self is other for other in some)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +48,33 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """The timers as they were before the words of a turn changed them, and what tools have done to them since (`deeds` grows)."""
+    """The timers as they were before the words of a turn changed them, those that were `spoken` of then, and what tools did to them
+    since (`deeds` grows)."""
 
     timers: Sequence[Timer]
+    spoken: Sequence[Timer] = ()
     deeds: list[Deed] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class TimerTalk:
+    """What the last turn leaves of timers to be spoken of in few words: "make it ten", "never mind"."""
+
+    spoken: Sequence[Timer] = ()  # those it spoke of
+    rang: Timer | None = None  # one that has rung since
+    undo: Sequence[Timer] | None = None  # all as they were before it, where it has changed any
+    touched: bool = False  # the turn under way has spoken of some
+    undone: bool = False  # it has taken something back, which is not taken back again
+
+    def speak_of(self, timers: Sequence[Timer]) -> None:
+        """The turn under way is about these."""
+        self.spoken, self.touched = tuple(timers), True
+
+    def turn_over(self, before: Sequence[Timer] | None, timers: Sequence[Timer]) -> None:
+        """A turn is over, `before` which the timers were others; None where it has not changed them."""
+        self.undo = before if before is not None and list(before) != list(timers) and not self.undone else None
+        self.spoken = self.spoken if self.touched else ()
+        self.rang, self.touched, self.undone = None, False, False
 
 
 @dataclass(slots=True)
@@ -61,6 +90,7 @@ class Memory:
     turn: int = 0  # the last one's number
     generation: int = 0  # the last reply's
     timers: list[Timer] = field(default_factory=list)
+    talk: TimerTalk = field(default_factory=TimerTalk)
     before: Before | None = None  # the turn that is being answered, where its words have changed the timers
     asked: str = ""  # the tool that has asked for what it must know
     request: str = ""  # the turn that it asked about
@@ -75,9 +105,20 @@ class Memory:
         will be taken for an order again."""
         if self.before is not None:
             self.timers[:] = self.before.timers
+            self.talk.spoken = self.before.spoken
             self.done = [deed for deed in self.done if deed not in self.before.deeds]
             self.before = None
+        self.talk.touched = self.talk.undone = False
         self.done_before = len(self.done)
+
+    def turn_over(self) -> None:
+        """A turn of the user's has been answered."""
+        self.talk.turn_over(self.before.timers if self.before is not None else None, self.timers)
+
+    def lately(self) -> Lately:
+        """What is left of the last turn to be spoken of in few words."""
+        changed = self.talk.undo is not None or (self.before is not None and list(self.before.timers) != self.timers)
+        return Lately([timer for timer in self.talk.spoken if timer.among(self.timers)], self.talk.rang, changed)
 
     def adjust(self, act: Act) -> None:
         """Changes the pace and the volume as `act` says, within bounds."""

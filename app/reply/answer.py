@@ -105,7 +105,7 @@ class Answer:
             self._timed("intent", lambda: self._services.intent.classify(text)),
             self._timed("retrieval", lambda: self._services.retrieval.search(query, history=history)),
         )
-        wanted = self._dialogue.language.hears.wanted(intent.name, text, self._memory.timers)
+        wanted = self._dialogue.language.hears.wanted(intent.name, text, self._memory.timers, self._memory.lately())
         return replace(intent, name=wanted), passages
 
     async def _timed(self, span: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -13,17 +13,11 @@ from app.dialogue.agent_context import AgentContext
 from app.dialogue.memory import Timer
 from app.tools.registry import Asks, ToolError, tool
 from app.tools.time_and_date import now_of
+from app.tools.timers import exchange, pointed_at, set_one, take_back
 from languages.tools import LONGEST_ABOUT, LONGEST_S, MOST
 
 PASSAGES = 3
 NEAR_S = 6 * 3600.0  # before an alarm's time: its new time is looked for from then on
-
-
-def _set(context: AgentContext, seconds: float, about: str, name: str, line: str, **values: str) -> str:
-    if len(context.memory.timers) >= MOST:
-        return context.dialogue.line("timer_full", count=str(MOST))
-    context.memory.timers.append(Timer(context.clock.epoch_ms() + seconds * 1000, seconds, about, name))
-    return context.dialogue.line(line, **values)
 
 
 About = Annotated[str, Field(max_length=LONGEST_ABOUT, description="what it is for, if the user said so: 'take out the bread'")]
@@ -39,24 +33,23 @@ def reverse(word: str) -> str:
     return "".join(re.findall(r".[\u0300-\u036f]*", word)[::-1])
 
 
-def _among(timer: Timer, some: Sequence[Timer]) -> bool:
-    """Whether `timer` is one of these very objects: two timers that were set at once are equal."""
-    return any(timer is other for other in some)
-
-
 @tool(intent="set_timer", on_timers=True)
 async def extend_timer(
     context: AgentContext, seconds: Annotated[float, Field(ge=-LONGEST_S, le=LONGEST_S)], which: Which = ""
 ) -> str:
-    """Gives a running timer more time, or less: a negative number."""
-    timers, some = context.memory.timers, context.language.hears.meant(context.memory.timers, which)
+    """Gives a running timer more time, or less: a negative number. One that has just rung begins again."""
+    timers, hears = context.memory.timers, context.language.hears
+    if (rang := context.memory.talk.rang) is not None and seconds > 0 and not hears.means_all(which):
+        either = hears.meant([*timers, rang], which)
+        if rang.among(either) and len(either) in (1, len(timers) + 1):
+            said = context.language.says.length(seconds)
+            return set_one(context, replace(rang, length_s=seconds, at_time=False), "timer_again", length=said)
+    some = pointed_at(context, which)
     if not some:
         return context.dialogue.line("timer_no_such" if timers else "timer_none", running=context.language.says.timers(timers))
-    if len(some) > 1 and not context.language.hears.means_all(which):
+    if len(some) > 1 and not hears.means_all(which):
         return Asks(context.dialogue.line("timer_which_longer", running=context.language.says.timers(some)))
-    timers[:] = [
-        replace(t, due_ms=t.due_ms + seconds * 1000, length_s=t.length_s + seconds) if _among(t, some) else t for t in timers
-    ]
+    exchange(context, some, lambda t: replace(t, due_ms=t.due_ms + seconds * 1000, length_s=t.length_s + seconds))
     return context.dialogue.line(
         "timer_extended" if seconds > 0 else "timer_shortened", length=context.language.says.length(abs(seconds))
     )
@@ -65,19 +58,22 @@ async def extend_timer(
 @tool(intent="set_timer", on_timers=True)
 async def change_timer(context: AgentContext, at: At, which: Which = "", name: Name = "") -> str:
     """Gives a running timer another length from now on ("15 minutes"), or another time of day; sets one where none is meant."""
-    timers, some = context.memory.timers, context.language.hears.meant(context.memory.timers, which)
+    some = pointed_at(context, which)
     if len(some) > 1 and not context.language.hears.means_all(which):
         return Asks(context.dialogue.line("timer_which_other", running=context.language.says.timers(some)))
+    if some and not (at := context.language.hears.of_its_kind(at, some[0])):
+        return Asks(context.dialogue.line("timer_how_long"))
     now = now_of(context)
     # Of a time that may be before noon or after, the one that is nearer the old time is meant.
     near = now + timedelta(seconds=(some[0].due_ms - context.clock.epoch_ms()) / 1000 - NEAR_S) if some else now
-    seconds, said = _due(context, at, now, context.language.hears.moment(at, max(now, near)))
+    due = context.language.hears.moment(at, max(now, near))
+    seconds, said = _due(context, at, now, due)
     if seconds is None:
         return context.dialogue.line("timer_too_long")
     if not some:
-        return _set(context, seconds, "", name, "alarm_set", time=said)
+        return set_one(context, Timer(0, seconds, "", name, due is not None), "alarm_set", time=said)
     due_ms = context.clock.epoch_ms() + seconds * 1000
-    timers[:] = [replace(timer, due_ms=due_ms, length_s=seconds) if _among(timer, some) else timer for timer in timers]
+    exchange(context, some, lambda timer: replace(timer, due_ms=due_ms, length_s=seconds, at_time=due is not None))
     return context.dialogue.line("timer_changed", time=said)
 
 
@@ -87,7 +83,7 @@ async def name_timer(context: AgentContext, name: Annotated[str, Field(min_lengt
     timers = context.memory.timers
     if not timers:
         return context.dialogue.line("timer_none")
-    timers[-1] = replace(timers[-1], name=name)
+    exchange(context, timers[-1:], lambda timer: replace(timer, name=name))
     return context.dialogue.line("timer_named", called=name)
 
 
@@ -107,7 +103,8 @@ async def set_alarms(
         return context.dialogue.line("timer_too_long")
     told = zip_longest([seconds for seconds, _ in dues], abouts[: len(at)], names[: len(at)], fillvalue="")
     for seconds, about, name in told:
-        _set(context, float(seconds or 0), str(about), str(name), "timer_set", length="")
+        set_one(context, Timer(0, float(seconds or 0), str(about), str(name), True), "timer_set", length="")
+    context.memory.talk.speak_of(context.memory.timers[-len(at) :])
     return context.dialogue.line("alarms_set", times=context.language.says.together([said for _, said in dues]))
 
 
@@ -133,7 +130,8 @@ async def set_timers(
     if len(context.memory.timers) + len(seconds) > MOST:
         return context.dialogue.line("timer_full", count=str(len(context.memory.timers)))
     for length, name in zip_longest(seconds, names[: len(seconds)], fillvalue=""):
-        _set(context, float(length), "", name, "timer_set", length="")
+        set_one(context, Timer(0, float(length), "", name), "timer_set", length="")
+    context.memory.talk.speak_of(context.memory.timers[-len(seconds) :])
     says = context.language.says
     return context.dialogue.line("timers_set", lengths=says.together([says.length(length) for length in seconds]))
 
@@ -146,7 +144,7 @@ async def set_timer(
     name: Name = "",
 ) -> str:
     """Sets a timer, or a reminder. You will speak up when it is over."""
-    return _set(context, seconds, about, name, "timer_set", length=context.language.says.length(seconds))
+    return set_one(context, Timer(0, seconds, about, name), "timer_set", length=context.language.says.length(seconds))
 
 
 @tool(intent="set_timer", ask="timer_how_long", on_timers=True)
@@ -160,10 +158,11 @@ async def set_alarm(
     now = now_of(context)
     if context.language.hears.repeats(at):
         return context.dialogue.line("timer_once")
-    seconds, said = _due(context, at, now, context.language.hears.moment(at, now))
+    due = context.language.hears.moment(at, now)
+    seconds, said = _due(context, at, now, due)
     if seconds is None:
         return context.dialogue.line("timer_too_long")
-    return _set(context, seconds, about, name, "alarm_set", time=said)
+    return set_one(context, Timer(0, seconds, about, name, due is not None), "alarm_set", time=said)
 
 
 @tool(intent="cancel_timer", on_timers=True)
@@ -172,15 +171,19 @@ async def cancel_timers(
     seconds: Annotated[float | None, Field(description="only the timer of this length")] = None,
     which: Which = "",
     among: Annotated[str, Field(max_length=LONGEST_ABOUT, description="of several that this names, only `which`")] = "",
+    last: Annotated[bool, Field(description="what the last turn did to timers is taken back, and no other is meant")] = False,
 ) -> str:
     """Cancels running timers."""
+    if last:
+        return take_back(context)
     timers, meant = context.memory.timers, context.language.hears.meant
     some = [timer for timer in meant(meant(timers, among), which) if seconds is None or timer.length_s == seconds]
     if not some:
         return context.dialogue.line("timer_no_such" if timers else "timer_none", running=context.language.says.timers(timers))
     if len(some) > 1 and not context.language.hears.means_all(which):
         return Asks(context.dialogue.line("timer_which", running=context.language.says.timers(some)))
-    timers[:] = [timer for timer in timers if not _among(timer, some)]
+    timers[:] = [timer for timer in timers if not timer.among(some)]
+    context.memory.talk.speak_of(())
     return context.dialogue.line("timer_cancelled")
 
 
@@ -191,6 +194,7 @@ async def list_timers(context: AgentContext, which: Which = "") -> str:
     some = context.language.hears.meant(timers, which)
     if not some:
         return context.dialogue.line("timer_no_such" if timers else "timer_none", running=context.language.says.timers(timers))
+    context.memory.talk.speak_of(some)
     left = [(max(0.0, timer.due_ms - now) / 1000, timer.name) for timer in some]
     return context.dialogue.line("timer_left", left=context.language.says.left(left))
 

@@ -10,7 +10,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from zlib import crc32
 
-from app.tools import builtin  # noqa: F401 (whose names are taken)
+from app.tools import builtin, timer_talk  # noqa: F401 (whose names are taken)
 from app.tools.registry import TOOLS
 
 GROUP = "parley.tools"

@@ -266,7 +266,7 @@ class Toolbox:
         memory = self._context.memory
         self.acted = self.acted or found.acts
         if found.on_timers:
-            memory.before = memory.before or Before(tuple(memory.timers))
+            memory.before = memory.before or Before(tuple(memory.timers), memory.talk.spoken)
         known = len(memory.done)
         try:
             return await self._run(found, arguments)

@@ -257,10 +257,14 @@ _CORRECTS = re.compile(
 def corrected(text: str) -> str:
     """The length that `text`, which is nothing else, gives a timer that was just set: "no, ten minutes"; "" for none."""
     found = _CORRECTS.fullmatch(text)
-    rest = found["rest"] if found else ""
-    said = _spelled(rest)
+    return found["rest"] if found and only_length(found["rest"]) is not None else ""
+
+
+def only_length(text: str) -> float | None:
+    """The length in seconds that `text` names and nothing else; None where it is not that."""
+    said = _spelled(text)
     runs = _runs(said)
-    return rest if len(runs) == 1 and (runs[0][0], runs[0][1]) == (0, len(said)) else ""
+    return (runs[0][2] or None) if len(runs) == 1 and (runs[0][0], runs[0][1]) == (0, len(said)) else None
 
 
 def renamed(text: str) -> str:
@@ -329,6 +333,11 @@ def chosen(timers: Sequence[Timer], text: str) -> str | None:
 def of_all(which: str) -> bool:
     """Whether `which` names several at once."""
     return _ALL.search(which) is not None or _BUT.search(which) is not None or " and " in which
+
+
+def of_last(which: str) -> bool:
+    """Whether `which` may be the timer that was spoken of last: "it", and not "the timer" where there are several."""
+    return re.search(r"\b(?:timer|alarm|reminder)s?\b", which, re.IGNORECASE) is None
 
 
 def called(timers: Sequence[Timer]) -> str:

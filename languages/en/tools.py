@@ -12,6 +12,15 @@ from languages.en.declining import wanted_of
 from languages.en.parts import heard_parts
 from languages.en.places import answered_place, apart, heard_place, zones_of
 from languages.en.spelling import backwards, heard_word, letters, named_word
+from languages.en.timer_talk import (
+    another_heard,
+    factor_heard,
+    heard_more,
+    of_its_kind,
+    other_number,
+    snooze_heard,
+    taken_back,
+)
 from languages.en.timers import (
     besides,
     called,
@@ -24,6 +33,8 @@ from languages.en.timers import (
     heard_name,
     meant,
     of_all,
+    of_last,
+    only_length,
     renamed,
     said_length,
     what_for,
@@ -160,6 +171,8 @@ def _name_heard(text: str) -> dict[str, Any] | None:
 
 
 def _more_heard(text: str) -> dict[str, Any] | None:
+    if told := heard_more(text.replace("’", "'")):
+        return {"seconds": told.seconds, "which": told.which[:LONGEST_ABOUT]}
     more, less = _MORE.search(text), _LESS.search(text)
     length = heard_length(text) if more or less else None
     if not length:
@@ -168,7 +181,10 @@ def _more_heard(text: str) -> dict[str, Any] | None:
 
 
 def _other_heard(text: str) -> dict[str, Any] | None:
-    """Another length, or another time of day, for a timer that runs: "make it fifteen minutes"."""
+    """Another length, or another time of day, for a timer that runs: "make it fifteen minutes". A bare number is left to what is
+    known of the timer (`of_its_kind`)."""
+    if number := other_number(text):
+        return {"at": number[0], "which": number[1][:LONGEST_ABOUT]}
     if length := corrected(text):
         return {"at": length[:LONGEST_ABOUT], "which": ""}
     found = _OTHERWISE.search(text)
@@ -183,12 +199,24 @@ def _other_heard(text: str) -> dict[str, Any] | None:
 
 def _more_answered(text: str, memory: Remembered) -> dict[str, Any] | None:
     which = None if ends(text) else chosen(memory.timers, text)
-    return {"seconds": None, "which": which} if which and _more_heard(memory.request) else None
+    return {**told, "which": which} if which and (told := _more_heard(memory.request)) else None
 
 
 def _other_answered(text: str, memory: Remembered) -> dict[str, Any] | None:
+    """Which one it is, or how long where that was not clear: "make it ten" of an hour."""
+    told = None if ends(text) else _other_heard(memory.request)
+    if told is None:
+        return None
+    if which := chosen(memory.timers, text):
+        return {**told, "which": which}
+    said = text.strip(" .,!?")
+    length = only_length(said) or only_length(f"{told['at']} {said}")
+    return {**told, "at": f"{length:g} seconds"} if length else None
+
+
+def _factor_answered(text: str, memory: Remembered) -> dict[str, Any] | None:
     which = None if ends(text) else chosen(memory.timers, text)
-    return {"at": None, "which": which} if which and _other_heard(memory.request) else None
+    return {**told, "which": which} if which and (told := factor_heard(memory.request)) else None
 
 
 def _which_heard(text: str) -> dict[str, Any]:
@@ -196,6 +224,8 @@ def _which_heard(text: str) -> dict[str, Any]:
 
 
 def _cancel_heard(text: str) -> dict[str, Any] | None:
+    if taken_back(text):
+        return {"last": True}
     return None if _UNDONE.search(text) else _which_heard(text)
 
 
@@ -263,6 +293,9 @@ UNDERSTANDING = Understanding(
         "set_timer": Heard(_timer_heard, _timer_answered, _ask_when, what_for),
         "set_alarm": Heard(_alarm_heard, _alarm_answered, _ask_when, what_for),
         "set_alarms": Heard(_alarms_heard),
+        "snooze_timer": Heard(snooze_heard, lambda text, memory: None),
+        "repeat_timer": Heard(another_heard, lambda text, memory: None),
+        "scale_timer": Heard(factor_heard, _factor_answered),
         "cancel_timers": Heard(_cancel_heard, _which_answered, lambda text: "timer_cannot"),
         "list_timers": Heard(_which_heard),
         "spell_word": Heard(_spelling_heard, _spelling_answered),
@@ -278,11 +311,13 @@ UNDERSTANDING = Understanding(
     repeats=lambda text: _EVERY.search(text) is not None,
     meant=meant,
     means_all=of_all,
+    means_last=of_last,
     zones=zones_of,
     apart=apart,
     parts=heard_parts,
     sought=sought,
     wanted=wanted,
+    of_its_kind=of_its_kind,
 )
 SAYINGS = Sayings(
     together=_listed,

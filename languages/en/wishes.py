@@ -7,10 +7,12 @@ from datetime import date
 
 from languages.en.dates import figures, heard_day
 from languages.en.declining import declined
+from languages.en.timer_talk import in_few_words, taken_back
 from languages.en.timers import corrected, heard_length, meant, renamed
-from languages.tools import Timer
+from languages.tools import Lately, Timer
 
 _SOME_DAY = date(2000, 1, 1)
+NOTHING = Lately()
 _POLITE = re.compile(
     r"^\W*(?:(?:please|can|could|would|will|you|hey|okay|ok|parley|and|so|now|then|just|also|i want|i need|i'd like|to|oh|no|yes|"
     r"alright|well|let's|why don't you|why not)\b\W*)*",
@@ -57,18 +59,12 @@ _SUMS = re.compile(
     r"\Ahow (?:many|much) (?:seconds|minutes|hours|days) (?:are|is|in|make|makes|does|do)\b(?! (?:left|i have|the))",
     re.IGNORECASE,
 )
-_NEEDED_NO_MORE = re.compile(
-    r"\A(?:actually,? )?i (?:don't|do not|no longer|won't) (?:need|want) (?:it|that|this)"
-    r"(?P<more> any ?more| any longer| after all| now)?\W*|"
-    r"\Aundo (?:it|that)\W*",
-    re.IGNORECASE,
-)
 _TAKES_OFF = re.compile(r"\A(?:take|knock|shave|cut)\b", re.IGNORECASE)
 _DONE = re.compile(
     r"\A(?:(?:are|is) .{1,40} (?:done|ready|finished|up)\b|how (?:long|much)\b|what(?:'s| is) (?:left|remaining)\b)",
     re.IGNORECASE,
 )
-_THESE = re.compile(r"\A\W*+(?:it|that|this|them|all|all of them|everything|both|both of them)\W*", re.IGNORECASE)
+_THESE = re.compile(r"\A\W*+(?:all|all of them|everything|both|both of them)\W*", re.IGNORECASE)
 _SPELLS = re.compile(
     r"spell(?! ?check)\b|how (?:do|would|should) (?:you|i|we) spell\b|how (?:is|are) .+ (?:spelled|spelt)\b", re.IGNORECASE
 )
@@ -105,8 +101,9 @@ _NAMES_IT = re.compile(r"\b(?:call|name|label|rename)\b", re.IGNORECASE)
 _PLACED = re.compile(r"(?<!\w)(?:in|at|for|on the) (?:the )?[A-Z].*")
 
 
-def wanted(intent: str, text: str, timers: Sequence[Timer]) -> str:
-    """The intent of `text`, which a classifier takes for `intent`, while `timers` are running."""
+def wanted(intent: str, text: str, timers: Sequence[Timer], lately: Lately = NOTHING) -> str:
+    """The intent of `text`, which a classifier takes for `intent`, while `timers` are running and after what was spoken of
+    `lately`."""
     said = _POLITE.sub("", text)
     if declined(text) and (intent in _TIMERS or _OF_TIMERS.search(text) or _CALLS.search(text)):
         return "no"
@@ -124,6 +121,10 @@ def wanted(intent: str, text: str, timers: Sequence[Timer]) -> str:
         return "question"
     if (until := UNTIL.search(figures(text))) and not _strange(until["then"]) and heard_day(until["then"], _SOME_DAY) is None:
         return "time"
+    if few := in_few_words(text, timers, lately):
+        return few
+    if intent in _TIMERS and taken_back(text):
+        return "no"  # there is nothing that it could take back
     if timers and corrected(text):
         return "set_timer"
     if timers and renamed(text) and (_NAMES_IT.search(text) or not (timers[-1].name or timers[-1].about)):
@@ -140,9 +141,6 @@ def wanted(intent: str, text: str, timers: Sequence[Timer]) -> str:
 
 
 def _of_timers(said: str, timers: Sequence[Timer]) -> str:
-    no_more = _NEEDED_NO_MORE.fullmatch(said)
-    if no_more and (no_more["more"] or not said.lower().startswith("i ")):
-        return "cancel_timer"
     if _TAKES_OFF.match(said) and heard_length(said):
         return "set_timer"
     if _DONE.match(said) and _names(said, timers) and heard_length(said) is None:
