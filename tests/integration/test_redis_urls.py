@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from server.store.commands import UNREACHABLE, room
+from server.store.commands import UNREACHABLE, server_memory
 from server.store.redis_client import connect
 from server.store.store import Store
 from tests.bench.server import free_port
@@ -119,18 +119,18 @@ async def test_the_fullest_shard_of_a_cluster_counts_and_one_that_is_gone_does_n
     async with three_shards(tmp_path) as servers, servers[0].admin() as admin:
         url = f"redis+cluster://127.0.0.1:{(await admin.config_get('port'))['port']}"
         client = connect(url)
-        assert (await room(client)).full == 0
+        assert (await server_memory(client)).full == 0
         for server in servers:
             async with server.admin() as one:
                 await one.config_set("maxmemory", int((await one.info("memory"))["used_memory"] * 1.05))
-                assert (await room(client)).full > 0.9
+                assert (await server_memory(client)).full > 0.9
                 await one.config_set("maxmemory", 0)
         await servers[2].kill()
-        assert (await room(client)).full == 0
+        assert (await server_memory(client)).full == 0
         for server in servers[:2]:
             await server.kill()
         with pytest.raises(UNREACHABLE):
-            await room(client)
+            await server_memory(client)
         await client.aclose()
 
 
