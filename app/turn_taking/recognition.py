@@ -75,7 +75,7 @@ class Recognition:
         except Exception as error:
             _failed("no closer look at a turn: %s", error)
             return first
-        return better(first, second)
+        return better_look(first, second)
 
     async def _transcribe(self, audio: Audio, turn_ms: float, final: bool, thorough: bool = False) -> Transcript:
         draft, prompt = self.draft_tokens(turn_ms), self._vocabulary() if final else ""
@@ -117,7 +117,7 @@ class Recognition:
             return ""
 
 
-def better(first: Transcript, second: Transcript) -> Transcript:
+def better_look(first: Transcript, second: Transcript) -> Transcript:
     """The better of two looks at a turn: the closer one, where it has words and they are others. Which look is surer of itself
     says less: by that, 12 short answers had half of their characters wrong, instead of less than a quarter. The sound of the
     end is taken from the first look, whose window is that of the recordings its weights were made from. A sound that may be no

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from services.stt.decoding import Decoded, Tokens, allowed, ends, log_probabilities
+from services.stt.decoding import Decoded, Tokens, allowed, end_after, log_probabilities
 from services.stt.network import Decoder
 
 TEXTS = 5  # as many as the authors follow
@@ -40,7 +40,7 @@ def search(decoder: Decoder, tokens: Tokens, prompt: list[int], start: int, most
         parents: list[int] = []
         for total, parent, token in _likeliest(rows, tokens, texts):
             ids = texts[parent].ids
-            sentence_end = ends(rows[parent], tokens, ids, token, texts[parent].sentence_end)
+            sentence_end = end_after(rows[parent], tokens, ids, token, texts[parent].sentence_end)
             if token == tokens.end:
                 whole.append(_Text(ids, total, sentence_end))
                 continue

@@ -55,7 +55,7 @@ def decode(decoder: Decoder, tokens: Tokens, prompt: list[int], start: int, draf
             scores = log_probabilities(allowed(row, tokens, ids))
             token = int(np.argmax(scores))
             total += float(scores[token])
-            sentence_end = ends(row, tokens, ids, token, sentence_end)
+            sentence_end = end_after(row, tokens, ids, token, sentence_end)
             if token == tokens.end or len(ids) == most:
                 return Decoded(ids, token != tokens.end, total / (len(ids) + 1), no_speech, sentence_end)
             ids.append(token)
@@ -77,7 +77,7 @@ def _after(draft: list[int], at: int, token: int) -> int:
     return min(same, key=lambda place: abs(place - at)) + 1 if same else max(at, min(at + 1, len(draft) - 1))
 
 
-def ends(row: NDArray[np.float32], tokens: Tokens, ids: list[int], token: int, sentence_end: float) -> float:
+def end_after(row: NDArray[np.float32], tokens: Tokens, ids: list[int], token: int, sentence_end: float) -> float:
     """What `Decoded.sentence_end` becomes, where it was `sentence_end` after `ids` and `token` is said next. `row`: the logits
     there."""
     said = tokens.says(token)

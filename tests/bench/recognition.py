@@ -23,7 +23,7 @@ import numpy as np
 
 from app.settings import Settings
 from app.turn_taking.detector import TurnDetector
-from app.turn_taking.recognition import better
+from app.turn_taking.recognition import better_look
 from languages.en import LANGUAGE as ENGLISH
 from languages.wording import words_of
 from services import embedded
@@ -150,8 +150,8 @@ def row_of(model: Whisper, weights: Path, prompt: str, turn: Turn) -> Row:
     text, ms = kept("stock", turn.whole, partial(stock, weights, turn.whole), ())
     texts = {
         "quick": quick.text,
-        "hasty": better(quick, thorough).text if in_doubt else quick.text,
-        "patient": better(quick, thorough).text,
+        "hasty": better_look(quick, thorough).text if in_doubt else quick.text,
+        "patient": better_look(quick, thorough).text,
         "stock": text,
     }
     return Row(turn, texts, {"quick": quick_ms, "thorough": thorough_ms, "stock": ms}, in_doubt)

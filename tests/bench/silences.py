@@ -19,7 +19,7 @@ from app.core.clock import LoopClock
 from app.settings import Settings
 from app.turn_taking.detector import TurnDetector
 from app.turn_taking.endpointing import LEAST_MS, Said, is_surely_whole
-from app.turn_taking.recognition import Recognition, better
+from app.turn_taking.recognition import Recognition, better_look
 from app.turn_taking.signals import Ask
 from languages.en import LANGUAGE as ENGLISH
 from languages.wording import length
@@ -215,7 +215,7 @@ class _Ears:
         transcript = await self._models.stt.transcribe(heard, final=True, prompt=prompt)
         if transcript.doubtful:
             closer = await self._models.stt.transcribe(heard, final=True, prompt=prompt, thorough=True)
-            transcript = better(transcript, closer)
+            transcript = better_look(transcript, closer)
         later = audio[begin : round((run.start_ms + LATER_MS) * RATE / 1000)]
         whole = is_surely_whole(ENGLISH.wording, transcript.text, transcript.sentence_end)
         return Silence(

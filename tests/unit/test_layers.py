@@ -5,6 +5,7 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -111,3 +112,13 @@ def files_used(path: Path) -> set[str]:
 
 def test_no_circle_of_files_not_even_one_for_types_alone() -> None:
     TopologicalSorter({name: files_used(path) for name, path in MODULES.items()}).prepare()  # raises CycleError
+
+
+def test_a_file_name_stands_twice_only_where_the_files_are_two_sides_of_one_thing() -> None:
+    """A language gives what `languages` asks of each and hears what the tools of `app` take, `making` makes what another
+    folder uses, and `base` are Protocols."""
+    other_sides = {path.name for side in ("languages", "app/tools") for path in (ROOT / side).glob("*.py")}
+    sides = [path for path in FILES if path.parents[1].name == "languages" and path.name in other_sides]
+    sides += [path for path in FILES if path.parent.name == "making"]
+    names = Counter(path.name for path in FILES if path not in sides and path.name not in ("__init__.py", "base.py"))
+    assert not [name for name, times in names.items() if times > 1]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.protocol.messages import TranscriptUpdate
-from app.turn_taking.recognition import better
+from app.turn_taking.recognition import better_look
 from services.base import Transcript
 from tests.unit.fakes import Caller, FakeStt, FakeTurn
 from tests.unit.virtual_time import run
@@ -70,7 +70,7 @@ def test_what_is_waited_for_anyway_is_looked_at_again_and_answered_as_it_was_sai
     ],
 )
 def test_of_two_looks_the_closer_one_is_gone_by_where_it_has_words(first: Transcript, second: Transcript, text: str) -> None:
-    assert better(first, second).text == text
+    assert better_look(first, second).text == text
 
 
 @pytest.mark.parametrize("closer", ["", "it's a great day for us at the bay"])
