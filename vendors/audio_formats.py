@@ -15,7 +15,10 @@ HEAD = 8192  # bytes within which the samples of a WAV file begin
 LONGEST_S = 180  # of one clause, unpacked
 LOUD = 0.3  # RMS of full scale: coded data read as samples has 0.5 to 0.6, speech stays under 0.2
 ALIKE = 0.25  # correlation of neighbouring samples, above which they are samples: 0 for coded data, over 0.5 for voiced speech
-BEGUN = 960  # bytes of raw PCM that are looked at
+BEGUN = 960  # bytes of raw PCM that are looked at in one go
+LEAST = 16  # samples that tell anything
+QUIET = 0.005  # RMS of full scale, below which it is not known what they are: coded data may begin with silence
+LOOKS = 10  # of BEGUN bytes each, that are not quiet: who speaks has a vowel by then
 UNKNOWN_SIZES = (0, 0x7FFFFFFF)  # of a WAV file's data: not known when its head was written, and all sizes above the second
 
 _CODED = re.compile(r"mu-?law|a-?law|audio/basic|pcm[ua]\b|\bamr|\bg72|gsm|speex|float|f32")  # raw, and no whole numbers
@@ -32,19 +35,8 @@ _INSIDE = re.compile(
 )
 _BLANK = b"\0\t\n\r \xef\xbb\xbf"  # the last three: a mark of UTF-8
 _PARTIAL = 15  # bytes that may be the beginning of a WAV file's head
-_AFTER = (
-    b"LIST",
-    b"id3 ",
-    b"ID3 ",
-    b"fact",
-    b"cue ",
-    b"bext",
-    b"JUNK",
-    b"afsp",
-    b"smpl",
-    b"PEAK",
-    b"iXML",
-)  # chunks behind the data
+# The head of a chunk behind the data, whatever it is for: a name, and a size below 16 MB.
+_CHUNK = re.compile(rb"\0?[A-Za-z0-9_][A-Za-z0-9_ ]{3}[\0-\xff]{3}\0")
 _KINDS = {(1, 8): "u1", (1, 16): "<i2", (1, 32): "<i4", (3, 32): "<f4", (3, 64): "<f8"}  # by the WAV format's tag and bits
 _EXTENSIBLE = 0xFFFE
 # Kilobits per second of MPEG layer III, by version 1 and the later ones; Hz of version 1 (ISO 11172-3, 13818-3).
@@ -54,7 +46,7 @@ _BITRATES = (
 )
 _RATES = (44_100, 48_000, 32_000)
 WRITTEN = 16  # bytes, all of which are letters, digits or marks: that is no chance
-_TEXT = re.compile(rb"[\t\n\r -~]+")
+_CONTROL = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 class Shape(NamedTuple):
@@ -90,6 +82,7 @@ class Track:
         self._head = b""
         self._left: int | None = None  # bytes of the data chunk that are still to come; None: all that comes
         self._over = False
+        self._looks = 0  # that are still to be taken at raw PCM
         self.shape: Shape | None = None
         self.packed = ""  # FFmpeg's name of a form that must be there as a whole to be decoded
         self._rest = b""
@@ -107,7 +100,7 @@ class Track:
         parts = [np.zeros(0, np.float32)]
         while True:
             if size := self._ready(last):
-                parts.append(self.shape.audio(self._rest[:size]))
+                parts.append(self._look(self._rest[:size]) if self._looks else self.shape.audio(self._rest[:size]))
                 self._rest = self._rest[size:]
                 self._left = None if self._left is None else self._left - size
             if not self._go_on(last):
@@ -121,7 +114,25 @@ class Track:
         """How many bytes of samples are there: up to the end of the data, or to what begins another file."""
         assert self.shape is not None
         size = min(len(self._rest) if self._left is None else self._left, _before_file(self._rest, last))
-        return 0 if self._over else size - size % self.shape.frame
+        whole = self._looks and not last and size == len(self._rest)
+        return 0 if self._over else size - size % (BEGUN // self.shape.frame * self.shape.frame if whole else self.shape.frame)
+
+    def _look(self, data: bytes) -> Audio:
+        """Raw PCM of which it is not sure yet that it is. Raises ServiceError where it is not."""
+        quiet = self._raw.audio(data)
+        if float(np.abs(quiet).max(initial=0.0)) < QUIET:  # still nothing to be seen
+            return quiet
+        parts, step = [], BEGUN // self._raw.frame * self._raw.frame
+        for at in range(0, len(data), step):
+            piece = data[at : at + step]
+            if self._looks:
+                self.shape = self._shape_of(piece)
+            assert self.shape is not None
+            audio = self.shape.audio(piece)
+            if self._looks and len(audio) >= LEAST and _level(audio) > QUIET:
+                self._looks = 0 if _alike(audio) > ALIKE else self._looks - 1
+            parts.append(audio)
+        return np.concatenate(parts)
 
     def _begin(self, last: bool) -> bool:
         """Looks at the first bytes; whether samples follow."""
@@ -157,15 +168,21 @@ class Track:
             raise ServiceError("tts", "answers no sound")
         if _CODED.search(self._named):
             raise ServiceError("tts", f"answers {self._named[:40]}, which is neither PCM of 16 bits nor a file")
-        if len(head) >= WRITTEN and _TEXT.fullmatch(head):  # a message, of which samples would be a bang
+        if _written(head):  # a message, of which samples would be a bang
             raise ServiceError("tts", f"answers text as {self._named[:40] or 'sound'}: {excuse(head[:80])}")
+        self._looks = LOOKS
+        return self._shape_of(head[: BEGUN // self._raw.frame * self._raw.frame])
+
+    def _shape_of(self, data: bytes) -> Shape:
+        """The shape in which `data` are samples: of the two orders of bytes the smoother one. Raises ServiceError."""
+        data = data[: len(data) // self._raw.frame * self._raw.frame]
         swapped = self._raw._replace(kind=">i2")  # RFC 2586 wants it so for audio/l16, few do it
-        for shape in (self._raw, swapped):
-            if _like_samples(shape.audio(head[: len(head) // shape.frame * shape.frame])):
-                return shape
-        raise ServiceError(
-            "tts", f"answers {self._named[:40] or 'something'} that is neither PCM of 16 bits nor a file known here"
-        )
+        shape = swapped if 2 * _steps(swapped.audio(data)) < _steps(self._raw.audio(data)) else self._raw
+        if not _like_samples(shape.audio(data)):
+            raise ServiceError(
+                "tts", f"answers {self._named[:40] or 'something'} that is neither PCM of 16 bits nor a file known here"
+            )
+        return shape
 
     def _open(self, last: bool) -> bool:
         """Reads the head of a WAV file; whether its samples follow."""
@@ -176,6 +193,7 @@ class Track:
             self.packed = "wav"
             return False
         start, self.shape, size = found
+        self._looks = 0
         self._rest = self._rest[start:]
         self._left = None if size in UNKNOWN_SIZES or size > UNKNOWN_SIZES[1] else size
         return True
@@ -195,7 +213,7 @@ class Track:
         rest = self._rest[self._left :]
         if len(rest) < 44 and not last:
             return False
-        if rest.startswith(_AFTER) or not rest.strip(_BLANK):
+        if _CHUNK.match(rest) or not rest.strip(_BLANK):
             self._over = True
         self._left = None
         return True
@@ -272,12 +290,35 @@ def _mpeg(head: bytes) -> tuple[str, int]:
     return "mp3", (144_000 if first else 72_000) * _BITRATES[not first][bits - 1] // hertz + (head[2] >> 1 & 1)
 
 
+def _written(head: bytes) -> bool:
+    """It is a text, in whatever script: of WRITTEN bytes and more that is no chance, of less it may be if it is not ASCII."""
+    if len(head) < WRITTEN:
+        return len(head) > 1 and head.isascii() and not _CONTROL.search(head.decode())
+    for cut in range(4):  # a letter may be cut in two
+        try:
+            return not _CONTROL.search(head[: len(head) - cut].decode())
+        except UnicodeDecodeError:
+            pass
+    return False
+
+
 def _like_samples(audio: Audio) -> bool:
     """They are samples of sound: neighbours are alike, or they are quiet, as no coded data is."""
-    if len(audio) < 16:
-        return True
-    level = float(np.sqrt(np.square(audio, dtype=np.float64).mean()))
+    return len(audio) < LEAST or _level(audio) < LOUD or _alike(audio) > ALIKE
+
+
+def _level(audio: Audio) -> float:
+    """RMS, of full scale."""
+    return float(np.sqrt(np.square(audio, dtype=np.float64).mean()))
+
+
+def _alike(audio: Audio) -> float:
+    """Correlation of neighbours, 0 of a level line: that is no sound."""
     steady = audio - audio.mean()
     power = float(np.square(steady, dtype=np.float64).sum())
-    alike = float((steady[1:] * steady[:-1]).sum()) / power if power > 0 else 1.0
-    return level < LOUD or alike > ALIKE
+    return float((steady[1:] * steady[:-1]).sum()) / power if power > 0 else 0.0
+
+
+def _steps(audio: Audio) -> float:
+    """RMS of the steps from sample to sample."""
+    return _level(np.diff(audio)) if len(audio) > 1 else 0.0

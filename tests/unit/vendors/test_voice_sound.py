@@ -110,6 +110,11 @@ WAVES = {
     "files with chunks behind": wav(pcm(TONE[:9000]), behind=b"LIST\x04\0\0\0INFO" + bytes(60)) + wav(pcm(TONE[9000:])),
     "a file within the size of another": wav(pcm(TONE[:9000]), size=90_000) + b"\n" + wav(pcm(TONE[9000:])),
     "RIFF in the samples": wav(pcm()[:9000] + b"RIFF" + pcm()[9004:]),
+    "odd, and a chunk behind": wav(pcm(TONE[:-1], "u1"), bits=8, behind=b"\0LIST\x90\x01\0\0INFO" + b"x" * 396),
+    **{
+        f"{name.decode()} behind": wav(pcm(), behind=name + struct.pack("<I", 4000) + np.random.default_rng(3).bytes(4000))
+        for name in (b"C2PA", b"acid", b"_PMX", b"aXML", b"PAD ", b"data")
+    },
 }  # fmt: skip
 
 
@@ -118,7 +123,8 @@ WAVES = {
 def test_wav_files_of_many_shapes_are_played(wave: str, size: int) -> None:
     audio, rate = played(WAVES[wave], size, named="audio/mpeg")
     assert rate == RATE
-    assert same(audio, most={"8 bits": 0.01, "RIFF in the samples": 2.0}.get(wave, 0.001))
+    most = {"8 bits": 0.01, "odd, and a chunk behind": 0.01, "RIFF in the samples": 2.0}.get(wave, 0.001)
+    assert same(audio, TONE[:-1] if "odd" in wave else TONE, most)
 
 
 @pytest.mark.parametrize("named", ["audio/pcm", "audio/mpeg", "application/octet-stream", ""])
@@ -131,9 +137,35 @@ def test_raw_pcm_is_played_whatever_it_is_called(named: str) -> None:
     assert same(played(pcm(np.repeat(TONE, 2)), raw=Shape(RATE, 2))[0])
 
 
-def test_samples_the_other_way_round_are_turned() -> None:
-    loud = np.tanh(TONE * 20).astype(np.float32)
-    assert same(played(pcm(loud, ">i2"), named="audio/l16")[0], loud)
+# What many voices begin with: a tenth of a second of silence, with the last bit moving or without.
+LEADS = [np.zeros(2400, np.float32), np.random.default_rng(1).normal(0, 0.0002, 2400).astype(np.float32)]
+
+
+@pytest.mark.parametrize("lead", [*LEADS, TONE[:0]])
+@pytest.mark.parametrize("size", [333, 10**6])
+def test_samples_the_other_way_round_are_turned(lead: Audio, size: int) -> None:
+    for loud in (np.tanh(TONE * 20).astype(np.float32), TONE):
+        whole = np.concatenate((lead, loud))
+        assert same(played(pcm(whole, ">i2"), size, "audio/l16")[0], whole)
+        assert same(played(pcm(whole), size)[0], whole)
+
+
+@pytest.mark.parametrize("lead", LEADS)
+@pytest.mark.parametrize("kind", ["<f4", "<f8", "<i4"])
+def test_other_samples_that_begin_with_silence_are_no_noise(kind: str, lead: Audio) -> None:
+    track, heard = Track(RAW, "audio/pcm"), [TONE[:0]]
+    data = pcm(np.concatenate((lead, TONE)), kind)
+    with pytest.raises(ServiceError, match="neither PCM"):
+        for at in range(0, len(data), 333):
+            heard.append(track.feed(data[at : at + 333]))
+    assert float(np.abs(np.concatenate([TONE[:1] * 0, *heard])).max()) < 0.02
+
+
+def test_hiss_and_consonants_before_a_vowel_are_played() -> None:
+    for level in (0.01, 0.08, 0.2):
+        hiss = np.random.default_rng(2).normal(0, level, 4800).astype(np.float32)
+        whole = np.concatenate((LEADS[0], hiss, TONE))
+        assert same(played(pcm(whole))[0], whole)
 
 
 @pytest.mark.parametrize(
@@ -192,6 +224,11 @@ RNG = np.random.default_rng(7)
         (pcm(TONE, "<f4"), "audio/pcm"),  # float without a head
         (pcm(), "audio/x-mulaw"),
         (b'{"error": "no voice of this name"}' * 200, "audio/pcm"),
+        ('{"error":"Голос не найден: проверьте имя, пожалуйста"}'.encode(), "audio/pcm"),
+        ('{"error":"找不到该语音，请检查名称后重试","code":404}'.encode(), "audio/mpeg"),
+        ("Внутренняя ошибка сервера ".encode() * 90, "audio/pcm"),
+        (b"error", "audio/pcm"),
+        (b"OK\n", "audio/pcm"),
         (b"<html><body>Bad gateway</body></html>" * 200, "application/octet-stream"),
         (b"", "audio/pcm"),
         (wav(pcm(), 1, 16, channels=0), "audio/wav"),
