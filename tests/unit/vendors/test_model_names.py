@@ -43,6 +43,39 @@ OPENROUTER = {
     ]
 }
 
+LLAMA_CPP = {"data": [
+    {"id": "broken", "status": {"value": "unloaded", "failed": True}}, {"id": "asleep", "status": {"value": "unloaded"}},
+    {"id": "awake", "status": {"value": "loaded"}},
+]}  # fmt: skip
+LM_STUDIO_STATES = {
+    "data": [{"id": "phi-4", "type": "llm", "state": "not-loaded"}, {"id": "qwen", "type": "vlm", "state": "loaded"}]
+}
+AZURE = {
+    "data": [
+        {"id": "ada-002", "capabilities": {"chat_completion": False}},
+        {"id": "4o", "capabilities": {"chat_completion": True}},
+    ]
+}
+MISTRAL = {"data": [
+    {"id": "open-mistral-7b", "archived": True, "capabilities": {"completion_chat": True}},
+    {"id": "mistral-embed", "capabilities": {"completion_chat": False}},
+    {"id": "voxtral-mini-transcribe-2507", "capabilities": {"completion_chat": False}},
+    {"id": "mistral-small-latest", "capabilities": {"completion_chat": True}},
+]}  # fmt: skip
+GITHUB = [
+    {
+        "id": "azureml://registries/azure-openai/models/text-embedding-3-small/versions/1",
+        "name": "embed-3",
+        "task": "embeddings",
+    },
+    {"id": "azureml://registries/azure-openai/models/gpt-4o/versions/2", "name": "gpt-4o", "task": "chat-completion"},
+]
+TOGETHER_SOUND = [
+    {"id": "x/sonic-2", "type": "audio"},
+    {"id": "x/hears", "type": "transcribe"},
+    {"id": "x/talks", "type": "chat"},
+]
+
 
 @pytest.mark.parametrize(
     ("answer", "llm", "stt", "tts"),
@@ -56,6 +89,24 @@ OPENROUTER = {
         (KOKORO, "", "", "tts-1"),
         (TOGETHER, "a/b", "", ""),
         (OPENROUTER, "x/talker", "", ""),
+        (LLAMA_CPP, "awake", "awake", "awake"),
+        ({"data": LLAMA_CPP["data"][:2]}, "asleep", "asleep", "asleep"),
+        (LM_STUDIO_STATES, "qwen", "", ""),
+        (AZURE, "4o", "", ""),
+        (MISTRAL, "mistral-small-latest", "voxtral-mini-transcribe-2507", ""),
+        (GITHUB, "gpt-4o", "", ""),
+        (TOGETHER_SOUND, "x/talks", "x/hears", "x/sonic-2"),
+        (listed("*", "openai/*", "all-proxy-models", "gpt-4o"), "gpt-4o", "gpt-4o", "gpt-4o"),
+        (listed("openai/*"), "", "", ""),
+        (listed("gpt-3.5-turbo-instruct", "o1-pro", "computer-use-preview", "o4-mini-deep-research", "gpt-4o"),
+         "gpt-4o", "gpt-4o", "gpt-4o"),
+        (listed("models/aqa", "models/gemini-2.5-flash-image", "models/gemini-native-audio-latest", "models/gemini-flash"),
+         "models/gemini-flash", "models/gemini-flash", "models/gemini-flash"),
+        (listed("paraphrase-multilingual", "shieldgemma:2b", "xlm-roberta-base", "fish-speech-1.5", "scribe_v1", "gemma3:4b"),
+         "gemma3:4b", "scribe_v1", "fish-speech-1.5"),
+        (listed("vibevoice-1.5b", "iic/FunASR-nano", "qwen3:4b"), "qwen3:4b", "iic/FunASR-nano", "vibevoice-1.5b"),
+        (listed("deliverance-7b"), "deliverance-7b", "deliverance-7b", "deliverance-7b"),
+        (listed("Llama-3.1-8B-Instruct-Turbo"), *["Llama-3.1-8B-Instruct-Turbo"] * 3),
         (listed("my-model"), "my-model", "my-model", "my-model"),
         (listed("embedded"), "embedded", "embedded", "embedded"),
         ({"models": [{"name": "llama3"}]}, "llama3", "llama3", "llama3"),
@@ -64,7 +115,7 @@ OPENROUTER = {
         ({}, "", "", ""),
         ({"data": [5, None, {"id": 7}, {"id": "gpt"}]}, "gpt", "gpt", "gpt"),
     ],
-)
+)  # fmt: skip
 def test_the_model_that_suits_is_taken(answer: Any, llm: str, stt: str, tts: str) -> None:
     assert (suited(answer, "llm"), suited(answer, "stt"), suited(answer, "tts")) == (llm, stt, tts)
 
