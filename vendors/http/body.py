@@ -27,6 +27,12 @@ DRAIN_S = 0.25  # a server may take so long to end a stream whose last event has
 EXCUSE = 300  # characters of a fault that are told
 _SPACE = b"\xef\xbb\xbf \t\r\n"
 _UNSAYABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]+")
+_DONE = ("[DONE]", "DONE")  # however it is quoted
+_TWICE = re.compile(r"(?:data:[ \t]*)+")  # what a library puts before lines that have it already
+LAST = 4096  # bytes of the last line of a stream that are looked at
+# Kinds of text that hold no more than text, and subtitles.
+_PLAIN = re.compile(r"text/(?!html|xml|event-stream)|application/(?:x-)?(?:subrip|srt)")
+_ANSWERS = ("choices", "text", "type", "data", "result", "transcription", "transcript", "segments")  # no error has these
 _FIELDS = (b":", b"data:", b"event:", b"id:", b"retry:")  # that a line of an event stream begins with
 
 
@@ -53,10 +59,18 @@ class HttpBody:
         self.framed = response.http_version == "HTTP/2" or not {"content-length", "transfer-encoding"}.isdisjoint(
             response.headers
         )
+        self.headers = response.headers
+        self._enough = False
         encoding = response.headers.get("content-encoding", "").strip().lower()
         if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
             raise ServiceError(service, f"answers in the encoding {encoding[:20]}, which was not asked for")
         self._inflater = zlib.decompressobj(wbits=47) if encoding not in ("", "identity") else None  # 47: gzip or zlib
+
+    def enough(self, waits: bool) -> None:
+        """What was to come has come: what comes behind it may fail, and is waited for no longer than a moment, or as long as before
+        (`waits`) where the server seems to say so of every piece."""
+        self._enough = True
+        self._gap_s = self._gap_s if waits else min(self._gap_s, 4 * DRAIN_S)
 
     async def close(self) -> None:
         """Gives up the rest of the answer."""
@@ -81,7 +95,8 @@ class HttpBody:
         httpx.HTTPError."""
         told = self._told(plain)
         async for name, data in self._paced(told):
-            if data.strip().strip('"') == "[DONE]":
+            data = _TWICE.sub("", data) if data.startswith("data:") else data
+            if data.strip().strip('"').upper() in _DONE:
                 self.complete = True
                 await self._drain(told)
                 return
@@ -97,8 +112,10 @@ class HttpBody:
             head = (head + chunk).lstrip(_SPACE)
             if head and not any(len(head) < len(field) and field.startswith(head) for field in _FIELDS):
                 break
+        plain = plain and _PLAIN.match(self.kind) is not None
         if head.startswith((b"{", b"[")):
-            yield "", self._text(head + b"".join([chunk async for chunk in chunks]))
+            text = self._text(head + b"".join([chunk async for chunk in chunks]))
+            yield "", json.dumps({"text": text}) if plain and not _is_json(self._service, text) else text  # "[BLANK_AUDIO]"
             self.complete = True
         elif head.startswith(_FIELDS):
             # The library reads what says to be of this kind only.
@@ -106,7 +123,7 @@ class HttpBody:
             async for event in EventSource(stream).aiter_sse():
                 if event.data.strip():
                     yield event.event, event.data
-        elif head and plain and self.kind.startswith("text/plain"):
+        elif head and plain:
             yield "", json.dumps({"text": self._text(head + b"".join([chunk async for chunk in chunks]))})
         elif head:
             raise ServiceError(self._service, f"answers {self.kind or 'something unknown'}, not events: {excuse(head)}")
@@ -114,7 +131,7 @@ class HttpBody:
     def _objects(self, data: str) -> Iterator[dict[str, Any]]:
         """The JSON objects of one event: one, or one a line where the server puts no empty line between its events."""
         try:
-            values = [self._loaded(data)]
+            values = [_loaded(self._service, data)]
         except (ValueError, RecursionError):
             values = [self._parsed(line) for line in data.splitlines() if line.strip() not in ("", "[DONE]")]
         for value in values:
@@ -124,14 +141,9 @@ class HttpBody:
 
     def _parsed(self, text: str | bytes) -> Any:
         try:
-            return self._loaded(self._text(text) if isinstance(text, bytes) else text)
+            return _loaded(self._service, self._text(text) if isinstance(text, bytes) else text)
         except (ValueError, RecursionError) as error:
             raise ServiceError(self._service, f"answers no JSON: {excuse(text)}") from error
-
-    def _loaded(self, text: str) -> Any:
-        if sum(map(text.count, "[{,")) > MOST_MARKS:
-            raise ServiceError(self._service, f"answers JSON of more than {MOST_MARKS} parts")
-        return json.loads(text)
 
     def _text(self, body: bytes) -> str:
         try:
@@ -141,7 +153,7 @@ class HttpBody:
 
     async def _drain(self, told: AsyncIterator[Any]) -> None:
         """Reads to the end of the stream, so that the connection can be used again."""
-        with suppress(TimeoutError, ServiceError):
+        with suppress(TimeoutError, ServiceError, httpx.HTTPError):
             async with asyncio.timeout(DRAIN_S):
                 async for _ in told:
                     pass
@@ -174,24 +186,47 @@ class HttpBody:
                     item = await anext(items)
             except StopAsyncIteration:
                 return
+            except (TimeoutError, httpx.HTTPError):
+                if self._enough:
+                    return
+                raise
             left -= loop.time() - began
             yield item
             began, limit = loop.time(), self._gap_s
 
 
 async def _event_stream(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """With an end to the last event."""
+    """With an end to the last event. A last line that is a JSON object and no event is one nevertheless: so some tell of an
+    error."""
     yield head
+    last = head
     async for chunk in chunks:
+        last = (last + chunk)[-LAST:]
         yield chunk
-    yield b"\n\n"
+    line = last.rstrip().rpartition(b"\n")[2]
+    yield b"\n\n" + (b"data: " + line if line.startswith(b"{") else b"") + b"\n\n"
+
+
+def _loaded(service: str, text: str) -> Any:
+    if sum(map(text.count, "[{,")) > MOST_MARKS:
+        raise ServiceError(service, f"answers JSON of more than {MOST_MARKS} parts")
+    return json.loads(text)
+
+
+def _is_json(service: str, text: str) -> bool:
+    try:
+        _loaded(service, text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _tells_of_an_error(name: str, event: dict[str, Any]) -> bool:
     """By the name of the event, or in one of the fields that servers have for it; Groq's lies in a field of its own."""
     own = event.get("x_groq")
-    faults = (event.get("error"), event.get("error_code"), isinstance(own, dict) and own.get("error"))
-    return any(faults) or name == "error" or event.get("object") == "error"
+    faults = (event.get("error"), event.get("errors"), event.get("error_code"), isinstance(own, dict) and own.get("error"))
+    bare = all(event.get(name) is None for name in _ANSWERS) and ("detail" in event or {"code", "message"} <= event.keys())
+    return any(faults) or bare or name == "error" or event.get("object") == "error"
 
 
 def text_in(service: str, value: Any, deep: int = DEEPEST) -> str:

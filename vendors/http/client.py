@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
@@ -20,6 +19,7 @@ from services.base import ServiceError, ServiceTimeout, ServiceUnavailable
 from services.endpoint import Endpoint
 from services.guard import Guard
 from services.health import Health
+from vendors.http.address import Address
 from vendors.http.body import HttpBody
 from vendors.http.errors import Overloaded, Rejected, error_from, objection
 from vendors.http.model_names import suited
@@ -68,6 +68,7 @@ class HttpClient:
         self.model = endpoint.model
         self.refused: frozenset[str] = frozenset()  # what the server does not want to be sent
         self._usual = usual
+        self._place = Address(endpoint.url)
         self._found = not self.model  # it is the server's list that names the model
         self._health = health
         self._tls = httpx.create_ssl_context()
@@ -118,7 +119,7 @@ class HttpClient:
 
     @property
     def _host(self) -> str:
-        return urlsplit(self.endpoint.url).netloc.rpartition("@")[2]  # without a password
+        return self._place.host
 
     @asynccontextmanager
     async def _answer(self, path: str, build: Build, files: Mapping[str, Any] | None) -> AsyncIterator[HttpBody]:
@@ -170,14 +171,12 @@ class HttpClient:
             await client.aclose()
 
     def _connection(self) -> httpx.AsyncClient:
-        key, place = self.endpoint.key.get_secret_value(), urlsplit(self.endpoint.url)
         return httpx.AsyncClient(
-            base_url=place._replace(query="", fragment="").geturl(),
-            params=dict(parse_qsl(place.query)),
+            params=self._place.query,
             # A packed answer saves nothing worth having, and could be far larger than it is long.
-            headers={"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {}),
+            headers={"Accept-Encoding": "identity"} | self._place.heads(self.endpoint.key),
             verify=self._tls,
-            mounts=_without_proxy(place.hostname or ""),
+            mounts=_without_proxy(self._place.name),
             http2=True,
             timeout=httpx.Timeout(None, connect=self.endpoint.connect_s),
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEP_S),
@@ -187,25 +186,29 @@ class HttpClient:
         self, client: httpx.AsyncClient, path: str, build: Build, files: Mapping[str, Any] | None, began: float
     ) -> HttpBody:
         """The answer to a request that the server accepts. What it objects to is left out, and is left out from then on if that
-        has helped."""
-        refused, renamed = self.refused, False
+        has helped and it is not the amount that was too much."""
+        refused, renamed, lasting, base = self.refused, False, True, self._place.base
         while True:
             fields = build(refused)
             fields["model"] = await self._named()
             sent: Fields = {"data": fields, "files": files} if files is not None else {"json": fields}
             try:
-                reading = await self._send(client, client.build_request("POST", path, **sent), began)
+                reading = await self._send(client, client.build_request("POST", f"{base}/{path}", **sent), began)
             except Rejected as error:
-                if name := objection(error, fields):
+                if (name := objection(error, fields)) and name not in refused:
                     refused |= {name}
+                    lasting = lasting and not error.is_of_the_amount
                 elif self._found and error.names_the_model and not renamed:
                     self.model, renamed = "", True  # another one runs there now
+                elif error.is_of_the_place and (other := self._place.elsewhere()) and other != base:
+                    base = other
                 else:
                     raise
                 continue
-            if refused != self.refused:
+            if refused != self.refused and lasting:
                 log.warning("%s: %s does not take %s", self.service, self._host, ", ".join(sorted(refused)))
                 self.refused = refused
+            self._place.settle(base)
             return reading
 
     async def _send(self, client: httpx.AsyncClient, request: httpx.Request, began: float) -> HttpBody:
@@ -258,8 +261,24 @@ class HttpClient:
         return name
 
     async def _list(self, client: httpx.AsyncClient) -> Any:
-        """What `/models` answers, None where the server has no such list."""
-        response = await client.send(client.build_request("GET", "models"), stream=True)
+        """What `/models` answers, None where the server has no such list. Where it stands in the usual place and not where it was
+        looked for, all else stands there, too."""
+        base, other = self._place.base, self._place.elsewhere()
+        try:
+            listed = await self._asked(client, base)
+        except ServiceError:
+            if not other or (listed := await self._asked(client, other)) is None:
+                raise
+            base = other
+        else:
+            if other and not _is_list(listed) and _is_list(found := await self._asked(client, other)):
+                base, listed = other, found
+        if _is_list(listed):
+            self._place.settle(base)
+        return listed
+
+    async def _asked(self, client: httpx.AsyncClient, base: str) -> Any:
+        response = await client.send(client.build_request("GET", f"{base}/models"), stream=True)
         try:
             if response.status_code in (404, 405, 501):
                 return None
@@ -269,6 +288,11 @@ class HttpClient:
             return await HttpBody(self.service, response, response.aiter_raw(), _now(), limits).json()
         finally:
             await response.aclose()
+
+
+def _is_list(listed: Any) -> bool:
+    """It is a list of models, and no page or error that a server answers for every address."""
+    return isinstance(listed, list) or (isinstance(listed, dict) and ("data" in listed or "models" in listed))
 
 
 def _without_proxy(host: str) -> dict[str, None]:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from typing import Final
+from urllib.parse import urlsplit
 
 from services.endpoint import Endpoint
 
@@ -9,8 +10,8 @@ OPENAI: Final = "https://api.openai.com/v1"
 
 
 def is_openai(endpoint: Endpoint) -> bool:
-    """It is OpenAI itself, and not a server that speaks like it."""
-    return endpoint.url == OPENAI
+    """It is OpenAI itself, wherever it keeps the data, and not a server that speaks like it."""
+    return f".{urlsplit(endpoint.url).netloc}".endswith(f".{urlsplit(OPENAI).netloc}")
 
 
 def with_model(endpoint: Endpoint, model: str) -> Endpoint:
