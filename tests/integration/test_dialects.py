@@ -4,11 +4,24 @@ import asyncio
 import gzip
 import json
 import resource
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from services.base import HEARING_RATE, ServiceError, ServiceTimeout, ServiceUnavailable, Tool, closing
+from services.base import (
+    HEARING_RATE,
+    SPEAKING_RATE,
+    Deed,
+    Exchange,
+    ServiceError,
+    ServiceTimeout,
+    ServiceUnavailable,
+    Tool,
+    closing,
+)
 from services.endpoint import Endpoint
 from services.fallback import SttWithFallback, TtsWithFallback
 from services.guard import FAILURES
@@ -17,6 +30,7 @@ from tests.bench.server import free_port
 from tests.integration.peers import FINISH, Behaviour, Caller, Scripted, delta
 from tests.integration.test_http_services import SPEECH, asking, question, remote, says, text_of
 from tests.unit.fakes import FakeStt, FakeTts
+from tests.unit.vendors.test_voice_sound import encoded, pcm, wav
 from vendors.http.body import LONGEST_TEXT
 from vendors.openai.llm import MODEL, OpenAiAnswerer
 from vendors.openai.stt import OpenAiStt
@@ -81,6 +95,12 @@ WHOLE = choice(message={"role": "assistant", "content": "It is a delay."}, finis
         sends({"choices": [{"index": "0", "delta": {"content": "It is a delay."}}]}, FINISH),
         sends(delta("It is a delay."), 'data: "[DONE]"\n\n'),
         sends({**delta("It is a delay."), "x_groq": {"id": "req_1"}}, FINISH),
+        sends(
+            f"data: data: {json.dumps(delta('It is a delay.'))}\n\n", "data: data: [DONE]\n\n"
+        ),  # a library that writes it, too
+        sends(delta("It is a delay."), FINISH, "data: [done]\n\n"),
+        sends(delta("It is a delay."), FINISH, "data: DONE\n\n"),
+        sends(choice(delta={"content": "It is a delay."}, finish_reason="null"), FINISH),
         # No word that this is all: the answer ends as a sentence does, and the connection as it should.
         sends(delta("It is "), delta("a delay.")),
         sends(delta("It is a delay.\n\n")),
@@ -106,6 +126,46 @@ async def test_an_answer_whose_connection_is_only_closed_is_cut_off_though_it_en
         await answered(behave)
 
 
+@pytest.mark.parametrize("last", [[FINISH], [FINISH, DONE], [DONE], [FINISH, {"choices": [], "usage": {"total_tokens": 3}}]])
+@pytest.mark.parametrize("drops", [True, False])
+async def test_what_happens_to_the_connection_after_the_last_word_costs_nothing(last: list[Any], drops: bool) -> None:
+    async def behave(caller: Caller, path: str, body: Any) -> None:
+        await caller.say(delta("It is a delay"), *last, end=False)
+        if drops:
+            await asyncio.sleep(0.05)  # for what is sent to arrive
+            caller.drop()
+        else:
+            await caller.closed()
+
+    async with asyncio.timeout(1.9):  # less than the limit between two pieces
+        assert await answered(behave) == "It is a delay"
+
+
+async def test_a_server_that_says_with_every_piece_that_it_is_the_last_is_heard_to_its_end() -> None:
+    async def behave(caller: Caller, path: str, body: Any) -> None:
+        await caller.say(choice(delta={"content": "It is "}, finish_reason="stop"), end=False)
+        await asyncio.sleep(1.2)
+        await caller.event(choice(delta={"content": "a delay."}, finish_reason="stop"))
+        await caller.send(b"0\r\n\r\n")
+
+    assert await answered(behave) == "It is a delay."
+
+
+async def test_a_model_that_has_spent_its_tokens_on_thinking_is_given_more() -> None:
+    async def behave(caller: Caller, path: str, body: Any) -> None:
+        if body["max_tokens"] < 1000:
+            await caller.say(delta(reasoning_content="Hm."), choice(delta={}, finish_reason="length"))
+        else:
+            await caller.say(delta(reasoning_content="Hm."), delta("It is."), FINISH)
+
+    async with Scripted(behave) as peer:
+        model = asking(peer)
+        with pytest.raises(ServiceError, match="thinking"):
+            await text_of(model)
+        assert await text_of(model) == "It is."
+        await model.close()
+
+
 NESTED = "[" * 100_000
 
 
@@ -117,6 +177,13 @@ NESTED = "[" * 100_000
         sends({"object": "error", "message": "out of memory"}),
         sends({"text": "NETWORK ERROR", "error_code": 50001}),
         sends(choice(delta={"content": ""}, finish_reason="error")),
+        sends(delta("It is."), {"code": 50505, "message": "Model service overloaded", "data": None}),
+        sends(delta("It is."), {"detail": "Internal Server Error"}),
+        sends(delta("It is."), {"errors": [{"message": "out of memory"}]}),
+        sends(delta("It is."), '{"error": {"message": "out of memory"}}\n\n'),
+        sends(choice(delta={"role": "assistant", "content": ""}), choice(delta={}, finish_reason="length"), DONE),
+        sends(choice(delta={"reasoning_content": "Hm"}), choice(delta={}, finish_reason="length"), DONE),
+        sends(json.dumps(choice(message={"content": None, "reasoning": "Hm"}, finish_reason="length")), kind="application/json"),
         sends(delta("It is"), choice(delta={}, finish_reason="content_filter"), DONE),
         sends({"x_groq": {"error": "over capacity"}, **choice(delta={}, finish_reason="stop")}),
         sends('{"error": "model is loading"}', kind="application/json"),
@@ -278,6 +345,73 @@ async def test_two_calls_with_one_index_are_two() -> None:
         assert ran == ['{"city": "a"}', '{"city": "b"}']
 
 
+async def test_what_a_server_wants_to_see_again_is_given_back_with_the_call() -> None:
+    signed = {"index": 0, **CALL, "extra_content": {"google": {"thought_signature": "c2ln"}}}
+    thoughts = [choice(delta={"reasoning_content": piece}) for piece in ("The user ", "asks.")]
+
+    async def weather(arguments: str) -> str:
+        return "It rains."
+
+    async with Scripted(sends(*thoughts, delta(tool_calls=[signed]), FINISH), sends(delta("Fine."), DONE)) as peer:
+        await text_of(asking(peer), Tool("weather", "", {"type": "object"}, weather))
+        said = peer.requests[1]["messages"][-2]
+        assert said["reasoning_content"] == "The user asks."  # DeepSeek, Kimi
+        assert said["tool_calls"][0]["extra_content"] == signed["extra_content"]  # Gemini 3
+
+
+async def test_all_calls_once_more_at_the_end_are_run_once() -> None:
+    ran: list[str] = []
+
+    async def weather(arguments: str) -> str:
+        ran.append(arguments)
+        return ""
+
+    calls = [
+        {"index": at, "id": name, "function": {"name": "weather", "arguments": f'{{"city": "{name}"}}'}}
+        for at, name in enumerate("ab")
+    ]
+    whole = choice(delta={}, message={"content": None, "tool_calls": calls}, finish_reason="tool_calls")
+    async with Scripted(sends(delta(tool_calls=calls), whole), sends(delta("Fine."), DONE)) as peer:
+        await text_of(asking(peer), Tool("weather", "", {"type": "object"}, weather))
+        assert ran == ['{"city": "a"}', '{"city": "b"}']
+
+
+PAST = {
+    "Kimi": {"error": {"message": "reasoning_content is missing in assistant tool call message at index 2"}},
+    "Gemini": [{"error": {"message": "Function call is missing a thought_signature in functionCall parts. This is required."}}],
+    "TGI": {"error": "Failed to deserialize: messages[2].content: invalid type: null, expected a string"},
+    "LM Studio": {
+        "error": 'Error rendering prompt with jinja template: "Only user, assistant and system roles are supported!"'
+    },
+    "FastAPI": {"detail": [{"loc": ["body", "messages", 3, "role"], "msg": "Input should be 'system', 'user' or 'assistant'"}]},
+    "Cloudflare": {"errors": [{"message": "Type mismatch of '/messages/2/content', 'string' not in 'null'"}]},
+}
+
+
+@pytest.mark.parametrize("server", PAST)
+async def test_what_tools_have_done_is_told_in_words_where_a_server_refuses_it_as_calls(server: str) -> None:
+    async def behave(caller: Caller, path: str, body: Any) -> None:
+        if any(message["role"] == "tool" for message in body["messages"]):
+            await caller.reply(400, "application/json", json.dumps(PAST[server]).encode())
+        else:
+            await caller.say(delta("Fine."), FINISH)
+
+    async def nothing(arguments: str) -> str:
+        return ""
+
+    asked = question(Tool("nothing", "Does nothing.", {"type": "object"}, nothing))
+    asked = replace(asked, history=(Exchange("Set it.", "Done.", (Deed("nothing", "{}", "I have set it."),)),))
+    async with Scripted(behave) as peer:
+        model = asking(peer)
+        for _ in range(2):
+            assert "".join([piece async for piece in model.answer(asked)]) == "Fine."
+        assert len(peer.requests) == 3
+        assert "tools" in peer.requests[-1]  # they are offered all the same
+        assert [message["role"] for message in peer.requests[-1]["messages"]] == ["system", "user", "assistant", "user"]
+        assert "I have set it." in peer.requests[-1]["messages"][1]["content"]
+        await model.close()
+
+
 # --- what a server does not take --------------------------------------------------------------------------------------
 
 
@@ -318,6 +452,25 @@ REFUSALS: dict[str, tuple[str, int, Any]] = {
     "OpenRouter, tools": ("tools", 404, {"error": {"message": "No endpoints found that support tool use.", "code": 404}}),
     "llama.cpp, tools": ("tools", 500, {"error": {"code": 500, "message": "tools param requires --jinja flag"}}),
     "Gemma, system": ("system", 400, {"error": {"message": "System role not supported"}}),
+    "o1, system": ("system", 400, openai_says("messages[0].role", "'messages[0].role' does not support 'system' with this model.")),
+    "Mistral's template, system": ("system", 400, {"message": "Conversation roles must alternate user/assistant/..."}),
+    "llama.cpp, system": ("system", 500, {"error": {"message": "Jinja Exception: roles must alternate user/assistant/..."}}),
+    "LM Studio, system": ("system", 400, {"error": 'Error rendering prompt: "Only user and assistant roles are supported!"'}),
+    "FastAPI, system": (
+        "system", 422,
+        {"detail": [{"loc": ["body", "messages", 0, "role"], "msg": "Input should be 'user' or 'assistant'", "input": "system"}]},
+    ),
+    "Gemini, tools": ("tools", 400, [{"error": {"message": "Function calling is not enabled for models/gemma-3-27b-it"}}]),
+    "Perplexity, tools": ("tools", 400, {"error": {"message": "Tool calling is not supported for this model."}}),
+    "Claude, temperature": ("temperature", 400, {"error": {"message": "`temperature` is deprecated for this model."}}),
+    "OpenAI's search, temperature": ("temperature", 400, {"error": {"message": "Model incompatible argument: temperature"}}),
+    "Kimi, temperature": ("temperature", 400, {"message": "temperature: only 1 is allowed for this model"}),
+    "param at the top": ("temperature", 400, {"message": "Bad value", "param": "temperature"}),
+    "Mistral, nested": (
+        "max_tokens", 422,
+        {"message": {"detail": [{"loc": ["body", "max_tokens"], "msg": "Extra inputs are not permitted", "input": 400}]}},
+    ),
+    "Go, tools": ("tools", 400, 'json: unknown field "tools"'),
 }  # fmt: skip
 
 
@@ -336,6 +489,73 @@ async def test_what_a_server_refuses_is_left_out_from_then_on(server: str) -> No
             assert peer.requests[-1]["max_completion_tokens"]
         if REFUSALS[server][0] == "system":
             assert peer.requests[-1]["messages"][0]["content"].startswith("Be brief.")
+        await model.close()
+
+
+# What a server says of one request, or of itself: nothing is left out the next time.
+ONCE: dict[str, tuple[int, Any]] = {
+    "a gateway": (502, {"error": {"message": "Error processing stream: unexpected end of data"}}),
+    "a stream": (500, {"error": "the upstream stream was closed in an unexpected way"}),
+    "llama.cpp": (500, {"error": {"message": "Failed to parse tool call arguments as JSON: unexpected end of input"}}),
+    "Groq": (400, openai_says("", "tool call validation failed: attempted to call tool 'x'", "tool_use_failed")),
+    "vLLM": (
+        400,
+        {"message": "'max_tokens' or 'max_completion_tokens' is too large: 400. The maximum context length is 4096."},
+    ),
+    "named": (400, openai_says("max_tokens", "max_tokens=400 cannot be greater than max_model_len=4096 - 3900", "")),
+    "OpenRouter": (402, {"error": {"message": "This request requires more credits, or fewer max_tokens."}}),
+    "a hot machine": (500, {"error": {"message": "GPU temperature too high: must cool down"}}),
+    "quoted": (
+        422,
+        {"detail": [{"loc": ["body", 10], "msg": "JSON decode error", "input": {"stream": True, "temperature": 0.4}}]},
+    ),
+}
+
+
+@pytest.mark.parametrize("server", ONCE)
+async def test_what_a_server_says_of_one_request_is_not_kept(server: str) -> None:
+    status, told = ONCE[server]
+
+    async def wrong(caller: Caller, path: str, body: Any) -> None:
+        await caller.reply(status, "application/json", json.dumps(told).encode())
+
+    async def nothing(arguments: str) -> str:
+        return ""
+
+    async with Scripted(wrong, fussy()) as peer:
+        model, tool = asking(peer), Tool("nothing", "Does nothing.", {"type": "object"}, nothing)
+        with suppress(ServiceError):
+            await text_of(model, tool)
+        assert await text_of(model, tool) == "Fine."
+        assert {"stream", "temperature", "max_tokens", "tools"} <= set(peer.requests[-1])
+        await model.close()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "System role not supported",
+        "After the optional system message, conversation roles must alternate user/assistant",
+        "Your system prompt must not ask for that",
+        "tools are not supported",
+    ],
+)
+async def test_who_objects_to_the_same_again_and_again_is_not_asked_for_ever(told: str) -> None:
+    async with Scripted(sends(json.dumps({"error": told}), kind="application/json", status=400)) as peer:
+        model = asking(peer)
+        with pytest.raises(ServiceError):
+            await text_of(model)
+        assert len(peer.requests) <= 3
+        await model.close()
+
+
+async def test_what_a_server_misses_is_not_taken_for_what_it_quotes() -> None:
+    missing = {"detail": [{"loc": ["body", "prompt"], "msg": "Field required", "input": {"stream": True, "max_tokens": 400}}]}
+    async with Scripted(sends(json.dumps(missing), kind="application/json", status=422)) as peer:
+        model = asking(peer)
+        with pytest.raises(ServiceError):
+            await text_of(model)
+        assert len(peer.requests) == 1
         await model.close()
 
 
@@ -649,8 +869,25 @@ async def test_a_query_in_the_address_is_sent_with_every_request() -> None:
         ("application/json", '{"transcription": ""}', ""),
         ("application/json", '{"text": "<|en|><|transcribe|> Hello there.<|endoftext|>"}', "Hello there."),
         ("text/plain", "1\n00:00:00,000 --> 00:00:01,000\nHello\n\n2\n00:00:01,000 --> 00:00:02,000\nthere.\n", "Hello there."),
+        ("application/x-subrip", "1\r\n00:00:00,000 --> 00:00:01,000\r\n<i>Hello</i> there.\r\n", "Hello there."),
+        ("text/vtt", "WEBVTT\n\n00:00.000 --> 00:01.000 align:start position:0%\nHello there.\n", "Hello there."),
+        ("text/plain", "WEBVTT\nKind: x\n\nNOTE by us\n\n00:00.000 --> 00:01.000\n<v Ann>Hello there.</v>\n", "Hello there."),
+        ("text/plain", "WEBVTT\n\n00:00.000 --> 00:01.000\n<00:00:00.000><c> Hello</c><c> there.</c>\n", "Hello there."),
+        ("text/plain", "WEBVTT\n\n", ""),
+        ("text/plain", "[BLANK_AUDIO]\n", ""),
+        ("text/plain", "[MUSIC] Hello there.", "Hello there."),
+        ("text/plain", "{laughs} Hello there.", "{laughs} Hello there."),
+        ("application/json", '{"text": "language English<asr_text>Hello there."}', "Hello there."),
+        ("application/json", '{"text": "lang:en Hello there."}', "Hello there."),
+        ("application/json", '{"text": ">> Hello <sil> there. ⁇"}', "Hello there."),
+        ("application/json", '{"text": "*coughs* （笑）Hello there.【音楽】"}', "Hello there."),
+        # What only looks like it.
+        ("application/json", '{"text": "My number is (212) 555-0100."}', "My number is (212) 555-0100."),
+        ("application/json", '{"text": "Open the file(s) of f(x)."}', "Open the file(s) of f(x)."),
+        ("application/json", '{"text": "Is 2 * 3 * 4 > 5 and 3 < 5?"}', "Is 2 * 3 * 4 > 5 and 3 < 5?"),
+        ("application/json", '{"text": "Note: the language English, lang: en."}', "Note: the language English, lang: en."),
     ],
-)
+)  # fmt: skip
 async def test_transcriptions_come_in_many_shapes(kind: str, body: str, text: str) -> None:
     async with Scripted(says(kind, body)) as peer:
         assert (await OpenAiStt(remote(peer), Health(), "en").transcribe(SPEECH, final=True)).text == text
@@ -697,6 +934,99 @@ async def test_a_recogniser_that_refuses_to_stream_is_asked_without() -> None:
             assert (await stt.transcribe(SPEECH[: HEARING_RATE // 2], final=True)).text == "Hello there."
         assert len(peer.requests) == 3
         await stt.close()
+
+
+# --- voices -----------------------------------------------------------------------------------------------------------
+
+FORM = {"wav": wav(pcm()), "pcm": pcm(), "mp3": encoded("mp3", "libmp3lame")}
+VOICES: dict[str, tuple[Callable[[dict[str, Any]], bool], int, Any, str]] = {
+    "a form, named": (lambda b: b["response_format"] == "pcm", 422, {"detail": "Unsupported response_format: pcm"}, "wav"),
+    "a form, in words": (lambda b: b["response_format"] == "pcm", 400, openai_says("", "Unsupported audio format: pcm", ""), "wav"),
+    "a form, one of": (
+        lambda b: b["response_format"] != "wav", 422,
+        {"detail": [{"loc": ["body", "response_format"], "msg": "Input should be 'mp3' or 'wav'", "input": "pcm"}]}, "wav",
+    ),
+    "every form": (
+        lambda b: "response_format" in b, 422,
+        {"detail": [{"loc": ["body", "response_format"], "msg": "Extra inputs are not permitted", "input": "pcm"}]}, "",
+    ),
+    "Kokoro, a voice": (lambda b: "voice" in b, 400, {"detail": {"message": "Voice 'alloy' not found. Available: sky"}}, "pcm"),
+    "speaches, a voice": (lambda b: "voice" in b, 422, {"detail": "Voice 'alloy' is not supported. Supported: ['sky']"}, "pcm"),
+    "vLLM, a voice": (lambda b: "voice" in b, 400, {"error": {"message": "Invalid speaker 'alloy'. Supported: ryan"}}, "pcm"),
+    "Groq, a voice": (lambda b: "voice" in b, 400, openai_says("voice", "voice must be one of [Fritz-PlayAI]", ""), "pcm"),
+    "a pace": (lambda b: "speed" in b, 400, openai_says("speed", "speed is not supported by this model"), "pcm"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("server", VOICES)
+async def test_a_voice_that_refuses_something_is_asked_for_what_it_has(server: str) -> None:
+    refuses, status, told, form = VOICES[server]
+
+    async def behave(caller: Caller, path: str, body: Any) -> None:
+        if refuses(body):
+            await caller.reply(status, "application/json", json.dumps(told).encode())
+        else:
+            await caller.reply(200, "audio/pcm", FORM[body.get("response_format", "mp3")])
+
+    async with Scripted(behave) as peer:
+        tts = OpenAiTts(remote(peer), Health(), "alloy")
+        for _ in range(2):
+            assert sum([len(speech.samples) async for speech in tts.speak("Hello.")]) > 0.9 * SPEAKING_RATE
+        assert len(peer.requests) <= 4
+        assert peer.requests[-1].get("response_format", "") == form
+        await tts.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (500, {"error": "Voice synthesis failed: invalid phoneme"}),
+        (500, {"error": "unexpected tensor at speed 0.1"}),
+        (400, openai_says("input", "Invalid input: the voice has nothing to say", "")),
+        (422, {"detail": [{"loc": ["body", "language"], "msg": "Field required", "input": {"voice": "alloy", "speed": 1.0}}]}),
+    ],
+)
+async def test_a_voice_that_fails_once_is_asked_for_the_same_again(status: int, told: Any) -> None:
+    async def wrong(caller: Caller, path: str, body: Any) -> None:
+        await caller.reply(status, "application/json", json.dumps(told).encode())
+
+    async def fine(caller: Caller, path: str, body: Any) -> None:
+        await caller.reply(200, "audio/pcm", pcm())
+
+    async with Scripted(wrong, fine) as peer:
+        tts = OpenAiTts(remote(peer), Health(), "alloy")
+        with suppress(ServiceError):
+            assert [speech async for speech in tts.speak("Hello.")]
+        assert [speech async for speech in tts.speak("Hello.")]
+        assert {"voice", "speed", "response_format"} <= set(peer.requests[-1])
+        await tts.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "headers", "seconds"),
+    [
+        ("audio/pcm;rate=22050", "", 24_000 / 22_050),
+        ('audio/pcm; rate="22050"', "", 24_000 / 22_050),
+        ("audio/L16; rate = 22050", "", 24_000 / 22_050),
+        ("audio/x-pcm; sample_rate=16000", "", 1.5),
+        ("audio/pcm", "X-Sample-Rate: 22050\r\n", 24_000 / 22_050),
+        ("application/octet-stream", "X-Audio-Sample-Rate: 16000\r\n", 1.5),
+        ('audio/pcm; channels="2"', "", 0.5),
+        ("audio/pcm", "X-Channels: 2\r\n", 0.5),
+        ("audio/pcm;rate=0", "", 1.0),
+        ("audio/pcm", "X-Sample-Rate: none\r\n", 1.0),
+        ("audio/pcm;rate=24000", "X-Sample-Rate: 16000\r\n", 1.0),
+    ],
+)
+async def test_the_rate_and_the_channels_of_raw_sound_are_told_in_many_ways(kind: str, headers: str, seconds: float) -> None:
+    async def behave(caller: Caller, path: str, body: Any) -> None:
+        await caller.reply(200, kind, pcm(), headers)
+
+    async with Scripted(behave) as peer:
+        tts = OpenAiTts(remote(peer), Health(), "alloy")
+        got = sum([len(speech.samples) async for speech in tts.speak("Hello.")])
+        assert got == pytest.approx(seconds * SPEAKING_RATE, abs=0.02 * SPEAKING_RATE)
+        await tts.close()
 
 
 # --- many at once -----------------------------------------------------------------------------------------------------

@@ -136,7 +136,7 @@ async def test_tools_are_run_and_their_results_given_back(whole: bool) -> None:
         assert ran == ['{"city": "Oslo"}']
         offered, second = peer.requests[0]["tools"][0]["function"], peer.requests[1]["messages"]
         assert offered["name"] == "weather"
-        assert second[-2]["tool_calls"][0]["id"] == second[-1]["tool_call_id"] == ("call_0" if whole else "call_7")
+        assert second[-2]["tool_calls"][0]["id"] == second[-1]["tool_call_id"] == ("call00000" if whole else "call_7")
         assert second[-1]["content"] == "It rains."
 
 

@@ -10,16 +10,18 @@ from services.base import Question, ServiceError, ServiceTimeout, closing
 from services.endpoint import Endpoint
 from services.health import Health
 from services.vendors import ServiceSettings
+from vendors.http.body import HttpBody
 from vendors.http.client import Fields, HttpClient
 from vendors.openai import is_openai, with_model
 from vendors.openai.delta import choices, delta_of
 from vendors.openai.output_filter import Spoken
-from vendors.openai.prompt import Messages, prompt
+from vendors.openai.prompt import Messages, in_words, prompt
 from vendors.openai.tool_calls import Calls
 
 MODEL = "gpt-4.1-mini"  # of OpenAI, where none is set
 ROUNDS = 4  # of tools and answers in one reply
 TOKENS = 400  # of one round: some two minutes of speech
+MOST_TOKENS = 6400  # of one that thinks first, and was seen to think of nothing else
 TEMPERATURE = 0.4
 THINKING = 2  # times `first_s`: the first word of a model that shows that it thinks
 HOLD_S = 0.5  # that words wait in the first answer, lest they are thinking
@@ -45,6 +47,7 @@ class OpenAiAnswerer:
         self._peer = HttpClient("llm", with_model(endpoint, MODEL), health)
         self._limits = _LIMITS if is_openai(endpoint) else _LIMITS[::-1]
         self._thinks = False if is_openai(endpoint) else thinks
+        self._tokens = TOKENS
 
     async def warm(self) -> None:
         """Asks the server which models it has. Raises ServiceError."""
@@ -58,7 +61,7 @@ class OpenAiAnswerer:
         """The answer as it is made. Closing the iterator ends the work of the server. Raises ServiceError, also after a part."""
         since: Messages = []  # the calls of tools, and what came of them
         for left in reversed(range(ROUNDS)):
-            calls = Calls()
+            calls = Calls(len(since))
             async with closing(self._round(question, since, bool(left), calls)) as pieces:
                 async for piece in pieces:
                     yield piece
@@ -70,9 +73,11 @@ class OpenAiAnswerer:
         """What is sent: all but what the server refuses."""
         if "tools" in refused:
             question = replace(question, tools=())
-        body: Fields = {"messages": [*prompt(question, "system" not in refused), *since]}
+        messages = prompt(question, "system" not in refused, "calls" not in refused)
+        messages = in_words(messages, since) if "calls" in refused else [*messages, *since]
+        body: Fields = {"messages": messages}
         limit = next((name for name in self._limits if name not in refused), "")
-        body |= {"stream": True, "temperature": TEMPERATURE} | ({limit: TOKENS} if limit else {})
+        body |= {"stream": True, "temperature": TEMPERATURE} | ({limit: self._tokens} if limit else {})
         if tools and question.tools:
             body["tools"] = [
                 {"type": "function", "function": {"name": t.name, "description": t.description, "parameters": t.parameters}}
@@ -88,10 +93,13 @@ class OpenAiAnswerer:
         async with self._peer.post("chat/completions", lambda refused: self._body(question, since, tools, refused)) as reading:
             async with closing(_watched(reading.events(), HOLD_S if briefly else None)) as events:
                 said = ""
-                async for words in self._words(events, spoken, calls):
+                async for words in self._words(events, spoken, calls, reading):
                     said = words if words.strip() else said
                     yield words
             rest = spoken.end()
+            if spoken.short and not ((said + rest).strip() or calls.made or spoken.calls):
+                self._tokens = min(4 * self._tokens, MOST_TOKENS)  # the next time it may come to words
+                raise ServiceError("llm", "all tokens went into thinking")
             if not (spoken.over or spoken.finished or reading.complete or (reading.framed and _ends(said + rest, calls))):
                 raise ServiceError("llm", "the answer was cut off")
             if rest and not (spoken.bare and calls.write(rest, names)):
@@ -100,7 +108,9 @@ class OpenAiAnswerer:
                 calls.write(text, names)
         self._thinks = spoken.unopened or bool(self._thinks)
 
-    async def _words(self, events: AsyncIterator[dict[str, Any] | None], spoken: Spoken, calls: Calls) -> AsyncIterator[str]:
+    async def _words(
+        self, events: AsyncIterator[dict[str, Any] | None], spoken: Spoken, calls: Calls, reading: HttpBody
+    ) -> AsyncIterator[str]:
         """The words of the events; fills `calls`. Words that may be thinking are kept back up to an event that is None. Raises
         ServiceTimeout where no words come for long, whatever else does."""
         loop, endpoint = asyncio.get_running_loop(), self._peer.endpoint
@@ -113,8 +123,11 @@ class OpenAiAnswerer:
                 for piece in part.calls:
                     calls.join(piece)
                 words += (spoken.release() if part.thinks else "") + spoken.feed(part.text)
-                heard, progress = heard or bool(part.text), progress or bool(part.calls)
-                spoken.finished = spoken.finished or part.last
+                calls.think(part.thought)
+                heard, progress = heard or bool(part.text or part.calls), progress or bool(part.calls)
+                spoken.finished, spoken.short = spoken.finished or part.last, spoken.short or part.short
+                if part.last:
+                    reading.enough(waits=bool(part.text))
             if words:
                 yield words
             if words or progress:

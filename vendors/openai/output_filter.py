@@ -95,6 +95,7 @@ class Spoken:
         """`tools`: the model knows some, and an answer that begins like a call is kept back as a whole."""
         self.calls: list[str] = []  # texts of tool calls
         self.finished = False  # the server says that this was all
+        self.short = False  # ... and that its tokens have not been enough
         self.over = False  # the turn has ended, whatever else is written
         self.unopened = False  # the end of thinking has come without its beginning
         self.bare = False  # the words may be a call without any mark

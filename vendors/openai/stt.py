@@ -23,12 +23,16 @@ from vendors.openai.delta import choices, delta_of
 MODEL = "gpt-4o-mini-transcribe"  # of OpenAI, where none is set
 OURS = "parley-"  # how the names of our own server's models begin
 FIGURES = TypeAdapter(Transcript)
-# What recognisers write beside the words: tokens of Whisper, "[BLANK_AUDIO]", "(coughing)", notes of music, times of subtitles.
+# What recognisers write beside the words: tokens of Whisper and NeMo, "[BLANK_AUDIO]", "(coughing)", "*sighs*", notes of music, the
+# ">>" of another speaker, what Qwen and Voxtral begin with, times and tags of subtitles. "(212) 555-0100" and "file(s)" are words.
 _BESIDE = re.compile(
-    r"<\|[^|<>]{0,40}\|>|\[[^\[\]]{0,60}\]|\([^()]{0,60}\)|[♪♫♬]|"
-    r"^[^\S\n]*(?:WEBVTT|\d{1,6}(?=[^\S\n]*\n[^\S\n]*\d\d:))[^\S\n]*$|^[^\S\n]*(?:\d\d:)?\d\d:\d\d[.,]\d{3} --> .*$",
+    r"\A\s*(?:language [\w ]{0,30}<asr_text>|lang:[a-z]{2,3}\b)|<\|[^|<>]{0,40}\|>|<(?:sil|unk|blank|noise|spn|pad)>"
+    r"|\[[^\[\]]{0,60}\]|(?<!\w)\([^()\d]{0,60}\)|（[^（）\d]{0,60}）|【[^【】]{0,60}】|(?<![\w*])\*[^\s*\d][^*\d]{0,40}\*(?!\w)"
+    r"|[♪♫♬⁇]|(?<!\S)>{2,3}(?!\S)|</?(?:[vcibu]|font|lang|ruby|rt)(?:[. ][^<>]{0,60})?>|<\d\d:[\d:.]{1,12}>|"
+    r"^[^\S\n]*\d{1,6}(?=[^\S\n]*\n[^\S\n]*\d\d:)[^\S\n]*$|^[^\S\n]*(?:\d\d:)?\d\d:\d\d[.,]\d{3} --> .*$",
     re.MULTILINE,
 )
+_REMARKS = ("WEBVTT", "NOTE", "STYLE", "REGION")  # how the blocks of WebVTT begin that are not said
 LONGEST = 8000  # characters of a turn, which has 30 s
 # Where the text of an answer stands, by the first of these that is there: OpenAI's own, what others call it (whisper.cpp writes a
 # list of pieces there), and the pieces of an answer that has nothing else.
@@ -126,7 +130,15 @@ async def _text(reading: HttpBody) -> str:
             known = known or kind.startswith("transcript.") or _added(event, kind) is not None
     if not known:
         raise ServiceError("stt", "answers no text")
-    return " ".join(_BESIDE.sub(" ", text).split())
+    return " ".join(_BESIDE.sub(" ", _cues(text)).split())
+
+
+def _cues(text: str) -> str:
+    """What is said in `text`, where that is WebVTT."""
+    if not text.lstrip().startswith("WEBVTT"):
+        return text
+    blocks = "\n".join(line.strip() for line in text.strip().splitlines()).split("\n\n")
+    return "\n\n".join(block for block in blocks if not block.lstrip().startswith(_REMARKS))
 
 
 def _added(event: dict[str, Any], kind: str) -> str | None:

@@ -11,6 +11,7 @@ from vendors.openai.prompt import Messages, call, calling, result
 
 MOST = 16  # calls in one round
 LONGEST = 16_000  # characters of a call, in whatever it is written
+LONGEST_THOUGHT = 64_000  # characters of thinking that are given back
 TRIES = 200  # beginnings of JSON in a text that are none
 
 _XML = re.compile(r"<(?:function=|invoke name=\"?)([\w.-]+)\"?>(.*?)(?=</function>|</invoke>|<function=|<invoke |$)", re.DOTALL)
@@ -28,13 +29,17 @@ class ToolCall(NamedTuple):
     id: str
     name: str
     arguments: str  # JSON
+    extra: Any = None  # that the server wants to see again
 
 
 class Calls:
-    """The calls of one round, in order."""
+    """The calls of one round, in order. `before`: messages since the question, so that ids differ between the rounds. `thought` is
+    what the model thinks before it calls."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: int = 0) -> None:
         self.made: list[ToolCall] = []
+        self.thought = ""
+        self._before = before
         self._places: dict[int, int] = {}  # from the server's index to the place in `made`
 
     def join(self, part: Any) -> None:
@@ -45,22 +50,28 @@ class Calls:
         if not isinstance(part, dict) or not isinstance(function or {}, dict):
             raise ServiceError("llm", f"a tool call of an unknown shape: {repr(part)[:80]}")
         function = function or part
-        id, name, index = _text(part.get("id")), _text(function.get("name")), part.get("index")
-        index = index if isinstance(index, int) and not isinstance(index, bool) else None
+        id, name, index = _text(part.get("id")), _text(function.get("name")).strip(), _index(part.get("index"))
         arguments = function.get("arguments", function.get("parameters"))
         more = arguments if isinstance(arguments, str) else json.dumps(arguments) if isinstance(arguments, dict) else ""
         at = self._places.get(index) if index is not None else len(self.made) - 1 if self.made else None
         known = self.made[at] if at is not None else None
-        if known is not None and (id, name, more) == known:
+        if (known is not None and (id, name, more) == known[:3]) or (
+            id and name and (id, name, more) in [c[:3] for c in self.made]
+        ):
             return  # said twice
-        if known is None or (name and known.name and ((id and id != known.id) or _whole(known.arguments))):
+        if known is None or (name and known.name and _is_another(id, name, known)):
             if not name and not more:
                 return
-            self._add(id, name, more)
+            self._add(id, name, more, part.get("extra_content"))
             if index is not None:
                 self._places[index] = len(self.made) - 1
         elif at is not None:
-            self.made[at] = ToolCall(known.id, known.name or name, fit(known.arguments + more))
+            self.made[at] = known._replace(name=known.name or name, arguments=fit(known.arguments + more))
+
+    def think(self, text: str) -> None:
+        """More of what the model thinks. What is longer than any server gives back is none."""
+        if len(self.thought) <= LONGEST_THOUGHT:
+            self.thought += text
 
     @property
     def whole(self) -> bool:
@@ -74,16 +85,19 @@ class Calls:
             self._add("", name, json.dumps(arguments))
         return bool(found)
 
-    def _add(self, id: str, name: str, arguments: str) -> None:
+    def _add(self, id: str, name: str, arguments: str, extra: Any = None) -> None:
         if len(self.made) >= MOST:
             raise ServiceError("llm", f"more than {MOST} tool calls at once")
-        self.made.append(ToolCall(id or f"call_{len(self.made)}", name, fit(arguments)))
+        # Mistral takes ids of nine letters and digits only.
+        id = id or f"call{self._before % 1000:03}{len(self.made):02}"
+        self.made.append(ToolCall(id, name, fit(arguments), extra if isinstance(extra, dict) else None))
 
     async def use(self, question: Question) -> Messages:
         """Runs the tools in order; the messages that tell the model what came of it."""
         tools = {tool.name: tool for tool in question.tools}
         self.made = [each._replace(arguments=_unwrapped(each.arguments.strip())) for each in self.made]
-        messages: Messages = [calling([call(*each) for each in self.made])]
+        thought = self.thought if len(self.thought) <= LONGEST_THOUGHT else ""
+        messages: Messages = [calling([call(*each) for each in self.made], thought)]
         for each in self.made:
             tool = tools.get(each.name) or tools.get(_bare(each.name))
             said = await tool.run(each.arguments or "{}") if tool else f"There is no tool {each.name}."
@@ -157,8 +171,20 @@ def _python(text: str, names: Collection[str]) -> Iterator[tuple[str, dict[str, 
 
 
 def _bare(name: str) -> str:
-    """ "functions.set_timer:0" is set_timer."""
-    return re.sub(r":\d+$", "", name.rpartition(".")[2])
+    """ "functions.set_timer:0" and "default_api:set_timer" are set_timer."""
+    return re.sub(r":\d+$", "", name.rpartition(".")[2]).rpartition(":")[2]
+
+
+def _index(value: Any) -> int | None:
+    value = int(value) if isinstance(value, str) and re.fullmatch(r"\d{1,3}", value, re.ASCII) else value
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _is_another(id: str, name: str, known: ToolCall) -> bool:
+    """A piece with a name begins another call than `known`, but where that has arguments which are not whole (some servers give
+    every piece the name, and an id of its own)."""
+    begun = bool(known.arguments) and name == known.name
+    return _whole(known.arguments) or (bool(id) and id != known.id and not begun)
 
 
 def _value(text: str) -> Any:
@@ -176,9 +202,25 @@ def _whole(arguments: str) -> bool:
 
 
 def _unwrapped(arguments: str) -> str:
-    """Arguments that were made JSON twice are a text that holds an object."""
+    """The object that the arguments are meant to be: one that was made JSON twice is a text that holds it, none at all is "null",
+    and some write it in a block of code, or behind an empty one, or once more."""
+    if arguments == "null":
+        return "{}"
     inner = _value(arguments) if arguments.startswith('"') else None
-    return inner if isinstance(inner, str) and _whole(inner) else arguments
+    if isinstance(inner, str) and _whole(inner):
+        return inner
+    if _whole(arguments) or not (text := arguments.removeprefix("```json").strip("`").strip()).startswith("{"):
+        return arguments
+    found, at = list[str](), 0
+    while at < len(text) and len(found) < MOST:
+        try:
+            _, end = json.JSONDecoder().raw_decode(text, at)
+        except (ValueError, RecursionError):
+            return arguments
+        found.append(text[at:end])
+        at = end + len(text[end:]) - len(text[end:].lstrip())
+    different = {each for each in found if json.loads(each) != {}}
+    return different.pop() if len(different) == 1 else arguments if different else "{}"
 
 
 def _text(value: Any) -> str:

@@ -25,8 +25,11 @@ FIRST = 20  # ms in the first piece: what is there is heard at once
 LATER = 200  # ms in the others
 SPEEDS = (0.25, 4.0)  # that the API takes
 RATES = (4000, 384_000)  # Hz
-_RATE = re.compile(r"rate=(\d{1,6})")
-_CHANNELS = re.compile(r"channels=([1-8])\b")
+_RATE = re.compile(r"rate\s*=\s*\"?(\d{1,6})")
+_CHANNELS = re.compile(r"channels\s*=\s*\"?([1-8])\b")
+# Headers in which servers tell what the kind of content does not.
+_RATE_HEADER = re.compile(r"(?:x-)?(?:audio-)?sample-?rate", re.IGNORECASE)
+_CHANNELS_HEADER = re.compile(r"(?:x-)?(?:audio-)?channels", re.IGNORECASE)
 
 
 class OpenAiTts:
@@ -59,7 +62,7 @@ class OpenAiTts:
             body = {
                 "input": said,
                 "voice": voice or self._voice,
-                "response_format": "pcm",
+                "response_format": "wav" if "pcm" in refused else "pcm",
                 "speed": min(max(speed, SPEEDS[0]), SPEEDS[1]),
             }
             return {name: value for name, value in body.items() if name not in refused}
@@ -77,9 +80,10 @@ def vendor(settings: ServiceSettings) -> OpenAiTts:
 async def _speech(reading: HttpBody, rate: int) -> AsyncIterator[Speech]:
     if reading.kind.startswith("text/") or "json" in reading.kind:
         raise ServiceError("tts", f"answers {reading.kind} instead of audio")
-    named, channels = _RATE.search(reading.kind), _CHANNELS.search(reading.kind)
-    rate = int(named[1]) if named and RATES[0] <= int(named[1]) <= RATES[1] else rate
-    track = Track(Shape(rate, int(channels[1]) if channels else 1), reading.kind)
+    told = _told(reading, _RATE, _RATE_HEADER)
+    rate = told if RATES[0] <= told <= RATES[1] else rate
+    channels = _told(reading, _CHANNELS, _CHANNELS_HEADER)
+    track = Track(Shape(rate, channels if 1 <= channels <= 8 else 1), reading.kind)
     out, heard = _Out(), False
     async with closing(reading.pieces()) as pieces:
         async for piece in pieces:
@@ -94,6 +98,14 @@ async def _speech(reading: HttpBody, rate: int) -> AsyncIterator[Speech]:
         yield speech
     if not heard:
         raise ServiceError("tts", "answers no sound")
+
+
+def _told(reading: HttpBody, in_kind: re.Pattern[str], header: re.Pattern[str]) -> int:
+    """A number that the kind of content tells, or a header; 0 where neither does."""
+    if named := in_kind.search(reading.kind):
+        return int(named[1])
+    values = (value.strip() for name, value in reading.headers.items() if header.fullmatch(name))
+    return next((int(value) for value in values if re.fullmatch(r"\d{1,6}", value, re.ASCII)), 0)
 
 
 class _Out:

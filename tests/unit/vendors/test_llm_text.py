@@ -213,7 +213,9 @@ def test_held_words_are_released_when_there_is_no_time_to_wait() -> None:
 # --- calls in the pieces of a stream ----------------------------------------------------------------------------------
 
 
-def part(index: int | None = None, id: str | None = None, name: str | None = None, arguments: Any = None) -> dict[str, Any]:
+def part(
+    index: int | str | None = None, id: str | None = None, name: str | None = None, arguments: Any = None
+) -> dict[str, Any]:
     piece: dict[str, Any] = {"function": {"name": name, "arguments": arguments}, "id": id}
     return piece if index is None else piece | {"index": index}
 
@@ -223,7 +225,7 @@ def part(index: int | None = None, id: str | None = None, name: str | None = Non
     [
         ([part(0, "a", "set_timer", '{"x": '), part(0, None, None, "1}")], [("a", '{"x": 1}')]),
         ([part(0, "a", "set_timer", '{"x": 1}'), part(0, "b", "set_timer", '{"x": 2}')], [("a", '{"x": 1}'), ("b", '{"x": 2}')]),
-        ([part(0, "", "set_timer", "{}"), part(0, "", "set_timer", '{"x": 2}')], [("call_0", "{}"), ("call_1", '{"x": 2}')]),
+        ([part(0, "", "set_timer", "{}"), part(0, "", "set_timer", '{"x": 2}')], [("call00000", "{}"), ("call00001", '{"x": 2}')]),
         ([part(0, "a", "set_timer", {"x": 1})], [("a", '{"x": 1}')]),
         ([part(None, "a", "set_timer", '{"x": 1}'), part(None, "b", "set_timer", "{}")], [("a", '{"x": 1}'), ("b", "{}")]),
         ([part(None, "a", "set_timer", '{"x":'), part(None, None, None, " 1}")], [("a", '{"x": 1}')]),
@@ -232,7 +234,14 @@ def part(index: int | None = None, id: str | None = None, name: str | None = Non
          [("a", "{}"), ("b", "[]")]),
         ([part(0, "a", "set_timer", "{}"), part(0, "a", "set_timer", "{}")], [("a", "{}")]),
         ([part(0, "a", "set_timer", ""), part(0, "b", "", "{}")], [("a", "{}")]),  # a new id with every piece
-        ([{"name": "set_timer", "arguments": {"x": 1}}], [("call_0", '{"x": 1}')]),
+        ([{"name": "set_timer", "arguments": {"x": 1}}], [("call00000", '{"x": 1}')]),
+        # A name and an id of its own in every piece; all of them once more at the end.
+        ([part(0, "a", "set_timer", '{"x": '), part(0, "b", "set_timer", "1}")], [("a", '{"x": 1}')]),
+        ([part(0, "a", "set_timer", "{}"), part(1, "b", "set_timer", "{}"), part(None, "a", "set_timer", "{}"),
+          part(None, "b", "set_timer", "{}")], [("a", "{}"), ("b", "{}")]),
+        ([part("0", "a", "set_timer", ""), part("1", "b", "set_timer", "{}"), part("0", None, None, '{"x": 1}')],
+         [("a", '{"x": 1}'), ("b", "{}")]),
+        ([part(0, "a", " set_timer ", "{}")], [("a", "{}")]),
         ([part(0, "a", "set_timer", None)], [("a", "")]),
     ],
 )  # fmt: skip
@@ -242,6 +251,37 @@ def test_pieces_of_calls_are_put_together(pieces: list[dict[str, Any]], calls: l
         made.join(piece)
     assert [(call.id, call.arguments) for call in made.made] == calls
     assert {call.name for call in made.made} == {"set_timer"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        ('{"x": 1}', '{"x": 1}'),
+        ("", "{}"),
+        ("null", "{}"),
+        ('"{\\"x\\": 1}"', '{"x": 1}'),
+        ('{}{"x": 1}', '{"x": 1}'),  # a beginning that is whole, and then the pieces
+        ('{"x": 1}{"x": 1}', '{"x": 1}'),
+        ('{"x": 1}\n{"x": 1}', '{"x": 1}'),
+        ("{}{}", "{}"),
+        ('```json\n{"x": 1}\n```', '{"x": 1}'),
+        ('{"x": 1}{"x": 2}', '{"x": 1}{"x": 2}'),  # nobody knows which: the model is told
+        ('{"x":', '{"x":'),
+        ("x=1", "x=1"),
+    ],
+)
+async def test_a_tool_is_given_the_object_that_is_meant(arguments: str, meant: str) -> None:
+    ran: list[str] = []
+
+    async def run(given: str) -> str:
+        ran.append(given)
+        return ""
+
+    calls = Calls()
+    calls.join(part(0, "a", "default_api:set_timer", arguments))
+    tool = Tool("set_timer", "Sets a timer.", {"type": "object"}, run)
+    await calls.use(Question("And?", None, [], (), "", (tool,)))  # type: ignore[arg-type]
+    assert ran == [meant]
 
 
 @pytest.mark.parametrize("piece", [5, "set_timer", ["x"], None, {"function": "set_timer"}, {"function": [1]}])
@@ -288,7 +328,7 @@ def test_the_whole_answer_behind_its_pieces_is_not_said_again() -> None:
     [{"delta": "text"}, {"delta": [1]}, {"delta": {"content": 5}}, {"delta": {"content": True}},
      {"delta": {"content": float("nan")}}, {"delta": {"tool_calls": {"a": 1}}},
      {"delta": {"tool_calls": "x"}}, {"delta": {"content": [[1]], "refusal": 3}},
-     {"finish_reason": "error"}],
+     {"finish_reason": "error"}, {"delta": {}, "finish_reason": "stop", "error": {"code": 502}}],
 )  # fmt: skip
 def test_a_choice_of_another_shape_is_an_error_of_the_service(choice: dict[str, Any]) -> None:
     with pytest.raises(ServiceError, match="llm"):
@@ -325,6 +365,41 @@ def test_what_was_done_for_a_turn_that_went_on_comes_behind_it() -> None:
     messages = prompt(asked(done=(DEED, DEED)))
     assert [m["role"] for m in messages] == ["system", "user", "assistant", "tool", "tool"]
     assert len({call["id"] for call in messages[2]["tool_calls"]}) == 2
+
+
+def test_ids_of_calls_are_nine_letters_and_digits_and_no_two_are_alike() -> None:
+    twice = Exchange("Two timers.", "Done.", (DEED, DEED))
+    ids = [call["id"] for m in prompt(asked(twice, twice, done=(DEED, DEED))) for call in m.get("tool_calls", ())]
+    rounds = [Calls(before) for before in (0, 2)]
+    for calls in rounds:
+        calls.join(part(0, None, "set_timer", "{}"))
+        calls.join(part(0, None, "set_timer", '{"x": 1}'))
+    ids += [call.id for calls in rounds for call in calls.made]
+    assert len(set(ids)) == len(ids) == 10
+    assert all(len(id) == 9 and id.isalnum() and id.isascii() for id in ids)
+
+
+@pytest.mark.parametrize("reason", [
+    "error", "ERROR", "content_filter", "content_filter: SAFETY", "SAFETY", "RECITATION", "BLOCKLIST", "sensitive", "abort",
+    "function_call_filter: MALFORMED_FUNCTION_CALL", "insufficient_system_resource", "network_error", "cancelled", "refusal",
+    "ERROR_TOXIC", "guardrail_intervened", "content_filtered", "timeout", "overloaded",
+])  # fmt: skip
+def test_a_reason_that_is_no_end_of_an_answer_is_an_error_of_the_service(reason: str) -> None:
+    with pytest.raises(ServiceError, match="broke the answer off"):
+        delta_of({"delta": {"content": "It is"}, "finish_reason": reason}, False)
+
+
+@pytest.mark.parametrize("reason", [
+    "stop", "length", "tool_calls", "eos", "eos_token", "end_turn", "max_tokens", "stop_sequence", "STOP", "MAX_TOKENS", "COMPLETE",
+    "model_length", "tool_use", "function_call",
+])  # fmt: skip
+def test_all_other_reasons_are_the_end_of_one(reason: str) -> None:
+    assert delta_of({"delta": {"content": "It is"}, "finish_reason": reason}, False).last
+
+
+@pytest.mark.parametrize("reason", [None, "", "null"])
+def test_no_reason_is_no_end(reason: str | None) -> None:
+    assert not delta_of({"delta": {"content": "It is"}, "finish_reason": reason}, False).last
 
 
 def test_a_server_without_tools_is_told_in_words() -> None:
