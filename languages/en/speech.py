@@ -65,8 +65,9 @@ def _link(match: re.Match[str]) -> str:
     return _dots(host) + (f" port {port}" if port else "") + end
 
 
+_HOST = r"(?<![\w.-])([A-Za-z][\w-]+(?:\.[a-z][\w-]+)+)"
 _ADDRESSES: list[Rule] = [
-    (re.compile(r"\bhttps?://([^\s/?#]*[^\s/?#.,;:!])\S*"), _link),
+    (re.compile(r"\b(?:https?|ftp|wss?)://(?:[^\s/?#@]{0,200}@)?([^\s/?#@]*[^\s/?#@.,;:!])\S*"), _link),
     (re.compile(r"(?<![\w.+-])([\w.+-]+)@([\w-]+(?:\.[\w-]+)+)"), _mail),
 ]
 _RULES: list[Rule] = [
@@ -75,8 +76,15 @@ _RULES: list[Rule] = [
         # Addresses and code
         (r"\bv(?=\d)", "version "),
         (r"\b(\d+(?:\.\d+){2,}|localhost)(?::(\d+))?\b", _address),
+        (r"(?:(?<=[=(+*/<>×,;]) ?|^)-(?=[a-z] ?[+=*/^)]|[a-z](?!\S)$)|(?<=[=+*/×]) -(?=[a-z](?!\w))", " minus "),
         (r"(?<!\S)--?(?=[A-Za-z])", ""),
-        (r"(?<![\w.-])([A-Za-z][\w-]+(?:\.[a-z][\w-]+)+)\b", lambda m: _dots(m[1])),
+        (r"(?<=[A-Za-z])\+(?=[A-Z][a-z]|[A-Z](?!\w))", " plus "),
+        (
+            rf"{_HOST}((?:/[\w-]{{1,40}}(?:\.[\w-]{{1,40}})?){{1,4}})(?![\w/])",
+            lambda m: _dots(m[1]) + _dots(m[2]).replace("/", " slash "),
+        ),
+        (rf"{_HOST}(?:/[\w./?=&#%~+-]*[\w/])?(?!\w)", lambda m: _dots(m[1].removeprefix("www."))),
+        (r"(?<!\S)\.(?=[A-Za-z]{2})", "dot "),
         (r"(?<=\w)_+(?=\w)|(?<!\w)_+|_+(?!\w)", " "),
         (r"\b([CF])#", r"\1 sharp"),
         (r"(?<=[A-Za-z])\+\+", " plus plus"),
@@ -84,6 +92,13 @@ _RULES: list[Rule] = [
         (r"\be\.g\.,?", "for example,"),
         (r"\bi\.e\.,?", "that is,"),
         (r"\bw/o\b", "without"),
+        (r"\bw/in\b", "within"),
+        (r"(?<![\w./])b/c\b", "because"),
+        (r"\bexcl\.(?= )", "excluding"),
+        (r"\bincl\.(?= )", "including"),
+        (r"\bmax\.(?= \d)", "maximum"),
+        (r"\bmin\.(?= \d)", "minimum"),
+        (r"\b[Cc]trl\b(?=[ +-]|$)", "control"),
         (r"\bw/(?=\s)", "with"),
         # Numbers and symbols
         (r"(?<![\w.])\.(?=\d)", "0."),
@@ -97,13 +112,14 @@ _RULES: list[Rule] = [
         (rf"(?<=\d)k{_END}", " thousand"),
         (r"(?<=\d)M(?= [a-z])", " million"),
         (rf"(?<=\d)\s?x{_END}", " times"),
-        (r"(?<=[\d\w)])\s*[*×·]\s*(?=[\d(])", " times "),
+        (r"(?<=[\d\w)])\s*[*×·]\s*(?=[\d(])| ?× ?", " times "),
         (r" ?(?:<=|≤) ?", " at most "),
         (r" ?(?:>=|≥) ?", " at least "),
         (r" ?(?:!=|≠) ?", " is not "),
         (r" ?(?:->|=>|→|⇒) ?", " to "),
         (r"[~≈]\s?(?=\d)", "about "),
         (r"°(?![CF\d])", " degrees "),
+        (r"(?<![\w.,-])(?<!\d )1 ((?:square |cubic )?(?:hour|minute|second|meter|mile|inch(?=e)))e?s\b", r"1 \1"),
         # Punctuation that makes blips
         (r"(?:\.\s?){3,}|… ?", "… "),
         (r" ?… ?(?=[a-z])", ", "),
