@@ -13,6 +13,7 @@ MARK = re.compile(r"(?<![.!?…])[.!?…]+[\"'”’)\]*_`]*(?=\s|$)")  # a sent
 _SEEN = 60  # characters before the mark that are looked at
 _OPENING = "\"'“‘([{*_`<>-–—•+#"
 _COUNTS = re.compile(r"[\W_]{0,3}(?:\w{0,9}\d|[B-HJ-Z]\b|[IVX]{2,5}\b)")  # a number, or what stands for one
+_AFTER_NUMBER = re.compile(r"\A\d{1,4}[-–—/](?=[A-Za-z])")  # "28-Dec."
 _AROUND = ".,;:!?\"'”’()"
 _NUMBER = re.compile(r"\d{1,3}|[A-Za-z]|[ivxIVX]{1,5}")  # of a list
 
@@ -66,7 +67,7 @@ class Sentences:
         if len(mark.strip("\"'”’)]*_`")) > 1 or "…" in mark:
             return None if not after else not after[0].islower()
         last = head.rsplit(None, 1)[-1] if head.strip() else ""
-        bare = last.lstrip(_OPENING)
+        bare = _AFTER_NUMBER.sub("", last.lstrip(_OPENING))
         if _NUMBER.fullmatch(bare) and _begins_item(head[: len(head) - len(last)]):
             return False
         if bare.lower() in self._forms.leading:
@@ -85,7 +86,7 @@ class Sentences:
         if len(bare) == 1:  # an initial, or "so do I", "plan B", "vitamin C"
             begins = bare in self._letters or follower.lower() in self._starters
             return follower[0].isupper() and (begins or self._lettered(head))
-        return self._parts(last + mark, follower)
+        return self._parts(bare + mark, follower)
 
     def _lettered(self, head: str) -> bool:
         """Whether the letter at the end of `head` is the name of what stands before it: "plan B"."""

@@ -152,6 +152,10 @@ CODES: list[Rule] = [
             r"(?<![\w.,$£€#/-])(\d{3,5}(?:[ .\-]\d{2,5}){1,4})(?![\w-]|\.\d)",
             lambda m: m[1] + _GROUPS.sub(_dialled, m[2]),
         ),
+        (
+            r"(?i:(\b(?:call|dial|ring) ))(\d{3}) (\d{3})(?! ?[\w,-]|\.\d)",
+            lambda m: f"{m[1]}{_spelled(m[2])}, {_spelled(m[3])}",
+        ),
         (r"(?<=\d \d \d),? ?x(\d{1,6})\b", lambda m: f", extension {_spelled(m[1])}"),
         (
             rf"(?i:\b(call|dial|ring|text|phone|emergency:?) )({_EMERGENCY})(?: (or|and) ({_EMERGENCY}))?(?![\w:,.-]*\d)"

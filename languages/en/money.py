@@ -18,6 +18,15 @@ _CURRENCIES = {  # sign or ISO 4217 code: the unit, and a hundredth of it
     "₺": ("lira", "kurus"),
     "₪": ("shekel", "agora"),
     "₿": ("bitcoin", ""),
+    "฿": ("baht", "satang"),
+    "₫": ("dong", ""),
+    "₱": ("peso", "centavo"),
+    "₦": ("naira", "kobo"),
+    "₴": ("hryvnia", "kopiyka"),
+    "₡": ("colon", "centimo"),
+    "₵": ("cedi", "pesewa"),
+    "₸": ("tenge", "tiyn"),
+    "₾": ("lari", "tetri"),
     "zł": ("zloty", "grosz"),
     "kr": ("krona", "ore"),
     "USD": ("US dollar", "cent"),
@@ -57,12 +66,30 @@ _CURRENCIES |= {
     "MX$": _CURRENCIES["MXN"],
 }
 _PLURALS = {"penny": "pence", "krona": "kronor", "krone": "kroner", "real": "reais"}
-_UNCHANGED = ("yen", "yuan", "won", "rand", "sen", "fen", "jeon", "ore", "kurus")
+_UNCHANGED = (
+    "baht",
+    "dong",
+    "naira",
+    "satang",
+    "kobo",
+    "lari",
+    "tenge",
+    "yen",
+    "yuan",
+    "won",
+    "rand",
+    "sen",
+    "fen",
+    "jeon",
+    "ore",
+    "kurus",
+)
 _COMMA_IS_POINT = ("€", "EUR", "zł", "kr", "PLN", "CZK", "HUF", "SEK", "NOK", "DKK", "BRL", "R$")
 _CODES = "|".join(sorted(code for code in _CURRENCIES if re.fullmatch("[A-Z]{3}", code)))
-_SIGN = rf"(?:(?:US|CA|AU|NZ|HK|NT|MX|A|C|S|R)?\$|[£€¥₹₩₽₺₪₿]|\b(?:{_CODES})\b)"
+_SIGN = rf"(?:(?:US|CA|AU|NZ|HK|NT|MX|A|C|S|R)?\$|[£€¥₹₩₽₺₪₿฿₫₱₦₴₡₵₸₾]|\b(?:{_CODES})\b)"
 _LARGE = {"k": "thousand", "K": "thousand", "m": "million", "M": "million", "b": "billion", "B": "billion", "bn": "billion"}
-_MANY = r"(?:\s?(thousand|million|billion|trillion|lakh|crore|bn\b|[kKmMbB]\b))?"
+_LARGE |= {"T": "trillion", "tn": "trillion", "MM": "million", "mn": "million", "Mio": "million", "Mrd": "billion"}
+_MANY = r"(?:\s?(thousand|million|billion|trillion|lakh|crore|[bmt]n\b|MM\b|Mio\b\.?|Mrd\b\.?|[kKmMbBT]\b))?"
 _AMOUNT = r"(\d{1,3}(?:[ '’]\d{3}){1,6}(?:[.,]\d{1,2})?(?!\d)|\d++(?:[.,]\d++)*+|\.\d++)(?:[.,][-–—](?!\d))?"
 _PER = r"(?:\s?/\s?(?:an?\s)?([A-Za-z]{1,20})\b)?"
 _PERIODS = {"hr": "hour", "h": "hour", "mo": "month", "yr": "year", "kg": "kilogram", "g": "gram", "lb": "pound", "oz": "ounce"}
@@ -90,6 +117,10 @@ def _value(written: str, sign: str) -> tuple[str, str]:
     return whole.lstrip("0") or "0", decimals
 
 
+def _size(many: str) -> str:
+    return _LARGE.get(many.rstrip("."), many)
+
+
 def _plural(unit: str, one: bool) -> str:
     front, _, last = unit.rpartition(" ")
     last = last if one or last in _UNCHANGED else _PLURALS.get(last, f"{last}s")
@@ -103,7 +134,7 @@ def _priced(sign: str, written: str, many: str | None, per: str | None = None, b
     tail = f" per {_PERIODS.get(per, per)}" if per else ""
     if many:
         number = f"{whole}.{decimals}" if decimals else whole
-        return f"{number} {_LARGE.get(many, many)} {_plural(unit, beside)}{tail}"
+        return f"{number} {_size(many)} {_plural(unit, beside)}{tail}"
     if decimals.strip("0") and not small:
         return f"{whole}.{decimals} {_plural(unit, beside)}{tail}"
     if len(decimals) > 2 and decimals[2:].strip("0"):
@@ -120,7 +151,15 @@ def _thousands(whole: str) -> str:
 
 def _before(match: re.Match[str]) -> str:
     _, sign, written, many, per, plus = match.groups()
-    if many and sign in "$£€" and not per and many != "bn" and "," not in written and not plus:
+    if (
+        many
+        and sign in "$£€"
+        and not per
+        and many[1:] not in ("n", "M", "io", "rd", "io.", "rd.")
+        and many != "T"
+        and "," not in written
+        and not plus
+    ):
         return match[0]  # hibari reads "$1.2M"
     return _priced(sign, written, many, per) + (" plus" if plus else "")
 
@@ -136,8 +175,9 @@ def _behind(match: re.Match[str]) -> str:
 
 def _range(article: str | None, sign: str, first: str, low: str | None, second: str, high: str | None) -> str:
     many, unit = low or high, _plural(_CURRENCIES[sign][0], bool(article))
-    if not re.search(r"[.,]", first + second):
-        said = f"{first} to {second}{f' {_LARGE.get(many, many)}' if many else ''} {unit}"
+    exact = any(re.search(r"[.,]\d\d", number) for number in (first, second))
+    if not re.search(r"[.,]", first + second) or (high and not low and not exact):
+        said = f"{first} to {second}{f' {_size(many)}' if many else ''} {unit}"
     else:
         said = f"{_priced(sign, first, low)} to {_priced(sign, second, high)}"
     return (article or "") + said
@@ -152,7 +192,7 @@ def _fractional(match: re.Match[str]) -> str:
     """ "$3 1/2 million" is "3 1/2 million dollars", and the fraction is said later on."""
     article, sign, number, many, per, thing = match.groups()
     unit = _plural(_CURRENCIES[sign][0], bool(article and thing))
-    size = f" {_LARGE.get(many, many)}" if many else ""
+    size = f" {_size(many)}" if many else ""
     if not re.search(r"[ -]", number):
         number, size = ("half" if number == "1/2" else f"{number} of"), f" a{size}"
     return f"{article or ''}{number.replace('-', ' ')}{size} {unit}{f' per {_PERIODS.get(per, per)}' if per else ''}"
@@ -183,12 +223,14 @@ MONEY: list[Rule] = [
         (rf"({_SIGN} ?\d[\d.,]{{0,12}}) ?(?:p\.p\.|pp\b)", r"\1/person"),
         (rf"({_SIGN} ?\d[\d.,]{{0,12}}) ?p\.n\.", r"\1/night"),
         (rf"({_SIGN} ?\d[\d.,]{{0,12}}) ?/ ?(?=\d{{1,6}} ?(?:[kKM]|k?g|m?l|mL|L|tokens|words|pages|people)\b)", r"\1 per "),
+        (rf"({_SIGN} ?\d[\d.,]{{0,12}})[- ](million|billion|trillion)(?:-dollar)?(?= [a-z])", r"\1 \2"),
+        (r"(?<![\w./])(\d{1,2})/(?=\$\d)", r"\1 for "),
         # About so much, notes, and halves
         (
             rf"\b([Aa])n? ({_SIGN}[\d.,]{{1,12}}(?: [mb]illion)?)-?ish(?= [a-z])",
             lambda m: f"{'R' if m[1] == 'A' else 'r'}oughly a {m[2]}",
         ),
-        (r"(?i:(\d(?:[kmb%]|\s?(?:thousand|million|billion|€|£|\$))?)\s?-?ish\b)", r"\1 or so"),
+        (r"(?i:(\d(?:[kmb%]|\s?(?:thousand|million|billion|€|£|\$|[ap]\.?m\.?))?)\s?-?ish\b)", r"\1 or so"),
         (rf"({_SIGN})\s?(\d{{1,9}})-(something|odd|some)\b", lambda m: f"{m[2]}-{m[3]} {_plural(_CURRENCIES[m[1]][0], False)}"),
         (
             rf"(\bin the (?:(?:low|mid|middle|high|upper)[ -])?)?({_SIGN})\s?(\d{{1,3}}(?:,\d{{3}}){{1,3}}|\d{{1,9}})['’]?s\b"

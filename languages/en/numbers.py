@@ -10,6 +10,7 @@ import re
 from languages.en.codes import CODES
 from languages.en.measures import MEASURES
 from languages.en.money import MONEY, Rule
+from languages.en.science import SCIENCE
 
 _SQUARED = {
     "m": "meters",
@@ -87,17 +88,27 @@ def unfolded(text: str) -> str:
     """`text` with what NFKC would weld to its neighbours taken apart: "2½" is "2 1/2", "m²" is "square meters", "10⁻³" is "10 to
     the power of -3"."""
     text = re.sub(r"[¼½¾⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞]", lambda m: f" {_OLD[m[0]]}", text)
+    text = _CHARGE.sub(
+        lambda m: f" {m[1].translate(_RAISED)} {'plus' if m[2] == '⁺' else 'minus'}", _ISOTOPE.sub(_isotope, text)
+    )
     text = _AREA.sub(lambda m: f" {'square' if m[2] == '²' else 'cubic'} {_SQUARED[m[1]]}", text)
     text = _POWER.sub(lambda m: _RAISED_SAID.get(m[0], f" to the power of {m[0].translate(_RAISED)}"), text)
     text = re.sub(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))", ",", text).replace("№", "number ").replace("‰", " per mille")
-    text = text.replace("√", " square root of ").replace("π", " pi ")
+    text = text.replace("√", " square root of ").replace("º", "°")
     text = re.sub(r"(?<=\d)(?:″|′′|'')", '"', re.sub(r"(?<=\d)[′´ʹ](?!′)", "'", text))  # NFKC makes two primes of ″
     return re.sub(r"[™®©]", "", text.replace("−", "-").replace("\u2011", "-").replace("\u2044", "/"))
 
 
 _AREA = re.compile(rf"(?:(?<=\d)|(?<![\w/])) ?({'|'.join(sorted(_SQUARED, key=len, reverse=True))})([²³])(?![⁰¹²³⁴-⁹])")
-_POWER = re.compile(r"(?<=[\w)])[⁺⁻]?[⁰¹²³⁴-⁹]{1,9}")
-_RAISED_SAID = {"²": " squared", "³": " cubed"}
+_POWER = re.compile(r"(?<=[\w)])(?:[⁺⁻]?[⁰¹²³⁴-⁹]{1,9}|ⁿ)")
+_RAISED_SAID = {"²": " squared", "³": " cubed", "ⁿ": " to the power of n"}
+_CHARGE = re.compile(r"(?<=[A-Za-z₀-₉)])([²³⁴]?)([⁺⁻])(?![⁰¹²³⁴-⁹])")
+_ISOTOPE = re.compile(r"(?<!\w)[⁰¹²³⁴-⁹]{1,3}(?=[A-Z][a-z]?\b)|(?<=[a-z]{3})(?<!sin|cos|tan|log|sec)[¹²³⁴-⁹]{1,2}(?!\w)")
+
+
+def _isotope(match: re.Match[str]) -> str:
+    """ "¹⁴C" is carbon 14, and "¹" behind a word a footnote."""
+    return "" if match.start() and match.string[match.start() - 1].isalpha() else f"{match[0].translate(_RAISED)} "
 
 
 def _fraction(match: re.Match[str]) -> str:
@@ -189,7 +200,7 @@ _FIRST: list[Rule] = [
             lambda m: f"{_month(m[2])} {int(m[1])}, {m[3] if len(m[3]) == 4 else '20' + m[3]}",
         ),
         # Algebra: the number before an unknown, which is a capital here, as "2 x" is "2 times"
-        (r"(?<![\w.,])(\d{1,4}(?:\.\d{1,3})?)([xyz])(?= ?[+=*/^<>]| - | squared| cubed)(?!/[a-z]| ?=[=>])", _unknown),
+        (r"(?<![\w.,])(\d{1,4}(?:\.\d{1,3})?)([xyz])(?= ?[+=*/^<>]| - | minus | squared| cubed)(?!/[a-z]| ?=[=>])", _unknown),
         (r"(?<=[=+] )(-?\d{1,4}(?:\.\d{1,3})?)([xyz])(?!\w)", _unknown),
         # Short forms of units, and of parts, inside a sentence
         (r"(?<=\d)( ?(?:tsp|tbsp|oz|lb|kg|g|mg|ml|mL|cl|dl|l|L|km|cm|mm|mi))\.(?= [a-z(])", r"\1"),
@@ -297,4 +308,4 @@ _REST: list[Rule] = [
         (r"\bp\. ?(?=\d)", "page "),
     )
 ]
-NUMBERS: list[Rule] = [*MEASURES, *_FIRST, *CODES, *MONEY, *_REST]
+NUMBERS: list[Rule] = [*SCIENCE, *MEASURES, *_FIRST, *CODES, *MONEY, *_REST]

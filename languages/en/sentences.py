@@ -9,7 +9,9 @@ _DAYS = "mon tue tues wed thu thurs fri sat sun"
 SENTENCES = Sentences(
     ShortForms(
         # What nupunkt's model does not know for a short form of spoken English.
-        known=frozenset(("cf", "cmdr", "cu", "ext", "lt", "mins", "mlle", "mme", "mph", "rpm", "tbs", "viz", "wk", "yrs")),
+        known=frozenset(
+            ("cf", "cmdr", "cu", "excl", "ext", "lt", "mins", "mlle", "mme", "mph", "rpm", "tbs", "viz", "wk", "yrs")
+        ),
         # Of the model's short forms, which it learned from scanned files of courts, those that CMUdict has as words and that
         # nobody writes with a full stop.
         none=frozenset(
@@ -30,7 +32,7 @@ SENTENCES = Sentences(
             "yep yup years tables oils tears bikes".split()
         ),
         before_numbers=frozenset("no nos p pp vol fig figs eq sec ch art ver rm ext tel ca approx".split()),
-        leading=frozenset("i.e e.g p.s cf viz vs mr mrs ms messrs msgr".split()),
+        leading=frozenset("i.e e.g p.s excl incl cf viz vs mr mrs ms messrs msgr".split()),
         closing=frozenset(f"a.m p.m etc no nos fig figs art sec ch vol {_MONTHS} {_DAYS}".split()),
         beside=frozenset(
             f"{_MONTHS} {_DAYS} january february march april may june july august september october november december monday "

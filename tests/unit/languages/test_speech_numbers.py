@@ -172,7 +172,7 @@ from services.tts.hibari import read_out
         ("john_doe@my-site.org", "john underscore doe at my dash site dot org"),
         ("1st and 22nd", "1st and 22nd"),
         ("Henry VIII", "Henry VIII"),
-        ("World War II", "World War II"),
+        ("World War II", "World War 2"),
         ("24/7", "24 7"),
         ("50/50", "50 50"),
         ("9/11", "9/11"),
@@ -462,4 +462,51 @@ def test_the_same_kinds_in_other_spellings(written: str, said: str) -> None:
     ],
 )
 def test_signs_of_science_and_commerce_are_made_ready_for_the_ear(written: str, said: str) -> None:
+    assert speakable(cleaned(written)) == said
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("$3.5T, $1MM and 12.5 Mio. €", "3.5 trillion dollars, 1 million dollars and 12.5 million euros"),
+        ("$1.5-2 million", "1.5 to 2 million dollars"),
+        ("a $20-million project, a $1.5 billion-dollar deal", "a 20 million dollar project, a 1.5 billion dollar deal"),
+        ("฿100, ₫50,000, ₱250 and ₦5", "100 baht, 50,000 dong, 250 pesos and 5 naira"),
+        ("3/$5", "3 for 5 dollars"),
+        (
+            "€8/m², $120/sq ft, $3.49/gal.",
+            "8 euros per square meter, 120 dollars per square foot, 3 dollars and 49 cents per gallon.",
+        ),
+        ("5~10 minutes, ~5", "5 to 10 minutes, about 5"),
+        ("20°–25°C", "20 degrees to 25°C"),
+        ("a ratio of 1:2.5, 2:1:1, a 1:100 scale", "a ratio of 1 to 2.5, 2 to 1 to 1, a 1 to 100 scale"),
+        ("the 7:10 train", "the 7:10 train"),
+        ("call 116 117", "call 1 1 6, 1 1 7"),
+        ("error 0x8007", "error 0 X 8 0 0 7"),
+        ("1h, 1s, 1 m², 21 hours", "1 hour, 1 second, 1 square meter, 21 hours"),
+        ("3m 20s", "3 minutes 20 seconds"),
+        ("in 05/2024", "in May 2024"),
+        ("50 m^2, 9.8 m/s^2, 100 sqm", "50 square meters, 9.8 meters per second squared, 100 square meters"),
+        ("500 mL, 10 µm, 16 GiB, 30 mpg", "500 milliliters, 10 micrometers, 16 gibibytes, 30 miles per gallon"),
+        ("180º, 37℃, 99℉", "180 degrees, 37°C, 99°F"),
+        ("40.7° N, 74.2° W", "40.7 degrees north, 74.2 degrees west"),
+        ("4/5 stars, 5/5, 4/4 time, on 5/5", "4 out of 5 stars, 5 out of 5, 4 4 time, on 5/5"),
+        ("–5 °C, temperature:-5, 5-(-3)", "minus 5 °C, temperature: minus 5, 5 minus (minus 3)"),
+        ("9 + 10 - 4, 15 - 7 is 8, 100 / 4 is 25", "9 + 10 minus 4, 15 minus 7 is 8, 100 divided by 4 is 25"),
+        ("5 - 10 is usual, question b - c", "5 to 10 is usual, question b, c"),
+        ("y = x² - 4x - 3, y = -x", "y = x squared minus 4 X minus 3, y = minus x"),
+        ("α, β and Δt ≈ 5, μ", "alpha, beta and delta t is about 5, mu"),
+        ("∞, x ∈ A", "infinity, x in A"),
+        ("xⁿ", "x to the power of n"),
+        ("H₂O, CaCO₃, C6H12O6, Ca(OH)₂", "H 2 O, C a C O 3, C 6 H 12 O 6, C a (O H) 2"),
+        ("Ca²⁺ and Cl⁻, ¹⁴C, a source¹", "Ca 2 plus and Cl minus, 14 C, a source"),
+        ("Henry VIII's wives", "Henry the eighth's wives"),
+        ("the XXI century, Title IX, Halo III, II. Methods", "the 21st century, Title 9, Halo 3, II. Methods"),
+        ("II. Methods (iii)", "2. Methods (3)"),
+        ("an IV drip, MIX and CIVIL", "an IV drip, MIX and CIVIL"),
+        ("1 234 567 users, 2bn people, 1.5m people, 5m tall", "1,234,567 users, 2 billion people, 1.5 million people, 5m tall"),
+        ("a<b, A <-> B, x == y", "a less than b, A and B, x equals y"),
+    ],
+)
+def test_mathematics_chemistry_and_further_spellings(written: str, said: str) -> None:
     assert speakable(cleaned(written)) == said

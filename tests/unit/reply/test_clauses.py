@@ -37,6 +37,8 @@ def cut(text: str, size: int) -> list[str]:
         "It is approx. 5 km from Mt. Everest.",
         "Version 1.2.3 is out.",
         "The No. 1 song.",
+        "Nov. 28-Dec. 2 only.",
+        "It is 5 euros excl. VAT.",
         "Sammy Davis Jr. was here.",
         "1. First of all.",
         "(a) One thing.",
