@@ -28,6 +28,7 @@ _MAGIC = {
 }  # fmt: skip
 # The head of a file behind what does not belong to it (a line end, a rest of the protocol): each is too long for a chance.
 _FILE = re.compile(rb"[\r\n]{0,4}RIFF.{4}WAVE", re.DOTALL)
+_FIRST = re.compile(rb"[R\r\n]")
 _INSIDE = re.compile(
     rb"(?:RIFF|RIFX|RF64).{4}WAVE|OggS\x00[\x00-\x07]|fLaC[\x00\x80]\x00\x00\x22|ID3[\x02-\x04]\x00[\x00\x10\x20\x40\x80]|FORM.{4}AIF[FC]"
     rb"|\x1aE\xdf\xa3.{1,60}(?:webm|matroska)|caff\x00\x01|riff\x2e\x91\xcf\x11|.{4}ftyp[A-Za-z0-9 ]{4}",
@@ -201,7 +202,7 @@ class Track:
     def _go_on(self, last: bool) -> bool:
         """Behind the samples that are there: whether more follow. Some send a file a piece, some a size that is too small."""
         assert self.shape is not None
-        found = _FILE.search(self._rest)
+        found = _next_file(self._rest)
         if found and (self._over or found.start() < self.shape.frame):
             self._rest, self._left, self._over = self._rest[found.end() - 12 :], 0, False
             return self._open(last)
@@ -259,11 +260,18 @@ def _wav(head: bytes) -> tuple[int, Shape | None, int] | None:
     return None
 
 
+def _next_file(data: bytes) -> re.Match[bytes] | None:
+    """The head of a WAV file in `data`. Looked for first is a text, which takes a tenth of the time of an expression."""
+    return _FILE.search(data) if b"RIFF" in data else None
+
+
 def _before_file(data: bytes, last: bool) -> int:
     """How many bytes of `data` stand before the head of a WAV file, or before what may become one where it is not the `last`."""
-    if found := _FILE.search(data):
+    if found := _next_file(data):
         return found.start()
-    for at in range(max(0, len(data) - _PARTIAL), 0 if last else len(data)):
+    tail = max(0, len(data) - _PARTIAL)
+    first = _FIRST.search(data, tail) if not last else None
+    for at in range(first.start() if first else len(data), len(data)):
         begun = data[at:].lstrip(b"\r\n")
         if b"RIFF".startswith(begun[:4]) and b"WAVE".startswith(begun[8:]):
             return at

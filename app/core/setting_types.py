@@ -107,11 +107,12 @@ def host_of(value: str) -> str:
     try:
         return str(ip_address(bare))
     except ValueError:
-        if re.fullmatch(r"(?=[^a-z]*[a-z])[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_.])?", bare, re.IGNORECASE):
+        if re.fullmatch(r"[\w.-]{1,255}", bare, re.ASCII) and any(map(str.isalpha, bare)) and bare[0] not in ".-":
             return bare
     shown = "this" if "@" in value else repr(value)
-    if "@" not in value and (with_port := re.fullmatch(r"([^/,]+[^:,]|\[[0-9a-f:.]+\]):([0-9]{1,5})", place, re.IGNORECASE)):
-        raise ValueError(f"{shown} has a port, which is a setting of its own: host {with_port[1]} and port {with_port[2]}")
+    host, _, port = place.rpartition(":")
+    if "@" not in value and re.fullmatch("[0-9]{1,5}", port) and re.fullmatch(r"[\w.-]{1,255}|\[[0-9a-fA-F:.]{2,39}\]", host):
+        raise ValueError(f"{shown} has a port, which is a setting of its own: host {host} and port {port}")
     raise ValueError(f"{shown} is no address to listen on such as 127.0.0.1, or 0.0.0.0 for all")
 
 
@@ -121,8 +122,9 @@ def port_of(value: object) -> object:
         return value
     if found := re.fullmatch(r":?([0-9]{1,5})(?:/tcp)?", value):
         return found[1]
-    if "@" not in value and (beside := re.fullmatch(r"(?:http://)?([^/]*[^0-9/][^/]*):([0-9]{1,5})/?", value)):
-        raise ValueError(f"{value!r} has an address, which is a setting of its own: host {beside[1]} and port {beside[2]}")
+    host, _, port = value.removeprefix("http://").removesuffix("/").rpartition(":")
+    if "@" not in value and host and not host.isdecimal() and "/" not in host and re.fullmatch("[0-9]{1,5}", port):
+        raise ValueError(f"{value!r} has an address, which is a setting of its own: host {host} and port {port}")
     raise ValueError(f"{'this' if '@' in value else repr(value)} is no port such as 7860")
 
 
