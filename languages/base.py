@@ -33,13 +33,13 @@ class FollowUpWords:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IntentWords:
-    """`asks` matches the beginning of a question, in lower case; `padding` are the small words around what is wanted. Of "slower"
-    and "quieter" each entry is words that say so together: what says neither is faster, or louder."""
+    """`asks` matches the beginning of a question, in lower case; `padding` are the small words around what is wanted. `pace` and
+    `volume` tell which way somebody wants them to change: 1 is faster or louder, -1 slower or quieter, 0 as they were at first."""
 
     asks: re.Pattern[str] = NEVER
     padding: Words = NO_WORDS
-    slower: tuple[Words, ...] = ()
-    quieter: tuple[Words, ...] = ()
+    pace: Callable[[str], int] = lambda text: 1
+    volume: Callable[[str], int] = lambda text: 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)

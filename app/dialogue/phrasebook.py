@@ -11,7 +11,6 @@ import yaml
 from app.dialogue.clauses import first_clause
 from app.dialogue.memory import Act, Memory
 from languages.base import Language
-from languages.wording import words_of
 from services.base import Intent, ServiceError, Speech, TextToSpeech, closing
 from services.followup import FollowUps
 
@@ -117,6 +116,18 @@ class Phrasebook:
         return self._spoken.get(text)
 
 
+def _factor(way: int, step: float, now: float) -> float:
+    """By what to change what is `now` so much, `way` up or down; 0 brings it back to 1."""
+    return step**way if way else 1 / now
+
+
+def _said_of(factor: float, less: str, more: str) -> str:
+    """The line that says what changes."""
+    if factor == 1:
+        return "stopped"
+    return less if factor < 1 else more
+
+
 def _covers(wider: str, topic: str) -> bool:
     """Whether every word of `topic` is in `wider`: "running Parley" beside "Parley" offers nothing more."""
     return set(topic.lower().split()) <= set(wider.lower().split())
@@ -150,7 +161,6 @@ class Dialogue:
 
     def meta_intent(self, intent: Intent, text: str, memory: Memory) -> Act | None:
         """The answer to a turn that is about the conversation itself; None: the turn is not."""
-        said = set(words_of(text))
         if intent.name in TAKES_OFFERS and self._follow_ups.offered(memory.last_heard):
             return None
         match intent.name:
@@ -162,11 +172,11 @@ class Dialogue:
                     return Act(list(memory.unheard))
                 return None if memory.history else Act([self.line("nothing_left")])
             case "change_speed":
-                slower = any(said >= words for words in self.language.intents.slower)
-                return Act([self.line("slower" if slower else "faster")], speed=1 / SPEED_STEP if slower else SPEED_STEP)
+                factor = _factor(self.language.intents.pace(text), SPEED_STEP, memory.speed)
+                return Act([self.line(_said_of(factor, "slower", "faster"))], speed=factor)
             case "change_volume":
-                quieter = any(said >= words for words in self.language.intents.quieter)
-                return Act([self.line("quieter" if quieter else "louder")], gain=1 / GAIN_STEP if quieter else GAIN_STEP)
+                factor = _factor(self.language.intents.volume(text), GAIN_STEP, memory.gain)
+                return Act([self.line(_said_of(factor, "quieter", "louder"))], gain=factor)
             case name if name in PLAIN_LINES:
                 return Act([self.line(PLAIN_LINES[name])])
         return None

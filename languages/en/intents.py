@@ -3,6 +3,7 @@
 import re
 
 from languages.base import IntentWords
+from languages.en.manner import pace, volume
 
 # No set of examples covers what may be asked: what is unlike all of them but has the form of a question is one. Whether it can be
 # answered is for retrieval to tell.
@@ -15,6 +16,6 @@ _PADDING = frozenset("okay ok so well um uh oh ah and but hey please yes no now 
 INTENTS = IntentWords(
     asks=_ASKS,
     padding=_PADDING,
-    slower=tuple(frozenset(words.split()) for words in ("slow", "slower", "slowly", "too fast", "too quickly")),
-    quieter=tuple(frozenset(words.split()) for words in ("quieter", "softer", "down", "lower", "too loud")),
+    pace=pace,
+    volume=volume,
 )

@@ -125,20 +125,111 @@ def test_every_intent_that_can_be_recognised_is_conducted_or_asks_for_knowledge(
 
 
 @pytest.mark.parametrize(
-    ("text", "slower"),
-    [("please speak slower", True), ("you are too fast", True), ("faster please", False), ("speed up", False)],
+    "text",
+    [
+        "please speak slower",
+        "you are too fast",
+        "not so fast",
+        "You speak so fast.",
+        "Don't talk so quickly, please.",
+        "a bit less fast please",
+        "Can you speak more slowly?",
+        "don't rush",
+        "Why are you talking so quickly?",
+        "You're fast.",
+        "I can't follow you.",
+        "That isn't slow enough.",
+        "Not faster, slower!",
+        "Could you speak slowly?",
+        "Reduce the speed a little.",
+        "half the speed",
+        "You're speaking quite fast, could you slow down?",
+    ],
 )
-def test_the_pace_changes_in_the_right_direction(text: str, slower: bool) -> None:
+def test_the_pace_is_lowered(text: str) -> None:
     done = act("change_speed", text)
-    assert done is not None
-    assert (done[1] < 1) is slower
+    assert done is not None and done[1] < 1 and "slowly" in done[0]
 
 
-@pytest.mark.parametrize(("text", "quieter"), [("louder", False), ("you are too quiet", False), ("turn it down", True)])
-def test_the_volume_changes_in_the_right_direction(text: str, quieter: bool) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "faster please",
+        "speed up",
+        "You are too slow.",
+        "You talk so slowly.",
+        "You're speaking too slowly",
+        "Don’t speak so slowly.",
+        "a little less slowly please",
+        "You are slow.",
+        "Why are you so slow? Hurry up.",
+        "Not fast enough.",
+        "Can you talk more quickly?",
+        "stop speaking so slowly",
+        "You are speaking really slowly.",
+        "It's a bit slow.",
+    ],
+)
+def test_the_pace_is_raised(text: str) -> None:
+    done = act("change_speed", text)
+    assert done is not None and done[1] > 1 and "faster" in done[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "turn it down",
+        "You are too loud.",
+        "not so loud",
+        "Can you speak more quietly?",
+        "Don't shout.",
+        "A bit less loud, please.",
+        "You're very loud.",
+        "lower your voice please",
+        "turn the volume down",
+        "less volume",
+        "drop your volume a little",
+        "Why are you yelling?",
+        "Keep your voice down.",
+        "That isn't quiet enough.",
+        "It hurts my ears.",
+        "Speak softly.",
+    ],
+)
+def test_the_volume_is_lowered(text: str) -> None:
     done = act("change_volume", text)
-    assert done is not None
-    assert (done[2] < 1) is quieter
+    assert done is not None and done[2] < 1 and "quieter" in done[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "louder",
+        "you are too quiet",
+        "Don't speak so quietly.",
+        "That's too soft.",
+        "Your voice is too low.",
+        "I can hardly hear you",
+        "speak up",
+        "turn the volume up",
+        "Stop whispering.",
+        "not loud enough",
+        "please raise your voice",
+        "You sound faint.",
+        "more volume",
+    ],
+)
+def test_the_volume_is_raised(text: str) -> None:
+    done = act("change_volume", text)
+    assert done is not None and done[2] > 1 and "speak up" in done[0]
+
+
+def test_the_voice_goes_back_to_what_it_was() -> None:
+    memory = Memory(speed=1.3, gain=0.5)
+    assert act("change_speed", "Talk at your normal speed again.", memory) == ("Okay, I'll speak more slowly.", 1 / 1.3, 1.0)
+    assert act("change_volume", "Back to the usual volume, please.", memory) == ("Okay, I'll speak up.", 1.0, 2.0)
+    done = act("change_speed", "Speak normally.")
+    assert done is not None and done[0] in ("Okay.", "All right.") and done[1] == 1
 
 
 def test_repeat_and_go_on_use_what_was_heard() -> None:

@@ -58,7 +58,7 @@ GERMAN = Language(
     intents=IntentWords(
         asks=re.compile(r"(?:was|wer|wie|wo|wann|warum|kannst du)\b"),
         padding=frozenset("bitte also ja".split()),
-        slower=(frozenset({"langsamer"}), frozenset({"zu", "schnell"})),
+        pace=lambda text: -1 if re.search(r"\blangsamer\b|\bzu schnell\b", text.lower()) else 1,
     ),
     follow_ups=FollowUpWords(
         more=re.compile(r"(?:und )?(?:weiter|mehr|warum|erzähl mehr)(?: bitte)?"),
