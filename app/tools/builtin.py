@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import zip_longest
 from typing import Annotated
 
@@ -12,7 +12,7 @@ from pydantic import Field
 from app.dialogue.agent_context import AgentContext
 from app.dialogue.memory import Timer
 from app.tools.registry import Asks, ToolError, tool
-from app.tools.time_and_date import now_of
+from app.tools.time_and_date import later, now_of, seconds_between
 from app.tools.timers import exchange, pointed_at, set_one, take_back
 from languages.tools import LONGEST_ABOUT, LONGEST_S, MOST
 
@@ -65,7 +65,7 @@ async def change_timer(context: AgentContext, at: At, which: Which = "", name: N
         return Asks(context.dialogue.line("timer_how_long"))
     now = now_of(context)
     # Of a time that may be before noon or after, the one that is nearer the old time is meant.
-    near = now + timedelta(seconds=(some[0].due_ms - context.clock.epoch_ms()) / 1000 - NEAR_S) if some else now
+    near = later(now, (some[0].due_ms - context.clock.epoch_ms()) / 1000 - NEAR_S) if some else now
     due = context.language.hears.moment(at, max(now, near))
     seconds, said = _due(context, at, now, due)
     if seconds is None:
@@ -113,7 +113,7 @@ def _due(context: AgentContext, at: str, now: datetime, due: datetime | None) ->
     hears, says = context.language.hears, context.language.says
     if due is None and hears.day(at, now.date()) is not None:
         return None, ""
-    seconds = (due - now).total_seconds() if due else hears.length(at)
+    seconds = seconds_between(now, due) if due else hears.length(at)
     if seconds is None:
         raise ToolError(f"{at} is no time of day such as 17:30")
     said = says.at(due) if due else says.within(seconds)

@@ -1,10 +1,11 @@
 """The tools that tell the time and the date: here and elsewhere, now and on other days."""
 
 import asyncio
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from dateutil.tz import tzlocal
 from pydantic import Field
 
 from app.dialogue.agent_context import AgentContext
@@ -15,10 +16,21 @@ from languages.tools import LONGEST_ABOUT
 def now_of(context: AgentContext, zone: str = "") -> datetime:
     """The time now in `zone`, or in the user's zone. Raises ToolError for an unknown zone."""
     try:
-        where = ZoneInfo(zone or context.settings.time_zone) if zone or context.settings.time_zone else None
+        where = ZoneInfo(zone or context.settings.time_zone) if zone or context.settings.time_zone else tzlocal()
     except (ValueError, OSError, ZoneInfoNotFoundError) as error:
         raise ToolError(f"{zone} is no time zone such as Europe/Berlin") from error
-    return datetime.fromtimestamp(context.clock.epoch_ms() / 1000).astimezone(where)
+    return datetime.fromtimestamp(context.clock.epoch_ms() / 1000, where)
+
+
+def later(moment: datetime, seconds: float) -> datetime:
+    """What clocks show `seconds` after `moment`, also where they are changed in between."""
+    return (moment.astimezone(UTC) + timedelta(seconds=seconds)).astimezone(moment.tzinfo)
+
+
+def seconds_between(first: datetime, last: datetime) -> float:
+    """How many seconds pass, also where the clocks are changed in between: the difference of two times of one zone is that of what
+    the clocks show."""
+    return (last.astimezone(UTC) - first.astimezone(UTC)).total_seconds()
 
 
 async def _there(context: AgentContext, zone: str, place: str) -> tuple[datetime | None, str]:
@@ -64,6 +76,10 @@ async def current_time(
     place: Place = "",
     seconds: Annotated[float, Field(ge=-31_622_400, le=31_622_400, description="another moment: so long from now")] = 0,
     until: Annotated[str, Field(max_length=LONGEST_ABOUT, description="how long it is until then: '17:30', 'noon'")] = "",
+    at: Annotated[
+        str, Field(max_length=LONGEST_ABOUT, description="what it is in `place` when it is this: '17:30', 'noon'")
+    ] = "",
+    at_place: Annotated[str, Field(max_length=LONGEST_ABOUT, description="where it is `at`; empty: where the user is")] = "",
 ) -> str:
     """The time of day, now, or how long it is until another."""
     hears, says = context.language.hears, context.language.says
@@ -71,14 +87,14 @@ async def current_time(
         moment = hears.moment(until, now_of(context, zone))
         if moment is None:
             raise ToolError(f"{until} is no time of day such as 17:30")
-        left = (moment - now_of(context, zone)).total_seconds()
+        left = seconds_between(now_of(context, zone), moment)
         return context.dialogue.line("time_until", length=says.length(max(60, 60 * round(left / 60))), time=says.time(moment))
     if apart := await _apart(context, place):
         return _together([await current_time(context, place=one, seconds=seconds) for one in apart])
     now, problem = await _there(context, zone, place)
     if now is None:
         return problem
-    then = says.time(now + timedelta(seconds=seconds))
+    then = says.time(later(now, seconds))
     if seconds:
         return context.dialogue.line("time_then_in" if place else "time_then", time=then, place=place)
     return context.dialogue.line("time_in" if place else "time", time=then, place=place)

@@ -24,8 +24,10 @@ class Stopped(VirtualClock):
         return 1_700_000_000_000.0
 
 
-def toolbox(committed: bool = True, memory: Memory | None = None, clock: VirtualClock | None = None) -> Toolbox:
-    services, settings = fake_services(), Settings(_env_file=None, time_zone="Asia/Tokyo")  # type: ignore[call-arg]
+def toolbox(
+    committed: bool = True, memory: Memory | None = None, clock: VirtualClock | None = None, zone: str = "Asia/Tokyo"
+) -> Toolbox:
+    services, settings = fake_services(), Settings(_env_file=None, time_zone=zone)  # type: ignore[call-arg]
     dialogue = Dialogue(Phrasebook(ENGLISH), services.retrieval.topics())
     over = asyncio.Event()
     if committed:
@@ -568,3 +570,37 @@ def test_the_word_that_is_asked_for_may_be_said_next() -> None:
     assert said("out_of_scope", "the name Zoë", memory) == "Zoë is spelled Z, O, E with two dots."
     said("spell", "spell that", memory)
     assert said("question", "what is echo cancellation", memory) is None
+
+
+@pytest.mark.parametrize(
+    ("now", "text", "said_then"),
+    [
+        # In Berlin the clocks went from 2:00 to 3:00 on March 31, 2024, and from 3:00 to 2:00 on October 27.
+        ("2024-03-31T01:30", "what time will it be in three hours", "That is 5:30 AM."),
+        ("2024-10-27T01:30", "what time will it be in three hours", "That is 3:30 AM."),
+        ("2024-10-27T04:00", "what time was it four hours ago", "That is 1:00 AM."),
+        ("2024-03-30T22:00", "how long until 7 am", "It's 8 hours until 7:00 AM."),
+        ("2024-10-26T22:00", "how long until 7 am", "It's 10 hours until 7:00 AM."),
+    ],
+)
+def test_hours_are_counted_over_the_change_of_the_clocks(now: str, text: str, said_then: str) -> None:
+    assert asked_at(now, "time", text, Memory()) == said_then
+
+
+@pytest.mark.parametrize(("now", "hours"), [("2024-03-30T22:00", 8), ("2024-10-26T22:00", 10), ("2024-06-01T22:00", 9)])
+def test_an_alarm_rings_when_the_clock_shows_its_time_also_behind_a_change(now: str, hours: float) -> None:
+    memory = Memory()
+    assert "7:00 AM" in (asked_at(now, "set_timer", "wake me at 7 am", memory) or "")
+    assert [timer.length_s for timer in memory.timers] == [3600 * hours]
+
+
+def asked_at(now: str, intent: str, text: str, memory: Memory) -> str | None:
+    """What is answered in Berlin at this time of its clocks."""
+    moment = datetime.fromisoformat(now).replace(tzinfo=ZoneInfo("Europe/Berlin"))
+
+    class At(VirtualClock):
+        def epoch_ms(self) -> float:
+            return moment.timestamp() * 1000
+
+    box = toolbox(memory=memory, clock=At(), zone="Europe/Berlin")
+    return asyncio.run(box.by_intent(intent, text))
