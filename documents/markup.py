@@ -1,12 +1,14 @@
 """Markdown and HTML as lines that can be spoken: without code, navigation and scripts, tables row by row."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from documents.dialects import common, parted
+from documents.headings import Bold, headed
 from documents.sections import Line, looks_headed, table, unwrapped
 from languages.base import KnowledgeWords
 
@@ -14,11 +16,14 @@ if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
 
 _LEVELS = {"h1": 1, "h2": 2, "h3": 3, "h4": 4, "h5": 5, "h6": 6}
-_UNSPOKEN = ["script", "style", "template", "nav", "aside", "footer", "form", "pre", "noscript", "svg", "head"]
+_UNSPOKEN = (
+    "script style template nav aside footer pre noscript svg head select textarea video audio canvas object iframe noframes s del "
+    "strike"
+).split()
 _INLINE = frozenset(  # elements that go on in the same line; every other one begins a line of its own
     (
         "a abbr acronym b bdi bdo big cite code data del dfn em font i ins kbd label mark q rp rt ruby s samp small span strike "
-        "strong sub sup time tt u var wbr"
+        "strong sub sup time tt u var wbr img input link meta"
     ).split()
 )
 _VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())  # elements without an end
@@ -30,18 +35,32 @@ WIDEST, TALLEST = 20, 200  # columns and rows that one cell may span
 _NEAR = 20  # elements that were left open by mistake and are ended with the one around them
 _TAG = re.compile(r"<(/?)([a-z][^\s/>]*)", re.I)
 _BREAK = re.compile(r"<br\s*/?>", re.I)
-_CALLOUT = re.compile(r"^\[![\w-]+\][+-]?\s*")  # of GitHub and Obsidian
+_ROLES = frozenset("navigation menubar menu search".split())
+_STRONG = frozenset(("b", "strong"))
+_NOTE_MARK = re.compile(r"\[[^\]\n]{1,30}\]|[\^↑↩⤴]\ufe0e?|[*†‡]")  # that leads to a footnote, or back
+_ANCHOR = re.compile(r"[#¶§🔗]?")  # a link beside a heading, to itself
+_POWERS = {"2": "²", "3": "³"}
+_WELDED = re.compile(r"[^\W\d_]{3}\Z")  # a word, to which a number would be put that is only set apart by its style
+_PARAGRAPHS = 3  # in a form from which on it is a page, as ASP.NET makes them
+_IN_MARKDOWN = tuple(name for name in _UNSPOKEN if name != "aside")  # Notion's boxes
 
 
 def markdown_lines(source: str, language: KnowledgeWords) -> Iterator[Line]:
-    """Code is left out: nobody can speak it."""
-    tokens = MarkdownIt("commonmark").enable("table").parse(re.sub(r"\A---\r?\n.*?\n---\r?\n", "", source, flags=re.S))
+    """Code is left out: nobody can speak it. The title of a front matter is the heading of the whole where there is no other."""
+    title, source = parted(source)
+    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(common(source))
+    if title and not any(token.type == "heading_open" and token.tag == "h1" for token in tokens):
+        yield Line(1, title)
+    yield from headed(_markdown_lines(tokens, language))
+
+
+def _markdown_lines(tokens: Sequence[Token], language: KnowledgeWords) -> Iterator[Line | Bold]:
     quotes = 0
     cells: list[list[str]] | None = None  # of the table that is being read
     for before, token in zip([None, *tokens], tokens, strict=False):
         quotes += (token.type == "blockquote_open") - (token.type == "blockquote_close")
         if token.type == "html_block":
-            yield from html_lines(token.content, language)
+            yield from html_lines(token.content, language, _IN_MARKDOWN)
         elif token.type == "table_open":
             cells = []
         elif token.type == "tr_open" and cells is not None:
@@ -54,21 +73,40 @@ def markdown_lines(source: str, language: KnowledgeWords) -> Iterator[Line]:
         elif token.type == "inline" and before is not None and before.type == "heading_open":
             yield Line(int(before.tag[1]), " ".join(_plain(token).split()))
         elif token.type == "inline":
-            text = _CALLOUT.sub("", _plain(token)) if quotes else _plain(token)
-            yield from (Line(0, line, quotes > 0) for line in unwrapped(text, language))
+            yield from _paragraph(token, quotes > 0, language)
+
+
+def _paragraph(token: Token, quoted: bool, language: KnowledgeWords) -> Iterator[Line | Bold]:
+    text = _plain(token)
+    if not quoted and _all_strong(token) and "\n" not in text:
+        yield Bold(text)
+        return
+    # How wide a line is that was wrapped is seen where it was written, with its links.
+    yield from (Line(0, line, quoted) for line in unwrapped(text, language, token.content.split("\n")))
+
+
+def _all_strong(token: Token) -> bool:
+    """Whether all of a paragraph is one run of strong letters."""
+    inner = [child.type for child in token.children or () if child.type != "text" or child.content.strip()]
+    return inner[:1] == ["strong_open"] and inner[-1:] == ["strong_close"] and inner.count("strong_open") == 1
 
 
 def _plain(token: Token) -> str:
-    """The words of a line without its markup; a line end where one is meant."""
-    kinds = {"text": "", "code_inline": "", "softbreak": " ", "hardbreak": "\n", "html_inline": "\n"}
-    return "".join(
-        child.content if child.type in ("text", "code_inline") else kinds[child.type]
-        for child in token.children or ()
-        if child.type in kinds and (child.type != "html_inline" or _BREAK.fullmatch(child.content))
-    ).strip()
+    """The words of a line without its markup and what is struck out; a line end where one is written."""
+    kinds = {"text": "", "code_inline": "", "softbreak": "\n", "hardbreak": "\n", "html_inline": "\n"}
+    words, struck = list[str](), 0
+    for child in token.children or ():
+        struck += (child.type == "s_open") - (child.type == "s_close")
+        if struck or child.type not in kinds:
+            continue
+        if child.type in ("text", "code_inline"):
+            words.append(child.content)
+        elif child.type != "html_inline" or _BREAK.fullmatch(child.content):
+            words.append(kinds[child.type])
+    return "".join(words).strip()
 
 
-def html_lines(source: str, language: KnowledgeWords) -> Iterator[Line]:
+def html_lines(source: str, language: KnowledgeWords, unspoken: Sequence[str] = _UNSPOKEN) -> Iterator[Line]:
     """The text of a page. Its title is the heading of the whole where there is no `h1`.
 
     Raises ValueError where it nests too deep.
@@ -79,15 +117,16 @@ def html_lines(source: str, language: KnowledgeWords) -> Iterator[Line]:
     page = LexborHTMLParser(source)
     title = page.css_first("head title")
     title_text = " ".join(title.text().split()) if title is not None else ""
-    page.strip_tags(_UNSPOKEN, recursive=True)
+    page.strip_tags(list(unspoken), recursive=True)
     if page.body is None:
         return
     lines = _Lines(language)
     lines.read(page.body)
     lines.end()
-    if title_text and not any(line.level == 1 for line in lines.found):
+    found = list(headed(lines.found))
+    if title_text and not any(line.level == 1 for line in found):
         yield Line(1, title_text)
-    yield from lines.found
+    yield from found
 
 
 def _measure(source: str) -> None:
@@ -117,40 +156,66 @@ class _Lines:
 
     def __init__(self, language: KnowledgeWords) -> None:
         self._language = language
-        self.found: list[Line] = []
+        self.found: list[Line | Bold] = []
         self._words: list[str] = []
         self._term = ""  # of a definition list, until its definition comes
+        self._defined = ""  # the last that had one, which may have another
+        self._strong = 0  # elements around that are bold
+        self._plain = False  # some word of the line is not
+        self._edge = False  # of an element within the line
 
-    def read(self, node: "LexborNode") -> None:
+    def read(self, node: "LexborNode", heads: bool = False) -> None:
+        """`heads`: within a heading, where all is one line."""
         for child in node.iter(include_text=True):
-            if child.tag == "-text":
-                self._words.append(re.sub(r"\s+", " ", child.text(deep=False)))
-            elif child.tag == "br":
-                self._words.append("\n")
-            elif child.tag in _INLINE:
-                self.read(child)
+            tag = child.tag or ""
+            if tag == "-text":
+                self._add(child.text(deep=False))
+            elif tag == "br":
+                self._words.append(" " if heads else "\n")
+            elif tag.startswith(("-", "_", "!")) or _left_out(child, heads):
+                continue
+            elif tag == "sup" and child.text().strip() in _POWERS:
+                self._add(_POWERS[child.text().strip()])
+            elif heads or tag in _INLINE or ":" in tag:  # of Word: <o:p>
+                self._strong += tag in _STRONG
+                self._edge = tag not in ("sub", "sup")
+                self.read(child, heads)
+                self._edge = tag not in ("sub", "sup")
+                self._strong -= tag in _STRONG
             else:
                 self._block(child)
+
+    def _add(self, text: str) -> None:
+        text = re.sub(r"\s+", " ", text)
+        welded = self._edge and self._words and _WELDED.search(self._words[-1]) and text[:1] in tuple("0123456789€$£")
+        self._words.append(f" {text}" if welded else text)
+        self._plain = self._plain or (not self._strong and bool(text.strip()))
+        self._edge = False
 
     def _block(self, node: "LexborNode") -> None:
         self.end()
         if node.tag != "table" or not self._table(node):
-            self.read(node)
+            self.read(node, node.tag in _LEVELS)
         self.end(node.tag or "")
+        self._defined = "" if node.tag in ("dl", "dt") else self._defined
 
     def end(self, tag: str = "") -> None:
         """The line of an element `tag` ends here."""
         text, self._words = "".join(self._words), []
+        bold, self._plain = not self._plain, False
         for line in [" ".join(text.split())] if tag in _LEVELS else unwrapped(text, self._language):
             if tag in _LEVELS:
                 self.found.append(Line(_LEVELS[tag], line))
-            elif tag in ("dt", "summary") and not line.endswith("?"):
-                self._term = line.rstrip(":")
-            elif tag in ("dt", "summary"):
+            elif tag in ("dt", "summary", "button") and not line.endswith("?"):
+                self._term = ", ".join(filter(None, (self._term, line.rstrip(":"))))
+            elif tag in ("dt", "summary", "button"):
                 self.found.append(Line(0, line, quoted=True))
+            elif bold and tag in ("p", "div", "center") and line == text.strip() and not self._term:
+                self.found.append(Bold(line))
             else:
-                self.found.append(Line(0, f"{self._term}: {line}" if self._term else line))
-                self._term = ""
+                term = self._term or (self._defined if tag == "dd" else "")
+                self.found.append(Line(0, f"{term}: {line}" if term else line))
+                self._term, self._defined = "", term if tag == "dd" else self._defined
 
     def _table(self, node: "LexborNode") -> bool:
         """Reads a table row by row, and tells whether it is one: others only arrange a page."""
@@ -165,6 +230,26 @@ class _Lines:
             self.found.extend(Line(0, line) for line in unwrapped(_text(caption, self._language), self._language))
         self.found.extend(table(texts, named or looks_headed(texts, numbers_below=True)))
         return True
+
+
+def _left_out(node: "LexborNode", heads: bool) -> bool:
+    """Whether an element is no text: a mark of a footnote, a link to a heading itself, what is there to be clicked."""
+    tag, attributes = node.tag, node.attributes
+    if attributes.get("role") in _ROLES or "editsection" in (attributes.get("class") or ""):
+        return True
+    if tag in ("sup", "a"):
+        text = node.text().strip()
+        inside = (attributes.get("href") or "").startswith("#") or node.css_first("a[href^='#']") is not None
+        return (
+            (heads and tag == "a" and _ANCHOR.fullmatch(text) is not None)
+            or (_NOTE_MARK.fullmatch(text) is not None and (inside or tag == "sup"))
+            or (tag == "sup" and inside)
+        )
+    if tag == "form":
+        return node.css_first("h1, h2, h3, table") is None and len(node.css("p")) < _PARAGRAPHS
+    if tag == "button":
+        return not heads and "aria-expanded" not in attributes and not node.text().strip().endswith("?")
+    return tag == "dialog" and "open" not in attributes
 
 
 def _table_of(row: "LexborNode") -> int:

@@ -1,7 +1,5 @@
 """A folder of Markdown, plain text, HTML, PDF, Word and CSV files as documents."""
 
-import codecs
-import csv
 import logging
 import os
 import re
@@ -9,29 +7,31 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from documents.characters import decoded
 from documents.markup import html_lines, markdown_lines
 from documents.pdf_lines import parted, printed_lines, without_running
-from documents.sections import Document, Line, compose, looks_headed, table, unwrapped
+from documents.plain import plain_lines, put_together
+from documents.sections import Document, Line, compose
+from documents.sheets import sheet_lines
 from languages.base import KnowledgeWords
 
 log = logging.getLogger(__name__)
 
-HEADING_WORDS = 8  # a line of plain text that stands alone above a paragraph is a heading up to so many
 LARGEST = 32_000_000  # bytes of a file, and of what it unpacks to: more than a library of text
 MOST_TAGS = 400_000  # of a Word document, which is some 1,000 pages; mammoth takes about 25 us and 500 bytes for each
 NAMED = 10  # files that are named in one line of the log
 
-Stamp = tuple[int, int]  # size and time of a file: another one is another content
+Stamp = tuple[int, ...]  # size, times and place of a file: another one may be another content
 Shelf = Mapping[Path, tuple[Stamp, Document]]  # what was read, by file
 
-_CHARSET = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([\w:.-]+)", re.I)
-_MARKS = (  # a longer one before one that it begins with
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
+_OF_NOTION = re.compile(r"[ _-][0-9a-f]{32}\b")  # what its exports put behind the name of a page
+_CODE = re.compile(r"^(?:import|export)\b[^\n]*(?:\n[^\n]+)*", re.MULTILINE)  # up to an empty line
+_STYLES = "\n".join(
+    ["p[style-name='Title'] => h1:fresh"]
+    + [f"p[style-name='{name}'] => !" for name in ("TOC Heading", "Contents Heading")]
+    + [f"p[style-name='{name} {level}'] => !" for name in ("toc", "Contents") for level in range(1, 10)]
 )
+_CHARSET = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([\w:.-]+)", re.I)
 
 
 class NoDocuments(Exception):
@@ -56,8 +56,7 @@ def read_folder(folder: Path, language: KnowledgeWords, known: Shelf = {}) -> Sh
     for path in paths:
         before = known.get(path)
         try:
-            facts = path.stat()
-            stamp = (facts.st_size, facts.st_mtime_ns)
+            stamp = stamp_of(path)
             shelf[path] = before if before and before[0] == stamp else (stamp, read(path, folder, language))
         except Exception as error:  # whatever a parser makes of a broken file
             log.warning("knowledge file %s is skipped: %s", path, str(error) or repr(error))
@@ -77,12 +76,16 @@ def found_in(folder: Path, level: int = logging.WARNING) -> tuple[list[Path], li
     paths: list[Path] = []
     seen: set[tuple[int, int]] = set()
     for above, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and _is_new(Path(above, name), seen, level))
-        visible = [Path(above, name) for name in files if not name.startswith(".")]
+        folders[:] = sorted(name for name in folders if not _hidden(name) and _is_new(Path(above, name), seen, level))
+        visible = [Path(above, name) for name in files if not _hidden(name)]
         # The file itself comes before links to it.
         paths += [path for path in sorted(visible, key=lambda path: (path.is_symlink(), path)) if _is_new(path, seen, level)]
     paths.sort()
     return [path for path in paths if has_reader(path)], [path for path in paths if not has_reader(path)]
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith((".", "~$")) or name in ("Thumbs.db", "desktop.ini")  # Word's mark of an open file, and Windows' own
 
 
 def _is_new(path: Path, seen: set[tuple[int, int]], level: int) -> bool:
@@ -98,6 +101,13 @@ def _is_new(path: Path, seen: set[tuple[int, int]], level: int) -> bool:
     return True
 
 
+def stamp_of(path: Path) -> Stamp:
+    """What changes with the content of a file. Its size and the time that it carries may both stay: two releases all of whose times
+    are set alike take each other's place, and a price has changed."""
+    facts = path.stat()
+    return (facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
+
+
 def has_reader(path: Path) -> bool:
     """Whether there is a reader for files of this name."""
     return path.suffix.lower() in READERS
@@ -107,27 +117,8 @@ def read(path: Path, folder: Path, language: KnowledgeWords) -> Document:
     """One file. Raises what its parser raises, and ValueError for one that is too large."""
     if path.stat().st_size > LARGEST:
         raise ValueError(f"it has more than {LARGEST // 1_000_000} MB")
-    name = path.relative_to(folder).with_suffix("").as_posix()
+    name = _OF_NOTION.sub("", path.relative_to(folder).with_suffix("").as_posix())
     return compose(READERS[path.suffix.lower()](path, language), name, language)
-
-
-def decoded(data: bytes, charset: str = "") -> str:
-    """Text in the encoding that its first bytes mark, UTF-16 where every other byte is zero, else in `charset`, else in UTF-8,
-    else in Windows-1252, which holds Latin-1."""
-    marked = next((name for mark, name in _MARKS if data.startswith(mark)), "")
-    for name in filter(None, (marked, _wide(data), charset, "utf-8")):
-        try:
-            return data.decode(name)
-        except (UnicodeDecodeError, LookupError):
-            continue
-    return data.decode("cp1252", "replace")
-
-
-def _wide(data: bytes) -> str:
-    first, second = data[:1024:2], data[1:1024:2]
-    if max(first.count(0), second.count(0)) * 2 < len(first):
-        return ""
-    return "utf-16-le" if second.count(0) > first.count(0) else "utf-16-be"
 
 
 def markdown(path: Path, language: KnowledgeWords) -> Iterator[Line]:
@@ -135,9 +126,14 @@ def markdown(path: Path, language: KnowledgeWords) -> Iterator[Line]:
     return markdown_lines(decoded(path.read_bytes()), language)
 
 
+def components(path: Path, language: KnowledgeWords) -> Iterator[Line]:
+    """The lines of Markdown with components: without its imports and exports."""
+    return markdown_lines(_CODE.sub("", decoded(path.read_bytes())), language)
+
+
 def text(path: Path, language: KnowledgeWords) -> Iterator[Line]:
     """The lines of a plain text."""
-    return plain_lines(decoded(path.read_bytes()), path.stem, language)
+    return plain_lines(put_together(decoded(path.read_bytes())), path.stem, language)
 
 
 def html(path: Path, language: KnowledgeWords) -> Iterator[Line]:
@@ -157,8 +153,7 @@ def pdf(path: Path, language: KnowledgeWords) -> Iterator[Line]:
 
     reader = PdfReader(path)
     whole, first = parted(without_running([list(printed_lines(page)) for page in reader.pages]))
-    whole = re.sub(r"(?<=[a-z])-\n(?=[a-z])", "", whole)
-    return plain_lines(whole, (reader.metadata and reader.metadata.title) or first or path.stem, language)
+    return plain_lines(put_together(whole), (reader.metadata and reader.metadata.title) or first or path.stem, language)
 
 
 def word(path: Path, language: KnowledgeWords) -> Iterator[Line]:
@@ -168,9 +163,7 @@ def word(path: Path, language: KnowledgeWords) -> Iterator[Line]:
 
     _measure(path)
     with path.open("rb") as file:
-        page = convert_to_html(
-            file, style_map="p[style-name='Title'] => h1:fresh", convert_image=img_element(lambda image: {"src": ""})
-        )
+        page = convert_to_html(file, style_map=_STYLES, convert_image=img_element(lambda image: {"src": ""}))
     yield from html_lines(page.value, language)
 
 
@@ -191,20 +184,13 @@ def _measure(path: Path) -> None:
 
 def sheet(path: Path, language: KnowledgeWords) -> Iterator[Line]:
     """A table, row by row."""
-    source = decoded(path.read_bytes())
-    try:
-        dialect: type[csv.Dialect] | csv.Dialect = csv.Sniffer().sniff(source[:8192], ",;\t|")
-    except csv.Error:
-        dialect = csv.excel_tab if path.suffix.lower() == ".tsv" else csv.excel
-    rows = [[" ".join(cell.split()) for cell in row] for row in csv.reader(source.splitlines(keepends=True), dialect)]
-    rows = [cells for cells in rows if any(cells)]
-    yield Line(1, path.stem)
-    yield from table(rows, looks_headed(rows))
+    return sheet_lines(decoded(path.read_bytes()), path.stem, path.suffix.lower() == ".tsv")
 
 
 READERS: dict[str, Callable[[Path, KnowledgeWords], Iterator[Line]]] = {
     ".md": markdown,
     ".markdown": markdown,
+    ".mdx": components,
     ".txt": text,
     ".html": html,
     ".htm": html,
@@ -214,20 +200,3 @@ READERS: dict[str, Callable[[Path, KnowledgeWords], Iterator[Line]]] = {
     ".csv": sheet,
     ".tsv": sheet,
 }
-
-
-def plain_lines(source: str, title: str, language: KnowledgeWords) -> Iterator[Line]:
-    """Paragraphs are parted by empty lines; a short line without a full stop above one is its heading."""
-    yield Line(1, title)
-    paragraphs = [paragraph for paragraph in re.split(r"\n\s*\n", source.strip()) if paragraph.strip()]
-    heads = [_is_heading(paragraph) for paragraph in paragraphs]
-    for paragraph, head, below in zip(paragraphs, heads, [*heads, True][1:], strict=True):
-        if head and not below:
-            yield Line(2, " ".join(paragraph.split()).rstrip(":"))
-        else:
-            yield from (Line(0, line) for line in unwrapped(paragraph, language))
-
-
-def _is_heading(paragraph: str) -> bool:
-    line = paragraph.strip()
-    return "\n" not in line and len(line.split()) <= HEADING_WORDS and line[-1] not in ".!?…,;"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import NamedTuple
 
+from documents.characters import tidy
 from languages.base import KnowledgeWords
 
 TAIL = 16  # characters of a sentence among which a short form at its end is looked for
@@ -18,7 +19,9 @@ FULL_LINE, FULL_SHARE = 40, 0.75  # a wrapped line of plain text has so many cha
 _END = re.compile(r"(?:(?<=[.!?…؟])|(?<=[.!?…][\"'”’)]))\s+|(?<=。)")
 
 _LEADERS = re.compile(r" ?(?:[.·_] ?){4,}")  # in a line whose spaces are single
-_BULLET = re.compile(r"^(?:[-*•‣–—]|\d{1,2}[.)])\s+(?=\w)")
+_BULLET = re.compile(
+    r"^(?:(?:[-*•‣–—o]|\d{1,2}[.)])\s+|[•‣·●▪■◦○□►▶➢➤✓✔»☐☑☒\ue000-\uf8ff]\s*)?(?:\[[ xX]?\]\s+)?(?=[\w\"“'€$£(])"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ def compose(lines: Iterable[Line], name: str, language: KnowledgeWords) -> Docum
     """The document made of `lines`. Section ids are `name#heading-slug`, `-2`, `-3` ... where that is taken."""
     title, ids = "", dict[str, int]()
     sections: list[Section] = []
-    for headings, body in _blocks(lines):
+    for headings, body in _blocks(lines, language):
         title = title or (headings[0] if headings else "")
         path = [heading for heading in headings[1:] or headings if heading] or [name]
         asks = [line.quoted and _asks(line.text, language) for line in body]
@@ -76,16 +79,39 @@ def compose(lines: Iterable[Line], name: str, language: KnowledgeWords) -> Docum
     return Document(title or name, tuple(sections))
 
 
-def _blocks(lines: Iterable[Line]) -> Iterator[tuple[list[str], list[Line]]]:
+def _labelled(lines: Iterable[Line], language: KnowledgeWords) -> Iterator[Line]:
+    """The lines as they are searched and spoken, "Q:" and "A:" taken off."""
+    asked = False
+    for line in lines:
+        text = tidy(line.text)
+        question = language.question_label.match(text)
+        if not line.level and question and text.endswith("?"):
+            asked = True
+            yield Line(0, text[question.end() :], quoted=True)
+            continue
+        if asked and (answer := language.answer_label.match(text)):
+            text = text[answer.end() :]
+        asked = False
+        yield line._replace(text=Row(text) if isinstance(line.text, Row) else text)
+
+
+def _blocks(lines: Iterable[Line], language: KnowledgeWords) -> Iterator[tuple[list[str], list[Line]]]:
     """The lines under each heading, with the path of headings to it."""
     levels: list[Line] = []
     body: list[Line] = []
-    for line in lines:
+    answered = False  # something stands below a question
+    for line in _labelled(lines, language):
         if line.level:
+            answered = False
             yield [heading.text for heading in levels], body
             levels = [*(above for above in levels if above.level < line.level), line]
             body = []
         elif line.text:
+            asks = line.quoted and _asks(line.text, language)
+            if asks and answered:  # another question, with an answer of its own
+                yield [heading.text for heading in levels], body
+                body, answered = [], False
+            answered = answered or (not asks and any(one.quoted and _asks(one.text, language) for one in body[-1:]))
             body.append(line)
     yield [heading.text for heading in levels], body
 
@@ -127,39 +153,46 @@ def sentences(text: str, language: KnowledgeWords) -> list[str]:
         if not piece:
             continue
         begins = piece.lstrip("\"'“‘([")[:1]
-        if found and (language.short.search(found[-1][-1][-TAIL:]) or not begins.isalnum() or begins.islower()):
+        tail = found[-1][-1][-TAIL:] if found else ""
+        open_ = language.short.search(tail) or (begins.isdigit() and language.before_number.search(tail))
+        if found and (open_ or not begins.isalnum() or begins.islower()):
             found[-1].append(piece)
         else:
             found.append([piece])
     return [" ".join(parts) for parts in found]
 
 
-def unwrapped(paragraph: str, language: KnowledgeWords) -> list[str]:
+def unwrapped(paragraph: str, language: KnowledgeWords, written: Sequence[str] = ()) -> list[str]:
     """The statements of a paragraph of plain text: lines that were wrapped are put together, lines of a list are not. Leader dots
-    between a thing and its price become a colon."""
+    between a thing and its price become a colon. `written` are the lines before their markup was taken off: how wide they were
+    tells which were wrapped."""
     found: list[str] = []
-    before = ""
-    lines = [_LEADERS.sub(": ", " ".join(line.split())) for line in paragraph.splitlines()]
-    lines = [line for line in lines if line]
-    widest = max(map(len, lines), default=0)
-    if len(lines) >= LISTED and all(line[0].isupper() or line[0].isdigit() for line in lines):
+    lines = [_LEADERS.sub(": ", " ".join(line.split())) for line in paragraph.split("\n")]
+    sources = written if len(written) == len(lines) else lines
+    full = [(line, source) for line, source in zip(lines, sources, strict=True) if line]
+    widest = max((len(source) for _, source in full), default=0)
+    if len(full) >= LISTED and all(line[0].isupper() or line[0].isdigit() for line, _ in full):
         widest = 10 * len(paragraph)  # no line is full: of wrapped text some begin in mid-sentence
-    for line in lines:
+    before = ("", "")
+    for line, source in full:
         item = _BULLET.sub("", line)
-        if found and item == line and _goes_on(before, line, widest, language):
+        if found and item == line and _goes_on(before, (line, source), widest, language):
             found[-1] += " " + line
         else:
             found.append(item)
-        before = line
+        before = (line, source)
     return found
 
 
-def _goes_on(before: str, line: str, widest: int, language: KnowledgeWords) -> bool:
-    """Whether a line of plain text goes on in the next: by how that begins, by how this ends, or because it is full."""
-    if line[0].islower() or language.open_line.search(before):
+def _goes_on(before: tuple[str, str], after: tuple[str, str], widest: int, language: KnowledgeWords) -> bool:
+    """Whether a line of plain text goes on in the next: by how that begins, by how this ends, or because it is full. Both are given
+    as they are and as they were written."""
+    line, width = before[0], len(before[1])
+    if after[0][0].islower() or after[0][0] in "(&" or language.open_line.search(line):
         return True
-    full = len(before) >= max(FULL_LINE, FULL_SHARE * widest)
-    return full and not before[-1].isdigit() and before[-1] not in "€$£%:"
+    next_word = after[1].split(None, 1)[0] if after[1].strip() else ""
+    full = width >= max(FULL_LINE, FULL_SHARE * widest) or (width >= FULL_LINE and width + 1 + len(next_word) > widest)
+    return full and not line[-1].isdigit() and line[-1] not in "€$£%:"
 
 
 def row(head: Sequence[str], cells: Sequence[str]) -> Row:
@@ -173,7 +206,10 @@ def table(rows: Sequence[Sequence[str]], headed: bool) -> Iterator[Line]:
     """The rows of a table as lines; `headed`: the first one names the columns."""
     head = rows[0] if headed and rows else ()
     for cells in rows[1:] if headed and len(rows) > 1 else rows:
-        if any(cells):
+        if len(cells) > 1 and cells[0].endswith("?"):  # a question and its answer
+            yield Line(0, cells[0], quoted=True)
+            yield from (Line(0, cell) for cell in cells[1:] if cell)
+        elif any(cells):
             yield Line(0, row(head if cells is not head else (), cells))
 
 

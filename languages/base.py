@@ -47,16 +47,21 @@ class KnowledgeWords:
     """How texts to answer from, and questions to them, are worded. What a question and a sentence hold is looked for in lower case,
     all else in the text as it is.
 
-    `short` finds a short form at the end of a piece that ends no sentence, `open_line` the end of a wrapped line that goes on in
-    the next; a sentence that `leaning` matches leans on the one before. `empty` are words that need no counterpart in an answer,
-    and `stem` is what a word has in common with its inflections. `kinds` are what is asked for, and what a sentence must hold to
-    tell it, of which the first that fits is taken; `counted` finds the thing of "how many things" as its group 1, `number` a
-    number, `who` and `where` that a name or a place is asked for, `place` what stands before one. `name` is a name in mid-
-    sentence, of a question or an answer, `name_in_text` one of which the recogniser should be told. `measured` finds what "how
-    much" is asked of as its group 1, `portion` the part of a thing that is asked for ("a slice of"), `span` the ends of a range
-    of numbers; each of `cycles` tells which of the days of a week, or of the months, are named, by their numbers."""
+    `short` finds a short form at the end of a piece that ends no sentence, `before_number` one that ends none before a
+    number, `question_label` and `answer_label` what stands before a question and its answer ("Q:", "A:"), `open_line` the end
+    of a wrapped line that goes on in the next; a sentence that `leaning` matches leans on the one before. `empty` are words
+    that need no counterpart in an answer, and `stem` is what a word has in common with its inflections. `kinds` are what is
+    asked for, and what a sentence must hold to tell it, of which the first that fits is taken; `counted` finds the thing of
+    "how many things" as its group 1, `number` a number, `who` and `where` that a name or a place is asked for, `place` what
+    stands before one. `name` is a name in mid- sentence, of a question or an answer, `name_in_text` one of which the
+    recogniser should be told. `measured` finds what "how much" is asked of as its group 1, `portion` the part of a thing that
+    is asked for ("a slice of"), `span` the ends of a range of numbers; each of `cycles` tells which of the days of a week, or
+    of the months, are named, by their numbers."""
 
     short: re.Pattern[str] = NEVER
+    before_number: re.Pattern[str] = NEVER
+    question_label: re.Pattern[str] = NEVER
+    answer_label: re.Pattern[str] = NEVER
     open_line: re.Pattern[str] = re.compile(r"[,–—-]$")
     leaning: re.Pattern[str] = NEVER
     empty: Words = NO_WORDS

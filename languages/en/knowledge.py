@@ -7,11 +7,17 @@ import snowballstemmer
 
 from languages.base import KnowledgeWords
 
-_SHORT = re.compile(r"(?:\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|vs|etc|e\.g|i\.e|approx|Inc|Ltd|U\.S))\.[\"'”’)]*\s*$")
+_SHORT = re.compile(
+    r"(?:\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Mt|Ft|Rev|Sgt|Capt|Lt|Gen|Col|Gov|Sen|Bldg|Apt|Dept|Jan|Feb|Aug|Sept|Oct|Nov|Dec|Mon|Tues?|Wed|Thurs?|Thu|Fri|Sat|Sun|vs|etc|"
+    r"e\.g|i\.e|approx|max|min|fig|figs|pp|tel|Tel|Fig|Nos|Inc|Ltd|Ph\.D|M\.D|U\.S))\.[\"'”’)]*\s*$"
+)
+_BEFORE_NUMBER = re.compile(r"\b(?:[Nn]os?|[Pp]|[Rr]m|[Aa]rt|[Ss]ec|[Cc]h|[Vv]ol|[Ee]xt|[Cc]a|[Ff]ig)\.\s*$")
+_QUESTION_LABEL = re.compile(r"\A(?:Q|Question|FAQ) ?\d{0,3} ?[.:)] ?(?=\S)", re.IGNORECASE)
+_ANSWER_LABEL = re.compile(r"\A(?:A|Answer) ?\d{0,3} ?[.:)] ?(?=\S)", re.IGNORECASE)
 # The end of a line that goes on in the next.
 _OPEN = re.compile(
     r"(?:[,–—-]|\b(?:a|an|the|of|to|in|on|at|by|for|from|with|and|or|but|as|is|are|was|were|be|been|has|have|had|that|which|who|"
-    r"than|into|over|under|between|its|their|his|her|our|your|my|this|these|those|not|no|will|can|may|must))$"
+    r"than|into|over|under|between|see|via|visit|its|their|his|her|our|your|my|this|these|those|not|no|will|can|may|must))$"
 )
 # A sentence that begins like this leans on the one before it.
 _LEANING = re.compile(
@@ -106,6 +112,9 @@ def _times_of(text: str, cycle: int) -> frozenset[int]:
 
 KNOWLEDGE = KnowledgeWords(
     short=_SHORT,
+    before_number=_BEFORE_NUMBER,
+    question_label=_QUESTION_LABEL,
+    answer_label=_ANSWER_LABEL,
     open_line=_OPEN,
     leaning=_LEANING,
     empty=_EMPTY,

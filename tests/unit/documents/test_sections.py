@@ -1,6 +1,7 @@
 """Reading documents: what becomes a section, and what a broken folder says."""
 
 import logging
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -534,3 +535,28 @@ def test_a_broken_file_is_reported_and_skipped(tmp_path: Path, caplog: pytest.Lo
     assert [document.title for document in documents] == ["Good"]
     assert "bad.pdf" in caplog.text
     assert "empty.md" in caplog.text
+
+
+def test_a_file_that_another_of_the_same_size_and_time_takes_the_place_of_is_read(tmp_path: Path) -> None:
+    """As of releases whose times are all set alike, that a link or a rename exchanges."""
+    for release, price in (("one", "2.50"), ("two", "2.80")):
+        (tmp_path / release).mkdir()
+        (tmp_path / release / "menu.md").write_text(f"Tea is {price}.")
+        os.utime(tmp_path / release / "menu.md", (1, 1))
+    (tmp_path / "now").symlink_to(tmp_path / "one")
+    before = read_folder(tmp_path / "now", ENGLISH.knowledge)
+    (tmp_path / "now").unlink()
+    (tmp_path / "now").symlink_to(tmp_path / "two")
+    after = read_folder(tmp_path / "now", ENGLISH.knowledge, before)
+    assert [texts(document) for _, document in before.values()] == [["Tea is 2.50."]]
+    assert [texts(document) for _, document in after.values()] == [["Tea is 2.80."]]
+
+
+def test_marks_of_open_files_are_not_read_and_names_of_notion_are_shortened(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "~$menu.docx").write_bytes(b"\x05Anna")
+    (tmp_path / "desktop.ini").write_text("[x]")
+    (tmp_path / "Opening hours 1a2b3c4d5e6f47089abcdef123456789.md").write_text("From nine.")
+    (document,) = [document for _, document in read_folder(tmp_path, ENGLISH.knowledge).values()]
+    assert document.title == "Opening hours" and not caplog.records
