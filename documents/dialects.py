@@ -10,21 +10,22 @@ _JSON = re.compile(r"\A\{[ \t]*\n(.*?)\n\}[ \t]*(?:\n|\Z)", re.DOTALL)
 _KEY = re.compile(r"\A\s*(?:#|[\w\"'-][\w .\"'-]{0,60}:(?:\s|$))")  # a front matter begins with one, or a comment
 _TITLE = re.compile(r"^[ \t]*\"?title\"?[ \t]*[:=][ \t]*(\S[^\n]*)", re.MULTILINE | re.IGNORECASE)
 
-_FENCE = re.compile(r"[ \t]{0,12}(`{3,}|~{3,})")
-_ADMONITION = re.compile(r"([ \t]*)(?:(?:!!!|\?\?\?\+?) ?[\w-]{1,30}(?: [\w-]{1,30}){0,3}|===[!+]?)? *(?:\"([^\"]*)\")?[ \t]*")
-_MARKED = re.compile(r"[ \t]*(?:!!! ?\w|\?\?\?\+? ?\w|===[!+]? *\")")
-_CONTAINER = re.compile(r"[ \t]*:{3,}[ \t]*(?:\{?\.?[\w-]{1,30}\}?)?(?:\[([^\]]*)\]|[ \t]+(\S.*))?")
-_CALLOUT = re.compile(r"([ \t]*(?:>[ \t]?){1,9})\[![\w|-]{1,40}\][+-]?[ \t]*(.*)")
+_FENCE = re.compile(r"\A(`{3,}|~{3,})")
+_ADMONITION = re.compile(
+    r"\A(?:(?:!!!|\?\?\?\+?) ?[\w-]{1,30}(?: [\w-]{1,30}){0,3}|===[!+]?(?= \"))(?: {1,4}\"([^\"\n]{0,200})\")?\Z"
+)
+_CONTAINER = re.compile(r"\A:{3,10} {0,4}(?:\{?\.?[\w-]{1,30}\}?)?(?:\[([^\]\n]{0,200})\]| {1,4}(\S.{0,200}))?\Z")
+_CALLOUT = re.compile(r"\A((?:>[ \t]?){1,9})\[![\w|-]{1,40}\][+-]?[ \t]?(.*)")
 _NOTE = re.compile(r"\[\^([^\]\s]{1,60})\]:[ \t]*(.*)")
 _NOTE_MARK = re.compile(r"\[\^([^\]\s]{1,60})\](?!:)|\^\[([^\]\n]{1,500})\]")
 _DEFINITION = re.compile(r"[ \t]{0,3}:[ \t]{1,3}(\S.*)")
-_ONLY_TAGS = re.compile(r"[ \t]*#[^\W\d][\w/-]{0,60}(?:[ \t]+#[^\W\d][\w/-]{0,60}){0,30}[ \t]*")
+_ONLY_TAGS = re.compile(r"\A#[^\W\d][\w/-]{0,60}(?: {1,4}#[^\W\d][\w/-]{0,60}){0,30}\Z")
 _LEFT_OUT = re.compile(  # whole lines: marks for a table of contents, abbreviations
-    r"[ \t]*(?:\[TOC\]|\[\[_?TOC_?\]\]|(?:[*+-]|1\.) TOC|\*\[[^\]\n]{1,60}\]:.*)[ \t]*", re.IGNORECASE
+    r"\A(?:\[TOC\]|\[\[_?TOC_?\]\]|(?:[*+-]|1\.) TOC|\*\[[^\]\n]{1,60}\]:.*)\Z", re.IGNORECASE
 )
 _SPACELESS = re.compile(r"\A(#{2,6})(?=[^#\s])")  # "##Parking"; with one # it is a tag or a number
-_EMBED = re.compile(r"!\[\[[^\]\n]{0,300}\]\]")  # what is embedded is a file of its own
-_LINK = re.compile(r"\[\[([^\]|\n#]{0,200})(?:#\^?([^\]|\n]{0,200}))?(?:\\?\|([^\]\n]{0,200}))?\]\]")
+_EMBED = re.compile(r"!\[\[[^\[\]\n]{0,300}\]\]")  # what is embedded is a file of its own
+_LINK = re.compile(r"\[\[([^\[\]|\n#]{0,200})(?:#\^?([^\[\]|\n]{0,200}))?(?:\\?\|([^\[\]\n]{0,200}))?\]\]")
 _INLINE = (
     (re.compile(r"%%[^%\n]{0,1000}%%"), ""),  # a comment
     (re.compile(r"==(?=[^\s=])([^=\n]{1,500})(?<=\S)=="), r"\1"),
@@ -72,7 +73,7 @@ def _without_notes(lines: Sequence[str]) -> tuple[list[str], dict[str, str]]:
 
 def _fenced(line: str, fence: str) -> str:
     """The mark of the code block that is open behind `line`, where `fence` was before it."""
-    found = _FENCE.match(line)
+    found = _FENCE.match(line.lstrip())
     if not found:
         return fence
     if not fence:
@@ -94,13 +95,14 @@ def _unboxed(lines: Sequence[str]) -> Iterator[str]:
         title: str | None = None
         if was or fence:
             pass
-        elif _MARKED.match(line) and (box := _ADMONITION.fullmatch(line)):
+        elif box := _ADMONITION.match(line.strip()):
             boxes.append(indent)
-            title = box[2] or ""
-        elif line.lstrip().startswith(":::") and (box := _CONTAINER.fullmatch(line)):
+            title = box[1] or ""
+        elif box := _CONTAINER.match(line.strip()):
             title = box[1] or box[2] or ""
-        elif callout := _CALLOUT.fullmatch(line):
-            yield from (f"{callout[1]}{callout[2]}", callout[1])
+        elif callout := _CALLOUT.fullmatch(line.strip()):
+            within = line[: len(line) - len(line.lstrip())] + callout[1]
+            yield from (within + callout[2], within)
             continue
         yield from [line] if title is None else ["", f"> {title}", ""] if title else [""]
 
@@ -115,7 +117,7 @@ def _spoken(lines: Iterator[str]) -> Iterator[str]:
             continue
         if line.strip() == "%%":
             hidden = not hidden
-        if hidden or line.strip() == "%%" or _ONLY_TAGS.fullmatch(line) or _LEFT_OUT.fullmatch(line):
+        if hidden or line.strip() == "%%" or _ONLY_TAGS.match(line.strip()) or _LEFT_OUT.match(line.strip()):
             line = ""
         defined = _DEFINITION.fullmatch(line)
         line = _LINK.sub(_linked, _EMBED.sub("", _SPACELESS.sub(r"\1 ", line)))

@@ -9,8 +9,8 @@ from documents.markup import markdown_lines
 from documents.sections import Line, unwrapped
 from languages.base import KnowledgeWords
 
-_RULE = re.compile(r"[ \t]*(?:([=~*_#^+.-])\1{2,}|(?:[*_=-][ \t]){2,20}[*_=-])[ \t]*")
-_GAPS = re.compile(r"[ \t]*-{2,}(?:[ \t|+]+-{2,}){1,60}[ \t|+]*")  # under the columns of a table
+_RULE = re.compile(r"\A(?:([=~*_#^+.-])\1{2,}|(?:[*_=-][ \t]){2,20}[*_=-])\Z")
+_GAPS = re.compile(r"\A[|+]?-{2,200}(?:[ \t|+]{1,40}-{2,200}){1,60}[|+]?\Z")  # under the columns of a table
 _COLUMNS = re.compile(r"\S(?: {2,}|\t)\s*\S")
 _MARKDOWN = re.compile(r"^#{1,6} \S", re.MULTILINE)
 _DIVIDED = re.compile(r"(?<!\w)([^\W\d_]{2,40})[-\u00ad\u2010]\n[ \t]*([a-zß-öø-ÿ][^\W\d_]{0,40})")
@@ -48,10 +48,11 @@ def _blocks(source: str) -> Iterator[tuple[bool, str]]:
     """Paragraphs, and (True) what is a heading by how it is set."""
     lines: list[str] = []
     for line in [*source.split("\n"), ""]:
-        if _GAPS.fullmatch(line):
+        bare = line.strip()
+        if _GAPS.match(bare):
             continue
-        if not line.strip() or (_RULE.fullmatch(line) and not (len(line.strip()) == 3 and line.strip() == "...")):
-            underlined = bool(line.strip()) and len(lines) == 1 and is_short(lines[0]) and not _COLUMNS.search(lines[0].strip())
+        if not bare or (_RULE.match(bare) and bare != "..."):
+            underlined = bool(bare) and len(lines) == 1 and is_short(lines[0]) and not _COLUMNS.search(lines[0].strip())
             if lines:
                 yield from [(True, lines[0])] if underlined else _loud("\n".join(lines))
             lines = []

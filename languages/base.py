@@ -16,9 +16,9 @@ class FollowUpWords:
 
     `more` is all of a turn that asks for more of the same, of which `why` finds that the turn itself belongs to the question.
     `offer` is how an answer offers another passage by its `{title}` (empty: it does not), `accepts` all of a turn that takes it,
-    `other` finds that the other one is meant. `about` finds "what about" at the beginning, `pointing` a word that points back;
-    `empty` are words that say nothing of the subject. `talking` is all of a turn about the talking itself, behind which the subject
-    stays."""
+    `other` finds that the other one is meant. `about` finds "what about" at the beginning, `bare` is all of a turn that only asks
+    ("when is it"), `pointing` a word that points back; `empty` are words that say nothing of the subject. `talking` is all of a
+    turn about the talking itself, behind which the subject stays."""
 
     more: re.Pattern[str] = NEVER
     why: re.Pattern[str] = NEVER
@@ -26,6 +26,7 @@ class FollowUpWords:
     offer: str = ""
     accepts: re.Pattern[str] = NEVER
     about: re.Pattern[str] = NEVER
+    bare: re.Pattern[str] = NEVER
     pointing: re.Pattern[str] = NEVER
     empty: Words = NO_WORDS
     talking: re.Pattern[str] = NEVER

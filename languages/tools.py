@@ -73,12 +73,15 @@ class Heard:
     """How one tool's arguments are heard: `listen` gets them out of a turn, None where they are missing, and `take` out of the
     answer to the tool's own question, None where it is no answer to it. Without `take` an answer is heard as a turn is. `ask` names
     the line that asks for what a turn leaves out; without it that is the tool's own. `adds` is what a turn tells that answers
-    less than what was asked, "" for nothing: it is put to what was said before, and what is still missing is asked for again."""
+    less than what was asked, "" for nothing: it is put to what was said before, and what is still missing is asked for again.
+    `follows` are the arguments of a turn that only makes sense after one that had those that it is given ("and in London?"), None
+    where it does not."""
 
     listen: Callable[[str], Arguments | None]
     take: Callable[[str, Remembered], Arguments | Awaitable[Arguments | None] | None] | None = None
     ask: Callable[[str], str] | None = None
     adds: Callable[[str], str] = lambda text: ""
+    follows: Callable[[str, Arguments], Arguments | Awaitable[Arguments | None] | None] = lambda text, before: None
 
 
 def _all(timers: Sequence[T], which: str) -> list[T]:

@@ -39,6 +39,13 @@ class FollowUps:
         """Whether `text` only asks to go on with what was said."""
         return self._words.more.fullmatch(plain(text)) is not None
 
+    def leans(self, text: str) -> bool:
+        """Whether `text` goes on with the turn before it, corrects it, or only asks of it: by more than a word that points back."""
+        said = plain(text)
+        return self._words.bare.fullmatch(said) is not None or (
+            self._words.about.search(said) is not None and len(said.split()) <= SHORT
+        )
+
     def readings(self, text: str, history: Sequence[Exchange]) -> list[str]:
         """What `text` may mean as a query on its own: one reading, or two of which the first is taken if it finds something."""
         before = [None, *history]
@@ -59,7 +66,8 @@ class FollowUps:
         if self._leans(said):
             rest = self._words.about.sub("", said)
             joined = f"{rest}. {self._subject(past)}"
-            return [joined] if self._words.pointing.search(rest) else [rest, joined]
+            alone = self._words.pointing.search(rest) or self._words.bare.fullmatch(said)
+            return [joined] if alone else [rest, joined]
         return [text]
 
     def _acts(self, exchange: Exchange, last: Exchange | None) -> bool:
@@ -74,6 +82,8 @@ class FollowUps:
     def _leans(self, said: str) -> bool:
         """Whether a turn only means something after the one before it."""
         words = said.split()
+        if self._words.bare.fullmatch(said):
+            return True
         if self._words.about.search(said) or self._words.other.search(said):
             return len(words) <= SHORT
         return bool(self._words.pointing.search(said)) and sum(word not in self._words.empty for word in words) <= 1

@@ -7,7 +7,7 @@ from statistics import median
 
 from app.core.session_settings import SessionSettings
 from app.dialogue.last_reply import LastReply
-from languages.tools import Lately
+from languages.tools import Arguments, Lately
 from languages.wording import Wording
 from services.base import Deed, Exchange
 
@@ -18,6 +18,9 @@ LONG_WAIT = 2.5  # times `filler_after_ms`: an expected wait for which a short f
 EARLY = 0.6  # of `filler_after_ms`: when a filler for so long a wait begins
 LATE_MS = 400.0  # past the expected wait that an answer is given where it is about to come
 MOST_GENERATIONS = 2**31  # a client that names a later one is wrong: half of what a message has room for
+
+
+OF_KNOWLEDGE = "the knowledge"  # answered last, and not a tool: no tool has such a name
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ class Memory:
     before: Before | None = None  # the turn that is being answered, where its words have changed the timers
     asked: str = ""  # the tool that has asked for what it must know
     request: str = ""  # the turn that it asked about
+    told: tuple[str, Arguments] = ("", {})  # the tool that answered last, and with what: the next turn may lean on it
     done: list[Deed] = field(default_factory=list)  # what tools have changed since the last exchange of `history`
     done_before: int = 0  # how many of them for a turn that went on: for its words they are not done again
     private: int = 0  # exchanges to come of which something was said while nothing was to be written down

@@ -159,6 +159,10 @@ class Dialogue:
                 some.append(topic)
         return self.language.says.either(some)
 
+    def leans(self, text: str) -> bool:
+        """Whether a turn goes on with the one before it, corrects it, or only asks of it."""
+        return self._follow_ups.leans(text)
+
     def meta_intent(self, intent: Intent, text: str, memory: Memory) -> Act | None:
         """The answer to a turn that is about the conversation itself; None: the turn is not."""
         if intent.name in TAKES_OFFERS and self._follow_ups.offered(memory.last_heard):

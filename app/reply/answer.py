@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from app.dialogue.agent_context import AgentContext
-from app.dialogue.memory import Act
+from app.dialogue.memory import OF_KNOWLEDGE, Act
 from app.protocol.messages import IntentFound, ServerMessage, Source, Sources
 from app.tools.registry import Toolbox
 from services.base import Answerer, Exchange, Intent, Passage, Question, ServiceError, closing
@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 META_INTENTS = frozenset(
     {"repeat", "change_speed", "change_volume", "stop", "goodbye", "spell"}
 )  # a language model is not asked
+CLOCK_INTENTS = frozenset({"time", "date"})
+QUESTION = "question"
 CITED = 0.35  # score of a passage below which it has nothing to do with the question (KNOWN of services/llm/extractive.py)
 ENDS = (".", "!", "?", "…")
 
@@ -70,6 +72,8 @@ class Answer:
         """Makes the turn's changes hold from now on, as the turn has ended."""
         if self.act is not None:
             self._memory.adjust(self.act)
+        if self._toolbox.told is not None:
+            self._memory.told = self._toolbox.told
 
     async def settled(self, capability: str) -> None:
         """Returns when `capability` may be used: a service outside this process may be used only once the turn has ended."""
@@ -106,6 +110,8 @@ class Answer:
             self._timed("retrieval", lambda: self._services.retrieval.search(query, history=history)),
         )
         wanted = self._dialogue.language.hears.wanted(intent.name, text, self._memory.timers, self._memory.lately())
+        if wanted in CLOCK_INTENTS and self._memory.told[0] == OF_KNOWLEDGE and self._dialogue.leans(text):
+            wanted = QUESTION  # "No, I meant Saturday": of what was answered last, not of the calendar
         return replace(intent, name=wanted), passages
 
     async def _timed(self, span: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -177,9 +183,11 @@ class Answer:
                 yield clause + " "
             return
         known = False
+        self._toolbox.remember("", {})
         async for piece in self._services.llm.answer(question):
             if not known:
                 self._cite(question.passages)
+                self._toolbox.remember(OF_KNOWLEDGE, {})
             known = True
             yield piece
         if not known:

@@ -148,6 +148,7 @@ class Toolbox:
         self._context = context
         self.committed = committed
         self.acted = False  # the words of the turn have run a tool that acts
+        self.told: tuple[str, Arguments] | None = None  # as `Memory.told`, for when the turn has ended
         # What tools have said to a language model in this reply, or done before a turn that went on, by their name: they do not do
         # it again for the words of the turn.
         done = context.memory.done[: context.memory.done_before]
@@ -197,7 +198,9 @@ class Toolbox:
         if found is None and asked is not None and (more := self._heard(asked).adds(text)):
             found, text = asked, f"{request.rstrip(' .,;!?')} {more}"
         elif found is None:
-            found, arguments = self._chosen(intent, text)
+            found, arguments = await self._followed(text) if asked is None else (None, None)
+            if found is None:
+                found, arguments = self._chosen(intent, text)
         if found is None and asked is None:
             return None
         await self.committed.wait() if asked is not None or (found is not None and found.acts) else None
@@ -214,6 +217,7 @@ class Toolbox:
             return self._context.dialogue.line(asking(text) if asking else "apology_tool")
         try:
             said = await self._act(found, found.arguments(**arguments))
+            self.remember(found.name, arguments)
         except NotMine:
             return None
         except ToolError as error:
@@ -243,6 +247,20 @@ class Toolbox:
                 before = self._listened(found, together(request, text)) or {}
                 return found, {name: value or before.get(name, value) for name, value in arguments.items()}
         return None, None
+
+    def remember(self, name: str, arguments: Arguments) -> None:
+        """The next turn may lean on this one, when it has ended: what a tool answered, and with what."""
+        self.told = name, arguments
+        if self.committed.is_set():
+            self._context.memory.told = self.told
+
+    async def _followed(self, text: str) -> tuple[ToolSpec | None, dict[str, Any] | None]:
+        """The tool that answered last, and its arguments, where `text` only makes sense after that: "and in London?" """
+        name, before = self._context.memory.told
+        found = next((spec for spec in self._allowed() if spec.name == name), None)
+        follows = self._heard(found).follows(text, before) if found is not None else None
+        arguments = await follows if isinstance(follows, Awaitable) else follows
+        return (found, arguments) if arguments is not None else (None, None)
 
     async def _call(self, found: ToolSpec, arguments: str) -> str:
         """Runs a tool for a language model: takes JSON, and returns a message for a fault instead of an exception."""

@@ -81,7 +81,7 @@ async def current_time(
     ] = "",
     at_place: Annotated[str, Field(max_length=LONGEST_ABOUT, description="where it is `at`; empty: where the user is")] = "",
 ) -> str:
-    """The time of day, now, or how long it is until another."""
+    """The time of day, now, how long it is until another, or what another is elsewhere."""
     hears, says = context.language.hears, context.language.says
     if until:
         moment = hears.moment(until, now_of(context, zone))
@@ -94,10 +94,24 @@ async def current_time(
     now, problem = await _there(context, zone, place)
     if now is None:
         return problem
+    if at:
+        return await _converted(context, at, at_place, now, place)
     then = says.time(later(now, seconds))
     if seconds:
         return context.dialogue.line("time_then_in" if place else "time_then", time=then, place=place)
     return context.dialogue.line("time_in" if place else "time", time=then, place=place)
+
+
+async def _converted(context: AgentContext, at: str, at_place: str, now: datetime, place: str) -> str:
+    """What it is at a place where it is `now` when it is `at` somewhere else."""
+    there, problem = await _there(context, "", at_place)
+    if there is None:
+        return problem
+    moment = context.language.hears.moment(f"at {at}", there)
+    if moment is None:
+        raise ToolError(f"{at} is no time of day such as 17:30")
+    then = context.language.says.time(moment.astimezone(now.tzinfo))
+    return context.dialogue.line("time_then_in" if place else "time_then", time=then, place=place)
 
 
 @tool(intent="date")

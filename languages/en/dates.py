@@ -80,7 +80,9 @@ _DATED = re.compile(
     rf"\b(?:(?P<month>{'|'.join(_MONTHS)}) (?:the )?(?P<day>\d{{1,2}})(?:st|nd|rd|th)?|"
     rf"(?:the )?(?P<day2>\d{{1,2}})(?:st|nd|rd|th)? (?:of )?(?P<month2>{'|'.join(_MONTHS)}))\b"
 )
-_YEAR = re.compile(r"\b(?:(?P<year>(?:19|20)\d\d)|(?P<which>this|last|next) year)\b")
+_BESIDE = re.compile(r"\bthe (day|week|month|year) (before|after)\b(?! (?:yesterday|tomorrow|last|next|that\b|$))(?=.)")
+_MONTH_BEGINS = re.compile(rf"\b(?:until|till|til|to|before|since) ({'|'.join(_MONTHS)})\b")
+YEAR = re.compile(r"\b(?:(?P<year>(?:19|20)\d\d)|(?P<which>this|last|next) year)\b")
 
 _EDGE = re.compile(
     rf"\b(?P<edge>first|last|final|1st)(?: (?P<day>{'|'.join(_DAYS)}|(?:work|working |business |week)day|day))? (?:of|in) "
@@ -99,7 +101,7 @@ _MEASURES = (  # what is asked of a day: the first that fits
     ("weeks", r"\b(?:how many|number of) weeks\b|\bweeks (?:until|till|to|before|since|left)\b"),
     (
         "days",
-        r"\b(?:how many|number of) (?:more )?(?:days|sleeps|nights)\b|\bhow (?:long|far|soon)\b|"
+        r"\b(?:how many|number of) (?:more )?(?:days|sleeps|nights|months)\b|\bhow (?:long|far|soon)\b|"
         r"\bdays (?:until|till|to|before|since|left)\b|\bcount ?down\b",
     ),
 )
@@ -166,7 +168,7 @@ def _apart(apart: re.Match[str], now: datetime) -> datetime | None:
 
 def heard_day(text: str, today: date) -> date | None:
     """The day that `text` names, None where it names none: "tomorrow", "next Friday", "May the fifth", "Christmas"."""
-    said = re.sub(r"\ban? (?=day|week|fortnight|month|year)", "1 ", figures(text))
+    said = _BESIDE.sub(r"1 \1 \2", re.sub(r"\ban? (?=day|week|fortnight|month|year)", "1 ", figures(text)))
     if (away := _AWAY.search(said)) and away["side"] in ("from", "after", "before"):
         other = heard_day(away["other"], today) if not away["other"].startswith(" now") else today
         return _away(away, other) if other else None
@@ -199,6 +201,9 @@ def heard_day(text: str, today: date) -> date | None:
         if f"{on['day']} before last" in said:
             return today + timedelta(ahead - 14)
         return today + timedelta(ahead - 7 if on["which"] == "last " else ahead or (7 if on["which"] == "next " else 0))
+    if begins := _MONTH_BEGINS.search(said):
+        month = _MONTHS.index(begins[1]) + 1
+        return _in_year(said, today, lambda year: date(year, month, 1))
     if nth := _THE_NTH.search(said):
         return _day_of_month(int(nth["day"]), today)
     if which := re.search(r"\b(next|last) (week|month|year)\b", said):
@@ -323,7 +328,7 @@ def _away(away: re.Match[str], day: date) -> date | None:
 
 def _in_year(said: str, today: date, day_of: Callable[[int], date]) -> date | None:
     """The day of the year that `said` names, of the coming ones otherwise: the next that exists."""
-    named = _YEAR.search(said)
+    named = YEAR.search(said)
     first = (
         (int(named["year"] or 0) or today.year + {"last": -1, "this": 0, "next": 1}[named["which"]]) if named else today.year
     )

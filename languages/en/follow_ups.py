@@ -22,7 +22,18 @@ _ACCEPTS = re.compile(  # turns that take what was offered
 )
 _ABOUT = re.compile(
     r"^(?:and |but |so |okay |ok )*(?:what|how) about |"
+    r"^(?:(?:no|sorry|oh|wait|actually|well|oops)[, ]++){0,3}(?:i (?:mean|meant|said)|make (?:it|that)|sorry|no|actually)[, ]++"
+    r"(?!(?:who|what|which|when|where|why|how|is|are|was|do|does|did|can|could|may|will|would|should|thanks?|thank you|i|you|it|"
+    r"that|this|not|problem|need|way|more)\b)|"
     r"^and (?!(?:who|what|which|when|where|why|how|is|are|was|do|does|did|can|could|may|will|would|should|tell|explain)\b)"
+)
+# A question that only names what is asked for: "when?", "on what day is it?".
+_BARE = re.compile(
+    r"\A(?:(?:and|so|but|okay|ok) ){0,4}"
+    r"(?:(?:(?:since |until |from |till )?when|where|who|whose|how (?:much|long|often|many|far|old|big)|"
+    r"(?:at |until |from |on |in |by )(?:what|which) (?:times?|days?|rooms?|floors?|street|address)|why)(?: exactly)?"
+    r"(?: (?:is|are|was|does|do) (?:it|that|this|they|those|these|he|she)(?: (?:cost|open|close|start|begin|end|take|last))?)?|"
+    r"(?:what|which) (?:times?|days?|rooms?|floors?|numbers?|street|address|price))"
 )
 _POINTING = re.compile(r"\b(?:it|its|that|this|they|them|their|those|these|one)\b")
 _EMPTY = frozenset(  # words that say nothing of the subject
@@ -46,6 +57,7 @@ FOLLOW_UPS = FollowUpWords(
     offer="I can also tell you about {title}.",
     accepts=_ACCEPTS,
     about=_ABOUT,
+    bare=_BARE,
     pointing=_POINTING,
     empty=_EMPTY,
     talking=_ACT,

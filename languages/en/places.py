@@ -8,9 +8,60 @@ from functools import cache
 from importlib import resources
 from zoneinfo import available_timezones
 
+from languages.en.dates import figures
+
 PLACE_LONGEST = 200  # characters
 PLACES = 6  # of one question
 SURE = 0.7  # the share of a name's airports that must lie in one zone
+# Zones by the short names of their clocks, of those that share one the one with the most people (`tzdata` has others besides);
+# what they show is what they show there now: "EST" is asked for in summer too.
+_ABBREVIATED = {
+    "zulu": "UTC",
+    "wet": "Europe/Lisbon",
+    "eet": "Europe/Athens",
+    "eest": "Europe/Athens",
+    "msk": "Europe/Moscow",
+    "ist": "Asia/Kolkata",
+    "pkt": "Asia/Karachi",
+    "gst": "Asia/Dubai",
+    "ict": "Asia/Bangkok",
+    "wib": "Asia/Jakarta",
+    "sgt": "Asia/Singapore",
+    "hkt": "Asia/Hong_Kong",
+    "pht": "Asia/Manila",
+    "kst": "Asia/Seoul",
+    "awst": "Australia/Perth",
+    "acst": "Australia/Adelaide",
+    "aest": "Australia/Sydney",
+    "aedt": "Australia/Sydney",
+    "nzst": "Pacific/Auckland",
+    "nzdt": "Pacific/Auckland",
+    "hst": "Pacific/Honolulu",
+    "akst": "America/Anchorage",
+    "akdt": "America/Anchorage",
+    "ast": "America/Halifax",
+    "nst": "America/St_Johns",
+    "brt": "America/Sao_Paulo",
+    "sast": "Africa/Johannesburg",
+    "cat": "Africa/Maputo",
+    "eat": "Africa/Nairobi",
+    "wat": "Africa/Lagos",
+    "central european": "Europe/Berlin",
+    "eastern european": "Europe/Athens",
+    "western european": "Europe/Lisbon",
+    "british": "Europe/London",
+    "indian": "Asia/Kolkata",
+    "japanese": "Asia/Tokyo",
+    "chinese": "Asia/Shanghai",
+    "german": "Europe/Berlin",
+    "french": "Europe/Paris",
+    "italian": "Europe/Rome",
+    "irish": "Europe/Dublin",
+    "alaskan": "America/Anchorage",
+    "atlantic": "America/Halifax",
+}
+_KINDS_OF_TIME = re.compile(r" (?:standard|daylight|daylight saving|summer|winter|local)\Z")
+_OFFSET = re.compile(r"(?:utc|gmt)\s?(\+|plus|-|−|–|minus)\s?(\d{1,2}|[a-z]{3,6})", re.IGNORECASE)
 _SAID = {
     "utc": "UTC",
     "gmt": "UTC",
@@ -53,6 +104,9 @@ _SAID = {
     "mountain": "America/Denver",
     "central": "America/Chicago",
     "eastern": "America/New_York",
+    "us eastern": "America/New_York",
+    "us pacific": "America/Los_Angeles",
+    "us central": "America/Chicago",
     "pst": "America/Los_Angeles",
     "pdt": "America/Los_Angeles",
     "mst": "America/Denver",
@@ -64,6 +118,33 @@ _SAID = {
     "cet": "Europe/Berlin",
     "cest": "Europe/Berlin",
     "bst": "Europe/London",
+    "spain": "Europe/Madrid",  # and of the next ones: where nearly all live
+    "portugal": "Europe/Lisbon",
+    "new zealand": "Pacific/Auckland",
+    "uae": "Asia/Dubai",
+    "emirates": "Asia/Dubai",
+    "burma": "Asia/Yangon",
+    "macedonia": "Europe/Skopje",
+    "swaziland": "Africa/Mbabane",
+    "holy land": "Asia/Jerusalem",
+    "newfoundland": "America/St_Johns",
+    "ivory coast": "Africa/Abidjan",
+    "cape verde": "Atlantic/Cape_Verde",
+    "crete": "Europe/Athens",
+    "sicily": "Europe/Rome",
+    "sardinia": "Europe/Rome",
+    "corsica": "Europe/Paris",
+    "mallorca": "Europe/Madrid",
+    "ibiza": "Europe/Madrid",
+    "tenerife": "Atlantic/Canary",
+    "canary islands": "Atlantic/Canary",
+    "canaries": "Atlantic/Canary",
+    "bavaria": "Europe/Berlin",
+    "tuscany": "Europe/Rome",
+    "catalonia": "Europe/Madrid",
+    "tasmania": "Australia/Hobart",
+    "silicon valley": "America/Los_Angeles",
+    **_ABBREVIATED,
     "jst": "Asia/Tokyo",
 }
 _WHERE = r"in|at|for|on|near|around|inside|outside|aboard|above|beyond|under"
@@ -77,13 +158,24 @@ _AHEAD = re.compile(
     rf"\btime difference (?:to|with|from) {_NAME}"
 )
 _PLACES_TIME = re.compile(rf"(?<!\w){_NAME} (?:time|date)\b")
+_SHORTLY = tuple(  # "what time is it Eastern", "tokyo time", "time tokyo", "what time zone is Denver in"
+    re.compile(form, re.IGNORECASE)
+    for form in (
+        r"\b(?:time|date|day) is it(?: right now| now)?,? ([^\W\d_]{2,12}(?: (?:standard|daylight|european))?)(?: time)?\W*\Z",
+        r"\A\W*(?:what(?:'s| is) |current |the |tell me )*([^\W\d_][\w ]{1,30}?) time(?: now| right now| please)?\W*\Z",
+        r"\A\W*(?:what )?time ([^\W\d_][\w ]{1,30}?)(?: now| please)?\W*\Z",
+        r"\bwhat time ?zone is ([^\W\d_][\w ]{1,30}?) (?:in|on)\W*\Z",
+    )
+)
 _NO_PLACE = frozenset(
-    "right now please today tomorrow currently here there moment time date day days week weeks month year hour hours minute "
-    "minutes o'clock ago home work midnight noon morning afternoon evening me us you a an my your what what's the current "
-    "local is it at in then exactly again words english a one two three four five six seven eight nine ten sure summer "
-    "winter spring autumn general total case january february march april may june july august september october november "
-    "december monday tuesday wednesday thursday friday saturday sunday weekend weekends clock watch wall phone screen oven "
-    "microwave earth average".split()
+    (
+        "right now please today tomorrow yesterday last next this it's is it's currently here there moment time date day days "
+        "week weeks month year hour hours minute minutes o'clock ago home work midnight noon morning afternoon evening me us you "
+        "a an my your what what's the current local is it at in then exactly again words english a one two three four five six "
+        "seven eight nine ten sure summer winter spring autumn general total case january february march april may june july "
+        "august september october november december monday tuesday wednesday thursday friday saturday sunday weekend weekends "
+        "clock watch wall phone screen oven microwave earth average"
+    ).split()
 )
 _BETWEEN = re.compile(r"\bbetween (.{2,60}? and .{2,60}?)[?.!]*$", re.IGNORECASE)
 _SAID_FIRST = re.compile(
@@ -101,13 +193,29 @@ def heard_place(text: str) -> str:
         return "Los Angeles" if coast[1].lower().startswith("west") else "New York"
     if ahead := _AHEAD.search(text):
         return next(name for name in ahead.groups() if name)
+    if offset := _OFFSET.search(text):
+        return offset[0]
+    shortly = (str(found[1]) for found in (form.search(text) for form in _SHORTLY) if found)
+    if short := next(filter(is_known, shortly), ""):
+        return short
     text = _AND_IN.sub(lambda match: f"{match[1] or ''} ", text)  # "in Sydney and in London"
-    found = [*_IN_PLACE.findall(text)[-1:], *_PLACES_TIME.findall(text)[:1]]
-    words = re.split(rf"\b(?:{_WHERE}) ", found[0])[-1].split() if found else []
+    found = [part for place in _IN_PLACE.findall(text) for part in re.split(rf"\b(?:{_WHERE}) ", place)]
+    return next(filter(None, map(_without_padding, [*found[::-1], *_PLACES_TIME.findall(text)[:1]])), "")
+
+
+def _without_padding(named: str) -> str:
+    """What may be a place of what stands behind "in"; "" for none: "in three hours"."""
+    words = named.split()
     while words and words[-1].lower().strip(".,") in _NO_PLACE:
         words.pop()
     first = words[1:2] if words[:1] in (["the"], ["The"]) else words[:1]
     return "" if not first or first[0].lower() in _NO_PLACE else " ".join(words).rstrip(".,")[:PLACE_LONGEST]
+
+
+def is_known(name: str) -> bool:
+    """Whether a name is that of a zone, one of its cities or a country."""
+    folded = _KINDS_OF_TIME.sub("", _folded(name))
+    return any(folded in known for known in (_SAID, _cities(), _countries()))
 
 
 def answered_place(text: str) -> str:
@@ -140,10 +248,15 @@ def apart(place: str) -> list[str]:
 def zones_of(place: str) -> list[str]:
     """The IANA zones of a place: one where it is clear, several where it has several, none where it is not known. The first call
     for a place that is no zone's city or country takes most of a second: not on the event loop."""
+    if offset := _OFFSET.fullmatch(place.strip()):
+        west = offset[1].lower() not in ("+", "plus")
+        zone = f"Etc/GMT{'+' if west else '-'}{figures(offset[2])}"  # POSIX counts them the other way
+        return [zone] if zone in available_timezones() else []
     city, _, region = map(_folded, place.partition(","))
+    city = _KINDS_OF_TIME.sub("", city)
     if region and (found := _regional(city, region)):
         return found
-    for name in (_folded(place), city):
+    for name in (_KINDS_OF_TIME.sub("", _folded(place)), city):
         for known in (_SAID, _cities()):
             if name in known:
                 return [known[name]] if known[name] else ["", ""]

@@ -12,6 +12,7 @@ _BACKWARDS = re.compile(r"\b(?:backwards?|in reverse(?: order)?|reversed|from ba
 _HOW = re.compile(  # that says nothing of the word: "letter by letter", "with the accents", "phonetically"
     r"(?<!\W)\W++(?:(?:letter by letter|one letter at a time|slowly|quickly|phonetically|correctly|properly|aloud|out loud|"
     r"in (?:capitals?|capital letters|upper ?case|lower ?case|block letters)|"
+    r"with (?:an? )?capitals?(?: letters?)?(?: [a-z])?|"
     r"with(?:out)? (?:the |an? |its |all )?(?:accents?|umlauts?|hyphens?|apostrophes?|dots?))\b\W*+){1,3}+\Z",
     re.IGNORECASE,
 )

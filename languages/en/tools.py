@@ -1,16 +1,16 @@
 """What is heard of the tools' arguments in spoken English, and how their values are said."""
 
-import asyncio
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
 from languages.en.alarms import heard_alarms, in_turn, unclear
+from languages.en.time_and_date import clock_answered, clock_follows, clock_heard, converts, date_follows, date_heard, is_beyond
 from languages.en.dates import figures, heard_day, heard_measure, heard_past, heard_span, heard_time, heard_whole
 from languages.en.declining import wanted_of
 from languages.en.parts import heard_parts
-from languages.en.places import answered_place, apart, heard_place, zones_of
+from languages.en.places import apart, zones_of
 from languages.en.spelling import backwards, heard_word, letters, named_word
 from languages.en.timer_talk import (
     another_heard,
@@ -39,8 +39,8 @@ from languages.en.timers import (
     said_length,
     what_for,
 )
-from languages.en.wishes import UNTIL, wanted
-from languages.tools import LONGEST_ABOUT, LONGEST_S, Heard, Remembered, Sayings, Understanding
+from languages.en.wishes import wanted
+from languages.tools import LONGEST_ABOUT, LONGEST_S, Heard, Lately, Remembered, Sayings, Timer, Understanding
 
 _EVERY = re.compile(r"\b(?:every|each|daily|weekly|weekdays)\b", re.IGNORECASE)
 _MORE = re.compile(
@@ -71,28 +71,6 @@ def sought(text: str) -> str:
     """What `text` wants to have looked up: "search the knowledge base for jitter buffers" seeks "jitter buffers"."""
     match = _SEARCH.fullmatch(text)
     return match[1] if match else text
-
-
-def _clock_heard(text: str) -> dict[str, Any]:
-    ago = -1 if re.search(r"\bago\b", text) else 1
-    if until := UNTIL.search(text):
-        return {"until": f"at {until['then'].removeprefix('at ')}"[:LONGEST_ABOUT]}
-    return {"place": heard_place(text), "seconds": ago * (heard_length(text) or 0)}
-
-
-async def _clock_answered(text: str, memory: Remembered) -> dict[str, Any] | None:
-    place = await asyncio.to_thread(answered_place, text)
-    return {"place": place} if place else None
-
-
-def _date_heard(text: str) -> dict[str, Any]:
-    named = heard_day(text, date(2000, 1, 1)) or heard_measure(text) or heard_whole(text, date(2000, 1, 1))
-    place = heard_place(text)
-    if place and (
-        heard_day(place, date(2000, 1, 1)) or heard_span(text, date(2000, 1, 1)) or heard_whole(text, date(2000, 1, 1))
-    ):
-        place = ""
-    return {"place": place, "day": text[:LONGEST_ABOUT] if named else ""}
 
 
 def _timer_heard(text: str) -> dict[str, Any] | None:
@@ -260,6 +238,12 @@ def _spelling_answered(text: str, memory: Remembered) -> dict[str, Any] | None:
     return {"word": word, "backwards": backwards(text)} if (word := named_word(text)) else None
 
 
+def _spelling_follows(text: str, before: dict[str, Any]) -> dict[str, Any] | None:
+    """Another word: "And separate?" """
+    found = re.fullmatch(r"\A\W*+(?:and|what about|how about)\W++([^\W\d_]{3,40})\W*+", text, re.IGNORECASE)
+    return {"word": found[1]} if found else None
+
+
 def _counted(text: str, today: date) -> date | None:
     past = re.search(r"\b(?:since|ago)\b", text.lower()) is not None
     return heard_past(text, today) if past else heard_day(text, today)
@@ -282,10 +266,17 @@ def _said_left(left: Sequence[tuple[float, str]]) -> str:
     return ", then ".join(said_length(seconds) + (f" for {name}" if name and len(left) > 1 else "") for seconds, name in left)
 
 
+def _wanted(intent: str, text: str, timers: Sequence[Timer], lately: Lately) -> str:
+    if converts(text):
+        return "time"
+    found = wanted(intent, text, timers, lately)
+    return "question" if found == "date" and is_beyond(text) else found
+
+
 UNDERSTANDING = Understanding(
     tools={
-        "current_time": Heard(_clock_heard, _clock_answered),
-        "current_date": Heard(_date_heard),
+        "current_time": Heard(clock_heard, clock_answered, follows=clock_follows),
+        "current_date": Heard(date_heard, follows=date_follows),
         "extend_timer": Heard(_more_heard, _more_answered),
         "change_timer": Heard(_other_heard, _other_answered),
         "set_timers": Heard(_timers_heard),
@@ -298,7 +289,7 @@ UNDERSTANDING = Understanding(
         "scale_timer": Heard(factor_heard, _factor_answered),
         "cancel_timers": Heard(_cancel_heard, _which_answered, lambda text: "timer_cannot"),
         "list_timers": Heard(_which_heard),
-        "spell_word": Heard(_spelling_heard, _spelling_answered),
+        "spell_word": Heard(_spelling_heard, _spelling_answered, follows=_spelling_follows),
     },
     length=heard_length,
     day=heard_day,
@@ -316,7 +307,7 @@ UNDERSTANDING = Understanding(
     apart=apart,
     parts=heard_parts,
     sought=sought,
-    wanted=wanted,
+    wanted=_wanted,
     of_its_kind=of_its_kind,
 )
 SAYINGS = Sayings(

@@ -3,9 +3,9 @@ the clock. The examples of `intents.yaml` know no breakfast, and a sentence is n
 
 import re
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 
-from languages.en.dates import figures, heard_day
+from languages.en.dates import figures, heard_day, heard_time
 from languages.en.declining import declined
 from languages.en.timer_talk import in_few_words, taken_back
 from languages.en.timers import corrected, heard_length, meant, renamed
@@ -57,6 +57,17 @@ _IS_IT = re.compile(
 )
 _SUMS = re.compile(
     r"\Ahow (?:many|much) (?:seconds|minutes|hours|days) (?:are|is|in|make|makes|does|do)\b(?! (?:left|i have|the))",
+    re.IGNORECASE,
+)
+_OF_CLOCK = re.compile(r"\Awhat time (?:is|was|will|would) (?:it|that)(?: be)? (?:in|after)\b", re.IGNORECASE)
+_HOURS_OF = re.compile(
+    r"\b(?:opening|closing|business|office|visiting|working|service|kitchen|store|shop|check-? ?in|check-? ?out|quiet) "
+    r"(?:hours?|times?)\b|"
+    r"\b(?:your|their|the) hours\b",
+    re.IGNORECASE,
+)
+_IS_THE = re.compile(
+    r"(?:is|are|will|do|does|did|was|were|can) (?:the|your|our|my|their|this|there|any|you|we|they) (?!(?:know|tell|say)\b)",
     re.IGNORECASE,
 )
 _TAKES_OFF = re.compile(r"\A(?:take|knock|shave|cut)\b", re.IGNORECASE)
@@ -117,10 +128,12 @@ def wanted(intent: str, text: str, timers: Sequence[Timer], lately: Lately = NOT
         return "list_timers"
     if _IS_IT.fullmatch(said):
         return "time"
-    if intent in _TIMERS and _SUMS.match(said):
-        return "question"
-    if (until := UNTIL.search(figures(text))) and not _strange(until["then"]) and heard_day(until["then"], _SOME_DAY) is None:
+    if intent in _TIMERS and (_SUMS.match(said) or _OF_CLOCK.match(said)):
+        return "time" if _OF_CLOCK.match(said) else "question"
+    if (until := UNTIL.search(figures(text))) and not is_strange(until["then"]) and _is_moment(until["then"]):
         return "time"
+    if intent == "time" and _SUMS.match(said):
+        return "question"
     if few := in_few_words(text, timers, lately):
         return few
     if intent in _TIMERS and taken_back(text):
@@ -133,11 +146,21 @@ def wanted(intent: str, text: str, timers: Sequence[Timer], lately: Lately = NOT
         return told
     if intent in _TIMERS and _ABOUT_TIMERS.match(said) and not _of_mine(said, timers):
         return "question"
-    if intent in ("time", "date") and _of_something(text):
+    if intent in ("time", "date") and (_of_something(text) or _HOURS_OF.search(text) or _of_a_thing(said)):
         return "question"
     if intent in ("go_on", "stop", "goodbye") and _ASKS.match(said):
         return "question"
     return intent
+
+
+def _of_a_thing(said: str) -> bool:
+    """Whether something is asked of a thing on a day: "is the pool open on Christmas"."""
+    return _IS_THE.match(said) is not None and is_strange(said)
+
+
+def _is_moment(said: str) -> bool:
+    """Whether a time of day is named, and not a day alone."""
+    return heard_day(said, _SOME_DAY) is None or heard_time(f"at {said}", datetime(2000, 1, 1, 12)) is not None
 
 
 def _of_timers(said: str, timers: Sequence[Timer]) -> str:
@@ -211,10 +234,10 @@ def _of_something(text: str) -> bool:
     if found is None:
         return False
     rest = next(part for part in (found["verb"], found["of"], found["until"]) if part is not None).strip()
-    return re.match(r"(?:it|that|this|there)\b", rest, re.IGNORECASE) is None and _strange(_PLACED.sub("", rest))
+    return re.match(r"(?:it|that|this|there)\b", rest, re.IGNORECASE) is None and is_strange(_PLACED.sub("", rest))
 
 
-def _strange(said: str) -> bool:
+def is_strange(said: str) -> bool:
     """Whether words stand there that are no part of a day or a time."""
     words = re.findall(r"[^\W\d_][\w.'-]*", figures(said))
     return any(word.strip(".") not in _CALENDAR for word in words)

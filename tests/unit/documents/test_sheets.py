@@ -1,5 +1,4 @@
 """Files of comma separated values as spreadsheets write them."""
-# ruff: noqa: E501 (each source stands in one line)
 
 from pathlib import Path
 

@@ -62,3 +62,28 @@ def test_a_prompt_of_the_agent_is_no_turn() -> None:
 
 def test_without_history_nothing_is_added() -> None:
     assert FOLLOW_UPS.readings("tell me more", []) == ["tell me more"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reading"),
+    [
+        ("No, I meant packets.", ["packets", "packets. What is a jitter buffer?"]),
+        ("Sorry, packets.", ["packets", "packets. What is a jitter buffer?"]),
+        ("I said packets, not frames.", ["packets, not frames", "packets, not frames. What is a jitter buffer?"]),
+        ("I mean packets", ["packets", "packets. What is a jitter buffer?"]),
+        ("When?", ["when. What is a jitter buffer?"]),
+        ("And how much is it?", ["and how much is it. What is a jitter buffer?"]),
+        ("On what day?", ["on what day. What is a jitter buffer?"]),
+    ],
+)
+def test_a_correction_or_a_bare_question_belongs_to_the_turn_before(text: str, reading: list[str]) -> None:
+    assert FOLLOW_UPS.leans(text)
+    assert FOLLOW_UPS.readings(text, [BUFFER]) == reading
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["What time is it?", "What day is it?", "No, thank you.", "Sorry, what did you say?", "No.", "Sorry.", "When is Easter?"],
+)
+def test_what_only_begins_like_one_stands_alone(text: str) -> None:
+    assert not FOLLOW_UPS.leans(text)
