@@ -6,12 +6,12 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from languages.en.alarms import heard_alarms, in_turn, unclear
-from languages.en.time_and_date import clock_answered, clock_follows, clock_heard, converts, date_follows, date_heard, is_beyond
 from languages.en.dates import figures, heard_day, heard_measure, heard_past, heard_span, heard_time, heard_whole
 from languages.en.declining import wanted_of
 from languages.en.parts import heard_parts
 from languages.en.places import apart, zones_of
 from languages.en.spelling import backwards, heard_word, letters, named_word
+from languages.en.time_and_date import clock_answered, clock_follows, clock_heard, converts, date_follows, date_heard, is_beyond
 from languages.en.timer_talk import (
     another_heard,
     factor_heard,

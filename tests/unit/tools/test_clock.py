@@ -21,7 +21,7 @@ class Afternoon(VirtualClock):
 
 def answered(intent: str, text: str, memory: Memory | None = None) -> str:
     memory = memory or Memory()
-    wanted = ENGLISH.hears.wanted(intent, text, memory.timers)
+    wanted = ENGLISH.hears.wanted(intent, text, memory.timers, memory.lately())
     box = toolbox(memory=memory, clock=Afternoon(), zone="Europe/Berlin")
     return asyncio.run(box.by_intent(wanted, text)) or f"({wanted})"
 
