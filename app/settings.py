@@ -8,13 +8,12 @@ from argparse import SUPPRESS
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
-from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, CliSuppress, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, CliSuppress, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from app.core.environment import PREFIX, DotEnv, EnvFile, Environment, cache_folder
-from app.core.redaction import clean, hide
+from app.core.redaction import clean, hide, hide_passwords, without_values
 from app.core.session_settings import EAGERNESS, Eagerness, SessionSettings
 from app.core.setting_types import (
     Folder,
@@ -37,6 +36,7 @@ from app.core.setting_types import (
     Vendor,
     Zone,
     listed,
+    travelling_key,
 )
 
 log = logging.getLogger(__name__)
@@ -182,7 +182,7 @@ class Settings(BaseSettings):
         default=24_000, description="Hz of its raw PCM, where it does not tell"
     )
     tts_first_s: Seconds = Field(default=3.0, description="its first sound later than this: the embedded voice speaks")
-    openai_api_key: Key = Field(
+    openai_api_key: SecretStr = Field(  # of many programs: it is looked at where it is used
         default=SecretStr(""),
         validation_alias=AliasChoices("openai_api_key", "PARLEY_OPENAI_API_KEY", "OPENAI_API_KEY"),
         description='key of OpenAI, sent nowhere but to the services set to "openai"',
@@ -280,8 +280,9 @@ class Settings(BaseSettings):
     def _hide_secrets(self) -> Self:
         values = [getattr(self, name) for name in type(self).model_fields]
         hide(*(value.get_secret_value() for value in values if isinstance(value, SecretStr)))
-        urls = (value for value in values if isinstance(value, str) and "://" in value)
-        hide(*(urlsplit(url).password or "" for url in urls))
+        hide_passwords(*(value for value in values if isinstance(value, str)))
+        if "openai" in (self.llm, self.stt, self.tts):
+            travelling_key(self.openai_api_key, "openai_api_key: ")
         return self
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
@@ -348,6 +349,7 @@ class _Flags(
     cli_implicit_flags=True,
     cli_avoid_json=True,
     cli_hide_none_type=True,
+    cli_exit_on_error=False,
 ):
     """Parley, a voice agent you can talk over. Each flag can also be set in the environment: --turn-url as PARLEY_TURN_URL."""
 
@@ -355,10 +357,12 @@ class _Flags(
 def read_settings(arguments: Sequence[str]) -> Settings:
     """Settings from command-line flags, then the environment, then `.env`; `--help` prints them all and exits.
 
-    Raises ValueError that names the setting and what is wrong with it; SystemExit for an unknown flag.
+    Raises ValueError that names the setting, or the flag, and what is wrong with it.
     """
     try:
         return _Flags(_cli_parse_args=list(arguments))  # type: ignore[call-arg]
+    except SettingsError as error:
+        raise ValueError(without_values(str(error))) from None
     except ValidationError as error:
         faults = (
             f"{'.'.join(map(str, fault['loc']))}: {fault['msg'].removeprefix('Value error, ')}".removeprefix(": ")

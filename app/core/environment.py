@@ -19,6 +19,7 @@ import httpx
 from dotenv import dotenv_values
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource
 
+from app.core.redaction import hide_passwords
 from app.core.setting_types import host_of
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ def ours(found: Mapping[str, str | None], fields: type[BaseSettings], where: str
     for name, value in found.items():
         if name in OTHERS and not _usable(OTHERS[name], value or ""):
             continue  # somebody else's kind of port or address
-        if name in SHARED:
+        if name in SHARED and not _has_our_own(name, found):
             mine[name] = value
         if not name.startswith(PREFIX.lower()) or _of_a_service(name, value):
             continue
@@ -65,6 +66,12 @@ def _usable(kind: str, value: str) -> bool:
         return bool(host_of(value))
     except ValueError:
         return False
+
+
+def _has_our_own(name: str, found: Mapping[str, str | None]) -> bool:
+    """Whether a setting that many programs read, such as PORT, is given under our name too, for us alone."""
+    own = PREFIX.lower() + name
+    return bool((found.get(own) or "").strip()) and not _of_a_service(own, found[own])
 
 
 def _of_a_service(name: str, value: str | None) -> bool:
@@ -121,6 +128,7 @@ def unusable() -> dict[str, str]:
     for name, value in os.environ.items():
         try:
             if name.lower() in PROXIES and value:
+                hide_passwords(value)
                 httpx.Proxy(value if "://" in value else f"http://{value}")
             elif name == "SSL_CERT_FILE" and value:
                 ssl.create_default_context(cafile=value)
@@ -146,8 +154,16 @@ def cache_folder() -> Path:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute()
     except RuntimeError:  # neither HOME nor an entry among the users
         return _temporary()
-    nearest = next(folder for folder in (cache, *cache.parents) if folder.exists())
-    return cache / "parley" if os.access(nearest, os.W_OK) else _temporary()
+    nearest = next(folder for folder in (cache, *cache.parents) if _is_there(folder))
+    return cache / "parley" if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK) else _temporary()
+
+
+def _is_there(place: Path) -> bool:
+    """Whether this user can see it: `sudo` and containers leave the HOME of somebody else, whose folders may be closed."""
+    try:
+        return place.exists()
+    except OSError:
+        return False
 
 
 def _temporary() -> Path:

@@ -17,6 +17,8 @@ _NAMED = re.compile(rf"{_NAMES}|(?<![\w-])[\w-]*key|auth|sig|pwd|pass|jwt", re.I
 _IN_QUERY = re.compile(r"(?<=[?&;])([^=&;\s\"'<>]{1,100})=([^&;\s\"'<>]+)")
 _PATTERNS = (
     (re.compile(r"(?<=://)[^\s/?#\"'<>]*@"), f"{HIDDEN}@"),  # the account of a URL
+    # ... also one whose password has letters that a URL would have written otherwise; after a port there is none
+    (re.compile(r"(?<=://)[^\s/?#\"'<>@:]{0,100}:(?!\d{0,5}[/?#])[^\s\"'<>@]{1,200}@"), f"{HIDDEN}@"),
     (re.compile(r"\b((?:bearer|basic)\s+)(?=\S*\d)[^\s\"'`]{12,}", re.IGNORECASE), rf"\1{HIDDEN}"),
     (re.compile(r"(authorization[\"']?\s*[:=]\s*[b\"']*\w+\s+)[^\s\"'`]{6,}", re.IGNORECASE), rf"\1{HIDDEN}"),
     (re.compile(rf"([\"']{_NAMES}[\"']\s*:\s*[\"'])[^\"']+", re.IGNORECASE), rf"\1{HIDDEN}"),  # JSON, and Python's repr
@@ -26,6 +28,7 @@ _PATTERNS = (
     (re.compile(r"\b[0-9a-f]{64}\b"), HIDDEN),  # our own tokens (`server.sessions.tokens`)
     (re.compile(r"(a=ice-pwd:)\S+"), rf"\1{HIDDEN}"),
 )
+_ACCOUNT = re.compile(r"(?:^|//)[^:/@\s]*:(?!\d{0,5}[/?#])([^\s]+)@")  # of an address, the password
 # Control characters but tab and line end, marks that turn the direction of writing, halves of characters, and a byte order mark: a
 # terminal obeys them, and no file takes a half.
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
@@ -39,6 +42,14 @@ def hide(*secrets: str) -> None:
             _known.update({secret, quote(secret), quote(secret, safe="")})
 
 
+def hide_passwords(*addresses: str) -> None:
+    """From now on the passwords in these addresses never leave `clean`, nor what a parser quotes of one that was not written as a
+    URL wants it: "pa/ss" for "pa%2Fss". Texts that are no addresses, or hold no password, hide nothing."""
+    for address in addresses:
+        if found := _ACCOUNT.search(address):
+            hide(found[1], unquote(found[1]), *re.split(r"[/?#@:\[\]]", found[1]))
+
+
 def clean(text: str) -> str:
     """`text` without secrets (what `hide` was told of, and whatever looks like a key, a token or a password), and with control
     characters written out: a terminal would obey them, and errors quote what anybody may have said."""
@@ -47,6 +58,15 @@ def clean(text: str) -> str:
     for pattern, instead in _PATTERNS:
         text = pattern.sub(instead, text)
     return _UNSEEN.sub(lambda match: ascii(match[0])[1:-1], _IN_QUERY.sub(_clean_pair, text))
+
+
+def without_values(complaint: str) -> str:
+    """argparse's words about flags, without what was given with those that are not known: it may be a key."""
+    said, unknown, given = complaint.removeprefix("error parsing CLI: ").partition("unrecognized arguments: ")
+    flags = [word.partition("=")[0] for word in given.split() if word.startswith("-")]
+    if unknown and not flags:
+        return "only flags are taken: --help lists them"
+    return f"there is no {', '.join(flags)}: --help lists all flags" if unknown else clean(said)
 
 
 def _clean_pair(match: re.Match[str]) -> str:

@@ -5,6 +5,7 @@ from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, cast
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo
@@ -14,7 +15,11 @@ import languages
 from app.core.signing_secret import strong_secret
 from services.vendors import Capability, registered
 
+LONGEST_NAME = 32  # characters of a vendor's name; the keys of services are longer
 _WRITTEN = {"gguf": "a .gguf file", "openai": "openai, the URL of a service that speaks like it"}
+
+
+_IN_PASSWORDS = "in a password, write / as %2F, # as %23, ? as %3F and @ as %40"
 
 
 def vendor_and_place(place: str) -> tuple[str, str]:
@@ -29,9 +34,28 @@ def vendor_and_place(place: str) -> tuple[str, str]:
 
 
 def _vendor(value: str, info: ValidationInfo) -> str:
-    """Checks that the vendor of a capability is registered. Raises ValueError where it is not."""
-    registered(cast(Capability, info.field_name), vendor_and_place(value)[0], _WRITTEN)
+    """Which vendor a capability is of. Raises ValueError for one that is not registered, and for a URL that is none; neither tells
+    a password."""
+    name, where = vendor_and_place(value)
+    if where.startswith(("http://", "https://")) and not _is_url(where):
+        raise ValueError(f"{_shown(where)} is no URL such as http://127.0.0.1:8000/v1; {_IN_PASSWORDS}")
+    if "@" in name or len(name) > LONGEST_NAME:  # an address without its scheme, or a key where the name should be
+        raise ValueError("this is the name of no vendor, and a URL begins with http:// or https://")
+    registered(cast(Capability, info.field_name), name, _WRITTEN)
     return value.rstrip("/")
+
+
+def _shown(value: str) -> str:
+    """An address as an error may tell it."""
+    return "this" if "@" in value else repr(value)
+
+
+def _is_url(value: str) -> bool:
+    try:
+        place = urlsplit(value)
+        return bool(place.hostname) and place.port != 0
+    except ValueError:  # a port that is none
+        return False
 
 
 def _capitals(value: object) -> object:
@@ -50,7 +74,7 @@ def _origins(value: str) -> str:
     """Origins of pages, separated by commas. Raises ValueError for an item that is no origin: a path, or a word of a header."""
     for origin in (given := [item.removesuffix("/") for item in listed(value)]):
         if not re.fullmatch(r"\*|null|[a-z][a-z0-9+.-]{0,30}://[^\s/;,'\"\\]+", origin):
-            raise ValueError(f"{origin!r} is no origin such as https://example.org")
+            raise ValueError(f"{_shown(origin)} is no origin such as https://example.org")
     return ",".join(given)
 
 
@@ -58,7 +82,7 @@ def _hosts(value: str) -> str:
     """Names of this server, separated by commas. Raises ValueError for an item that is no name."""
     for name in (given := [re.sub(r":\d+$", "", item.lower()) for item in listed(value)]):
         if not re.fullmatch(r"\*|(\*\.)?[\w.-]+|\[?[0-9a-f:.]+\]?", name):
-            raise ValueError(f"{name!r} is no name of a server such as parley.example.org")
+            raise ValueError(f"{_shown(name)} is no name of a server such as parley.example.org")
     return ",".join(given)
 
 
@@ -68,8 +92,7 @@ def _node(value: str) -> str:
     host = r"(?:\[[0-9a-fA-F:.]+\]|[^\s/?#;,'\"\\@:\[\]]+)"
     place = re.fullmatch(rf"https?://{host}(?::(\d{{1,5}}))?(/[^\s?#;,'\"\\]*)?", value)
     if value and (place is None or not 0 < int(place[1] or 80) < 65536):
-        what = "this" if "@" in value else repr(value)
-        raise ValueError(f"{what} is no address such as https://node-1.example.org")
+        raise ValueError(f"{_shown(value)} is no address such as https://node-1.example.org")
     return value.rstrip("/")
 
 
@@ -85,9 +108,13 @@ def _ip(value: str) -> str:
 def _relay(scheme: str, value: str) -> str:
     """Where browsers find a STUN or TURN server (RFC 7064, 7065: without the // of other addresses, which is taken away); they take
     no other kind. Raises ValueError, which does not tell it: it may hold a password."""
-    host = r"(?:\[[0-9a-fA-F:.]+\]|[^\s/?#,;@:\[\]]+)"
-    found = re.fullmatch(rf"({scheme}s?:)(?://)?({host}(?::\d{{1,5}})?(?:\?transport=(?:udp|tcp))?)", value, re.IGNORECASE)
-    if value and found is None:
+    host = (
+        r"[^\s/?#,;@:\[\]]+"  # an IPv6 address in brackets is for browsers alone: aiortc takes none, and no call could be made
+    )
+    found = re.fullmatch(
+        rf"({scheme}s?:)(?://)?({host}(?::(?P<port>\d{{1,5}}))?(?:\?transport=(?:udp|tcp))?)", value, re.IGNORECASE
+    )
+    if value and (found is None or not 0 < int(found["port"] or 1) < 65536):
         raise ValueError(f"begins with {scheme}: or {scheme}s:, and holds no name or password: {scheme}:relay.example.org:3478")
     return found[1].lower() + found[2] if found else ""
 
@@ -109,11 +136,10 @@ def host_of(value: str) -> str:
     except ValueError:
         if re.fullmatch(r"[\w.-]{1,255}", bare, re.ASCII) and any(map(str.isalpha, bare)) and bare[0] not in ".-":
             return bare
-    shown = "this" if "@" in value else repr(value)
     host, _, port = place.rpartition(":")
     if "@" not in value and re.fullmatch("[0-9]{1,5}", port) and re.fullmatch(r"[\w.-]{1,255}|\[[0-9a-fA-F:.]{2,39}\]", host):
-        raise ValueError(f"{shown} has a port, which is a setting of its own: host {host} and port {port}")
-    raise ValueError(f"{shown} is no address to listen on such as 127.0.0.1, or 0.0.0.0 for all")
+        raise ValueError(f"{_shown(value)} has a port, which is a setting of its own: host {host} and port {port}")
+    raise ValueError(f"{_shown(value)} is no address to listen on such as 127.0.0.1, or 0.0.0.0 for all")
 
 
 def port_of(value: object) -> object:
@@ -125,7 +151,7 @@ def port_of(value: object) -> object:
     host, _, port = value.removeprefix("http://").removesuffix("/").rpartition(":")
     if "@" not in value and host and not host.isdecimal() and "/" not in host and re.fullmatch("[0-9]{1,5}", port):
         raise ValueError(f"{value!r} has an address, which is a setting of its own: host {host} and port {port}")
-    raise ValueError(f"{'this' if '@' in value else repr(value)} is no port such as 7860")
+    raise ValueError(f"{_shown(value)} is no port such as 7860")
 
 
 def listed(text: str) -> list[str]:
@@ -133,10 +159,10 @@ def listed(text: str) -> list[str]:
     return [item.strip() for item in text.split(",") if item.strip()]
 
 
-def _key(key: SecretStr) -> SecretStr:
-    """A key as it travels in an HTTP header. Raises ValueError, which does not quote it."""
+def travelling_key(key: SecretStr, name: str = "") -> SecretStr:
+    """A key as it travels in an HTTP header. Raises ValueError, which does not tell it, but its `name`."""
     if not all("!" <= character <= "~" for character in key.get_secret_value()):
-        raise ValueError("a key holds no spaces, no line ends and no letters beyond ASCII")
+        raise ValueError(f"{name}a key holds no spaces, no line ends and no letters beyond ASCII")
     return key
 
 
@@ -148,7 +174,7 @@ def _folder(path: Path) -> Path:
 
 
 Folder = Annotated[Path, AfterValidator(_folder)]
-Key = Annotated[SecretStr, AfterValidator(_key)]
+Key = Annotated[SecretStr, AfterValidator(lambda key: travelling_key(key))]
 Vendor = Annotated[str, AfterValidator(_vendor)]
 Seconds = Annotated[float, Field(gt=0)]
 Gone = CliSuppress[float | None]  # a setting that has no effect any more; whoever has it is told so, for one version

@@ -4,16 +4,19 @@ them."""
 import asyncio
 import logging
 import os
+import re
 from collections.abc import Mapping
 
 from prometheus_client import Counter, Histogram
 
 from app.core.latency import Spans
+from app.core.redaction import hide
 
 log = logging.getLogger(__name__)
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 LAST_EXPORT_S = 2.0  # after which the end of the app waits no longer for a collector that is away
+HEADERS = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")  # which hold the key of the collector
 _SECONDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0)
 
 LATENCY = Histogram("parley_latency_seconds", "From the end of speech, or an onset over the agent", ["span"], buckets=_SECONDS)
@@ -37,6 +40,10 @@ def observe(spans: Spans) -> None:
 def traces() -> "Traces | None":
     """The way to the collector that OpenTelemetry's own variables name, or None; without one, its packages are not even loaded.
     Variables with an impossible value bring a warning and None."""
+    for name in HEADERS:  # the SDK logs those that it cannot read
+        for header in os.environ.get(name, "").split(","):
+            words = re.split(r"[=:]", header, maxsplit=1)[-1].split()
+            hide(" ".join(words), *words[-1:])
     try:
         return Traces() if any(map(os.environ.get, ENDPOINTS)) else None
     except (OSError, ValueError) as error:

@@ -23,6 +23,7 @@ TOKEN = "0123456789abcdef" * 4
         "?X-Amz-Signature={}",
         "redis://:{}@db:6379/0",
         "redis://me:{}@db",
+        "redis://me:{}/and#more?of-it@db:6379",
         "cannot reach https://user:{}@host/v1: refused",
         "socks5://{}@proxy:1",
         "Authorization: Bearer {}",
@@ -65,6 +66,8 @@ def test_keys_and_tokens_are_known_by_their_form(text: str) -> None:
         "basic settings",
         "max_tokens=1024",
         "unexpected token: something",
+        "https://host:8000/@me and https://host/a:b/@me",
+        "see http://[::1]:7860/ or mail me@example.org",
     ],
 )
 def test_what_is_none_is_told(text: str) -> None:
