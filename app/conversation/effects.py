@@ -80,7 +80,8 @@ def start_reply(context: ConversationContext, event: Happening) -> None:
         text, turn, revision = context.joined(event.text), event.turn, event.revision
         spans = context.spans.get((turn, revision)) or Spans(zero=context.clock.ms())
     elif isinstance(event, Text):
-        text, turn, revision = context.joined(event.text), context.hearing.typed_turn(), 0
+        said = f"{context.hearing.said_so_far} {event.text}".strip()  # a spoken turn that the typed one takes the place of
+        text, turn, revision = context.joined(said), context.hearing.typed_turn(), 0
         spans = Spans(zero=context.clock.ms())
     else:
         raise TypeError(f"{event.type} starts no reply")

@@ -20,6 +20,9 @@ from app.protocol.events import (
 )
 from app.protocol.messages import Text
 
+# A timer of which nothing could be heard is told again after so long, then after twice as long, and so on: a voice that is away is
+# not asked without end, and an apology not made for each time.
+AGAIN_S, AGAIN_MOST_S = 5.0, 300.0
 STILL_THERE = "still_there"
 GOODBYE = "silence_goodbye"
 
@@ -51,7 +54,11 @@ class IdleWatcher:
         return self._context.state == "LISTENING" and not self._talking and (reply is None or reply.cancelled)
 
     def _wake_in(self, seconds: float) -> None:
-        self._handle = asyncio.get_running_loop().call_later(seconds, self._wake)
+        self._handle = asyncio.get_running_loop().call_later(seconds, self._woken)
+
+    def _woken(self) -> None:
+        with self._context.contained("what is said in a silence"):
+            self._wake()
 
     def _wake(self) -> None:
         raise NotImplementedError
@@ -64,6 +71,9 @@ class TimerAnnouncer(IdleWatcher):
     def __init__(self, context: ConversationContext) -> None:
         super().__init__(context)
         self._saying: Timer | None = None
+        self._tried: Timer | None = None  # the one that was announced last, how often in a row, and when again
+        self._times = 0
+        self._again_ms = 0.0
 
     def follow(self, event: Happening) -> None:
         """Looks for a due timer: one may have been set, or the agent may be free now."""
@@ -82,10 +92,15 @@ class TimerAnnouncer(IdleWatcher):
         if first is None:
             return
         wait_ms = first.due_ms - self._context.clock.epoch_ms()
+        if first is self._tried:
+            wait_ms = max(wait_ms, self._again_ms - self._context.clock.ms())
         if wait_ms > 0:
             self._wake_in(wait_ms / 1000)
         elif self._quiet:
-            self._saying = first
+            self._times = self._times + 1 if first is self._tried else 0
+            again_s = min(AGAIN_S * 2**self._times, AGAIN_MOST_S)
+            self._saying, self._tried, self._again_ms = first, first, self._context.clock.ms() + again_s * 1000
+            self._wake_in(again_s)  # until something follows
             says = self._context.agent.language.says
             line = says.reminder(first.about) if first.about else "timer_due_named" if first.name else "timer_due"
             values = {"length": says.length(first.length_s), "about": first.about, "called": first.name}

@@ -108,9 +108,8 @@ def _ip(value: str) -> str:
 def _relay(scheme: str, value: str) -> str:
     """Where browsers find a STUN or TURN server (RFC 7064, 7065: without the // of other addresses, which is taken away); they take
     no other kind. Raises ValueError, which does not tell it: it may hold a password."""
-    host = (
-        r"[^\s/?#,;@:\[\]]+"  # an IPv6 address in brackets is for browsers alone: aiortc takes none, and no call could be made
-    )
+    # An IPv6 address in brackets is for browsers alone: aiortc takes none, and no call could be made.
+    host = r"[^\s/?#,;@:\[\]]+"
     found = re.fullmatch(
         rf"({scheme}s?:)(?://)?({host}(?::(?P<port>\d{{1,5}}))?(?:\?transport=(?:udp|tcp))?)", value, re.IGNORECASE
     )

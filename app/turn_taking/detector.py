@@ -103,10 +103,13 @@ class TurnDetector:
 
     def typed(self, continues: bool = False) -> int:
         """Notes that a turn was typed, in place of a spoken turn under way, and returns its number: the next one, or that of
-        the last turn which it `continues`."""
-        self.turn.number += not continues
-        self.turn.close()
-        return self.turn.number
+        the last turn which it `continues`. Who speaks on goes on with both: the spoken one is then read from its beginning."""
+        turn = self.turn
+        began = turn.start_ms if turn.open and not turn.paused else None
+        turn.number += not continues
+        turn.close()
+        turn.reopens_at = began
+        return turn.number
 
     def give_up(self) -> list[Signal]:
         """Gives up the turn or the burst under way, which cannot be followed any further by a fault in our code."""

@@ -88,7 +88,7 @@ class HearingPipeline:
         self._gain = Gain()
         self._echo = EchoReference(services.echo.canceller())
         self._buffer = RingBuffer()
-        recognition = Recognition(services, clock, vocabulary)
+        self._recognition = recognition = Recognition(services, clock, vocabulary)
         speaker = SpeakerLock(services.speaker)
         parts = Parts(settings, listener, self._detector, recognition, self._buffer, self._echo, speaker)
         self._jobs = Jobs(parts, self._act_on)
@@ -118,6 +118,13 @@ class HearingPipeline:
         """Takes what the agent says (int16 mono at SPEAKING_RATE), so that it is known when it comes back through the
         microphone."""
         self._echo.played(samples)
+
+    @property
+    def said_so_far(self) -> str:
+        """What was said in a turn that pauses, as far as it has been read: it may be over. "" while the user speaks."""
+        turn = self._detector.turn
+        said = turn.whole(self._recognition.draft_tokens(turn.start_ms)) if turn.open and turn.paused else ""
+        return "" if turn.wording.is_wordless(said) else said
 
     def typed_turn(self, continues: bool = False) -> int:
         """The number of a turn that is typed, or that `continues` the last one; a spoken turn under way is given up for it."""

@@ -232,7 +232,6 @@ def test_what_is_no_origin_and_no_name_is_named(name: str, value: str) -> None:
         ("PORT", "0", 0),
         ("STUN_URL", "stun://stun.example.org:3478", "stun:stun.example.org:3478"),
         ("TURN_URL", "TURN://relay.example.org?transport=tcp", "turn:relay.example.org?transport=tcp"),
-        ("TURN_URL", "turns:[2001:db8::1]:5349", "turns:[2001:db8::1]:5349"),
         ("ADDRESS_HEADER", "X-Forwarded-For:", "X-Forwarded-For"),
     ],
 )

@@ -77,7 +77,7 @@ RELAYS = {
 }
 NO_RELAYS = {
     "stun_url": ("stun.l.google.com:19302", "http://h", "stun:", "stun:a b", "stun:h:port", "stun:h:70000", "stun:me:word-1@h"),
-    "turn_url": ("h:3478", "turn:", "turn:h:port", "turn:h:0", "turn:h?transport=quic", "turn:a,turn:b", "turn:me:word-1@h"),
+    "turn_url": ("h:3478", "turn:", "turn:h:port", "turn:h:0", "turn:h?transport=quic", "turn:a,turn:b", "turn:me:word-1@h", "turn:[::1]:1"),
 }
 
 

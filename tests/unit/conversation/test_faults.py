@@ -8,6 +8,7 @@ import pytest
 
 from app.conversation import effects
 from app.conversation.state_machine import Effect
+from app.dialogue.memory import Timer
 from app.protocol.events import Prompted
 from app.protocol.messages import Interrupt, ServerMessage, Text
 from app.reply.ledger import Ledger
@@ -433,3 +434,77 @@ def test_a_prompt_that_is_ready_in_mid_turn_waits_and_the_turn_is_answered() -> 
     caller = run(scene())
     assert caller.states() == ["LISTENING", "THINKING", "SPEAKING", "LISTENING"]
     assert _said(caller) == "how does it work"
+
+
+# --- typed beside speech --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pause_s", [0.2, 0.3, 0.5])
+def test_what_was_said_before_a_text_is_answered_with_it(pause_s: float) -> None:
+    """The spoken turn may not be over yet: what was read of it is not lost to what is typed in its pause."""
+
+    async def scene() -> Caller:
+        async with Caller(eagerness="low") as caller:
+            caller.services.stt.text = "my number is"  # type: ignore[attr-defined]
+            caller.services.turn.complete_ = 0.1  # type: ignore[attr-defined]
+            await caller.say(1.0, then=pause_s)
+            caller.session.receive(Text(text="0123"))
+            await caller.until("SPEAKING")
+            await caller.until("LISTENING")
+            return caller
+
+    caller = run(scene())
+    assert _said(caller) == "my number is 0123"
+    assert not [entry for entry in caller.recorder.entries if entry["kind"] == "illegal"]
+
+
+def test_a_noise_before_a_text_adds_nothing_to_it() -> None:
+    async def scene() -> Caller:
+        async with Caller() as caller:
+            caller.services.stt.text = ""  # type: ignore[attr-defined]
+            await caller.say(0.5, then=0.25)
+            caller.session.receive(Text(text="typed"))
+            await caller.until("SPEAKING")
+            await caller.until("LISTENING")
+            return caller
+
+    assert _said(run(scene())) == "typed"
+
+
+# --- timers ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("slow_s", [0.0, 0.02])
+def test_a_timer_of_a_voice_that_is_away_is_told_when_it_is_back_and_not_tried_without_end(slow_s: float) -> None:
+    async def scene() -> Caller:
+        async with Caller() as caller:
+            voice = caller.services.tts
+            voice.error, voice.delay_s = ServiceError("tts", "away"), slow_s  # type: ignore[attr-defined]
+            caller.session.memory.timers.append(Timer(caller.clock.epoch_ms() + 2000, 2, "", ""))
+            caller.session.receive(Text(text="typed"))
+            await asyncio.sleep(30)
+            assert caller.session.memory.generation <= 5
+            assert caller.session.memory.timers
+            voice.error = None  # type: ignore[attr-defined]
+            await asyncio.sleep(30)
+            assert not caller.session.memory.timers
+            return caller
+
+    assert "timer" in run(scene()).session.memory.history[-1].heard
+
+
+def test_two_timers_that_are_due_at_once_are_told_one_after_the_other() -> None:
+    async def scene() -> Caller:
+        async with Caller() as caller:
+            for seconds in (2, 3):
+                caller.session.memory.timers.append(Timer(caller.clock.epoch_ms() + 2000, seconds, "", ""))
+            caller.session.receive(Text(text="typed"))
+            await asyncio.sleep(20)
+            return caller
+
+    caller = run(scene())
+    assert not caller.session.memory.timers
+    assert [exchange.heard for exchange in caller.session.memory.history[-2:]] == [
+        "Your timer for 2 seconds is up.",
+        "Your timer for 3 seconds is up.",
+    ]
