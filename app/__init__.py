@@ -54,7 +54,8 @@ def mount(
     """Adds Parley to `host` under `path` and returns `host`. Models and store start and stop with `host`, whose own routes and
     error pages stay as they are. `transports` are those of `create_app`. Raises ValueError as `create_app` does, and for a path
     that names no place below the root."""
-    if not path.startswith("/") or not path.strip("/"):
+    places = path.removesuffix("/").split("/")
+    if places[0] or len(places) < 2 or any(place in ("", ".", "..") or set(place) & {"?", "#"} for place in places[1:]):
         raise ValueError(f"path must begin with a slash and name a place, not {path!r}")
     parley = create_app(settings, services, mounted=True, transports=transports)
     outer = host.router.lifespan_context

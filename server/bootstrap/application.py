@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from weakref import WeakKeyDictionary
 
 from fastapi import FastAPI
+from starlette.datastructures import State
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.conversation.session import Session
 from app.conversation.unsupported_settings import impossible
@@ -37,7 +39,10 @@ from server.web import page as ui
 from server.web import routes as api
 from server.web.gradio_gate import Views
 from server.web.origins import OriginMiddleware
+from server.web.root_path import RootPathMiddleware
 from services.base import Services
+
+log = quiet_logger(__name__)
 
 SERVICES = {  # what the page says of them: a name, and what stands in for it
     "llm": ("language model", "answers come from the knowledge alone"),
@@ -98,11 +103,32 @@ class Conversations:
 TALKATIVE = ("uvicorn.error", "asyncio", "fastrtc.utils", "aiortc.rtcdtlstransport", "aioice.ice")
 
 
+class _Opened:
+    """ASGI middleware: while nobody runs the lifespan of `app`, that is said instead of answers that never come."""
+
+    def __init__(self, app: ASGIApp, state: State) -> None:
+        self._app = app
+        self._state = state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, as ASGI has it."""
+        if self._state.opened or scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        log.error("nobody runs Parley's lifespan: mount it in the outermost app, whose lifespan a server runs")
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1013, "reason": "not started"})
+        else:
+            await api.ApiError(503, "not_started", "this app has not been started").response()(scope, receive, send)
+
+
 def _let_in(app: FastAPI, settings: Settings, mounted: bool) -> None:
     """Adds the middleware that decides which requests are let in."""
+    app.add_middleware(_Opened, state=app.state)
     app.add_middleware(ClientAddressMiddleware, header=settings.address_header)
     api.allow_origins(app, settings)
     app.add_middleware(OriginMiddleware, settings=settings, mounted=mounted)
+    app.add_middleware(RootPathMiddleware)
 
 
 def _quiet() -> None:
@@ -139,6 +165,7 @@ def build_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with store, contextlib.AsyncExitStack() as closing:
             # What is opened first is closed last.
+            closing.callback(setattr, app.state, "opened", False)
             if exporter is not None:
                 closing.push_async_callback(exporter.close)
             for service in services.all().values():
@@ -152,10 +179,12 @@ def build_app(
             for task in map(asyncio.create_task, watching):
                 closing.callback(task.cancel)
             closing.push_async_callback(drain)
+            app.state.opened = True
             yield
 
     # FastAPI's own pages of documentation load scripts from elsewhere, and its description of the API is nobody's but ours.
     app = FastAPI(title="Parley", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.state.opened = False
     app.state.drain = drain
     app.state.warm = readiness.wait
     app.state.is_open = lambda: sessions.admission.open_to_all

@@ -38,6 +38,9 @@ def router(sessions: Sessions, settings: Settings, waiting: PendingConnections) 
             query = websocket.query_params
             await sessions.expect(query.get("session_id", ""), query.get("token", ""))
         except Refused as refused:  # before it is accepted: a proxy goes to the next server by itself
+            if "websocket.http.response" not in websocket.scope.get("extensions", {}):  # not every app's server can say more
+                await websocket.close(CLOSE_CODES.get(refused.code, 1008), refused.code)
+                return
             body = {"error": {"code": refused.code, "message": str(refused)}}
             await websocket.send_denial_response(
                 JSONResponse(body, refused.status, {"Retry-After": str(refused.retry_after_s)})

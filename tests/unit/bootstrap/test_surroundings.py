@@ -9,7 +9,7 @@ from app.core.environment import cache_folder
 from app.core.redaction import clean
 from app.core.telemetry import traces
 from app.settings import Settings, read_settings
-from server.store.client import connect
+from server.store.redis_client import connect
 from services.weights import WEIGHTS, WeightsError, fetch_all
 
 PASSWORD = "Sup3rS3cret/Pw#9"  # as people paste it, not as a URL wants it
@@ -77,7 +77,16 @@ RELAYS = {
 }
 NO_RELAYS = {
     "stun_url": ("stun.l.google.com:19302", "http://h", "stun:", "stun:a b", "stun:h:port", "stun:h:70000", "stun:me:word-1@h"),
-    "turn_url": ("h:3478", "turn:", "turn:h:port", "turn:h:0", "turn:h?transport=quic", "turn:a,turn:b", "turn:me:word-1@h", "turn:[::1]:1"),
+    "turn_url": (
+        "h:3478",
+        "turn:",
+        "turn:h:port",
+        "turn:h:0",
+        "turn:h?transport=quic",
+        "turn:a,turn:b",
+        "turn:me:word-1@h",
+        "turn:[::1]:1",
+    ),
 }
 
 
