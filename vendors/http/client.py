@@ -10,7 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
@@ -35,6 +35,7 @@ UNLOADS_S = 240.0  # a model that was not used for so long may have been unloade
 UNSURE_S = 1.0  # an answer that has not begun by then may wait for a model to be loaded
 
 Fields = dict[str, Any]
+T = TypeVar("T")
 Build = Callable[[frozenset[str]], Fields]  # from the names of what the server refuses to what it is sent
 
 
@@ -71,7 +72,7 @@ class HttpClient:
         self._place = Address(endpoint.url)
         self._found = not self.model  # it is the server's list that names the model
         self._health = health
-        self._tls = httpx.create_ssl_context()
+        self._tls = _of_the_environment(httpx.create_ssl_context)
         self._idle: list[httpx.AsyncClient] = []
         self._loading: asyncio.Task[None] | None = None
         self._answered_at = float("-inf")
@@ -171,7 +172,8 @@ class HttpClient:
             await client.aclose()
 
     def _connection(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(
+        return _of_the_environment(
+            httpx.AsyncClient,
             params=self._place.query,
             # A packed answer saves nothing worth having, and could be far larger than it is long.
             headers={"Accept-Encoding": "identity"} | self._place.heads(self.endpoint.key),
@@ -305,6 +307,16 @@ def _without_proxy(host: str) -> dict[str, None]:
     else:
         here = address.is_loopback or address.is_unspecified
     return {f"all://[{host}]" if ":" in host else f"all://{host}": None} if here else {}
+
+
+def _of_the_environment(make: Callable[..., T], **given: Any) -> T:
+    """What httpx makes with the proxies and certificates that the environment names, and without them where they cannot be: in
+    somebody else's process they may be meant for other programs."""
+    try:
+        return make(**given)
+    except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
+        log.warning("proxies and certificates of the environment are ignored: %s", error)
+        return make(**given, trust_env=False)
 
 
 def _now() -> float:
