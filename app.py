@@ -5,12 +5,17 @@ import logging
 import os
 import socket
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 # Before NumPy is imported: its matrix library would start a spinning thread per core beside the models.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+# `python -I` and PYTHONSAFEPATH leave the folder of a script out.
+if (here := Path(__file__).resolve().parent) not in map(Path, sys.path):
+    sys.path.insert(0, str(here))
 
 from app.core.environment import drop_unusable
 from app.core.redaction import clean, clean_logs
@@ -45,9 +50,12 @@ def main() -> int:
         print(f"parley: {clean(str(error))}", file=sys.stderr)
         return 2
     if "SPACE_ID" in os.environ and not settings.turn_url:
-        print("parley: no TURN server is set, so callers from elsewhere will hear nothing. Set PARLEY_TURN_URL,")
-        print("parley: PARLEY_TURN_USERNAME and PARLEY_TURN_CREDENTIAL; see the README on Hugging Face Spaces.")
-    print(f"parley: open {_address(settings.host, listener.getsockname()[1])}", flush=True)
+        _tell("no TURN server is set, so callers from elsewhere will hear nothing. Set PARLEY_TURN_URL,")
+        _tell("PARLEY_TURN_USERNAME and PARLEY_TURN_CREDENTIAL; see the README on Hugging Face Spaces.")
+    _tell(f"open {_address(settings.host, listener.getsockname()[1])}")
+    if os.environ.get("PORT", "").strip() == str(settings.port) and settings.host in ("127.0.0.1", "localhost", "::1"):
+        # Heroku, Render, Fly, Railway and Cloud Run name a port, and reach it from outside the container.
+        _tell("only this machine reaches it. Where PORT was set by a hosting service, set PARLEY_HOST=0.0.0.0 too.")
     gc.disable()  # of what a start makes nearly all stays: collecting took it a second. `StartupApp` ends this.
     errors: list[Exception] = []
 
@@ -62,12 +70,20 @@ def main() -> int:
 
     warming = [service.warm for service in services.all().values()]
     warming.append(lambda: phrasebook.speak_ahead(services.tts, settings.speed))
-    front = StartupApp(make, warming, failed, lambda: print("parley: ready", flush=True))
+    front = StartupApp(make, warming, failed, lambda: _tell("ready"))
     server = Server(Config(front, settings), front.drain, front.hasten)
     server.run([listener])
     for error in errors:
         print(f"parley: {clean(str(error))}", file=sys.stderr)
     return 2 if errors else 0
+
+
+def _tell(words: str) -> None:
+    """Prints a line. A log on a full disk, or a pipe that nobody reads any more, stops no start."""
+    try:
+        print(f"parley: {words}", flush=True)
+    except OSError:
+        logging.getLogger(__name__).warning("what is printed is lost: %s", words)
 
 
 def start_logging(settings: Settings) -> None:
