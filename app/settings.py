@@ -35,6 +35,7 @@ from app.core.setting_types import (
     TurnUrl,
     Vendor,
     Zone,
+    complaint,
     listed,
     travelling_key,
 )
@@ -364,8 +365,4 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     except SettingsError as error:
         raise ValueError(without_values(str(error))) from None
     except ValidationError as error:
-        faults = (
-            f"{'.'.join(map(str, fault['loc']))}: {fault['msg'].removeprefix('Value error, ')}".removeprefix(": ")
-            for fault in error.errors()
-        )
-        raise ValueError(clean("; ".join(faults))) from None
+        raise ValueError(clean(complaint(error))) from None

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, cast
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import CliSuppress
 
 import languages
@@ -151,6 +151,15 @@ def port_of(value: object) -> object:
     if "@" not in value and host and not host.isdecimal() and "/" not in host and re.fullmatch("[0-9]{1,5}", port):
         raise ValueError(f"{value!r} has an address, which is a setting of its own: host {host} and port {port}")
     raise ValueError(f"{_shown(value)} is no port such as 7860")
+
+
+def complaint(error: ValidationError) -> str:
+    """What is wrong with some settings, by their names."""
+    faults = (
+        f"{'.'.join(map(str, fault['loc']))}: {fault['msg'].removeprefix('Value error, ')}".removeprefix(": ")
+        for fault in error.errors()
+    )
+    return "; ".join(faults)
 
 
 def listed(text: str) -> list[str]:
