@@ -60,6 +60,7 @@ _UNITS = {  # that hibari does not know, or not with a full stop behind them
     "sq. ft": "square foot",
     "sq. mi": "square mile",
     "sq m": "square meter",
+    "sq km": "square kilometer",
     "sq. m": "square meter",
     "hrs": "hour",
     "mins": "minute",
@@ -164,7 +165,7 @@ def _angle(match: re.Match[str]) -> str:
     """ "40°26'46" N" is so many degrees, minutes and seconds."""
     degrees, minutes, seconds, side = match.groups()
     said = [(degrees, "degree"), (minutes, "minute"), (seconds, "second")]
-    parts = [f"{number} {unit}{'' if number == '1' else 's'}" for number, unit in said if number]
+    parts = [f"{number.lstrip('0') or 0} {unit}{'' if number == '1' else 's'}" for number, unit in said if number]
     sides = {"N": "north", "S": "south", "E": "east", "W": "west"}
     return " ".join(parts + ([sides[side]] if side else []))
 
@@ -226,7 +227,11 @@ MEASURES: list[Rule] = [
             rf"({_WHOLE}|{'|'.join(sorted(_PER, key=len, reverse=True))})(?![\w/²³])(\.)?",
             _rate,
         ),
-        (r"/m (squared|cubed)\b", lambda m: f" per {'square' if m[1] == 'squared' else 'cubic'} meter"),
+        (
+            r"/(m|km|cm|ft) (squared|cubed)\b",
+            lambda m: f" per {'square' if m[2] == 'squared' else 'cubic'} {_SINGULAR[m[1]]}",
+        ),
+        (r"(?<=\d)#(?=[\s.,;]|$)", " hash"),
         (r"(?<=\d)/ ?(sq\.? ?(?:ft|m)|sqft|sqm)\b\.?", lambda m: f" per square {'meter' if m[1][-1] == 'm' else 'foot'}"),
         (r"(?<=\d)/gal\b(\.)?", lambda m: f" per gallon{_stopped(m, 1)}"),
         (r"(?<=\d) ?(kWh|kW|MW)/(?=day\b|h\b|year\b|month\b)", r" \1 per "),

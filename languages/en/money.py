@@ -225,6 +225,12 @@ MONEY: list[Rule] = [
         (rf"({_SIGN} ?\d[\d.,]{{0,12}}) ?/ ?(?=\d{{1,6}} ?(?:[kKM]|k?g|m?l|mL|L|tokens|words|pages|people)\b)", r"\1 per "),
         (rf"({_SIGN} ?\d[\d.,]{{0,12}})[- ](million|billion|trillion)(?:-dollar)?(?= [a-z])", r"\1 \2"),
         (r"(?<![\w./])(\d{1,2})/(?=\$\d)", r"\1 for "),
+        (
+            rf"({_SIGN} ?\d[\d.,]{{0,12}}) ?[-–] ?"
+            rf"(?={_SIGN}? ?\d[\d.,]{{0,12}} ?(?:=|equals|leaves|(?:is|makes) {_SIGN}))",
+            r"\1 minus ",
+        ),
+        (rf"({_SIGN} ?\d[\d.,]{{0,12}}) ?[/÷] ?(?=\d{{1,9}} ?(?:=|equals|is {_SIGN}))", r"\1 divided by "),
         # About so much, notes, and halves
         (
             rf"\b([Aa])n? ({_SIGN}[\d.,]{{1,12}}(?: [mb]illion)?)-?ish(?= [a-z])",

@@ -77,6 +77,7 @@ _UNITS = {  # that hibari does not know
     "lm": "lumen",
     "tsp": "teaspoon",
     "tbsp": "tablespoon",
+    "Tbsp": "tablespoon",
 }
 _MEASURES = ("inch", "cup", "teaspoon", "tablespoon", "mile", "hour", "pound", "liter", "tsp", "tbsp")
 _SPOONS = {"tsp": "teaspoon", "tbsp": "tablespoon"}
@@ -203,7 +204,7 @@ _FIRST: list[Rule] = [
         (r"(?<![\w.,])(\d{1,4}(?:\.\d{1,3})?)([xyz])(?= ?[+=*/^<>]| - | minus | squared| cubed)(?!/[a-z]| ?=[=>])", _unknown),
         (r"(?<=[=+] )(-?\d{1,4}(?:\.\d{1,3})?)([xyz])(?!\w)", _unknown),
         # Short forms of units, and of parts, inside a sentence
-        (r"(?<=\d)( ?(?:tsp|tbsp|oz|lb|kg|g|mg|ml|mL|cl|dl|l|L|km|cm|mm|mi))\.(?= [a-z(])", r"\1"),
+        (r"(?<=\d)( ?(?:[Tt]sp|[Tt]bsp|hrs?|mins?|lbs|oz|lb|kg|g|mg|ml|mL|cl|dl|l|L|km|cm|mm|mi))\.(?= [a-z(]|,)", r"\1"),
         (r"(?<![\w./])(\d{1,2}/\d{1,2})(?:rd|th)s?\b", r"\1"),
         (
             r"(?<![\w.,/-])((?:19|20)\d\d)-(0[1-9]|1[0-2])(?![\w-]|\.\d)",
@@ -269,7 +270,7 @@ _REST: list[Rule] = [
         (r"(?<![\w'’])(\d)['’′]\s?(\d{1,2})(?:\"|”|″|'')", r"\1 foot \2"),
         (r"(?<![\w'’])([3-8])['’′](\d{1,2})(?![\w'’])", r"\1 foot \2"),
         (r"(?<=\d) ?ft (\d{1,2}) in\b", r" feet \1 inches"),
-        (r"(?<=\d) ?/ ?(\d{1,9})(?= ?=)", r" divided by \1"),
+        (r"(?<![+-] \d)(?<=\d) ?/ ?(\d{1,9})(?= ?=)", r" divided by \1"),
         (r"(?<![\w.:])(\d{1,2})\.(\d\d)(?=\s?[ap]\.?m\b)", r"\1:\2"),
         # Versions, and digits behind a point that end in 0
         (
@@ -299,7 +300,7 @@ _REST: list[Rule] = [
         (rf"(?<!\w)({_DAY})\.? ?(?:-|–|—) ?({_DAY})(?!\w)\.?", lambda m: f"{_DAYS[m[1][:3]]} to {_DAYS[m[2][:3]]}"),
         (rf"\b({_DAY}) ?[/&] ?({_DAY})(?!\w)\.?", lambda m: f"{_DAYS[m[1][:3]]} and {_DAYS[m[2][:3]]}"),
         (r"\b(Mon|Tues?|Wed|Thu|Thurs|Fri)(?=[,;)]|$|\.$| (?:and|or|&) )", lambda m: _DAYS[m[1][:3]]),
-        (rf"\b({_MONTH} \d{{1,2}}) to (\d{{1,2}})(?![\d:])", lambda m: f"{m[1]} to {m[2]}{_ending(int(m[2]))}"),
+        (rf"\b({_MONTH}\.? \d{{1,2}}) to (\d{{1,2}})(?![\d:])", lambda m: f"{m[1]} to {m[2]}{_ending(int(m[2]))}"),
         (r"(?<![\w)\].,;:%°-])-(?=\.?\d)|(?<=\()-(?=\d)", "minus "),
         (r"(?<=\d)\+(?=[\s.,;:!?]|$)", " plus"),
         (r"(?<![\w<>=-])<\s?(?=[$€£]?\d)", "less than "),

@@ -41,7 +41,7 @@ _SIGNS = {
     "↔": "and",
     "⇔": "and",
 }
-_TERM = r"(?:\d{1,6}(?:\.\d{1,6})?[A-Za-z]?|[b-z])"  # of a sum: a number, an unknown or both; "a" may be an article
+_TERM = r"(?:\d{1,6}(?:\.\d{1,6})?[A-Za-z]{0,2}|[b-z])(?:\^\d{1,2})?"  # a number, an unknown or both; "a" may be an article
 _ROMAN = r"(?:X{0,3}(?:IX|IV|V?I{0,3}))"
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _RULERS = (  # whose numbers are ordinals, which the voice reads itself unless an "'s" follows
@@ -91,13 +91,16 @@ def _greek(match: re.Match[str]) -> str:
 def _difference(match: re.Match[str]) -> str:
     """ "15 - 7 is 8", but "5 - 10 is usual"."""
     first, second = (float(number.replace(",", "")) for number in match.groups()[:2])
-    return f"{match[1]} minus {match[2]}" if first >= second else match[0]
+    return f"{match[1]} minus {match[2]}" if first >= second or match[3] else match[0]
 
 
 def _subtracted(match: re.Match[str]) -> str:
     """Two terms with a dash between them, in an equation: "2x - 3 = 5", but "question b - c"."""
-    around = match.string[max(0, match.start() - NEAR) : match.end() + NEAR]
-    return f"{match[1]} minus " if _EQUATION.search(around) else match[0]
+    return f"{match[1]} minus " if _equation(match) else match[0]
+
+
+def _equation(match: re.Match[str]) -> bool:
+    return _EQUATION.search(match.string[max(0, match.start() - NEAR) : match.end() + NEAR]) is not None
 
 
 SCIENCE: list[Rule] = [
@@ -120,11 +123,18 @@ SCIENCE: list[Rule] = [
         (r"([+×*÷/] ?\d[\d.,]{0,12}) [-–] (?=\d)", r"\1 minus "),
         (
             r"(?<![\w.,:/$£€-])(\d{1,9}(?:,\d{3}){0,3}(?:\.\d{1,6})?) ?[-–] ?(\d{1,9}(?:,\d{3}){0,3}(?:\.\d{1,6})?)"
-            r"(?= (?:is|equals|gives|leaves|makes) \d)",
+            r"(?= (?:is|equals|gives|leaves|makes) (-|minus )?\d)",
             _difference,
         ),
         (rf"(?<![\w'’.,-])({_TERM}|a(?= [-–] [b-z]\b)|[a-z] (?:squared|cubed)) [-–] (?=\(?{_TERM}(?![\w'’]))", _subtracted),
         (rf"(\)) [-–] (?=\(?{_TERM}(?![\w'’]))", _subtracted),
+        (
+            r"(?i:(\b(?:what['’]?s|what is|calculate|compute|solve|how much is) ))(\d[\d.,]{0,12}) ?[-–] ?(?=\d)",
+            r"\1\2 minus ",
+        ),
+        (r"(\)) ?/ ?(?=\d|[a-z](?!\w)|\()", lambda m: ") over " if _equation(m) else m[0]),
+        (r"\b([A-G])♭", r"\1 flat"),
+        (r"\b([A-G])♯", r"\1 sharp"),
         (r"(?<=\d) / (?=\d[\d.,]{0,9} (?:is|equals|gives|makes|[+×*÷]) )", " divided by "),
         (r"(?<!\S)\^(?=\d)", ""),
         (r"(?<=[a-z] )x(?= \d)", "times"),
@@ -183,6 +193,8 @@ SCIENCE: list[Rule] = [
         (r"(?<=\d)° ?([NSEW])\b", lambda m: f" degrees {_SIDES[m[1]]}"),
         (r"(?<=\d°) ?[-–—] ?(?=\d)", " to "),
         (r"(?<![\w.,])(\d{1,3}) ?m (\d{1,2}) ?s(?:ec)?\b", r"\1 minutes \2 seconds"),
+        (rf"\b({_SHORT[:-3]})\.? ['’](\d\d)\b(?!['’s])", r"\1 20\2"),
+        (r"\b(BCE?|AD|CE) ?[-–—] ?(?=\d)", r"\1 to "),
         (rf"\b({_SHORT} \d{{1,2}}) ?[-–—] ?(?={_SHORT} \d)", r"\1 to "),
     )
 ]

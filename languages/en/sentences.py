@@ -10,7 +10,7 @@ SENTENCES = Sentences(
     ShortForms(
         # What nupunkt's model does not know for a short form of spoken English.
         known=frozenset(
-            ("cf", "cmdr", "cu", "excl", "ext", "lt", "mins", "mlle", "mme", "mph", "rpm", "tbs", "viz", "wk", "yrs")
+            ("cf", "cmdr", "cu", "excl", "ext", "lt", "max", "mins", "mlle", "mme", "mph", "rpm", "tbs", "viz", "wk", "yrs")
         ),
         # Of the model's short forms, which it learned from scanned files of courts, those that CMUdict has as words and that
         # nobody writes with a full stop.
@@ -31,9 +31,9 @@ SENTENCES = Sentences(
             "wash wave weave week wend west wheat wheel whites wig will win wings wintertime wisely wool works wrath yap yard yea "
             "yep yup years tables oils tears bikes".split()
         ),
-        before_numbers=frozenset("no nos p pp vol fig figs eq sec ch art ver rm ext tel ca approx".split()),
+        before_numbers=frozenset("no nos p pp vol fig figs eq sec ch art ver rm ext tel ca approx max min".split()),
         leading=frozenset("i.e e.g p.s excl incl cf viz vs mr mrs ms messrs msgr".split()),
-        closing=frozenset(f"a.m p.m etc no nos fig figs art sec ch vol {_MONTHS} {_DAYS}".split()),
+        closing=frozenset(f"a.m p.m etc no nos fig figs art sec ch vol max min {_MONTHS} {_DAYS}".split()),
         beside=frozenset(
             f"{_MONTHS} {_DAYS} january february march april may june july august september october november december monday "
             "tuesday wednesday thursday friday saturday sunday est edt et cst cdt ct mst mdt mt pst pdt pt gmt utc bst cet cest "

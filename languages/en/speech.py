@@ -76,7 +76,7 @@ _RULES: list[Rule] = [
         # Addresses and code
         (r"\bv(?=\d)", "version "),
         (r"\b(\d+(?:\.\d+){2,}|localhost)(?::(\d+))?\b", _address),
-        (r"(?:(?<=[=(+*/<>×,;]) ?|^)-(?=[a-z] ?[+=*/^)]|[a-z](?!\S)$)|(?<=[=+*/×]) -(?=[a-z](?!\w))", " minus "),
+        (r"(?:(?<=[=(+*/<>×,;]) ?|^)-(?=[a-z] ?[+±=*/^)]|[a-z](?!\S)$)|(?<=[=+*/×]) -(?=[a-z](?!\w))", " minus "),
         (r"(?<!\S)--?(?=[A-Za-z])", ""),
         (r"(?<=[A-Za-z])\+(?=[A-Z][a-z]|[A-Z](?!\w))", " plus "),
         (
@@ -120,6 +120,8 @@ _RULES: list[Rule] = [
         (r"[~≈]\s?(?=\d)", "about "),
         (r"°(?![CF\d])", " degrees "),
         (r"(?<![\w.,-])(?<!\d )1 ((?:square |cubic )?(?:hour|minute|second|meter|mile|inch(?=e)))e?s\b", r"1 \1"),
+        (r"(?<![\w.,-])(?<!\d )1 (square|cubic) feet\b", r"1 \1 foot"),
+        (r"(\d (?:square |cubic )?[a-z]{2,20})/(day|night|week|month|year|hour|person)\b", r"\1 per \2"),
         # Punctuation that makes blips
         (r"(?:\.\s?){3,}|… ?", "… "),
         (r" ?… ?(?=[a-z])", ", "),
@@ -130,6 +132,7 @@ _RULES: list[Rule] = [
         (r" (?:--+|-|–) |--+", ", "),
         (r"[\[\]{}\\*~]+|#(?!\d)|(?<=\S)[<>]|[<>](?=\S)", " "),
         (r",(?:\s*,)+", ","),
+        (r"(?<=\() +", ""),
         (r"^[\s,;:]+", ""),
         (r"(?<!\s)\s+(?=[,;:.!?](?:\s|$))", ""),
     )

@@ -12,6 +12,7 @@ _THINKING = re.compile(
     re.DOTALL,
 )
 _AUTOLINK = re.compile(r"<((?:https?://|ftp://|mailto:)[^<>\s]{1,2000}|[\w.+-]{1,64}@[\w.-]{1,190})>")
+_QUOTED = re.compile(r"`</?([A-Za-z][\w-]{0,40})[^`<>\n]{0,200}>`")  # a tag that is spoken of
 _RAISED = re.compile(
     r"(?<![A-Za-z])([A-Za-z]|[A-Za-z]?\d)<sup>(-?\d{1,3}|n)</sup>|(?<=\d)<sup>(st|nd|rd|th)</sup>", re.IGNORECASE
 )
@@ -49,7 +50,10 @@ _URL = re.compile(
 
 def cleaned(text: str) -> str:
     """`text` without what only the eye is meant to see. Lines stay lines; addresses stay as they are."""
-    text = _RAISED.sub(lambda raised: raised[3] or f"{raised[1]}^{raised[2]}", _AUTOLINK.sub(r"\1", _THINKING.sub(" ", text)))
+    text = _RAISED.sub(
+        lambda raised: raised[3] or f"{raised[1]}^{raised[2]}",
+        _AUTOLINK.sub(r"\1", _QUOTED.sub(r"\1", _THINKING.sub(" ", text))),
+    )
     text = without_tex(_ENTITY.sub(lambda entity: html.unescape(entity[0]), _TAG.sub(" ", text)))
     text = "".join(character for character in text if character == "\n" or _wanted(character))
     text = "\n".join(filter(None, (" ".join(line.split()) for line in text.split("\n"))))
@@ -70,7 +74,7 @@ def _wanted(character: str) -> bool:
     """Neither emoji nor invisible."""
     return (
         character.isascii()
-        or character == "°"
+        or character in "°♭"
         or unicodedata.category(unicodedata.normalize("NFKC", character)[-1])  # of "℃" the letter
         not in {"So", "Sk", "Cc", "Cf", "Cs", "Co", "Cn", "Mn", "Me"}
     )

@@ -51,6 +51,7 @@ from services.tts.pieces import LONGEST, align, pieces
         ("\\[\\frac{a}{b} \\times \\sqrt{16} \\neq \\text{speed}\\]", "a over b times square root of 16 is not speed"),
         ("$5 \\times 3 = 15$, 2\\frac{1}{2} and 90^\\circ", "5 times 3 = 15, 2 and a half and 90 degrees"),
         ("it is $5 and that is $6", "it is 5 dollars and that is 6 dollars"),
+        ("the `<div>` tag", "the div tag"),
         ("C:\\in\\to", "C: in to"),
     ],
 )
