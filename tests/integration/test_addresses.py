@@ -83,7 +83,20 @@ async def test_an_address_without_a_version_is_completed(nothing: str, end: str,
 
 @pytest.mark.parametrize(
     "path",
-    ["/v1", "/v1/", "/v1/chat/completions", "/v1/chat/completions/", "/v1/models", "/v1/completions", "/v1/responses"],
+    [
+        "/v1",
+        "/v1/",
+        "/v1/chat/completions",
+        "/v1/chat/completions/",
+        "/v1/models",
+        "/v1/completions",
+        "/v1/responses",
+        "/api/chat",
+        "/api/generate",
+        "/api/tags",
+        "/completion",
+        "//",
+    ],
 )
 async def test_the_address_of_one_operation_is_that_of_all(path: str) -> None:
     async with routed(below("/v1", NOTHING["Ollama"])) as (url, seen):
@@ -117,6 +130,19 @@ async def test_a_recogniser_is_found_by_the_same_rule(path: str) -> None:
         stt = OpenAiStt(Endpoint(url + path, first_s=2.0), Health(), "en")
         await stt.warm()
         assert (await stt.transcribe(SPEECH, final=True)).text == "Hi."
+        await stt.close()
+
+
+@pytest.mark.parametrize("path", ["", "/", "/inference"])
+async def test_whisper_cpp_is_asked_where_it_listens(path: str) -> None:
+    def answer(head: str, asked: str) -> Answer:
+        return (200, JSON, '{"text": " Hi.\\n"}') if asked == "/inference" else (404, "text/html", "File Not Found")
+
+    async with routed(answer) as (url, seen):
+        stt = OpenAiStt(Endpoint(url + path, "base", first_s=2.0), Health(), "en")
+        for _ in range(2):
+            assert (await stt.transcribe(SPEECH, final=True)).text == "Hi."
+        assert [asked for asked, _ in seen][-2:] == ["/inference", "/inference"]
         await stt.close()
 
 

@@ -5,10 +5,15 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import SecretStr
 
-# What people copy with it: the address of one operation. /models is one only below a version: Azure AI has all below its own.
-_OPERATION = re.compile(r"/(?:chat/completions|completions|responses|audio/speech|audio/transcriptions)/*$|(?<=/v1)/models/*$")
+# What people copy with it: the address of one operation, also of the server's own (Ollama, llama.cpp). /models is one only below
+# a version: Azure AI has all below its own.
+_OPERATION = re.compile(
+    r"/(?:chat/completions|completions?|responses|audio/speech|audio/transcriptions|api/(?:chat|generate|tags))/*$"
+    r"|(?<=/v1)/models/*$"
+)
 _VERSION = re.compile(r"/v\d[^/]*(?:/|$)")
 USUAL = "/v1"
+_OWN = {"audio/transcriptions": "/inference"}  # what whisper.cpp calls it
 
 
 class Address:
@@ -22,11 +27,26 @@ class Address:
         self.host = place.netloc.rpartition("@")[2]  # without a password
         self.name = place.hostname or ""
         self._sure = _VERSION.search(path) is not None
+        self._known: dict[str, str] = {}
 
     def elsewhere(self) -> str:
         """Where the operations may stand if not under `base`: most servers have them below a version, which many people leave out.
         "" where there is no such place."""
         return "" if self._sure else self.base + USUAL
+
+    def places(self, path: str) -> list[str]:
+        """Where the operation `path` may stand, best first."""
+        if path in self._known:
+            return [self._known[path]]
+        found = [f"{self.base}/{path}", *([f"{self.elsewhere()}/{path}"] if self.elsewhere() else [])]
+        own = _OWN.get(path, "")
+        return [*found, self.base.removesuffix(own) + own] if own else found
+
+    def found(self, path: str, place: str) -> None:
+        """The operation `path` stands at `place`."""
+        self._known[path] = place
+        if place.endswith(path):
+            self.settle(place.removesuffix(f"/{path}"))
 
     def settle(self, base: str) -> None:
         """The operations stand under `base`."""

@@ -114,19 +114,34 @@ class HttpBody:
                 break
         plain = plain and _PLAIN.match(self.kind) is not None
         if head.startswith((b"{", b"[")):
-            text = self._text(head + b"".join([chunk async for chunk in chunks]))
+            text = _utf8(self._service, head + b"".join([chunk async for chunk in chunks]))
             yield "", json.dumps({"text": text}) if plain and not _is_json(self._service, text) else text  # "[BLANK_AUDIO]"
             self.complete = True
         elif head.startswith(_FIELDS):
             # The library reads what says to be of this kind only.
-            stream = httpx.Response(200, headers={"content-type": "text/event-stream"}, content=_event_stream(head, chunks))
+            stream = httpx.Response(
+                200, headers={"content-type": "text/event-stream"}, content=self._event_stream(head, chunks)
+            )
             async for event in EventSource(stream).aiter_sse():
                 if event.data.strip():
                     yield event.event, event.data
         elif head and plain:
-            yield "", json.dumps({"text": self._text(head + b"".join([chunk async for chunk in chunks]))})
+            yield "", json.dumps({"text": _utf8(self._service, head + b"".join([chunk async for chunk in chunks]))})
         elif head:
             raise ServiceError(self._service, f"answers {self.kind or 'something unknown'}, not events: {excuse(head)}")
+
+    async def _event_stream(self, head: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """With an end to the last event. A last line that is a JSON object and no event is one nevertheless: so some tell of an
+        error."""
+        yield head
+        last = head
+        async for chunk in chunks:
+            last = (last + chunk)[-LAST:]
+            yield chunk
+        line = re.split(rb"[\r\n]", last.rstrip())[-1]
+        if not line.startswith(_FIELDS):  # somebody else has written it: what came before may not be whole
+            self.framed = False
+        yield b"\n\n" + (b"data: " + line if line.startswith(b"{") else b"") + b"\n\n"
 
     def _objects(self, data: str) -> Iterator[dict[str, Any]]:
         """The JSON objects of one event: one, or one a line where the server puts no empty line between its events."""
@@ -141,15 +156,9 @@ class HttpBody:
 
     def _parsed(self, text: str | bytes) -> Any:
         try:
-            return _loaded(self._service, self._text(text) if isinstance(text, bytes) else text)
+            return _loaded(self._service, _utf8(self._service, text) if isinstance(text, bytes) else text)
         except (ValueError, RecursionError) as error:
             raise ServiceError(self._service, f"answers no JSON: {excuse(text)}") from error
-
-    def _text(self, body: bytes) -> str:
-        try:
-            return body.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise ServiceError(self._service, f"answers what is no UTF-8: {excuse(body)}") from error
 
     async def _drain(self, told: AsyncIterator[Any]) -> None:
         """Reads to the end of the stream, so that the connection can be used again."""
@@ -195,16 +204,11 @@ class HttpBody:
             began, limit = loop.time(), self._gap_s
 
 
-async def _event_stream(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """With an end to the last event. A last line that is a JSON object and no event is one nevertheless: so some tell of an
-    error."""
-    yield head
-    last = head
-    async for chunk in chunks:
-        last = (last + chunk)[-LAST:]
-        yield chunk
-    line = last.rstrip().rpartition(b"\n")[2]
-    yield b"\n\n" + (b"data: " + line if line.startswith(b"{") else b"") + b"\n\n"
+def _utf8(service: str, body: bytes) -> str:
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ServiceError(service, f"answers what is no UTF-8: {excuse(body)}") from error
 
 
 def _loaded(service: str, text: str) -> Any:
@@ -225,8 +229,16 @@ def _tells_of_an_error(name: str, event: dict[str, Any]) -> bool:
     """By the name of the event, or in one of the fields that servers have for it; Groq's lies in a field of its own."""
     own = event.get("x_groq")
     faults = (event.get("error"), event.get("errors"), event.get("error_code"), isinstance(own, dict) and own.get("error"))
-    bare = all(event.get(name) is None for name in _ANSWERS) and ("detail" in event or {"code", "message"} <= event.keys())
-    return any(faults) or bare or name == "error" or event.get("object") == "error"
+    silent = all(event.get(field) is None for field in _ANSWERS)
+    return any(faults) or (silent and _fails(event)) or name in ("error", "exception") or event.get("object") == "error"
+
+
+def _fails(event: dict[str, Any]) -> bool:
+    """What has none of the fields of an answer tells of an error by these (FastAPI, gateways, clouds)."""
+    codes = [event.get(field) for field in ("status", "statusCode", "code")]
+    failed = any(code == "error" or (isinstance(code, int) and code >= 400) for code in codes)
+    named = any(event.get(field) for field in ("detail", "fault", "exception"))
+    return named or failed or event.get("success") is False
 
 
 def text_in(service: str, value: Any, deep: int = DEEPEST) -> str:

@@ -189,28 +189,28 @@ class HttpClient:
     ) -> HttpBody:
         """The answer to a request that the server accepts. What it objects to is left out, and is left out from then on if that
         has helped and it is not the amount that was too much."""
-        refused, renamed, lasting, base = self.refused, False, True, self._place.base
+        refused, renamed, lasting, places = self.refused, False, True, self._place.places(path)
         while True:
             fields = build(refused)
             fields["model"] = await self._named()
             sent: Fields = {"data": fields, "files": files} if files is not None else {"json": fields}
             try:
-                reading = await self._send(client, client.build_request("POST", f"{base}/{path}", **sent), began)
+                reading = await self._send(client, client.build_request("POST", places[0], **sent), began)
             except Rejected as error:
                 if (name := objection(error, fields)) and name not in refused:
                     refused |= {name}
                     lasting = lasting and not error.is_of_the_amount
                 elif self._found and error.names_the_model and not renamed:
                     self.model, renamed = "", True  # another one runs there now
-                elif error.is_of_the_place and (other := self._place.elsewhere()) and other != base:
-                    base = other
+                elif error.is_of_the_place and len(places) > 1:
+                    places = places[1:]
                 else:
                     raise
                 continue
             if refused != self.refused and lasting:
                 log.warning("%s: %s does not take %s", self.service, self._host, ", ".join(sorted(refused)))
                 self.refused = refused
-            self._place.settle(base)
+            self._place.found(path, places[0])
             return reading
 
     async def _send(self, client: httpx.AsyncClient, request: httpx.Request, began: float) -> HttpBody:

@@ -24,14 +24,17 @@ _NAMES = {
     "calls": r"tool[_ ]call[_ ]?ids?|thought_?signature|reasoning_content|role '?\"?tool|tool (?:role|message|result)s?"
     r"|content.{0,40}null",
     "tools": r"tools?|tool_choice|function[ -]call(?:ing|s)?|functions",
-    "stream": r"stream(?:ing|ed)?",
-    "system": r"system (?:role|message|prompt|instruction)s?|role '?\"?system|'system'|developer instruction",
+    "stream": r"(?:non-)?stream(?:ing|ed)?",
+    "system": r"system (?:role|message|prompt|instruction)s?|role:? ?'?\"?system|'system'|developer instruction"
+    r"|(?:first message|conversation) must (?:have|start|be)[^.]{0,20}user",
     "prompt": r"prompt",
     "language": r"language",
     "response_format": r"response_format|response format",
     "speed": r"speed",
     "voice": r"voices?|speakers?",
 }
+# Names that nobody writes who means something else: where the request was wrong, they need no word beside them.
+_PLAIN = {"max_completion_tokens", "max_tokens", "temperature", "response_format"}
 _ALIASES = {"tool_choice": "tools", "functions": "tools", "function_call": "tools"}
 _NEEDED = {"model", "input", "file"}  # what an objection names that is to nothing else
 _OBJECTION = re.compile(
@@ -41,13 +44,14 @@ _OBJECTION = re.compile(
 )
 # Words that a server which has failed has, too: they count where the status says that it is the request that was wrong.
 _COMPLAINT = re.compile(
-    r"unknown|unexpected|invalid|requires?\b|required|missing|must|disabled|does ?n.t|cannot|not found|no such|only|one of|null",
+    r"unknown|unexpected|invalid|requires?\b|required|missing|must|should|disabled|does ?n.t|does not|cannot|not capable|not found"
+    r"|no such|only|one of|null",
     re.IGNORECASE,
 )
 _REFUSALS = {400, 404, 405, 406, 415, 422}
 _FAILURES = {500, 501}  # of which some are refusals (llama.cpp: "tools param requires --jinja flag")
 # The roles that a template takes: "Only user and assistant roles are supported!", "roles must alternate user/assistant/...".
-_ROLE = r"(?:system|developer|user|assistant|tool|function)"
+_ROLE = r"(?:system|developer|user|assistant|model|tool|function)"
 _ROLES = re.compile(rf"{_ROLE}['\"]?(?:(?:/|,? ?(?:and|or)|,) ?['\"]?{_ROLE}\b['\"]?){{1,8}}", re.IGNORECASE)
 # What is too much of this request, and may be right in the next one.
 _AMOUNT = re.compile(
@@ -166,7 +170,8 @@ def _mentioned(message: str, sendable: list[str], words: tuple[re.Pattern[str], 
             value = re.escape(str(sent[name]))
             pattern += rf"|format[^.]{{0,40}}\b{value}\b|\b{value}\b[^.]{{0,20}}format"
         for match in re.finditer(rf"(?<![\w-])(?:{pattern})(?![\w-])", message, re.IGNORECASE):
-            if any(start - NEAR < match.end() and match.start() < end + NEAR for start, end in objected):
+            plain = name in _PLAIN and _COMPLAINT in words
+            if plain or any(start - NEAR < match.end() and match.start() < end + NEAR for start, end in objected):
                 places.setdefault(name, match.start())
     return "calls" if "calls" in places else min(places, key=lambda name: places[name], default="")
 

@@ -26,7 +26,7 @@ FIGURES = TypeAdapter(Transcript)
 # What recognisers write beside the words: tokens of Whisper and NeMo, "[BLANK_AUDIO]", "(coughing)", "*sighs*", notes of music, the
 # ">>" of another speaker, what Qwen and Voxtral begin with, times and tags of subtitles. "(212) 555-0100" and "file(s)" are words.
 _BESIDE = re.compile(
-    r"\A\s*(?:language [\w ]{0,30}<asr_text>|lang:[a-z]{2,3}\b)|<\|[^|<>]{0,40}\|>|<(?:sil|unk|blank|noise|spn|pad)>"
+    r"\A\s*(?:language [\w ,]{0,40}<asr_text>|lang:[a-z]{2,3}\b)|<\|[^|<>]{0,40}\|>|<(?:sil|unk|blank|noise|spn|pad)>"
     r"|\[[^\[\]]{0,60}\]|(?<!\w)\([^()\d]{0,60}\)|（[^（）\d]{0,60}）|【[^【】]{0,60}】|(?<![\w*])\*[^\s*\d][^*\d]{0,40}\*(?!\w)"
     r"|[♪♫♬⁇]|(?<!\S)>{2,3}(?!\S)|</?(?:[vcibu]|font|lang|ruby|rt)(?:[. ][^<>]{0,60})?>|<\d\d:[\d:.]{1,12}>|"
     r"^[^\S\n]*\d{1,6}(?=[^\S\n]*\n[^\S\n]*\d\d:)[^\S\n]*$|^[^\S\n]*(?:\d\d:)?\d\d:\d\d[.,]\d{3} --> .*$",
