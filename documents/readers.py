@@ -5,6 +5,7 @@ import os
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from documents.characters import decoded
@@ -106,6 +107,15 @@ def stamp_of(path: Path) -> Stamp:
     are set alike take each other's place, and a price has changed."""
     facts = path.stat()
     return (facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
+
+
+def state_of(folder: Path) -> frozenset[tuple[Path, Stamp]]:
+    """What tells whether any file of a folder has changed, without reading them."""
+    state = set[tuple[Path, Stamp]]()
+    for path in found_in(folder, logging.DEBUG)[0]:
+        with suppress(OSError):  # it has gone meanwhile
+            state.add((path, stamp_of(path)))
+    return frozenset(state)
 
 
 def has_reader(path: Path) -> bool:

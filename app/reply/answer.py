@@ -183,7 +183,6 @@ class Answer:
                 yield clause + " "
             return
         known = False
-        self._toolbox.remember("", {})
         async for piece in self._services.llm.answer(question):
             if not known:
                 self._cite(question.passages)

@@ -118,6 +118,7 @@ _SAID = {
     "cet": "Europe/Berlin",
     "cest": "Europe/Berlin",
     "bst": "Europe/London",
+    "rio": "America/Sao_Paulo",
     "spain": "Europe/Madrid",  # and of the next ones: where nearly all live
     "portugal": "Europe/Lisbon",
     "new zealand": "Pacific/Auckland",
@@ -269,6 +270,7 @@ def _folded(name: str) -> str:
     """A name as it is looked up: no accents, no dots, no article."""
     plain = "".join(c for c in unicodedata.normalize("NFD", name.casefold()) if not unicodedata.combining(c))
     words = re.sub(r"[^\w ]", " ", plain.replace(".", "")).split()
+    words = ["st" if word == "saint" else word for word in words]
     return " ".join(word for word in words if word != "and").removeprefix("the ")  # "Trinidad & Tobago"
 
 

@@ -59,6 +59,7 @@ _BEYOND = re.compile(
 )
 _ALREADY = re.compile(r"\A\W*+is it (?:already |still |yet )?(?:tomorrow|yesterday)\b", re.IGNORECASE)
 _FEAST_OF_A_COUNTRY = re.compile(r"\b(?:thanksgiving|(?:mother|father)'?s'? day|labou?r day|independence day)\b", re.IGNORECASE)
+_NAMED = re.compile(r"\d|\b(?:mon|tues|wednes|thurs|fri|satur|sun)days\b", re.IGNORECASE)  # a day, in words that are not known
 _COUNTS = re.compile(r"\A\W*+(?:(?:and|so|but|okay|ok)\W++){0,4}how (?:many|old|long|far|much|often)\b", re.IGNORECASE)
 _HERE = frozenset(("here", "my time", "me", "where i am", "my place", "us"))
 _NEXT_TO = re.compile(r"(?:on )?(?:the )?(day|week|month|year) (before|after)(?: that)?")
@@ -103,7 +104,7 @@ def converts(text: str) -> bool:
 def is_beyond(text: str) -> bool:
     """Whether more is asked than the calendar tells."""
     heard = date_heard(text)
-    unknown = _COUNTS.match(text) and not heard["day"]
+    unknown = not heard["day"] and (_COUNTS.match(text) or _NAMED.search(text))
     return bool(_BEYOND.search(text) or unknown or (heard["place"] and heard["day"] and _FEAST_OF_A_COUNTRY.search(text)))
 
 

@@ -63,7 +63,8 @@ _OF_CLOCK = re.compile(r"\Awhat time (?:is|was|will|would) (?:it|that)(?: be)? (
 _HOURS_OF = re.compile(
     r"\b(?:opening|closing|business|office|visiting|working|service|kitchen|store|shop|check-? ?in|check-? ?out|quiet) "
     r"(?:hours?|times?)\b|"
-    r"\b(?:your|their|the) hours\b",
+    r"\b(?:your|their|the) hours\b|"
+    r"\b(?:it|that|this|they|you) (?:open|opens|opened|close|closes|closed|starts?|begins?|ends?|held|served|available)\b",
     re.IGNORECASE,
 )
 _IS_THE = re.compile(

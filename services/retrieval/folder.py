@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 from watchfiles import Change, awatch
 
-from documents.readers import NoDocuments, Shelf, has_reader, read_folder
+from documents.readers import NoDocuments, Shelf, Stamp, has_reader, read_folder, state_of
 from documents.sections import Document, inside
 from languages.base import Language
 from services.base import Exchange, Passage, ServiceError, ServiceUnavailable
@@ -28,6 +28,7 @@ DEFAULT_FOLDER = Path(__file__).parent.parent / "knowledge"
 SHOW_PROGRESS = 200  # texts to embed from which a progress bar is worth it
 CLEAR = 0.6  # a score that needs no other reading of the query
 SETTLED_MS = 400  # without another change before the folder is read again
+LOOKS = 15  # after so many, whether any file has changed of which the kernel tells nothing: on a share, or behind a link
 LOOK_MS = 2000  # between looks at whether the folder is still the one that is watched
 VOCABULARY = 32  # words: a longer prompt costs recognition time
 
@@ -56,6 +57,7 @@ class LocalRetriever:
         self._judge = AnswerabilityModel.load(language)
         # What is kept of a text is of no use to another model or another judge.
         self._made_by = f"{VECTORS}, {hashlib.sha256(self._judge.projection.tobytes()).hexdigest()[:8]}"
+        self._state: frozenset[tuple[Path, Stamp]] = frozenset()
         self._reading = asyncio.Lock()
         self._warming = asyncio.Lock()
         self._watching: asyncio.Task[None] | None = None
@@ -105,7 +107,7 @@ class LocalRetriever:
     async def _watch(self) -> None:
         """Reads the folder again after each change. The kernel tells changes of the folder that it was given; whether another one
         has taken its place, by a rename or a link, is looked at every LOOK_MS."""
-        stale = False
+        stale, looks = False, 0
         while True:
             watched = _identity(self._folder)
             if watched is None:
@@ -116,7 +118,8 @@ class LocalRetriever:
                 async for changes in awatch(
                     self._folder, watch_filter=_matters, debounce=SETTLED_MS, rust_timeout=LOOK_MS, yield_on_timeout=True
                 ):
-                    if changes or stale:
+                    looks += 1
+                    if changes or stale or (looks % LOOKS == 0 and await self._differs()):
                         stale = False
                         await self._changed()
                     if _identity(self._folder) != watched:
@@ -124,6 +127,11 @@ class LocalRetriever:
             except FileNotFoundError:
                 log.debug("the knowledge folder %s has gone", self._folder)
             stale = True
+
+    async def _differs(self) -> bool:
+        """Whether the files are not those of the last look."""
+        before, self._state = self._state, await self._workers.run(Priority.LOAD, state_of, self._folder)
+        return before != self._state
 
     async def _changed(self) -> None:
         """Something may have changed. What cannot be used leaves the knowledge as it was."""

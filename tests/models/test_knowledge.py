@@ -462,6 +462,25 @@ async def test_a_change_in_a_linked_folder_is_noticed(thinking: Thinking, tmp_pa
     await retriever.close()
 
 
+async def test_a_change_of_which_the_kernel_tells_nothing_is_noticed(
+    thinking: Thinking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a file on a share: here it is behind a link, and the kernel watches the folder of the link."""
+    monkeypatch.setattr("services.retrieval.folder.LOOKS", 1)
+    monkeypatch.setattr("services.retrieval.folder.LOOK_MS", 200)
+    folder, elsewhere = tmp_path / "docs", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    (elsewhere / "tea.md").write_text("# Tea\n\nTea is hot.\n")
+    (folder / "tea.md").symlink_to(elsewhere / "tea.md")
+    retriever = await reading(thinking, folder, tmp_path / "cache")
+    (elsewhere / "tea.md").write_text("# Iced tea\n\nTea is cold.\n")
+    async with asyncio.timeout(20):
+        while (await retriever.search("tea"))[0].title != "Iced tea":
+            pass
+    await retriever.close()
+
+
 async def test_a_folder_with_nothing_to_read_stops_the_start(thinking: Thinking, tmp_path: Path) -> None:
     with pytest.raises(ServiceUnavailable, match=str(tmp_path)):
         await LocalRetriever(thinking.embedder, thinking.workers, tmp_path, ENGLISH, tmp_path).warm()
