@@ -36,7 +36,8 @@ PROGRESS_S = 0.1  # how often a page reports what it has played
 AGAIN_S = 0.1  # between two attempts to come back
 LOOK_S = 0.1  # between two looks whether the server still says anything
 ASK_LOOKS = 9  # without a sign of it, after which it is asked for one: in a silence it has little to say
-OPEN_S, PATIENT_S = 1.0, 8.0  # for a server to go on with a call: at first, and when all have been asked again and again
+# For a server to go on with a call: at first, when its own has gone without a word, and at most.
+OPEN_S, PATIENT_S = 1.0, 8.0
 GIVE_UP_S = 60.0  # after which a call that was lost has ended
 OWN_S = 15.0  # after an attempt was given up, in which it may still take the conversation from the one that succeeded
 ENDINGS = {"shutting_down", "full", "not_ready"}  # after which it may go on elsewhere: other fatal errors end a call
@@ -238,7 +239,8 @@ class Call:
         self._length.clear()
         told: Message = next((e for e in self.events("shutting_down", lost - 1.0)), {})
         await asyncio.sleep(told.get("after_ms", 0.0) / 1000)
-        self.patience_s = OPEN_S
+        # A server that says that it goes knows of another one: a second attempt beside the first would only be in its way.
+        self.patience_s = PATIENT_S if told else OPEN_S
         while self.now() < lost + GIVE_UP_S:
             elsewhere = [address for address in self._addresses if address != self.url]  # it may stand still, and not refuse
             for url in filter(None, dict.fromkeys([told.get("url"), *elsewhere, self.url])):
