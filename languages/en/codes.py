@@ -11,7 +11,7 @@ FEWEST_DIALLED = 7  # digits of a telephone number without a word before it that
 
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
 _NUMBERED = (
-    r"(?:order|booking|confirmation|reference|ref|tracking|serial|invoice|ticket|customer|case|account|member(?:ship)?|card|"
+    r"(?:order|booking|conf\.?|confirmation|reference|ref|tracking|serial|invoice|ticket|customer|case|account|member(?:ship)?|card|"
     r"part|policy|reservation|patient|student|flight|phone|telephone|fax|mobile|model)"
 )
 _CODED = (

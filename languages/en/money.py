@@ -216,6 +216,7 @@ MONEY: list[Rule] = [
     for pattern, said in (
         # Spellings of one sum
         (r"\bUSD ?\$", "US$"),
+        (r"\b(CAD|AUD|NZD|HKD|SGD|MXN) ?\$ ?(?=\d)", r"\1 "),
         (rf"(?<![\w.,-])(?<!\d )({_SIGN})\s?[-–](?=\.?\d)", lambda m: f"-{m[1]}{' ' if m[1][-1].isalpha() else ''}"),
         (r"\$ ?(\d[\d.,]*) ?(USD|CAD|AUD|NZD|HKD|SGD|MXN)\b", r"\2 \1"),
         (r"(?<=\d)¢ ?[-–—] ?(?=\d+ ?¢)", " to "),

@@ -6,6 +6,7 @@ Each rule takes a text in one spelling (NFKC, see `unfolded`) to words and plain
 """
 
 import re
+import unicodedata
 
 from languages.en.codes import CODES
 from languages.en.measures import MEASURES
@@ -89,6 +90,7 @@ def unfolded(text: str) -> str:
     """`text` with what NFKC would weld to its neighbours taken apart: "2½" is "2 1/2", "m²" is "square meters", "10⁻³" is "10 to
     the power of -3"."""
     text = re.sub(r"[¼½¾⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞]", lambda m: f" {_OLD[m[0]]}", text)
+    text = _INDEX.sub(lambda m: f"{m[1]} {m[2].upper() if m[1] else m[2]} {unicodedata.normalize('NFKC', m[3])}", text)
     text = _CHARGE.sub(
         lambda m: f" {m[1].translate(_RAISED)} {'plus' if m[2] == '⁺' else 'minus'}", _ISOTOPE.sub(_isotope, text)
     )
@@ -103,6 +105,7 @@ def unfolded(text: str) -> str:
 _AREA = re.compile(rf"(?:(?<=\d)|(?<![\w/])) ?({'|'.join(sorted(_SQUARED, key=len, reverse=True))})([²³])(?![⁰¹²³⁴-⁹])")
 _POWER = re.compile(r"(?<=[\w)])(?:[⁺⁻]?[⁰¹²³⁴-⁹]{1,9}|ⁿ)")
 _RAISED_SAID = {"²": " squared", "³": " cubed", "ⁿ": " to the power of n"}
+_INDEX = re.compile(r"(?<![^\W\d])(\d{0,4})([a-z])([₀-₉]{1,3})")  # of an unknown; those of formulae follow capitals
 _CHARGE = re.compile(r"(?<=[A-Za-z₀-₉)])([²³⁴]?)([⁺⁻])(?![⁰¹²³⁴-⁹])")
 _ISOTOPE = re.compile(r"(?<!\w)[⁰¹²³⁴-⁹]{1,3}(?=[A-Z][a-z]?\b)|(?<=[a-z]{3})(?<!sin|cos|tan|log|sec)[¹²³⁴-⁹]{1,2}(?!\w)")
 
@@ -301,7 +304,7 @@ _REST: list[Rule] = [
         (rf"\b({_DAY}) ?[/&] ?({_DAY})(?!\w)\.?", lambda m: f"{_DAYS[m[1][:3]]} and {_DAYS[m[2][:3]]}"),
         (r"\b(Mon|Tues?|Wed|Thu|Thurs|Fri)(?=[,;)]|$|\.$| (?:and|or|&) )", lambda m: _DAYS[m[1][:3]]),
         (rf"\b({_MONTH}\.? \d{{1,2}}) to (\d{{1,2}})(?![\d:])", lambda m: f"{m[1]} to {m[2]}{_ending(int(m[2]))}"),
-        (r"(?<![\w)\].,;:%°-])-(?=\.?\d)|(?<=\()-(?=\d)", "minus "),
+        (r"(?<![\w)\].,;:%°-])-(?=\.?\d)|(?<=\()-(?=[$£€]?\d)", "minus "),
         (r"(?<=\d)\+(?=[\s.,;:!?]|$)", " plus"),
         (r"(?<![\w<>=-])<\s?(?=[$€£]?\d)", "less than "),
         (r"(?<![\w<>=-])>\s?(?=[$€£]?\d)", "more than "),

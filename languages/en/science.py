@@ -126,13 +126,19 @@ SCIENCE: list[Rule] = [
             r"(?= (?:is|equals|gives|leaves|makes) (-|minus )?\d)",
             _difference,
         ),
-        (rf"(?<![\w'’.,-])({_TERM}|a(?= [-–] [b-z]\b)|[a-z] (?:squared|cubed)) [-–] (?=\(?{_TERM}(?![\w'’]))", _subtracted),
+        (
+            rf"(?<![\w'’.,-])({_TERM}|°[CF]|a(?= [-–] [b-z]\b)|[a-z] (?:squared|cubed)) [-–] (?=\(?{_TERM}(?![\w'’]))",
+            _subtracted,
+        ),
         (rf"(\)) [-–] (?=\(?{_TERM}(?![\w'’]))", _subtracted),
         (
             r"(?i:(\b(?:what['’]?s|what is|calculate|compute|solve|how much is) ))(\d[\d.,]{0,12}) ?[-–] ?(?=\d)",
             r"\1\2 minus ",
         ),
         (r"(\)) ?/ ?(?=\d|[a-z](?!\w)|\()", lambda m: ") over " if _equation(m) else m[0]),
+        (r"(?i:(\b(?:what['’]?s|what is|calculate|compute|how much is) ))(\d[\d.,]{0,12}) ?x ?(?=\d)", r"\1\2 times "),
+        (r"\+ ?/ ?-", "±"),
+        (r"(?<![\w.,])(\d{1,3})\.(\d{3}),(\d{1,2})(?![\w,]|\.\d)", r"\1,\2.\3"),
         (r"\b([A-G])♭", r"\1 flat"),
         (r"\b([A-G])♯", r"\1 sharp"),
         (r"(?<=\d) / (?=\d[\d.,]{0,9} (?:is|equals|gives|makes|[+×*÷]) )", " divided by "),
@@ -147,6 +153,11 @@ SCIENCE: list[Rule] = [
         (rf"(?<![\w:.])(\d{{1,3}}(?:\.\d{{1,2}})?):(\d{{1,4}}(?:\.\d{{1,2}})?)(?= {_RATIO}\b)", r"\1 to \2"),
         (r"(?<![\w:.])1:(\d{3})(?![\w:.])", r"1 to \1"),
         (r"(?<![\w./])(\d{1,3})/(\d{1,2})(?= odds\b)", r"\1 to \2"),
+        (r"(\bodds (?:are|of) )(\d{1,3})/(\d{1,2})(?![\w/]|\.\d)", r"\1\2 to \3"),
+        (
+            r"\b([Oo]n|[Uu]ntil|[Ss]ince|[Dd]ue) (0?[1-9]|1[0-2])/(0?[1-9]|[12]\d|3[01])(?![\w/]|\.\d| (?:of|cup|inch|mile)\b)",
+            lambda m: f"{m[1]} {_MONTHS[int(m[2]) - 1]} {int(m[3])}",
+        ),
         (r"(?<![\w./])(\d{1,2})/(\d{1,2})(?= time\b)", r"\1 \2"),
         (
             r"(?<![\w./])(\d{1,3})/(\d{1,3})(?= (?:stars?|tasks|items|steps|questions|points|votes|tests|files|correct|answers)\b)",

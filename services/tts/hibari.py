@@ -46,6 +46,9 @@ SPEEDS = (0.5, 2.0)  # what the network was trained for
 _NODE = b"/CumSum_output_0"
 _DURATIONS = bytes([7 << 3 | 2, len(_NODE) + 4, 12 << 3 | 2, len(_NODE) + 2, 1 << 3 | 2, len(_NODE)]) + _NODE
 
+_FRACTION_LAST = re.compile(
+    r"(?<![\w./])(\d{1,2}/\d{1,2})(?=\.(?:\s|$))"
+)  # which the reader takes for part of a number with a dot
 Spoken = tuple[str, str]  # a word as it is said, and its phonemes
 
 
@@ -116,7 +119,7 @@ def _reader() -> Callable[[str], str]:
 
 def read_out(text: str) -> str:
     """`text` with the figures and short forms that `speakable` leaves to hibari in words."""
-    return _reader()(text)
+    return _reader()(_FRACTION_LAST.sub(r"\1 ", text))
 
 
 def _phonemes(voice: _Voice, text: str) -> list[Spoken]:
