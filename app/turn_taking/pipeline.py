@@ -12,7 +12,7 @@ import numpy as np
 from app.core.clock import Clock
 from app.protocol.events import OnsetDismissed, SpeechOnset, TurnEnded, TurnUnrecognised
 from app.settings import Settings
-from app.turn_taking.audio_buffer import EchoReference, RingBuffer
+from app.turn_taking.audio_buffer import EchoReference, Offset, RingBuffer
 from app.turn_taking.detector import TurnDetector
 from app.turn_taking.endpointing import LEAST_MS
 from app.turn_taking.jobs import Jobs, Parts, is_ours
@@ -86,6 +86,7 @@ class HearingPipeline:
         self._detector = TurnDetector(settings.model_copy(update=_patience(services, settings)), language, turn)
         self._vad = services.vad.detector()
         self._gain = Gain()
+        self._offset = Offset()
         self._echo = EchoReference(services.echo.canceller())
         self._buffer = RingBuffer()
         self._recognition = recognition = Recognition(services, clock, vocabulary)
@@ -174,6 +175,7 @@ class HearingPipeline:
             log.exception("a turn could not be given up")
 
     async def _listen(self, samples: Pcm) -> None:
+        samples = self._offset.taken_from(samples)
         known = self._echo.found
         clean = self._echo.taken_from(samples, self._detector.activity.now_ms)
         window = _Window(samples)
