@@ -1,5 +1,6 @@
 """The page in a real browser: speak, be answered, talk over it, type, and be told in words what is wrong."""
 
+import asyncio
 import os
 import signal
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import psutil
 import pytest
-from playwright.async_api import Page, Request, expect
+from playwright.async_api import Page, Request, Route, expect
 
 from tests.bench.server import Server
 from tests.browser.conftest import LISTEN, SESSIONS, Browse
@@ -314,3 +315,55 @@ RTCPeerConnection.prototype.createDataChannel = function (...given) {
   return channel;
 };
 """
+
+
+# The user thinks about the microphone until a test lets go.
+THINKING = """
+if (navigator.mediaDevices) {
+  const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  const thinking = new Promise((done) => (window.consent = done));
+  navigator.mediaDevices.getUserMedia = async (wishes) => {
+    await thinking;
+    return ask(wishes);
+  };
+}
+"""
+
+
+async def test_who_stops_while_the_browser_asks_for_the_microphone_is_not_connected(url: str, browse: Browse) -> None:
+    async with browse(url, script=THINKING) as page:
+        await page.click("#parley-start")
+        await page.click("#parley-stop")
+        await page.evaluate("() => window.consent()")
+        await page.wait_for_timeout(4000)
+        await expect(page.locator("#parley-link")).to_have_text("Not connected")
+        await expect(page.locator("#parley-notice")).to_be_empty()
+        await start(page)
+
+
+async def test_start_stop_and_start_again_on_a_slow_network_is_one_start(url: str, browse: Browse) -> None:
+    async with browse(url) as page:
+
+        async def slow(route: Route) -> None:
+            await asyncio.sleep(2)
+            await route.continue_()
+
+        await page.route("**/sessions", slow)
+        for button in ("start", "stop", "start"):
+            await page.click(f"#parley-{button}")
+        await page.wait_for_function("() => document.documentElement.dataset.link === 'live'", timeout=WAIT_MS)
+        await page.wait_for_timeout(3000)
+        await expect(page.locator("#parley-link")).to_have_text("Connected")
+
+
+async def test_who_takes_the_microphone_away_is_told_how_to_give_it_back(url: str, browse: Browse) -> None:
+    async with browse(url, script=MICROPHONE) as page:
+        await start(page)
+        await page.evaluate(
+            """() => {
+              navigator.permissions.query = async () => ({ state: "denied" });
+              window.microphone.dispatchEvent(new Event("ended"));
+            }"""
+        )
+        await expect(page.locator("#parley-notice")).to_contain_text("Allow it in the address bar")
+        await expect(page.locator("#parley-start")).to_be_visible()

@@ -34,12 +34,14 @@
     ended: "The conversation has ended. Press Start for a new one.",
     resumable: "Your conversation is kept. Press Start to go on.",
     disconnected: "Press Start first, then type.",
+    unconnected: "The connection is not there yet. Press Enter again in a moment.",
     unplugged: "The microphone is gone. Plug one in, then press Start: your conversation is kept.",
     muted: "The microphone gives no sound: the system or a switch on it has muted it.",
     frozen: "The connection is back, but the texts on this page are not: this browser lets it keep nothing to start again with.",
   };
 
   let wanted = false; // the user wants a conversation
+  let tries = 0; // to connect: what an earlier one waited for is no news any more
   let attempt = 0;
   let retryTimer = null; // set while the next try is waited for
   let connectTimer, startTimer, unmuteTimer, tickTimer, lookTimer;
@@ -116,10 +118,15 @@
     return new URL(route, location.origin + location.pathname.replace(/\/?$/, "/"));
   }
 
+  // A server that stands still, or a network that swallows what is sent, would keep a request waiting for minutes.
+  function request(target, options) {
+    return fetch(target, { ...options, signal: AbortSignal.timeout?.(CONNECT_MS) });
+  }
+
   // Of several servers behind one address, the one that answers names its own in `url`: the conversation goes there.
   async function openSession() {
     if (await findSession()) return;
-    const response = await fetch(address("sessions"), { method: "POST" });
+    const response = await request(address("sessions"), { method: "POST" });
     if (!response.ok) {
       const { code, message = `status ${response.status}` } = parse(await response.text())?.error ?? {};
       if (code === "shutting_down" && attempt > 0) throw new Error(message);
@@ -143,7 +150,8 @@
       return true;
     }
     const headers = { Authorization: `Bearer ${session.token}` };
-    const response = await (session.url ? fetch(address(`sessions/${session.session_id}`), { headers }) : fetch(address("readyz")));
+    const route = session.url ? `sessions/${session.session_id}` : "readyz";
+    const response = await request(address(route), session.url ? { headers } : {});
     const answer = parse(await response.text());
     if (session.url && STALE.has(answer?.error?.code)) store(null);
     else if (session.url && response.ok) store({ ...session, url: answer.url });
@@ -156,6 +164,7 @@
   // --- connecting ---
 
   async function connect() {
+    const mine = ++tries;
     clearTimeout(retryTimer);
     retryTimer = null;
     if (attempt === 0) setLink("connecting", "Connecting…");
@@ -163,12 +172,13 @@
     try {
       await openSession();
     } catch (error) {
+      if (!wanted || mine !== tries) return;
       if (error instanceof Refusal) hangUp(error.message);
       else if (attempt > 0) retry();
       else hangUp(WORDS.unreachable);
       return;
     }
-    if (!wanted) return;
+    if (!wanted || mine !== tries) return;
     pressComponent();
     watchConnect();
   }
@@ -256,14 +266,15 @@
   }
 
   function attach(pc, channel) {
+    peer?.pc.close(); // the component was started twice: of two connections it would stop the one in use
     peer = { pc, channel };
-    watchConnect();
+    if (wanted) watchConnect();
     const mine = () => peer?.pc === pc;
     const lost = () => {
       if (mine() && wanted) retry();
     };
     channel.addEventListener("open", () => {
-      if (!mine()) return;
+      if (!mine() || !wanted) return;
       const { session_id, token, begun = false } = storedSession() ?? {};
       const start = { type: "start", session_id, token, sample_rate: 48000, resume: begun, greeting: !begun, played: last };
       send(start);
@@ -282,6 +293,7 @@
     pc.addEventListener("connectionstatechange", () => {
       if (!mine()) return;
       componentOpen = pc.connectionState === "connected";
+      if (componentOpen && !wanted) drop(); // stopped while the browser asked for the microphone
       if (["disconnected", "failed", "closed"].includes(pc.connectionState)) lost();
     });
   }
@@ -405,7 +417,9 @@
     let mutedTimer;
     const inUse = () => wanted && microphone?.getTracks().includes(track);
     track.addEventListener("ended", () => {
-      if (inUse()) hangUp(WORDS.unplugged);
+      if (!inUse()) return;
+      hangUp(WORDS.unplugged);
+      isForbidden().then((forbidden) => forbidden && !wanted && tell(WORDS.NotAllowedError));
     });
     track.addEventListener("mute", () => {
       mutedTimer = setTimeout(() => inUse() && tell(WORDS.muted), MUTED_MS);
@@ -414,6 +428,15 @@
       clearTimeout(mutedTimer);
       if (element("notice").textContent === WORDS.muted) tell("");
     });
+  }
+
+  // Whether the user has taken the microphone away from the page; browsers that do not tell are taken not to have.
+  async function isForbidden() {
+    try {
+      return (await navigator.permissions.query({ name: "microphone" })).state === "denied";
+    } catch {
+      return false;
+    }
   }
 
   // Whether a page around this one, if there is any, gives it the microphone; browsers that do not tell are taken to.
@@ -468,7 +491,7 @@
   const obstacle = !window.isSecureContext ? "insecure" : !window.RTCPeerConnection || !navigator.mediaDevices ? "unsupported" : null;
   if (!obstacle) patchBrowser();
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") window.parley.interrupt();
+    if (event.key === "Escape" && !event.isComposing) window.parley.interrupt();
   });
   addEventListener("pagehide", () => isLive() && renew(storedSession()));
   addEventListener("online", () => retryTimer !== null && connect());
@@ -506,7 +529,7 @@
     say(text) {
       if (!text.trim()) return text;
       if (!isLive()) {
-        tell(WORDS.disconnected);
+        tell(!wanted ? WORDS.disconnected : attempt > 0 ? WORDS.lost : WORDS.unconnected);
         return text;
       }
       typed.push(text.trim());
