@@ -27,7 +27,7 @@ SPEEDS = (0.25, 4.0)  # that the API takes
 RATES = (4000, 384_000)  # Hz
 _RATE = re.compile(r"(?:(?:sample|frame)[-_ ]?rate|(?<![a-z_-])rate)\s*=\s*\"?(\d{1,6})")
 _CHANNELS = re.compile(r"channels\s*=\s*\"?([1-8])\b")
-_NUMBER = re.compile(r"\s*(\d{1,6})(?:\.0{1,6})?(?: ?hz)?\s*", re.ASCII | re.IGNORECASE)
+_NUMBER = re.compile(r"(\d{1,6})(?:\.0{1,6})?(?: ?hz)?", re.ASCII | re.IGNORECASE)
 # Headers in which servers tell what the kind of content does not.
 _RATE_HEADER = re.compile(r"(?:x-)?(?:audio-)?sample-?rate", re.IGNORECASE)
 _CHANNELS_HEADER = re.compile(r"(?:x-)?(?:audio-)?channels", re.IGNORECASE)
@@ -105,7 +105,7 @@ def _told(reading: HttpBody, in_kind: re.Pattern[str], header: re.Pattern[str]) 
     """A number that the kind of content tells, or a header; 0 where neither does."""
     if named := in_kind.search(reading.kind):
         return int(named[1])
-    values = (_NUMBER.fullmatch(value) for name, value in reading.headers.items() if header.fullmatch(name))
+    values = (_NUMBER.fullmatch(value.strip()) for name, value in reading.headers.items() if header.fullmatch(name))
     return next((int(value[1]) for value in values if value), 0)
 
 
