@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 HEADING_WORDS = 10
 LARGER = 1.12  # times the size of the text: what is set so large is a heading
 EDGE, MOST_PAGES = 2, 3  # lines at each end of a page, and pages on which one of them is a running head
+SENTENCE_WORDS = 4  # a line of so many that ends like a sentence is no running head where its numbers differ
 MARKED = 0.3  # share of a document's letters that may be bold if bold is to mean something
 
 _BOLD = re.compile(r"bold|black|heavy|semibold|cmbx|demi", re.IGNORECASE)
@@ -89,7 +90,11 @@ def without_running(pages: Sequence[Sequence[Printed]]) -> list[Printed]:
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"\d+", "0", text).strip()
+    """`text` without its numbers, which count pages; in a sentence they do not."""
+    bare = text.strip()
+    if bare.endswith((".", "!", "?")) and len(bare.split()) >= SENTENCE_WORDS:
+        return bare
+    return re.sub(r"\d+", "0", bare)
 
 
 def _short(text: str) -> bool:

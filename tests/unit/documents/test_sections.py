@@ -560,3 +560,16 @@ def test_marks_of_open_files_are_not_read_and_names_of_notion_are_shortened(
     (tmp_path / "Opening hours 1a2b3c4d5e6f47089abcdef123456789.md").write_text("From nine.")
     (document,) = [document for _, document in read_folder(tmp_path, ENGLISH.knowledge).values()]
     assert document.title == "Opening hours" and not caplog.records
+
+
+def test_a_sentence_that_stands_on_each_page_with_another_number_is_no_running_head(tmp_path: Path) -> None:
+    from matplotlib.backends.backend_pdf import PdfPages
+
+    with PdfPages(tmp_path / "rooms.pdf") as file:
+        for number in range(1, 5):
+            page = Figure()
+            page.text(0.1, 0.8, f"Room {number} costs {number}0 euros.")
+            page.text(0.5, 0.1, f"- {number} -")
+            file.savefig(page)
+    document = read(tmp_path / "rooms.pdf", tmp_path, ENGLISH.knowledge)
+    assert texts(document) == [f"Room {number} costs {number}0 euros." for number in range(1, 5)]
