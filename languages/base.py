@@ -56,8 +56,9 @@ class KnowledgeWords:
     "how many things" as its group 1, `number` a number, `who` and `where` that a name or a place is asked for, `place` what
     stands before one. `name` is a name in mid- sentence, of a question or an answer, `name_in_text` one of which the
     recogniser should be told. `measured` finds what "how much" is asked of as its group 1, `portion` the part of a thing that
-    is asked for ("a slice of"), `span` the ends of a range of numbers; each of `cycles` tells which of the days of a week, or
-    of the months, are named, by their numbers."""
+    is asked for ("a slice of"), `span` the ends of a range of numbers. After one of the `auxiliaries` a question has its verb
+    behind the thing that it is about, and right behind one of `before_verb`; `fillers` may stand beside the name of a thing and
+    are no part of it. Each of `cycles` tells which of the days of a week, or of the months, are named, by their numbers."""
 
     short: re.Pattern[str] = NEVER
     before_number: re.Pattern[str] = NEVER
@@ -78,6 +79,9 @@ class KnowledgeWords:
     measured: re.Pattern[str] = NEVER
     portion: re.Pattern[str] = NEVER
     span: re.Pattern[str] = re.compile(r"\b(\d{1,4})\s*[-–—]\s*(\d{1,4})\b")
+    auxiliaries: Words = NO_WORDS
+    before_verb: Words = NO_WORDS
+    fillers: Words = NO_WORDS
     cycles: tuple[Callable[[str], frozenset[int]], ...] = ()
 
 

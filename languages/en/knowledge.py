@@ -31,6 +31,12 @@ _EMPTY = frozenset(  # words that need no counterpart in an answer
         "what when where which who whom whose why will with would you your"
     ).split()
 )
+_FILLERS = frozenset(
+    (
+        "please thanks today tomorrow tonight now currently right exactly actually roughly approximately usually normally really "
+        "still also just each every per again all only here there available got place"
+    ).split()
+)
 _NUMBER = (
     r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|twenty|thirty|forty|fifty|sixty|seventy|"
     r"eighty|ninety|hundred|thousand|million|billion|dozen|half|third|quarter|tenth|once|twice)\b"
@@ -130,5 +136,8 @@ KNOWLEDGE = KnowledgeWords(
     measured=_MEASURED,
     portion=re.compile(r"\b(?:an?|one|two|three|four|five|six|\d{1,3}) (\w+) of\b"),
     span=_SPAN,
+    auxiliaries=frozenset("do does did can could will would should may might must has have had be".split()),
+    before_verb=frozenset("i you we they he she it to".split()),
+    fillers=_FILLERS,
     cycles=(partial(_times, cycle=0), partial(_times, cycle=1)),
 )

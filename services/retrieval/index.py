@@ -14,7 +14,7 @@ from languages.base import KnowledgeWords
 from services.base import Passage
 from services.embedding import TokenVectors, Vectors
 from services.retrieval.answerability import AnswerabilityModel, Asked, Narrow, features, spoken
-from services.retrieval.tables import names_no_row, names_other_code
+from services.retrieval.tables import names_no_row, names_other_code, unmeant_rows
 
 # How the score is made: 0.4 x similarity of the whole section + 0.6 x that of its best sentence or question + 0.2 x the share of
 # the query's words (weighed by idf squared) that stand in the section. Measured against the alternatives by
@@ -70,7 +70,7 @@ class Index:
         asked = judge.ask(text, reading, self.rarity)
         holds = judge.probabilities(self.evidence(asked, hits))
         return [
-            self._passage(hit, 0.0 if self._names_another(asked, hit) else float(belief))
+            self._passage(asked, hit, 0.0 if self._names_another(asked, hit) else float(belief))
             for hit, belief in zip(hits, holds, strict=True)
         ]
 
@@ -137,9 +137,14 @@ class Index:
                 share[self.holders[word]] += weight
         return share / total if total else share
 
-    def _passage(self, hit: Hit, holds: float) -> Passage:
+    def _passage(self, asked: Asked, hit: Hit, holds: float) -> Passage:
+        """Rows that are not asked for fit the question by nothing."""
         section = self.sections[hit.row]
-        said = zip(section.sentences, map(float, hit.parts), strict=False)
+        unmeant = unmeant_rows(asked, section)
+        said = [
+            (sentence, min(0.0, float(score)) if at in unmeant else float(score))
+            for at, (sentence, score) in enumerate(zip(section.sentences, hit.parts, strict=False))
+        ]
         return Passage(section.id, section.title, section.text, hit.score, tuple(said), holds)
 
 

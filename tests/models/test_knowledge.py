@@ -347,6 +347,17 @@ TABLES = """# Café Lindgren
 
 > Dogs travel free with their owner.
 
+## Drinks
+
+| Drink | Price | Size |
+|---|---|---|
+| Chai latte | €4.10 | 300 ml |
+| Flat white | €3.90 | 160 ml |
+| Carrot juice | €3.20 | 200 ml |
+| Orange tea | €2.90 | 250 ml |
+
+Straws of straw are sold at the till.
+
 ## Error codes
 
 E01 means that the battery is too hot. E02 means that the sensor does not see the magnet.
@@ -395,6 +406,14 @@ def tables(warmed: Thinking, tmp_path_factory: pytest.TempPathFactory) -> LocalR
         ("When does IC 14 leave?", "9:15"),
         ("When does IC 16 leave?", ""),
         ("When does the night train leave?", ""),
+        ("How much is the chai latte?", "€4.10"),
+        ("What would two flat whites cost, please?", "€3.90"),
+        ("How much do you charge for an orange tea?", "€2.90"),
+        ("How much is the latte macchiato?", ""),
+        ("What does an iced latte cost?", ""),
+        ("How much is the carrot tea?", ""),
+        ("What does the orange juice cost?", ""),
+        ("Where can I buy a straw?", "at the till"),
         ("What does error code E02 mean?", "magnet"),
         ("What does error code E07 mean?", ""),
     ],
