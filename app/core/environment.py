@@ -130,6 +130,8 @@ def unusable() -> dict[str, str]:
             if name.lower() in PROXIES and value:
                 hide_passwords(value)
                 httpx.Proxy(value if "://" in value else f"http://{value}")
+            elif name.lower() == "no_proxy" and ",".join(_without_proxy(value)) != value.replace(" ", ""):
+                found[name] = "some of its hosts cannot be read"
             elif name == "SSL_CERT_FILE" and value:
                 ssl.create_default_context(cafile=value)
             elif name == "SSL_CERT_DIR" and value:
@@ -139,12 +141,28 @@ def unusable() -> dict[str, str]:
     return found
 
 
+def _without_proxy(hosts: str) -> list[str]:
+    """The hosts of NO_PROXY as httpx can read them: an IPv6 address without its brackets, and no network of such addresses."""
+    usable = []
+    for host in (each.strip() for each in hosts.split(",")):
+        bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+        place = f"[{bare}]" if ":" in bare and "://" not in bare and bare.count(":") > 1 else f"*{bare}"
+        try:
+            httpx.URL(bare if "://" in bare else f"all://{place}")
+        except httpx.InvalidURL:
+            continue
+        usable.append(bare)
+    return usable
+
+
 def drop_unusable() -> dict[str, str]:
     """Removes the `unusable` variables from this process's environment, and returns them with their values."""
     dropped = {}
     for name, reason in unusable().items():
-        log.warning("%s is ignored: %s", name, reason)
+        log.warning("%s is ignored: %s" if name.lower() != "no_proxy" else "%s is read in part: %s", name, reason)
         dropped[name] = os.environ.pop(name)
+        if name.lower() == "no_proxy":
+            os.environ[name] = ",".join(_without_proxy(dropped[name]))
     return dropped
 
 

@@ -3,9 +3,10 @@
 import os
 from pathlib import Path
 
+import httpx
 import pytest
 
-from app.core.environment import cache_folder
+from app.core.environment import cache_folder, drop_unusable
 from app.core.redaction import clean
 from app.core.telemetry import traces
 from app.settings import Settings, read_settings
@@ -160,6 +161,28 @@ def test_the_key_of_a_collector_is_not_told(monkeypatch: pytest.MonkeyPatch) -> 
     assert traces() is None
     told = clean("Header format invalid!: x-team: collector-key-1; Bearer of bad news")
     assert "collector-key" not in told and "x-team" in told and "Bearer of bad news" in told
+
+
+@pytest.mark.parametrize(
+    ("hosts", "read"),
+    [
+        ("localhost,127.0.0.1,.example.org, ::1", None),
+        ("10.0.0.0/8,*.local,a.example:8080", None),
+        ("*", None),
+        ("localhost,[::1]", "localhost,::1"),
+        ("fd00::/8,a.example", "a.example"),
+    ],
+)
+def test_hosts_without_a_proxy_that_cannot_be_read_stop_no_client(
+    monkeypatch: pytest.MonkeyPatch, hosts: str, read: str | None
+) -> None:
+    """None: they are left as they are."""
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, hosts)
+    dropped = drop_unusable()
+    assert dropped == ({} if read is None else {"no_proxy": hosts, "NO_PROXY": hosts})
+    assert os.environ["NO_PROXY"] == os.environ["no_proxy"] == (read or hosts)
+    httpx.Client().close()
 
 
 def test_a_folder_that_this_user_may_not_look_into_is_no_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
