@@ -22,16 +22,18 @@ from languages.tools import LONGEST_ABOUT, Arguments, Remembered
 
 SOME_DAY = date(2000, 1, 1)
 _NOON = datetime(2000, 1, 1, 12, tzinfo=UTC)
-_TIME = r"(?:\d{1,2}(?:[:.]\d\d)?(?: ?[ap]\.?m\b\.?| o'clock)?|noon|midday|midnight|[a-z]{3,9} (?:[ap]\.?m\b\.?|o'clock))"
+_HALF = r"(?:[ap]\.?m\b\.?|o'clock)"
+_PLAIN_TIME = rf"(?:\d{{1,2}}(?:[:.]\d\d)? ?{_HALF}|\d{{1,2}}:\d\d|noon|midday|midnight|[a-z]{{3,9}} {_HALF})"
+_TIME = rf"(?:{_PLAIN_TIME}|\d{{1,2}}(?:\.\d\d)?)"
 _WHEN = re.compile(  # "when it's noon in London"
     rf"(?:,\s)?\b(?:when|if) (?:it's|it is|it was|its) (?P<at>{_TIME})"
     r"(?: (?:in|at) (?P<place>[^,?!.]{2,40}?)| (?:here|there))?(?=[,?!.]|\s*\Z| what\b)",
     re.IGNORECASE,
 )
-_OF_ZONE = re.compile(  # "what time is 3 p.m. Eastern in Berlin"
-    rf"\b(?:what time|what) (?:is|would|will)(?: be)? (?P<at>{_TIME}) "
-    r"(?:in |at )?(?P<place>[^\W\d_][^,?!.]{1,40}?)(?: time)? in (?=[^\W\d_])",
-    re.IGNORECASE,
+_OF_ONE_PLACE = r"(?:in |at )?(?P<place>[^\W\d_][^,?!.]{1,40}?)(?: time)? in (?=[^\W\d_])"
+_OF_ZONE = (  # "what time is 3 Eastern in Berlin", "what is noon Eastern in Berlin"; "20 degrees in Fahrenheit" is no time
+    re.compile(rf"\bwhat time (?:is|would|will)(?: be)? (?P<at>{_TIME}) {_OF_ONE_PLACE}", re.IGNORECASE),
+    re.compile(rf"\bwhat (?:is|would|will)(?: be)? (?P<at>{_PLAIN_TIME}) {_OF_ONE_PLACE}", re.IGNORECASE),
 )
 _GOES_ON = re.compile(
     r"\A\W*+(?:(?:and|but|okay|ok|so|also|then|oh|well|right|thanks|thank you|great)\W++){0,4}"
@@ -84,7 +86,7 @@ def clock_heard(text: str) -> dict[str, Any]:
 def _converted(text: str) -> dict[str, Any] | None:
     """The time at one place, of which that at another is asked."""
     said = text.replace("’", "'")
-    found = _WHEN.search(said) or _OF_ZONE.search(said)
+    found = next(filter(None, (one.search(said) for one in (_WHEN, *_OF_ZONE))), None)
     if found is None or heard_time(f"at {found['at']}", _NOON) is None:
         return None
     before, after = said[: found.start()], said[found.end() :]

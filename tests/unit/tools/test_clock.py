@@ -49,6 +49,7 @@ def answered(intent: str, text: str, memory: Memory | None = None) -> str:
         ("What time zone is Denver in?", "It's 6:00 AM in Denver."),
         ("What time will it be in London in three hours?", "That is 4:00 PM in London."),
         ("What time will it be in 90 minutes?", "That is 3:30 PM."),
+        ("What is 3 p.m. Eastern in Berlin?", "That is 9:00 PM in Berlin."),
         ("What time is it in Sydney when it's noon in London?", "That is 11:00 PM in Sydney."),
         ("When it's 9 a.m. in New York, what time is it in London?", "That is 2:00 PM in London."),
         ("If it's 8 pm here, what time is it in Tokyo?", "That is 4:00 AM in Tokyo."),
