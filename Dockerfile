@@ -18,6 +18,7 @@ COPY services /opt/parley/services
 ENV PARLEY_WEIGHTS_DIR=/opt/weights HF_HUB_OFFLINE=1
 RUN /opt/venv/bin/python -m services.weights
 RUN find /opt/weights -type f -exec touch -d @1700000000 {} + && /opt/venv/bin/python -m services.weights
+COPY configuration /opt/parley/configuration
 COPY app /opt/parley/app
 COPY documents /opt/parley/documents
 COPY deploy /opt/parley/deploy
@@ -31,6 +32,7 @@ COPY languages /opt/parley/languages
 COPY documents /opt/parley/documents
 COPY services /opt/parley/services
 COPY vendors /opt/parley/vendors
+COPY configuration /opt/parley/configuration
 COPY app /opt/parley/app
 COPY server /opt/parley/server
 COPY deploy /opt/parley/deploy

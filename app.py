@@ -17,9 +17,9 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 if (here := Path(__file__).resolve().parent) not in map(Path, sys.path):
     sys.path.insert(0, str(here))
 
-from app.core.environment import drop_unusable
-from app.core.redaction import clean, clean_logs
 from app.settings import Settings, read_settings
+from configuration.environment import drop_unusable
+from configuration.redaction import clean, clean_logs
 from services.base import ServiceError
 from services.weights import fetch_all
 

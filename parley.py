@@ -1,5 +1,5 @@
-"""Parley for a project that has a package of its own called `app`, `documents`, `languages`, `server`, `services` or `vendors`:
-`from parley import create_app, mount, Settings`.
+"""Parley for a project that has a package of its own called `app`, `configuration`, `documents`, `languages`, `server`, `services`
+or `vendors`: `from parley import create_app, mount, Settings`.
 
 Our packages are then loaded as `parley.app`, `parley.server` and so on, beside the project's. Inside them, and
 nowhere else, an import of one of these names means ours. Where ours are loaded under their short names already, as by `app.py`,
@@ -19,9 +19,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-OURS = ("app", "documents", "languages", "server", "services", "vendors")
+OURS = ("app", "configuration", "documents", "languages", "server", "services", "vendors")
 TO_SERVER = ("bootstrap", "core.client_address", "core.limits", "core.watchdog", "sessions", "store", "transport", "web")
 MOVED = {f"app.{part}": f"server.{part}" for part in TO_SERVER} | {
+    "app.core.environment": "configuration.environment",
+    "app.core.redaction": "configuration.redaction",
+    "app.core.setting_types": "configuration.setting_types",
+    "app.core.signing_secret": "configuration.signing_secret",
     "app.dialogue.context": "app.dialogue.agent_context",
     "app.tools.clock": "app.tools.time_and_date",
     "app.turn_taking.company": "app.turn_taking.bystander",

@@ -12,10 +12,10 @@ from typing import Annotated, Any, Self
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, CliSuppress, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
-from app.core.environment import PREFIX, DotEnv, EnvFile, Environment, cache_folder
-from app.core.redaction import clean, hide, hide_passwords, without_values
 from app.core.session_settings import EAGERNESS, Eagerness, SessionSettings
-from app.core.setting_types import (
+from configuration.environment import PREFIX, DotEnv, EnvFile, Environment, cache_folder
+from configuration.redaction import clean, hide, hide_passwords, without_values
+from configuration.setting_types import (
     Folder,
     Gone,
     Header,

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 from app.conversation.state_machine import Fact
 from app.conversation.unsupported_settings import impossible
 from app.core.latency import Spans
-from app.core.redaction import withhold
 from app.core.session_settings import SessionSettings
 from app.dialogue.agent_context import AgentContext
 from app.protocol.codec import BadMessage
@@ -22,6 +21,7 @@ from app.reply.player import Player
 from app.reply.speaker import Speaker
 from app.turn_taking.listener import Listener
 from app.turn_taking.pipeline import HearingPipeline
+from configuration.redaction import withhold
 from services.base import Exchange
 
 log = logging.getLogger(__name__)

@@ -1,2 +1,2 @@
-"""What every package of the conversation uses: the clock, latency marks, metrics, resampling, redaction of secrets, types of
-settings and the process's environment."""
+"""What every package of the conversation uses: the clock, latency marks, metrics, resampling, and the
+settings of one conversation."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from prometheus_client import Counter, Histogram
 
 from app.core.latency import Spans
-from app.core.redaction import hide
+from configuration.redaction import hide
 
 log = logging.getLogger(__name__)
 

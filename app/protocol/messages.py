@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
-from app.core.redaction import clean
 from app.core.session_settings import Eagerness, SessionSettings
+from configuration.redaction import clean
 
 State = Literal["IDLE", "LISTENING", "THINKING", "SPEAKING", "INTERRUPTED"]
 SampleRate = Literal[8000, 16000, 24000, 48000]

@@ -30,8 +30,8 @@ STARTING_NICENESS = 10  # of a replica that loads: those beside it on its machin
 def build() -> "FastAPI":
     """The app of one replica, from its node's environment (`PARLEY_...`). Raises ValueError and ServiceError as a start does."""
     from app import create_app
-    from app.core.environment import drop_unusable
     from app.settings import read_settings
+    from configuration.environment import drop_unusable
     from services.weights import fetch_all
 
     settings = read_settings([])

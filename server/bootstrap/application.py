@@ -13,7 +13,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.conversation.session import Session
 from app.conversation.unsupported_settings import impossible
 from app.core.clock import LoopClock
-from app.core.redaction import clean_logs
 from app.core.session_settings import SessionSettings
 from app.core.telemetry import traces
 from app.dialogue.agent_context import AgentContext
@@ -21,6 +20,7 @@ from app.dialogue.memory import Memory
 from app.dialogue.phrasebook import Dialogue, Phrasebook
 from app.protocol.messages import Error
 from app.settings import Settings
+from configuration.redaction import clean_logs
 from languages import find
 from server.core.client_address import ClientAddressMiddleware
 from server.core.limits import quiet_logger

@@ -5,7 +5,7 @@ import sys
 from contextlib import nullcontext, suppress
 from importlib.util import find_spec, module_from_spec
 
-from app.core.environment import drop_unusable
+from configuration.environment import drop_unusable
 
 
 def import_gradio() -> None:

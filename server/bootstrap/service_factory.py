@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from pydantic import SecretStr
 
-from app.core.setting_types import listed, vendor_and_place
 from app.settings import Settings
 from app.tools.registry import phrases_by_intent, warn_of_unheard
+from configuration.setting_types import listed, vendor_and_place
 from languages import Language, find
 from services import embedded
 from services.base import Service, Services

@@ -19,7 +19,7 @@ from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
 
-from app.core.environment import private_folder
+from configuration.environment import private_folder
 from server.store.records import StoreError
 
 logger = logging.getLogger(__name__)

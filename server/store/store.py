@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
 from app.core.clock import LoopClock
-from app.core.redaction import withhold
 from app.settings import Settings
+from configuration.redaction import withhold
 from server.core.limits import TokenBucket
 from server.store import commands as keys
 from server.store.commands import UNREACHABLE, reaching

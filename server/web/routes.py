@@ -16,11 +16,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect
 
-from app.core.redaction import clean
 from app.core.session_settings import SessionSettings
 from app.protocol.codec import BadMessage, first_fault, read_json
 from app.protocol.messages import MAX_TOKEN, Played, Start
 from app.settings import Settings
+from configuration.redaction import clean
 from server.core.client_address import caller
 from server.sessions.readiness import Readiness
 from server.sessions.sessions import Sessions

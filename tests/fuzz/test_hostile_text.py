@@ -65,7 +65,7 @@ CALL_S = 0.5  # of one call with the longest text and history; 24 and 21 were se
 def modules() -> list[ModuleType]:
     files = sorted(
         file
-        for room in ("app", "documents", "languages", "server", "services", "vendors")
+        for room in ("app", "configuration", "documents", "languages", "server", "services", "vendors")
         for file in (ROOT / room).rglob("*.py")
     )
     names = [".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for file in files]

@@ -14,9 +14,9 @@ import pytest
 from aiortc.rtp import RtpPacket
 from av import AudioFrame
 
-from app.core.redaction import clean
 from app.protocol.codec import BadMessage, decode, parse, pcm
 from app.protocol.messages import CLIENT_MESSAGE, MAX_AUDIO_BYTES
+from configuration.redaction import clean
 from server.transport.rtp import QUEUE, JitterBufferBypass, length_s
 from tests.fuzz import SEED, cases
 from tests.fuzz.messages import message, sound

@@ -250,7 +250,7 @@ def test_a_transport_says_why_it_closes(package: Path, caplog: pytest.LogCapture
 
 
 def test_a_client_message_takes_two_files(tmp_path: Path) -> None:
-    for name in ("app", "documents", "languages", "server", "services", "vendors"):
+    for name in ("app", "configuration", "documents", "languages", "server", "services", "vendors"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "*.onnx"))
     [change] = blocks("A client message", "diff")
     assert len(re.findall(r"^\+\+\+ ", change, re.MULTILINE)) == 2

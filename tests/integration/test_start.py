@@ -148,7 +148,7 @@ async def test_ctrl_c_ends_it_without_a_traceback() -> None:
 
 
 def test_a_project_with_packages_and_settings_of_its_own_takes_it_in(tmp_path: Path) -> None:
-    for package in ("app", "documents", "server", "services", "vendors"):
+    for package in ("app", "configuration", "documents", "server", "services", "vendors"):
         (tmp_path / package).mkdir()
         (tmp_path / package / "__init__.py").write_text("NAME = 'theirs'\n")
         (tmp_path / package / "settings.py").write_text("NAME = 'theirs too'\n")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("app", "deploy", "documents", "languages", "server", "services", "vendors")
+FOLDERS = ("app", "configuration", "deploy", "documents", "languages", "server", "services", "vendors")
 FILES = [ROOT / "app.py", ROOT / "parley.py", *(file for folder in FOLDERS for file in sorted((ROOT / folder).rglob("*.py")))]
 FILE_LINES, FUNCTION_LINES, METHODS, ARGUMENTS = 300, 50, 15, 7
 BLANK = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}

@@ -17,6 +17,7 @@ LAYERS = (  # from the lowest up
     {"documents"},
     {"services"},
     {"vendors"},
+    {"configuration"},
     {"app.core", "app.settings"},
     {"app.protocol", "app.dialogue"},
     {"app.tools", "app.turn_taking"},
@@ -30,7 +31,7 @@ LAYERS = (  # from the lowest up
     {"app", "server.replay", "server.report"},  # what is called from outside
 )
 LAYER_OF = {package: layer for layer, packages in enumerate(LAYERS) for package in packages}
-ROOTS = ("languages", "documents", "services", "vendors", "app", "server")
+ROOTS = ("languages", "documents", "services", "vendors", "configuration", "app", "server")
 FOREIGN = {
     "aioice",
     "aiortc",

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from app.core.environment import cache_folder, private_folder
-from app.core.signing_secret import strong_secret
 from app.settings import Settings, read_settings
+from configuration.environment import cache_folder, private_folder
+from configuration.signing_secret import strong_secret
 
 KEY = "sk-abcdefghijklmnop0123"
 SECRET = "8fb35954e0a73d1680ed53ca3a5cee4d"

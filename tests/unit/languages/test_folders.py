@@ -142,14 +142,14 @@ def imported(tree: ast.Module) -> Iterator[str]:
 
 def test_nothing_imports_a_language_but_the_language_itself() -> None:
     ours = tuple(f"languages.{code}" for code in languages.OURS)
-    for path, tree in sources("app", "documents", "server", "services", "vendors", "languages"):
+    for path, tree in sources("app", "configuration", "documents", "server", "services", "vendors", "languages"):
         if not any(path.startswith(f"{name.replace('.', '/')}/") for name in ours):
             assert not [name for name in imported(tree) if name.startswith(ours)], path
 
 
 def test_a_language_stands_on_its_own() -> None:
     for path, tree in sources("languages"):
-        above = ("app", "documents", "server", "services", "vendors")
+        above = ("app", "configuration", "documents", "server", "services", "vendors")
         assert not [name for name in imported(tree) if name.split(".")[0] in above], path
 
 
@@ -181,7 +181,7 @@ def strings(node: ast.AST) -> Iterator[str]:
 def test_no_words_of_a_language_stand_outside_its_folder() -> None:
     found = {
         path: sorted({word.group() for text in compared(tree) for word in FUNCTION_WORDS.finditer(text.lower())})
-        for path, tree in sources("app", "documents", "server", "services", "vendors")
+        for path, tree in sources("app", "configuration", "documents", "server", "services", "vendors")
     }
     assert {path: words for path, words in found.items() if words and path not in EXCUSED} == {}
 

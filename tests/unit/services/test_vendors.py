@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.core.setting_types import vendor_and_place
 from app.settings import Settings, read_settings
+from configuration.setting_types import vendor_and_place
 from services import vendors
 from services.base import Audio, Question, ServiceError, Speech, SpeechToText, Transcript
 from services.endpoint import Endpoint

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from app.core.redaction import withhold
 from app.dialogue.memory import Timer
 from app.protocol.messages import PlaybackProgress, PlaybackStopped, Text
+from configuration.redaction import withhold
 from server.replay import Rerun, replay
 from server.sessions.recorder import StoreRecorder, memory_of, record_of
 from server.store.records import SessionRecord, encode

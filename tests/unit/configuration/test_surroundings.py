@@ -6,10 +6,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.core.environment import cache_folder, drop_unusable
-from app.core.redaction import clean
 from app.core.telemetry import traces
 from app.settings import Settings, read_settings
+from configuration.environment import cache_folder, drop_unusable
+from configuration.redaction import clean
 from server.store.redis_client import connect
 from services.weights import WEIGHTS, WeightsError, fetch_all
 

@@ -19,8 +19,8 @@ import httpx
 from dotenv import dotenv_values
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource
 
-from app.core.redaction import hide_passwords
-from app.core.setting_types import host_of
+from configuration.redaction import hide_passwords
+from configuration.setting_types import host_of
 
 log = logging.getLogger(__name__)
 

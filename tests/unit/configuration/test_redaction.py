@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from app.core.redaction import clean, clean_logs, hide, withhold
+from configuration.redaction import clean, clean_logs, hide, withhold
 
 TOKEN = "0123456789abcdef" * 4
 

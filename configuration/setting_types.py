@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import CliSuppress
 
 import languages
-from app.core.signing_secret import strong_secret
+from configuration.signing_secret import strong_secret
 from services.vendors import Capability, registered
 
 LONGEST_NAME = 32  # characters of a vendor's name; the keys of services are longer
