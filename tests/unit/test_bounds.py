@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("app", "configuration", "deploy", "documents", "languages", "server", "services", "vendors")
 FILES = [ROOT / "app.py", ROOT / "parley.py", *(file for folder in FOLDERS for file in sorted((ROOT / folder).rglob("*.py")))]
 FILE_LINES, FUNCTION_LINES, METHODS, ARGUMENTS = 300, 50, 15, 7
+PACKAGE_LINES = {"app": 5000, "services": 3000}  # without `services/making`, which runs in no conversation
 BLANK = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -49,6 +50,12 @@ def excesses(source: str) -> Iterator[str]:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_nothing_is_longer_than_the_bounds(file: Path) -> None:
     assert not list(excesses(file.read_text("utf-8")))
+
+
+@pytest.mark.parametrize("package", PACKAGE_LINES)
+def test_a_package_is_no_longer_than_its_bound(package: str) -> None:
+    sources = [file.read_text("utf-8") for file in (ROOT / package).rglob("*.py") if file.parent.name != "making"]
+    assert 0 < sum(len(lines_of_code(source, ast.parse(source))) for source in sources) <= PACKAGE_LINES[package]
 
 
 def test_what_is_longer_is_found() -> None:
