@@ -28,7 +28,7 @@ _PATTERNS = (
     (re.compile(r"\b[0-9a-f]{64}\b"), HIDDEN),  # our own tokens (`server.sessions.tokens`)
     (re.compile(r"(a=ice-pwd:)\S+"), rf"\1{HIDDEN}"),
 )
-_ACCOUNT = re.compile(r"(?:^|//)[^:/@\s]*:(?!\d{0,5}[/?#])([^\s]+)@")  # of an address, the password
+_ACCOUNT = re.compile(r"(?:^|//)[^:/@\s]*:(?!\d{0,5}[/?#])(\S{1,200})@")  # of an address, the password
 # Control characters but tab and line end, marks that turn the direction of writing, halves of characters, and a byte order mark: a
 # terminal obeys them, and no file takes a half.
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")

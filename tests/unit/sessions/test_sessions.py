@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.conversation.session import Session
 from app.core.session_settings import SessionSettings
 from app.protocol.messages import Stop, Text
-from app.turn_taking.pipeline import HearingPipeline
 from server.sessions.live import GRACE_S, Attachment
 from server.sessions.recorder import record_of
 from server.sessions.tokens import Crowd, Forbidden, Full, NotReady, Ticket, Unknown
@@ -268,7 +268,7 @@ async def test_a_conversation_outlives_a_fault_in_its_ears(desk: Desk) -> None:
 
 @scene()
 async def test_a_failure_stays_in_its_conversation(desk: Desk) -> None:
-    async def listen(self: HearingPipeline) -> None:
+    async def listen(self: Session) -> None:
         await asyncio.sleep(0.05)
         raise RuntimeError("boom")
 
@@ -276,7 +276,7 @@ async def test_a_failure_stays_in_its_conversation(desk: Desk) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(logging.getLogger("server.sessions.live"), "handle", records.append)
         with patch.context() as broken:
-            broken.setattr(HearingPipeline, "run", listen)
+            broken.setattr(Session, "run", listen)
             _, _, peer = await join(desk)
             await asyncio.sleep(0.01)
         _, healthy, other = await join(desk)

@@ -75,8 +75,8 @@ def test_one_that_makes_no_routes_is_named(monkeypatch: pytest.MonkeyPatch, way:
 def test_the_app_serves_what_it_is_given(tmp_path: Path) -> None:
     settings = Settings(_env_file=None, secret=SECRET, data_dir=tmp_path)  # type: ignore[call-arg]
     app = create_app(settings, fake_services(), transports=[beacon])
-    client = TestClient(app)
-    assert client.get("/beacon").json() == settings.max_sessions
-    assert client.get("/healthz").json() == {"status": "ok"}
-    host = TestClient(mount(FastAPI(), "/voice", settings, fake_services(), transports=[beacon]))
-    assert host.get("/voice/beacon").json() == settings.max_sessions
+    with TestClient(app) as client:
+        assert client.get("/beacon").json() == settings.max_sessions
+        assert client.get("/healthz").json() == {"status": "ok"}
+    with TestClient(mount(FastAPI(), "/voice", settings, fake_services(), transports=[beacon])) as host:
+        assert host.get("/voice/beacon").json() == settings.max_sessions

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from app import Settings, mount
 from tests.unit.fakes import fake_services
@@ -30,6 +31,10 @@ def test_a_proxy_may_take_the_prefix_of_the_host_away(tmp_path: Path, prefix: st
             with client.websocket_connect(f"{path}/orchestrate") as socket:
                 socket.send_json({"type": "start"})
                 assert socket.receive_json()["type"] == "ready"
+                socket.send_json({"type": "stop"})
+                with pytest.raises(WebSocketDisconnect):
+                    while True:
+                        socket.receive_json()
 
 
 def test_an_app_that_nobody_starts_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
