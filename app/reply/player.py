@@ -135,5 +135,17 @@ class Player:
     def _finish(self, ledger: Ledger) -> None:
         ledger.finish()
         self._send(AudioEnd(generation=ledger.generation, ms=ledger.sent_ms))
+        self._await_end(ledger)
+
+    def _await_end(self, ledger: Ledger) -> None:
+        """Gives the listener time to say that it has played all; nobody who plays behind time is taken to have finished as long as
+        it tells of more and more."""
+
+        def is_due(known_ms: float) -> None:
+            if not ledger.estimated and known_ms < ledger.heard_ms < ledger.sent_ms:
+                self._await_end(ledger)
+            else:
+                self._estimate(PlaybackDone)
+
         delay = (PATH_DELAY_MS + self._settings.done_ack_ms) / 1000
-        self._timer = asyncio.get_running_loop().call_later(delay, self._estimate, PlaybackDone)
+        self._timer = asyncio.get_running_loop().call_later(delay, is_due, ledger.heard_ms)

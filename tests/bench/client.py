@@ -225,6 +225,11 @@ class Call:
 
     # --- coming back ---
 
+    def farewell(self, lost: float) -> Message:
+        """What the server said of its end, on the connection that was lost then; {} where it said nothing."""
+        begun = max((event["t"] for event in self.events("ready", until=lost)), default=float("-inf"))
+        return next(iter(self.events("shutting_down", begun, lost)), {})
+
     async def again(self) -> bool:
         """The server has gone: goes on with the conversation elsewhere. False when the call is over."""
         lost = self.now()
@@ -237,7 +242,7 @@ class Call:
         self.speaker.flush(lost)
         self.generation = 0
         self._length.clear()
-        told: Message = next((e for e in self.events("shutting_down", lost - 1.0)), {})
+        told = self.farewell(lost)
         await asyncio.sleep(told.get("after_ms", 0.0) / 1000)
         # A server that says that it goes knows of another one: a second attempt beside the first would only be in its way.
         self.patience_s = PATIENT_S if told else OPEN_S

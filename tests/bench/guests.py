@@ -135,7 +135,7 @@ class Guest:
     def _note_losses(self, call: Call) -> None:
         zero = asyncio.get_running_loop().time() - call.now()
         for lost in call.breaks[len(self.losses) :]:
-            told = bool(call.events("shutting_down", lost.lost - 1, lost.lost))
+            told = bool(call.farewell(lost.lost))
             self.losses.append(Loss(zero + lost.lost, zero + lost.back, self.turns[-1].cut, told, lost.silent))
 
     async def audit(self, http: httpx.AsyncClient) -> dict[str, int]:

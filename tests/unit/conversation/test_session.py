@@ -6,7 +6,7 @@ import pytest
 
 from app.dialogue.memory import Memory
 from app.protocol.events import SpeechOnset, TurnEnded
-from app.protocol.messages import Interrupt, PlaybackDone, Stop, Text
+from app.protocol.messages import Interrupt, PlaybackDone, PlaybackProgress, Stop, Text
 from services.base import ServiceError
 from tests.unit.fakes import Caller
 from tests.unit.virtual_time import run
@@ -204,6 +204,33 @@ def test_a_turn_is_reopened_when_the_user_goes_on_right_after_the_reply_began() 
     assert [exchange.user for exchange in caller.session.memory.history] == ["how does it work when I go on"]
     assert max(caller.services.stt.heard_s) > 2.5, "the first part was not transcribed again with the second"  # type: ignore
     assert {m.turn for m in caller.of("transcript") if m.final} == {1}
+
+
+@pytest.mark.parametrize("behind_s", [0.0, 2.0, 30.0])
+def test_a_listener_who_plays_behind_time_is_waited_for_while_it_goes_on(behind_s: float) -> None:
+    """It tells every 100 ms what it has played; whoever tells nothing more has, for all that is known, played all."""
+
+    async def scene() -> tuple[float, float, float]:
+        async with Caller(acknowledges=False) as caller:
+            caller.session.receive(Text(text="tell me"))
+            await caller.until("SPEAKING")
+            await asyncio.sleep(behind_s if behind_s < 5 else 0.5)
+            played = 0.0
+            while not (ended := caller.of("audio_end")) or played < ended[0].ms:  # type: ignore[attr-defined]
+                await asyncio.sleep(0.1)
+                played += 100.0
+                if behind_s < 5 or played < 1000:
+                    caller.session.receive(PlaybackProgress(generation=1, played_ms=played))
+                if caller.session.state == "LISTENING":
+                    break
+            await caller.until("LISTENING")
+            at = next(at for at, m in caller.messages if m.type == "audio_end")
+            left = next(at for at, m in caller.messages if m.type == "state" and m.state == "LISTENING" and at > 1000)
+            return at, left, played
+
+    ended, left, played = run(scene())
+    late = left - ended
+    assert (late < 1500) if behind_s != 2.0 else (1200 < late < 3500), (late, played)
 
 
 def test_a_stale_generation_is_never_heard() -> None:
