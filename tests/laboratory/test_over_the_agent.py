@@ -22,7 +22,7 @@ WEAKER_DB = -15.0  # somebody else in the room, against the user
 
 @pytest.fixture(scope="module")
 def stage() -> Stage:
-    return Stage(Settings(_env_file=None, greeting=False), Costs.load())  # type: ignore[call-arg]
+    return Stage(Settings(_env_file=None, greeting=False, partial_every_ms=4000), Costs.load())  # type: ignore[call-arg]
 
 
 def clip(name: str, audio: Audio, kind: str = "command") -> Clip:
