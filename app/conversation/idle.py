@@ -98,7 +98,7 @@ class TimerAnnouncer(IdleWatcher):
             self._wake_in(wait_ms / 1000)
         elif self._quiet:
             self._times = self._times + 1 if first is self._tried else 0
-            again_s = min(AGAIN_S * 2**self._times, AGAIN_MOST_S)
+            again_s = min(AGAIN_S * 2 ** min(self._times, 8), AGAIN_MOST_S)
             self._saying, self._tried, self._again_ms = first, first, self._context.clock.ms() + again_s * 1000
             self._wake_in(again_s)  # until something follows
             says = self._context.agent.language.says
