@@ -13,7 +13,7 @@ from app.dialogue.agent_context import AgentContext
 from app.dialogue.memory import Timer
 from app.tools.registry import Asks, ToolError, tool
 from app.tools.time_and_date import later, now_of, seconds_between
-from app.tools.timers import exchange, pointed_at, set_one, take_back
+from app.tools.timers import exchange, pointed_at, ring_again, set_one, take_back
 from languages.tools import LONGEST_ABOUT, LONGEST_S, MOST
 
 PASSAGES = 3
@@ -42,8 +42,7 @@ async def extend_timer(
     if (rang := context.memory.talk.rang) is not None and seconds > 0 and not hears.means_all(which):
         either = hears.meant([*timers, rang], which)
         if rang.among(either) and len(either) in (1, len(timers) + 1):
-            said = context.language.says.length(seconds)
-            return set_one(context, replace(rang, length_s=seconds, at_time=False), "timer_again", length=said)
+            return ring_again(context, rang, seconds)
     some = pointed_at(context, which)
     if not some:
         return context.dialogue.line("timer_no_such" if timers else "timer_none", running=context.language.says.timers(timers))

@@ -8,7 +8,7 @@ from pydantic import Field
 from app.dialogue.agent_context import AgentContext
 from app.tools.builtin import Which
 from app.tools.registry import Asks, NotMine, tool
-from app.tools.timers import exchange, pointed_at, set_one
+from app.tools.timers import exchange, pointed_at, ring_again, set_one
 from languages.tools import LONGEST_S, MOST
 
 
@@ -18,8 +18,7 @@ async def snooze_timer(context: AgentContext, seconds: Annotated[float, Field(ge
     rang = context.memory.talk.rang
     if rang is None:
         return context.dialogue.line("timer_not_rung")
-    said = context.language.says.length(seconds)
-    return set_one(context, replace(rang, length_s=seconds, at_time=False), "timer_again", length=said)
+    return ring_again(context, rang, seconds)
 
 
 @tool(intent="set_timer", on_timers=True)

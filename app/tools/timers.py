@@ -19,6 +19,12 @@ def set_one(context: AgentContext, timer: Timer, line: str, **values: str) -> st
     return context.dialogue.line(line, **values)
 
 
+def ring_again(context: AgentContext, rang: Timer, seconds: float) -> str:
+    """Sets a timer that has rung once more, for so many seconds from now on."""
+    said = context.language.says.length(seconds)
+    return set_one(context, replace(rang, length_s=seconds, at_time=False), "timer_again", length=said)
+
+
 def pointed_at(context: AgentContext, which: str) -> list[Timer]:
     """The timers that `which` means; of several that it does not tell apart those that were spoken of last."""
     hears = context.language.hears
