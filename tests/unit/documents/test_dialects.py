@@ -5,18 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from documents.readers import read
-from documents.sections import Document
-from languages.en import LANGUAGE as ENGLISH
-
-
-def parsed(folder: Path, source: str, suffix: str = ".md") -> Document:
-    (folder / f"doc{suffix}").write_text(source, "utf-8")
-    return read(folder / f"doc{suffix}", folder, ENGLISH.knowledge)
-
-
-def said(document: Document) -> list[str]:
-    return [str(sentence) for section in document.sections for sentence in section.sentences]
+from tests.unit.documents.reading import parsed, said
 
 
 @pytest.mark.parametrize(
@@ -299,7 +288,7 @@ def said(document: Document) -> list[str]:
     ],
 )
 def test_what_is_said(tmp_path: Path, source: str, sentences: list[str]) -> None:
-    assert said(parsed(tmp_path, source)) == sentences
+    assert said(parsed(tmp_path, source, ".md")) == sentences
 
 
 @pytest.mark.parametrize(
@@ -334,7 +323,7 @@ def test_what_is_said(tmp_path: Path, source: str, sentences: list[str]) -> None
     ],
 )
 def test_questions_that_are_answered_are_asked_and_not_said(tmp_path: Path, source: str, asked: list[str]) -> None:
-    assert [question for section in parsed(tmp_path, source).sections for question in section.asked] == asked
+    assert [question for section in parsed(tmp_path, source, ".md").sections for question in section.asked] == asked
 
 
 @pytest.mark.parametrize(
@@ -361,4 +350,4 @@ def test_questions_that_are_answered_are_asked_and_not_said(tmp_path: Path, sour
     ],
 )
 def test_headings(tmp_path: Path, source: str, titles: list[str]) -> None:
-    assert list(dict.fromkeys(section.title for section in parsed(tmp_path, source).sections)) == titles
+    assert list(dict.fromkeys(section.title for section in parsed(tmp_path, source, ".md").sections)) == titles

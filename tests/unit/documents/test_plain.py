@@ -5,18 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from documents.readers import read
-from documents.sections import Document
-from languages.en import LANGUAGE as ENGLISH
-
-
-def parsed(folder: Path, source: str, suffix: str = ".txt") -> Document:
-    (folder / f"doc{suffix}").write_text(source, "utf-8")
-    return read(folder / f"doc{suffix}", folder, ENGLISH.knowledge)
-
-
-def said(document: Document) -> list[str]:
-    return [str(sentence) for section in document.sections for sentence in section.sentences]
+from tests.unit.documents.reading import parsed, said
 
 
 @pytest.mark.parametrize(
@@ -157,7 +146,7 @@ def said(document: Document) -> list[str]:
     ],
 )
 def test_what_is_said(tmp_path: Path, source: str, sentences: list[str]) -> None:
-    assert said(parsed(tmp_path, source)) == sentences
+    assert said(parsed(tmp_path, source, ".txt")) == sentences
 
 
 @pytest.mark.parametrize(
@@ -181,7 +170,7 @@ def test_what_is_said(tmp_path: Path, source: str, sentences: list[str]) -> None
     ],
 )
 def test_questions_that_are_answered_are_asked_and_not_said(tmp_path: Path, source: str, asked: list[str]) -> None:
-    assert [question for section in parsed(tmp_path, source).sections for question in section.asked] == asked
+    assert [question for section in parsed(tmp_path, source, ".txt").sections for question in section.asked] == asked
 
 
 @pytest.mark.parametrize(
@@ -216,12 +205,12 @@ def test_questions_that_are_answered_are_asked_and_not_said(tmp_path: Path, sour
     ],
 )
 def test_headings(tmp_path: Path, source: str, titles: list[str]) -> None:
-    assert list(dict.fromkeys(section.title for section in parsed(tmp_path, source).sections)) == titles
+    assert list(dict.fromkeys(section.title for section in parsed(tmp_path, source, ".txt").sections)) == titles
 
 
 def test_a_hyphen_that_a_word_has_anyway_stays_where_a_line_ends(tmp_path: Path) -> None:
     source = "Self-service is open. The self-\nservice closes at five, the build-\ning at six. In the morning check-\nin, we check all.\n"
-    assert said(parsed(tmp_path, source)) == [
+    assert said(parsed(tmp_path, source, ".txt")) == [
         "Self-service is open.",
         "The self-service closes at five, the building at six.",
         "In the morning check-in, we check all.",
