@@ -44,6 +44,18 @@ class Recorder(Protocol):
         none)."""
 
 
+def waiting_texts(pending: deque[Text | TurnEnded], beside: int = 0) -> str:
+    """The typed texts at the head of `pending`, taken out of it as one: as many as fit into MAX_TEXT behind a text of `beside`
+    characters. The first one is always taken where there is none beside it."""
+    texts: list[str] = []
+    while pending and isinstance(first := pending[0], Text):
+        if (beside or texts) and beside + sum(map(len, texts)) + len(texts) + len(first.text) >= MAX_TEXT:
+            break
+        texts.append(first.text)
+        pending.popleft()
+    return " ".join(texts)
+
+
 class ConversationContext:
     """The state and the parts of one conversation. `dispatch` takes an event of this conversation (`Session.dispatch`), and
     `listener` makes the object to which turn taking reports."""
@@ -111,16 +123,10 @@ class ConversationContext:
             with self.contained("the record"):
                 self.recorder.changed(self)
 
-    def waiting_turn(self) -> Text | TurnEnded:
-        """The next turn that waited for silence, taken out of the queue. Typed texts that wait behind each other become one
-        turn, as many of them as fit into MAX_TEXT."""
-        first = self.pending.popleft()
-        if isinstance(first, TurnEnded):
-            return first
-        text = first.text
-        while self.pending and isinstance(self.pending[0], Text) and len(text) + len(self.pending[0].text) < MAX_TEXT:
-            text = f"{text} {self.pending.popleft().text}"
-        return Text(text=text)
+    @property
+    def text_waits(self) -> bool:
+        """Whether the next turn that waits was typed."""
+        return bool(self.pending) and isinstance(self.pending[0], Text)
 
     def joined(self, text: str) -> str:
         """`text` behind the text of the reopened turn that it continues, if there is one."""
@@ -176,6 +182,6 @@ class ConversationContext:
         if fact == "speech_waits":
             return self.agent.session_settings.interruption == "button"
         if fact == "user_may_be_speaking":
-            return self.hearing.overlap_pending if self.state == "THINKING" else self.hearing.taking_turn
+            return self.hearing.overlap_pending or (self.state != "THINKING" and self.hearing.taking_turn)
         reply = self.player.reply
         return reply is not None and reply.committed and reply.first_sound.is_set() and not reply.cancelled

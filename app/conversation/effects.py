@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from app.conversation.context import ConversationContext
+from app.conversation.context import ConversationContext, waiting_texts
 from app.conversation.idle import GOODBYE
 from app.conversation.state_machine import Effect
 from app.core.latency import Spans
@@ -18,6 +18,7 @@ from app.protocol.events import (
     Prompted,
     SessionStarted,
     SpeechOnset,
+    TextDue,
     TurnEnded,
     TurnReopened,
     TurnUnrecognised,
@@ -79,13 +80,17 @@ def start_reply(context: ConversationContext, event: Happening) -> None:
     if isinstance(event, TurnEnded):
         text, turn, revision = context.joined(event.text), event.turn, event.revision
         spans = context.spans.get((turn, revision)) or Spans(zero=context.clock.ms())
-    elif isinstance(event, Text):
-        said = f"{context.hearing.said_so_far} {event.text}".strip()  # a spoken turn that the typed one takes the place of
+        beside = "" if context.hearing.taking_turn else waiting_texts(context.pending, len(text))
+        if beside:  # the words are kept as those of a typed turn are, and not read again where the user speaks on
+            text, turn = f"{text} {beside}", context.hearing.typed_turn(continues=True)
+    elif isinstance(event, Text | TextDue):
+        beside = event.text if isinstance(event, Text) else waiting_texts(context.pending)
+        said = f"{context.hearing.said_so_far} {beside}".strip()  # a spoken turn that the typed one takes the place of
         text, turn, revision = context.joined(said), context.hearing.typed_turn(), 0
         spans = Spans(zero=context.clock.ms())
     else:
         raise TypeError(f"{event.type} starts no reply")
-    _answer(context, Request(turn, revision, text, typed=isinstance(event, Text)), spans)
+    _answer(context, Request(turn, revision, text, typed=bool(beside)), spans)
 
 
 def _answer(context: ConversationContext, request: Request, spans: Spans) -> None:
@@ -140,8 +145,8 @@ def reopen(context: ConversationContext, event: Happening) -> None:
 
 
 def keep_text(context: ConversationContext, event: Happening) -> None:
-    """Has a turn wait until the agent has fallen silent: a typed one, or a spoken one where speech is not to interrupt the
-    agent."""
+    """Has a turn wait: a typed one until the agent has fallen silent or the spoken turn beside it is over, a spoken one until
+    the agent has fallen silent where speech is not to interrupt it."""
     if not isinstance(event, Text | TurnEnded):
         return
     if len(context.pending) == WAITING:

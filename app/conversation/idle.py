@@ -14,6 +14,7 @@ from app.protocol.events import (
     Prompted,
     SessionStarted,
     SpeechOnset,
+    TextDue,
     TurnEnded,
     TurnReopened,
     TurnUnrecognised,
@@ -39,8 +40,10 @@ class IdleWatcher:
         """Takes in an event; to be called after each one."""
         if isinstance(event, SpeechOnset | BargeIn | TurnReopened):
             self._talking = True
-        elif isinstance(event, OnsetDismissed | TurnEnded | TurnUnrecognised | Faulted | Text | Disconnected):
+        elif isinstance(event, OnsetDismissed | TurnEnded | TurnUnrecognised | Faulted | TextDue | Disconnected):
             self._talking = False
+        elif isinstance(event, Text):
+            self._talking = self._talking and self._context.text_waits
 
     def stop(self) -> None:
         """Cancels the waking, until another event follows."""
@@ -120,7 +123,7 @@ class InactivityPrompt(IdleWatcher):
     def follow(self, event: Happening) -> None:
         """Restarts the wait from this event on."""
         super().follow(event)
-        if isinstance(event, TurnEnded | Text | SessionStarted | Disconnected):
+        if isinstance(event, TurnEnded | Text | TextDue | SessionStarted | Disconnected):
             self._spoken, self._prompted = isinstance(event, TurnEnded), False
         reply = self._context.player.reply
         if self._context.state == "SPEAKING" and reply is not None and reply.request.line == STILL_THERE:

@@ -13,6 +13,7 @@ from app.conversation.effects import EFFECTS, MINOR
 from app.conversation.idle import InactivityPrompt, TimerAnnouncer
 from app.conversation.state_machine import Effect, IllegalTransition, guard, transition
 from app.conversation.turn_listener import TurnListener
+from app.conversation.waiting_turns import WaitingTurns
 from app.dialogue.agent_context import AgentContext
 from app.dialogue.memory import Memory
 from app.protocol.events import Disconnected, Faulted, Happening, SessionStarted
@@ -80,6 +81,7 @@ class Session:
         self.ended = self.context.ended
         self._began = self.clock.ms()
         self._events: deque[Happening] = deque()  # the first is being carried out
+        self._waiting = WaitingTurns(self.context)
         self._timers = TimerAnnouncer(self.context)
         self._inactivity = InactivityPrompt(self.context)
 
@@ -162,6 +164,7 @@ class Session:
             over.cancel()
             self.disconnect("closed")
             self.context.speaker.forget()
+            self._waiting.stop()
             self._timers.stop()
             self._inactivity.stop()
 
@@ -215,9 +218,7 @@ class Session:
         self._follow_up(event)
 
     def _follow_up(self, event: Happening) -> None:
-        """Starts what waited for this event: a turn that waits for silence, and the idle watchers."""
-        if self.state == "LISTENING" and self.context.pending:
-            self.dispatch(self.context.waiting_turn())
-        for watcher in (self._timers, self._inactivity):
+        """Starts what waited for this event: turns that wait, and what is said in a silence."""
+        for watcher in (self._waiting, self._timers, self._inactivity):
             with self.context.contained("what is said in a silence"):
                 watcher.follow(event)

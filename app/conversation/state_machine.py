@@ -28,7 +28,7 @@ class Effect(StrEnum):
     STOP_PLAYBACK = "stop_playback"  # new generation, flush, playback_stop, cancel
     WITHDRAW = "withdraw"  # cancel a reply of which nothing was heard
     REOPEN = "reopen"  # the user's turn goes on: keep its audio and text
-    KEEP_TEXT = "keep_text"  # a turn waits until the agent has fallen silent
+    KEEP_TEXT = "keep_text"  # a turn waits until the agent has fallen silent, a typed one until the spoken one is over
     JOIN_TEXT = "join_text"  # a typed turn goes on with the turn that has no answer yet
     NOTE_PROGRESS = "note_progress"  # the listener acknowledged playback
     RECORD = "record"  # write the turn down with what was heard of it
@@ -71,6 +71,7 @@ TRANSITIONS: dict[tuple[State, str], Row] = {
             "turn_unrecognised": ("LISTENING", (Effect.WITHDRAW, Effect.APOLOGISE)),
             "faulted": ("LISTENING", (Effect.WITHDRAW, Effect.APOLOGISE)),
             "text": ("THINKING", (Effect.WITHDRAW, Effect.START_REPLY)),
+            "text_due": ("THINKING", (Effect.WITHDRAW, Effect.START_REPLY)),
             "prompted": ("LISTENING", (Effect.PROMPT,)),
             "first_audio_ready": ("SPEAKING", (Effect.RELEASE,)),
             "reply_empty": ("LISTENING", (Effect.WITHDRAW,)),
@@ -136,6 +137,7 @@ _OVER_THE_AGENT = ("speech_onset", "onset_held", "barge_in", "turn_reopened")
 
 GUARDS: dict[tuple[State, str], tuple[Fact, Row]] = {
     ("LISTENING", "first_audio_ready"): ("user_may_be_speaking", ("LISTENING", ())),
+    ("LISTENING", "text"): ("user_may_be_speaking", ("LISTENING", (Effect.KEEP_TEXT,))),
     ("THINKING", "first_audio_ready"): ("user_may_be_speaking", ("THINKING", ())),
     ("LISTENING", "onset_dismissed"): ("reply_waits", ("LISTENING", (Effect.RELEASE_WAITING,))),
     ("THINKING", "onset_dismissed"): ("reply_waits", ("THINKING", (Effect.RELEASE_WAITING,))),

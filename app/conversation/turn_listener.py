@@ -48,6 +48,10 @@ class TurnListener:
         """Whether the microphone is ignored while the agent speaks."""
         return bool(self._context.agent.session_settings.half_duplex)
 
+    def text_waits(self) -> bool:
+        """Whether a typed text waits for the spoken turn under way."""
+        return self._context.text_waits
+
     def interim(self, text: str, final: bool, turn: int, revision: int) -> None:
         """Tells the client the words of the turn so far."""
         update = TranscriptUpdate(text=self._context.joined(text), final=final, turn=turn, revision=revision)

@@ -87,6 +87,12 @@ class Prompted(Event):
     values: dict[str, str] = Field(default_factory=dict)
 
 
+class TextDue(Event):
+    """A typed text has waited for the spoken turn beside it for as long as it may."""
+
+    type: Literal["text_due"] = "text_due"
+
+
 class FirstAudioReady(Event):
     """The first sound of the reply is ready."""
 
@@ -119,6 +125,7 @@ Happening = (
     | TurnUnrecognised
     | Faulted
     | Prompted
+    | TextDue
     | FirstAudioReady
     | ReplyEmpty
     | Disconnected

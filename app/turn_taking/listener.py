@@ -35,6 +35,9 @@ class Listener(Protocol):
     def half_duplex(self) -> bool:
         """Whether the microphone is ignored while the agent speaks."""
 
+    def text_waits(self) -> bool:
+        """Whether a typed text waits for the spoken turn under way."""
+
     def interim(self, text: str, final: bool, turn: int, revision: int) -> None:
         """Is told the words of the turn so far."""
 

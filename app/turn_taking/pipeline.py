@@ -202,6 +202,7 @@ class HearingPipeline:
             self._act_on(self._detector.echo())
         self._buffer.append(window.samples)
         self._detector.half_duplex = self._listener.half_duplex()
+        self._detector.turn.hurried = self._listener.text_waits()
         self._act_on(self._detector.window(probability, *self._listener.agent(), window.level))
         self._jobs.wake()
 

@@ -37,6 +37,9 @@ class UserTurn:
         self.partial_ms = 0.0  # where an interim transcript was last asked for
         self.reopens_at: float | None = None  # where the last ended turn began, while it can still be reopened
         self.paused = False  # PREPARE was asked for the current silence
+        self.hurried = (
+            False  # it is over at its first pause whose words are known: who has typed a line has said what is to be said
+        )
         self._prepared: tuple[str, float] | None = None  # (text, silence that ends it) of the current revision
         self._failures = 0  # to have the words of the current silence
         self._failed = False  # the last PREPARE was answered so
@@ -145,6 +148,7 @@ class UserTurn:
         if not self.paused or (self._prepared is None and not self._failed):
             return []
         text, required = self._prepared or ("", RETRY_MS if self._failures == 1 else UNKNOWN_MS)
+        required = 0.0 if self.hurried else required
         goes_on = self.is_long() and self._activity.last_voice_ms > self._silent_ms  # nobody waited until it was read
         if goes_on and self._prepared is not None:
             self.told = self.whole(text)

@@ -22,6 +22,7 @@ SAMPLES: dict[str, Happening] = {
     "turn_unrecognised": events.TurnUnrecognised(turn=1),
     "faulted": events.Faulted(event="text"),
     "prompted": events.Prompted(line="greeting"),
+    "text_due": events.TextDue(),
     "first_audio_ready": events.FirstAudioReady(generation=1),
     "reply_empty": events.ReplyEmpty(generation=1),
     "disconnected": events.Disconnected(reason="lost"),
@@ -50,6 +51,7 @@ TABLE = [
     ("SPEAKING", "playback_done", "LISTENING", Effect.RECORD),
     ("SPEAKING", "turn_ended", "THINKING", Effect.START_REPLY),  # a turn is answered wherever it ends
     ("THINKING", "text", "THINKING", Effect.JOIN_TEXT),
+    ("LISTENING", "text_due", "THINKING", Effect.START_REPLY),
     ("LISTENING", "turn_unrecognised", "LISTENING", Effect.APOLOGISE),
     ("INTERRUPTED", "turn_unrecognised", "LISTENING", Effect.APOLOGISE),
     ("THINKING", "faulted", "LISTENING", Effect.APOLOGISE),
