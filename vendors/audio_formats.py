@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from services.base import SPEAKING_RATE, Audio, ServiceError
+from vendors.byte_samples import alike, kind_of
 from vendors.http.body import excuse
 
 HEAD = 8192  # bytes within which the samples of a WAV file begin
@@ -18,6 +19,7 @@ ALIKE = 0.25  # correlation of neighbouring samples, above which they are sample
 BEGUN = 960  # bytes of raw PCM that are looked at in one go
 LEAST = 16  # samples that tell anything
 QUIET = 0.005  # RMS of full scale, below which it is not known what they are: coded data may begin with silence
+PLAIN = 0.006  # of full scale, what half of the samples exceed where their lower bytes are a chance beside the higher ones
 LOOKS = 10  # of BEGUN bytes each, that are not quiet: who speaks has a vowel by then
 UNKNOWN_SIZES = (0, 0x7FFFFFFF)  # of a WAV file's data: not known when its head was written, and all sizes above the second
 
@@ -131,7 +133,7 @@ class Track:
             assert self.shape is not None
             audio = self.shape.audio(piece)
             if self._looks and len(audio) >= LEAST and _level(audio) > QUIET:
-                self._looks = 0 if _alike(audio) > ALIKE else self._looks - 1
+                self._looks = 0 if alike(audio) > ALIKE and _is_loud(audio) else self._looks - 1
             parts.append(audio)
         return np.concatenate(parts)
 
@@ -179,7 +181,10 @@ class Track:
         data = data[: len(data) // self._raw.frame * self._raw.frame]
         swapped = self._raw._replace(kind=">i2")  # RFC 2586 wants it so for audio/l16, few do it
         shape = swapped if 2 * _steps(swapped.audio(data)) < _steps(self._raw.audio(data)) else self._raw
-        if not _like_samples(shape.audio(data)):
+        audio = shape.audio(data)
+        if _is_loud(audio) and (kind := kind_of(data, alike(audio))):
+            raise ServiceError("tts", f"answers {kind} as {self._named[:40] or 'something'}: PCM of 16 bits is wanted")
+        if not _like_samples(audio):
             raise ServiceError(
                 "tts", f"answers {self._named[:40] or 'something'} that is neither PCM of 16 bits nor a file known here"
             )
@@ -312,7 +317,7 @@ def _written(head: bytes) -> bool:
 
 def _like_samples(audio: Audio) -> bool:
     """They are samples of sound: neighbours are alike, or they are quiet, as no coded data is."""
-    return len(audio) < LEAST or _level(audio) < LOUD or _alike(audio) > ALIKE
+    return len(audio) < LEAST or _level(audio) < LOUD or alike(audio) > ALIKE
 
 
 def _level(audio: Audio) -> float:
@@ -320,11 +325,9 @@ def _level(audio: Audio) -> float:
     return float(np.sqrt(np.square(audio, dtype=np.float64).mean()))
 
 
-def _alike(audio: Audio) -> float:
-    """Correlation of neighbours, 0 of a level line: that is no sound."""
-    steady = audio - audio.mean()
-    power = float(np.square(steady, dtype=np.float64).sum())
-    return float((steady[1:] * steady[:-1]).sum()) / power if power > 0 else 0.0
+def _is_loud(audio: Audio) -> bool:
+    """There is sound in most of it, not in a burst alone, or much of it."""
+    return bool(len(audio)) and (float(np.median(np.abs(audio))) > PLAIN or _level(audio) > LOUD)
 
 
 def _steps(audio: Audio) -> float:

@@ -254,3 +254,44 @@ def test_a_small_file_with_hours_of_sound_is_refused() -> None:
     hours = encoded("flac", "flac", seconds=LONGEST_S + 20)
     with pytest.raises(ServiceError, match="more than"):
         played(hours)
+
+
+def _g711(audio: Audio, codec: str) -> bytes:
+    """The samples without the head of a file."""
+    raw = "mulaw" if codec == "pcm_mulaw" else "alaw"
+    file = io.BytesIO()
+    with av.open(file, "w", format=raw) as container:
+        stream = container.add_stream(codec, rate=8000)
+        stream.layout = "mono"
+        frame = av.AudioFrame.from_ndarray((audio * 32767).astype(np.int16).reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate = 8000
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("lead", [*LEADS, TONE[:0]])
+@pytest.mark.parametrize("size", [333, 10**6])
+@pytest.mark.parametrize("kind", ["pcm_mulaw", "pcm_alaw", "u1", "i1"])
+def test_samples_of_one_byte_under_the_name_of_pcm_are_refused_and_not_played_as_noise(
+    kind: str, size: int, lead: Audio
+) -> None:
+    whole = np.concatenate((lead[::3], TONE[::3]))  # at 8 kHz
+    data = (
+        _g711(whole, kind)
+        if kind.startswith("pcm")
+        else pcm(whole, "u1")
+        if kind == "u1"
+        else (whole * 127).astype("i1").tobytes()
+    )
+    with pytest.raises(ServiceError, match=r"tts: answers (.-law|.*8 bits) as audio/pcm"):
+        played(data, size)
+
+
+def test_beeps_and_hum_are_no_samples_of_one_byte() -> None:
+    seconds = np.arange(RATE) / RATE
+    for pitch in (50, 60, 120, 440, 1000):
+        for level in (0.004, 0.03, 0.3, 0.9):
+            tone = (np.sin(seconds * pitch * 2 * np.pi) * level).astype(np.float32)
+            assert same(played(pcm(tone))[0], tone)
+        square = (np.sign(np.sin(seconds * pitch * 2 * np.pi)) * 0.3).astype(np.float32)
+        assert same(played(pcm(square))[0], square)
