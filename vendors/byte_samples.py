@@ -14,7 +14,7 @@ def _mu_law() -> NDArray[np.float32]:
     """What each byte is in G.711's \u00b5-law."""
     code = ~np.arange(256) & 0xFF
     size = (((code & 15) << 3) + 132 << (code >> 4 & 7)) - 132
-    return (np.where(code & 128, -size, size) / 32768).astype(np.float32)
+    return np.asarray(np.where(code & 128, -size, size) / 32768, np.float32)
 
 
 def _a_law() -> NDArray[np.float32]:
@@ -22,7 +22,7 @@ def _a_law() -> NDArray[np.float32]:
     code = np.arange(256) ^ 0x55
     segment = code >> 4 & 7
     size = ((code & 15) << 4) + np.where(segment, 264, 8) << np.maximum(segment - 1, 0)
-    return (np.where(code & 128, size, -size) / 32768).astype(np.float32)
+    return np.asarray(np.where(code & 128, size, -size) / 32768, np.float32)
 
 
 _KINDS = {

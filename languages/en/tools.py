@@ -10,6 +10,7 @@ from languages.en.dates import figures, heard_day, heard_measure, heard_past, he
 from languages.en.declining import wanted_of
 from languages.en.parts import heard_parts
 from languages.en.places import apart, zones_of
+from languages.en.short_words import told_by_few
 from languages.en.spelling import backwards, heard_word, letters, named_word
 from languages.en.time_and_date import clock_answered, clock_follows, clock_heard, converts, date_follows, date_heard, is_beyond
 from languages.en.timer_talk import (
@@ -269,7 +270,7 @@ def _said_left(left: Sequence[tuple[float, str]]) -> str:
 def _wanted(intent: str, text: str, timers: Sequence[Timer], lately: Lately) -> str:
     if converts(text):
         return "time"
-    found = wanted(intent, text, timers, lately)
+    found = wanted(told_by_few(intent, text), text, timers, lately)
     return "question" if found == "date" and is_beyond(text) else found
 
 
