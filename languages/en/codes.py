@@ -97,6 +97,17 @@ def _mixed(match: re.Match[str]) -> str:
     return " ".join(map(_said, parts))
 
 
+def _promised(match: re.Match[str]) -> str:
+    """Words and numbers that are written together as a code: "SAVE20" is "save 20", "SPRING25OFF" "spring 25 off"."""
+    parts = re.findall(r"[A-Z]+|\d+", match[0])
+    words = [part for part in parts if part.isalpha()]
+    if not all(_VOWEL.search(word) and not _UNSAYABLE.search(word) for word in words):
+        return _mixed(match)
+    return " ".join(
+        part.lower() if part.isalpha() else part if len(part) < 3 or _YEAR.fullmatch(part) else _said(part) for part in parts
+    )
+
+
 def _signs(match: re.Match[str]) -> str:
     """A code in hexadecimal digits: each sign, in the groups in which it is written, or in fours."""
     groups = re.split(r"[:.-]", match[0]) if re.search(r"[:.-]", match[0]) else [match[0]]
@@ -115,6 +126,9 @@ def _internet(match: re.Match[str]) -> str:
     return " ".join("colon" if sign == ":" else sign.upper() for sign in match[0])
 
 
+_VOWEL = re.compile(r"[AEIOUY]")
+_UNSAYABLE = re.compile(r"[^AEIOUY]{5}")  # consonants in a row: letters, and no word
+_YEAR = re.compile(r"(?:19|20)\d\d")
 _HEX = r"[\da-fA-F]"
 _GROUPS = re.compile(r"[\d .\-]+")
 _DIAL = r"(?<![\w.,$£€#/-])"
@@ -166,6 +180,12 @@ CODES: list[Rule] = [
             r"(?i:(\b(?:text|sms|txt)\b(?:[^.\d\n]{0,25} to)? ))(\d{4,6})(?![\w:,.-]*\d)(?! (?:people|[a-z]+s)\b)",
             lambda m: f"{m[1]}{_spelled(m[2])}",
         ),
+        (  # Boeing's, by their series
+            r"(?:(?<=[Bb]oeing )|(?<=\b[Aa] )|(?<=\b[Tt]he )|(?<=\b[Oo]ur ))(7[0-8]7)-(\d00|[89]|10)(?![\w-]|\.\d)"
+            r"(?! ?(?:kg|km|m|g|miles|people|euros|dollars|pounds)\b)",
+            r"\1 \2",
+        ),
+        (r"(?<![\w.-])[A-Z]{4,14}\d{1,4}(?:[A-Z]{2,14})?(?![\w-])", _promised),
         # Codes: with hyphens, behind a word for one, with letters, with zeros before them
         (r"(?<![\w.,$£€/-])\d{1,8}(?:-\d{1,8}){2,6}(?![\w-]|\.\d)", _hyphenated),
         (

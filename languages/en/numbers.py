@@ -270,7 +270,7 @@ _REST: list[Rule] = [
             rf"(?<=\d)\s?({'|'.join(map(re.escape, sorted(_RATES, key=len, reverse=True)))})(?!\w)",
             lambda m: f" {_RATES[m[1]]}",
         ),
-        (r"(?<![\w'’])(\d)['’′]\s?(\d{1,2})(?:\"|”|″|'')", r"\1 foot \2"),
+        (r"(?<![\w'’])(\d{1,2})['’′]\s?(\d{1,2})(?:\"|”|″|'')", r"\1 foot \2"),
         (r"(?<![\w'’])([3-8])['’′](\d{1,2})(?![\w'’])", r"\1 foot \2"),
         (r"(?<=\d) ?ft (\d{1,2}) in\b", r" feet \1 inches"),
         (r"(?<![+-] \d)(?<=\d) ?/ ?(\d{1,9})(?= ?=)", r" divided by \1"),

@@ -48,6 +48,15 @@ _RULERS = (  # whose numbers are ordinals, which the voice reads itself unless a
     "Pope|King|Queen|Henry|Louis|Edward|George|William|Charles|James|Richard|Elizabeth|Napoleon|Pius|Benedict|Leo|Paul|Ramses|"
     "Frederick|Philip|Alexander|Nicholas|Peter|Catherine|Ivan|Umberto|Emmanuel|Gustav|Christian|Ferdinand"
 )
+# The first names of men that were given most in a century (US Social Security Administration, 1924-2023).
+_GIVEN = (
+    "James|Michael|Robert|John|David|William|Richard|Joseph|Thomas|Christopher|Charles|Daniel|Matthew|Anthony|Mark|Steven|Donald|Andrew|"
+    "Joshua|Paul|Kenneth|Kevin|Brian|Timothy|Ronald|Jason|George|Edward|Jeffrey|Ryan|Jacob|Nicholas|Gary|Eric|Jonathan|Stephen|Larry|"
+    "Justin|Benjamin|Scott|Brandon|Samuel|Gregory|Alexander|Patrick|Frank|Jack|Raymond|Dennis|Tyler|Aaron|Jerry|Jose|Nathan|Adam|Henry|"
+    "Zachary|Douglas|Peter|Noah|Kyle|Ethan|Christian|Jeremy|Keith|Austin|Sean|Roger|Terry|Walter|Dylan|Gerald|Carl|Jordan|Bryan|Gabriel|"
+    "Jesse|Harold|Lawrence|Logan|Arthur|Bruce|Billy|Elijah|Joe|Alan|Juan|Liam|Willie|Mason|Albert|Randy|Wayne|Vincent|Lucas|Caleb|Luke|"
+    "Bobby|Isaac|Bradley|Martin|Theodore|Frederick|Philip|Louis|Ralph|Harry"
+)
 _FREE = r"(?<![\w.,$£€¥₹])(?<![$£€¥₹] )"
 _DETERMINERS = "The|This|An|Our|Your|His|Her|Their"
 _EQUATION = re.compile(r"[=^≤≥√+×]|squared|cubed|(?<!\w)\d{0,4}[xyz](?!\w)")
@@ -183,6 +192,11 @@ SCIENCE: list[Rule] = [
             rf"\b(Title|Table|Figure|Appendix|Annex|Unit|Module|Vol\.|Halo|Civilization|Vatican|Schedule|Tier|Category) "
             rf"(?=[IVX]){_ROMAN}(?![\w'’])",
             lambda m: f"{m[1]} {arabic(m[0].rsplit(' ', 1)[1])}",
+        ),
+        (  # people, by a first name or a title and a family name
+            rf"\b((?:{_GIVEN}|Mr\.|Dr\.|Sir)(?: (?:[A-Z]\.|[A-Z][a-z'’]{{1,15}}(?=[ ,][A-Z]\w))){{0,2}} [A-Z][\w'’-]{{1,20}}),? "
+            r"(II|III|IV|V|VI)(?![\w'’-])",
+            lambda m: f"{m[1]} the {_ordinal(arabic(m[2]))}",
         ),
         (
             rf"\b(?!(?:{_RULERS}|{_DETERMINERS})\b)([A-Z][a-z]{{2,20}}) "

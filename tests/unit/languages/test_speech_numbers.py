@@ -534,3 +534,39 @@ def test_signs_of_science_and_commerce_are_made_ready_for_the_ear(written: str, 
 )
 def test_mathematics_chemistry_and_further_spellings(written: str, said: str) -> None:
     assert speakable(cleaned(written)) == said
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        # Numbers of people, and what only looks like them
+        ("John Smith III", "John Smith the 3rd"),
+        ("Robert Downey II", "Robert Downey the 2nd"),
+        ("William H. Gates III", "William H. Gates the 3rd"),
+        ("Thomas Lee Jones IV", "Thomas Lee Jones the 4th"),
+        ("James Brown V, the heir", "James Brown the 5th, the heir"),
+        ("Sir Thomas More II", "Sir Thomas More the 2nd"),
+        ("a Louis Vuitton bag", "a Louis Vuitton bag"),
+        ("David Smith and I mix", "David Smith and I mix"),
+        ("Chapter IV, World War II", "Chapter IV, World War 2"),
+        ("Final Fantasy VII and Rocky III", "Final Fantasy 7 and Rocky 3"),
+        ("a Christian Dior V-neck, Kevin's V8", "a Christian Dior V-neck, Kevin's V8"),
+        # Words and numbers written together
+        ("SAVE20", "save 20"),
+        ("code SAVE20", "code save 20"),
+        ("code: WELCOME10", "code: welcome 10"),
+        ("SPRING25OFF", "spring 25 off"),
+        ("SUMMER2024", "summer 2024"),
+        ("HELLO5 or GIFT500", "hello 5 or gift 5 0 0"),
+        ("code XKCD99", "code XKCD 9 9"),
+        ("SHA256, UTF8, MP3, PS5", "S H A 2 5 6, UTF8, MP3, P S 5"),
+        # Aircraft by their series, beside ranges
+        ("the Boeing 737-800", "the Boeing 737 800"),
+        ("a 787-9", "a 787 9"),
+        ("rooms 737-800", "rooms 737 to 800"),
+        ("the 737-800 kg", "the 737 to 800 kg"),
+        ("10'6\" tall", "10 foot 6 tall"),
+    ],
+)
+def test_names_codes_and_models_are_said_as_they_are_meant(written: str, said: str) -> None:
+    assert speakable(written) == said
