@@ -14,6 +14,7 @@ from documents.pdf_lines import parted, printed_lines, without_running
 from documents.plain import plain_lines, put_together
 from documents.sections import Document, Line, compose
 from documents.sheets import sheet_lines
+from documents.word_boxes import whole
 from languages.base import KnowledgeWords
 
 log = logging.getLogger(__name__)
@@ -172,7 +173,7 @@ def word(path: Path, language: KnowledgeWords) -> Iterator[Line]:
     from mammoth.images import img_element
 
     _measure(path)
-    with path.open("rb") as file:
+    with whole(path) as file:
         page = convert_to_html(file, style_map=_STYLES, convert_image=img_element(lambda image: {"src": ""}))
     yield from html_lines(page.value, language)
 
