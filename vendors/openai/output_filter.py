@@ -19,11 +19,12 @@ PIECE = 4096  # characters that are looked at in one go: what is left of them is
 _NAMES = "think|thinking|thoughts?|reasoning|reflection|scratch_?pad|monologue|analysis|rationale"
 _THINKING = rf"(?:[a-z_]{{1,16}}[:_])?(?:{_NAMES})(?:_(?:process|steps?|content))?"
 _THINKS = (
-    rf"<(?:{_THINKING})\s*>|\[THINK\]|◁think▷|<\|(?:(?:begin|start)_(?:of_)?)?(?:{_NAMES})\|>|<\|channel>(?:thought)?"
+    rf"<(?!end_)(?:{_THINKING})\s*>|\[THINK\]|◁think▷|<\|(?:(?:begin|start)_(?:of_)?)?(?:{_NAMES})\|>|<\|channel>(?:thought)?"
     "|<unused94>(?:thought)?"
 )
 _THOUGHT = (
     rf"</(?:{_THINKING})\s*>|\[/THINK\]|◁/think▷|<\|(?:/|end_(?:of_)?)(?:{_NAMES})\|>|<channel\|>|<unused95>"
+    rf"|</\|(?:{_NAMES})\|>|<\|(?:{_NAMES})_end\|>|<(?:(?:{_NAMES})_end|end_of_(?:{_NAMES}))>"
     r"|\[BEGIN FINAL RESPONSE\]"
 )
 # How thinking begins, and ends, without a mark: of Granite 3.2, and of gpt-oss where a server has dropped its control tokens and
@@ -46,6 +47,7 @@ _ENDS = (  # of the turn: what follows is the model talking to itself
 _ROLES = r"<\|(?:im_start|start_header_id|start|begin)\|>|<start_of_turn>|<\|turn>"  # a role follows, and one of these:
 _ROLE_ENDS = r"<\|(?:end_header_id|message)\|>|\n|(?=<\|(?:channel|think|content)\|>)"
 _NO_WORDS = re.compile(r"think|analysis|user|human|system|tool|developer")  # in a role: "assistant/think" of HyperCLOVA X
+_ANSWERS = re.compile(r"assistant|model|bot|ai")  # as a role
 _CONTROL = (
     r"<\|[^|<>\s]{1,40}\|>|<｜[^｜<>]{1,40}｜>|\[/?INST\]|<</?SYS>>|<(?:unk|pad|bos|mask|sep|cls|s)>|\[(?:BOS|PAD|SEP|CLS|UNK)\]"
     r"|<unused\d{1,4}>|</?(?:answer|response|final|output)>"
@@ -99,6 +101,7 @@ class Spoken:
         self.over = False  # the turn has ended, whatever else is written
         self.unopened = False  # the end of thinking has come without its beginning
         self.bare = False  # the words may be a call without any mark
+        self._ended = False  # words that are kept back have come to an end, of a turn or of thinking: a role may follow
         self._tools = tools
         self._held = held
         self._kept = ""  # words that may be thinking
@@ -127,12 +130,17 @@ class Spoken:
             words += self._take(match.start())
             mark = self._rest[: match.end() - match.start()]
             self._advance(len(mark))
-            if match.lastgroup == "thought" and self._mode == "words":
+            if (match.lastgroup == "thought" and self._mode == "words") or self._answers(match.lastgroup):
                 words, self._kept, self._said = "", "", self._given
             words += self._meet(match.lastgroup or "", mark)
             self._marks -= 1
             self.over = self.over or not self._marks
         return self._give(words + self._take(len(self._rest) if self.over else self._certain()))
+
+    def _answers(self, kind: str | None) -> bool:
+        """Whether the role that is read begins the answer behind what has ended, which then was thinking: the template of
+        HyperCLOVA X opens that as a turn of its own, in the prompt."""
+        return kind == "role_ends" and self._ended and _ANSWERS.fullmatch(self._role.strip().lower()) is not None
 
     def _begin(self) -> bool:
         """Looks at the first words: whether enough of them are there to tell if they are thinking."""
@@ -188,6 +196,9 @@ class Spoken:
             self._call = fit(self._call + taken)
         elif self._mode == "role":
             self._role = (self._role + taken)[:LONGEST_MARK]
+        if self._mode == "words" and self._ended:
+            self.over = self.over or bool(taken.strip())  # no role has followed
+            taken = ""
         words = taken if self._mode == "words" and not self.over else ""
         self._said = self._said or bool(words.strip())
         return words
@@ -227,15 +238,20 @@ class Spoken:
             case "called" if self._mode == "call":
                 self._finish_call()
             case "roles":
-                self._mode, self._role, self.over = "role", "", self._said
+                self._mode, self._role, self.over = "role", "", self._said and not self._ended
             case "channel":
                 self._mode, self._call = "channel", ""
             case "ends" if self._mode == "call":
                 self._finish_call()
                 self.over = True
+            case "ends" if self._held and self._said and not self.calls:
+                self._ended = True
             case "ends":
                 self.over = self._said or bool(self.calls)
+            case "role_ends" if self._ended and not self._answers(kind):
+                self.over = True
             case "role_ends":
+                self.unopened, self._held, self._ended = self.unopened or self._ended, self._held and not self._ended, False
                 self._mode, self._depth = "thinking" if _NO_WORDS.search(self._role.lower()) else "words", 1
             case "message":  # "final", "analysis", or "commentary to=functions.set_timer"
                 self._mode = "words" if "final" in self._call else "call" if "to=" in self._call else "thinking"
