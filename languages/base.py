@@ -18,7 +18,9 @@ class FollowUpWords:
     `offer` is how an answer offers another passage by its `{title}` (empty: it does not), `accepts` all of a turn that takes it,
     `other` finds that the other one is meant. `about` finds "what about" at the beginning, `bare` is all of a turn that only asks
     ("when is it"), `pointing` a word that points back; `empty` are words that say nothing of the subject. `talking` is all of a
-    turn about the talking itself, behind which the subject stays."""
+    turn about the talking itself, behind which the subject stays. What stands
+    behind `about` names another subject up to one of the words `around` it, unless one of its words is a `circumstance`: "cats on a
+    lead" is about cats, "Sundays" and "with children" about what was spoken of. Without `around` that is not looked at."""
 
     more: re.Pattern[str] = NEVER
     why: re.Pattern[str] = NEVER
@@ -30,6 +32,8 @@ class FollowUpWords:
     pointing: re.Pattern[str] = NEVER
     empty: Words = NO_WORDS
     talking: re.Pattern[str] = NEVER
+    around: Words = NO_WORDS
+    circumstance: re.Pattern[str] = NEVER
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import takewhile
 
 from languages.base import FollowUpWords
 from languages.wording import NEVER
@@ -45,6 +46,18 @@ class FollowUps:
         return self._words.bare.fullmatch(said) is not None or (
             self._words.about.search(said) is not None and len(said.split()) <= SHORT
         )
+
+    def subject(self, text: str) -> str:
+        """Another subject, to which `text` applies what was asked in the turn before: "cats" of "and what about the cats". "" where
+        it names none."""
+        said = plain(text)
+        about = self._words.about.search(said)
+        if not self._words.around or about is None or len(said.split()) > SHORT or self._words.other.search(said):
+            return ""
+        rest = said[about.end() :]
+        words = list(takewhile(lambda word: word not in self._words.around, rest.split()))
+        strange = self._words.pointing.search(rest) or any(map(self._words.circumstance.fullmatch, words))
+        return "" if strange else " ".join(word for word in words if word not in self._words.empty)
 
     def readings(self, text: str, history: Sequence[Exchange]) -> list[str]:
         """What `text` may mean as a query on its own: one reading, or two of which the first is taken if it finds something."""

@@ -50,7 +50,27 @@ _ACT = re.compile(
     r"(?:can you |could you )?(?:repeat|say|spell)(?: that| it)?(?: again)?|very much|a lot|so much)\s*)+"
 )
 
+_AROUND = frozenset(  # words with which a circumstance of what is asked begins: "cats on a lead", "with children"
+    (
+        "for on in at with without during after before by from to of if when where while under over between until per as than "
+        "through near then though please instead"
+    ).split()
+)
+# What is no other subject: when, who, how much, and what it is compared with.
+_CIRCUMSTANCE = re.compile(
+    r"(?:(?:to|yester)?day|tomorrow|tonight|now|later|then|week(?:day|end)?s?|(?:mon|tues|wednes|thurs|fri|satur|sun)days?|january|february|"
+    r"march|april|may|june|july|august|september|october|november|december|spring|summer|autumn|fall|winter|mornings?|afternoons?|"
+    r"evenings?|nights?|noon|midnight|christmas|easter|new year's?|holidays?|days?|months?|years?|hours?|minutes?|"
+    r"kids?|child|children|adults?|teenagers?|students?|seniors?|pensioners?|famil(?:y|ies)|groups?|members?|guests?|visitors?|people|"
+    r"me|us|you|him|her|them|others?|rest|else|everyone|everybody|one|ones|both|same|"
+    r"two|three|four|five|six|seven|eight|nine|ten|twenty|fifty|hundred|more|less|"
+    r"(?:cheap|bigg|small|larg|long|short|fast|slow|old|young|lat|earli|bett|high|low|new|quick|strong)(?:er|est)|best|most|"
+    r"black|white|red|green|blue|yellow|colou?r(?:ed)?|large|small|medium|big|single|double|\d[\w:.]*)"
+)
+
 FOLLOW_UPS = FollowUpWords(
+    around=_AROUND,
+    circumstance=_CIRCUMSTANCE,
     more=_MORE,
     why=_WHY,
     other=_OTHER,

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from services.cache import load, save
 from services.embedding import VECTORS, Embedder, TokenVectors
 from services.followup import FollowUps
 from services.retrieval.answerability import AnswerabilityModel
-from services.retrieval.index import Embedded, Index, build, texts_of
+from services.retrieval.index import Embedded, Index, build, stems, texts_of
 from services.retrieval.vocabulary import vocabulary
 from services.workers import Priority, Workers
 
@@ -146,12 +147,23 @@ class LocalRetriever:
         if self._index is None:
             raise ServiceUnavailable("retrieval", "not loaded: call warm() first")
         found: list[Passage] = []
-        for query in self._follow_ups.readings(text, history):
+        subject = self._follow_ups.subject(text) if history else ""
+        for number, query in enumerate(self._follow_ups.readings(text, history)):
             reading = await self._embedder.read(query)
             found = await self._workers.run(Priority.TEXT, self._index.search, query, reading, self._judge, limit)
+            found = self._of_its_own(subject, found) if number else found
             if found[0].score >= CLEAR:
                 break
         return found
+
+    def _of_its_own(self, subject: str, found: list[Passage]) -> list[Passage]:
+        """What was `found` for a turn that asks the question before it of another `subject` ("what about cats?"): the words of that
+        question fit the old one, so what does not say the new one holds no answer."""
+        new = stems(subject, self._language)
+        return [
+            passage if new <= stems(f"{passage.title} {passage.text}", self._language) else replace(passage, holds=0.0)
+            for passage in found
+        ]
 
     def vocabulary(self) -> str:
         """Names and rare words of the knowledge, as a prompt for speech-to-text."""

@@ -532,3 +532,36 @@ def test_the_measured_questions_are_not_copied_into_what_they_measure() -> None:
 def test_the_measured_questions_name_passages_that_exist() -> None:
     ids = {section.id for section in built_in()}
     assert {name for row in rows(QUESTIONS) for name in row["passages"]} <= ids
+
+
+DOGS = """# Dogs at the hotel
+
+Dogs are welcome in all rooms of the ground floor. A dog costs 15 euros a night. We feed dogs at eight in the morning. Puppies
+are fed three times a day.
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "holds"),
+    [
+        ("How much is a dog?", "What about cats?", ""),
+        ("How much is a dog?", "And cats?", ""),
+        ("How much is a dog?", "I meant cats.", ""),
+        ("When are dogs fed?", "How about rabbits?", ""),
+        ("Where are dogs welcome?", "What about the breakfast room?", ""),
+        ("When are dogs fed?", "What about puppies?", "three times a day"),
+        ("How much is a dog?", "What about for two nights?", "15 euros"),
+    ],
+)
+async def test_a_follow_up_about_another_subject_is_judged_by_that_subject(
+    thinking: Thinking, tmp_path: Path, first: str, then: str, holds: str
+) -> None:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "dogs.md").write_text(DOGS)
+    retriever = await reading(thinking, folder, tmp_path / "cache")
+    history = [Exchange(first, await say(retriever, first))]
+    question = Question(then, Intent("question", 0.9), await retriever.search(then, history=history), history)
+    answer = "".join([piece async for piece in GroundedAnswerer(ENGLISH).answer(question)])
+    assert holds in answer and bool(answer) == bool(holds)
+    await retriever.close()

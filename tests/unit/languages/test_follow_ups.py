@@ -87,3 +87,31 @@ def test_a_correction_or_a_bare_question_belongs_to_the_turn_before(text: str, r
 )
 def test_what_only_begins_like_one_stands_alone(text: str) -> None:
     assert not FOLLOW_UPS.leans(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "subject"),
+    [
+        ("What about cats?", "cats"),
+        ("And how about cats on a lead?", "cats"),
+        ("what about your guinea pigs then", "guinea pigs"),
+        ("I meant cats", "cats"),
+        ("No, sorry, cats.", "cats"),
+        ("and parking?", "parking"),
+        ("What about bicycles during the week?", "bicycles"),
+        # When, for whom and how much: the subject stays
+        ("what about Sundays?", ""),
+        ("And on Sundays?", ""),
+        ("what about with children?", ""),
+        ("what about children", ""),
+        ("how about tomorrow morning", ""),
+        ("and for two?", ""),
+        ("what about the cheaper one", ""),
+        ("what about it", ""),
+        ("what about the other one", ""),
+        ("what about five", ""),
+        ("do cats sleep much", ""),
+    ],
+)
+def test_another_subject_is_told_from_another_circumstance(text: str, subject: str) -> None:
+    assert FOLLOW_UPS.subject(text) == subject
