@@ -51,7 +51,10 @@ def give_way(niceness: int) -> None:
 
 
 class Workers:
-    """Runs blocking functions for coroutines. `threads` is the size of the main lane."""
+    """Runs blocking functions for coroutines. `threads` is the size of the main lane. A model may share one call out over `cores`
+    threads."""
+
+    cores = CORES
 
     def __init__(self, threads: int = CORES + 1) -> None:
         # NumPy's matrix products would otherwise wake a spinning thread a core each.

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.fft import irfft, next_fast_len, rfft
 
 from services.base import HEARING_RATE, Pcm
 from services.onnx_model import LocalService
@@ -106,11 +107,11 @@ def _rms(sound: Pcm) -> float:
 def correlation(piece: Pcm, sound: Pcm) -> tuple[float, int]:
     """The largest normalised cross-correlation (0..1) of `piece` with any stretch of `sound`, which is longer, and how many samples
     before the end of `sound` that stretch ends. By FFT."""
-    size, length = len(piece), 1 << (len(sound) + len(piece)).bit_length()
-    product = np.fft.rfft(sound / 32768, length) * np.conj(np.fft.rfft(piece / 32768, length))
-    across = np.fft.irfft(product, length)[: len(sound) - size + 1]
-    energy = np.concatenate(([0.0], np.cumsum((sound / 32768) ** 2)))
+    size, length = len(piece), next_fast_len(len(sound) + len(piece), real=True)
+    near, far = piece / 32768, sound / 32768
+    across = irfft(rfft(far, length) * np.conj(rfft(near, length)), length)[: len(far) - size + 1]
+    energy = np.concatenate(([0.0], np.cumsum(np.square(far))))
     local = np.sqrt(np.maximum(energy[size:] - energy[:-size], size * AUDIBLE**2))
-    alike = np.abs(across) / (local * np.linalg.norm(piece / 32768))
+    alike = np.abs(across) / (local * np.linalg.norm(near))
     best = int(np.argmax(alike))
     return float(alike[best]), len(sound) - size - best

@@ -25,7 +25,7 @@ from services.stt.network import Cache, Decoder, Network, encode, network
 from services.stt.speech_judge import ENDINGS, WHOLE_TURNS, SpeechModel, impression, last_sound
 from services.stt.vocabulary_subset import kept
 from services.weights import fetch_all
-from services.workers import CORES, Priority, Workers
+from services.workers import Priority, Workers
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -131,7 +131,7 @@ class WhisperStt(LocalService[Whisper]):
     def _load(self) -> Whisper:
         model = fetch_all(self._folder, FILES)["whisper-base/model.bin"]
         tokenizer, rows, tokens = spelling(model.parent, self._language)
-        nets = network(model, rows, self._language.tokens, CORES, self._folder / "computed")
+        nets = network(model, rows, self._language.tokens, self._workers.cores, self._folder / "computed")
         endings = SpeechModel.read(path) if (path := self._language.folder / ENDINGS).exists() else None
         whisper = Whisper(nets, tokenizer, self._language.code, tokens, SpeechModel.read(WHOLE_TURNS), endings, white_noise())
         read(whisper, np.zeros(HEARING_RATE, np.float32), QUICK)

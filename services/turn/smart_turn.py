@@ -9,7 +9,7 @@ from services.base import HEARING_RATE, Audio, ServiceError
 from services.mel import log_mel
 from services.onnx_model import LocalService, onnx_session, require_sound
 from services.weights import fetch
-from services.workers import CORES, Priority
+from services.workers import Priority
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -41,7 +41,7 @@ class SmartTurn(LocalService["InferenceSession"]):
 
     def _load(self) -> "InferenceSession":
         # On both cores: two looks on a core each take 147 ms at once, 90 one after the other.
-        session = onnx_session(fetch("smart-turn-v3.2-cpu.onnx", self._folder), CORES)
+        session = onnx_session(fetch("smart-turn-v3.2-cpu.onnx", self._folder), self._workers.cores)
         _least(session, [np.zeros(SAMPLES, np.float32)] * 2)
         return session
 

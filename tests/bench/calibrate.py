@@ -54,7 +54,7 @@ class Timing(VirtualWorkers):
 
     def _timed(self, compute: Callable[[], Any]) -> tuple[float, float, Any]:
         """Milliseconds that it took, cores that it kept busy, and the result or what it raised."""
-        self._said.clear()
+        self._known.clear()
         began, worked = time.perf_counter(), time.process_time()
         try:
             result = compute()
