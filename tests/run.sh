@@ -4,17 +4,20 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-missing=()
-command -v chromium >/dev/null || missing+=(chromium fonts-dejavu-core)
-command -v redis-server >/dev/null || missing+=(redis-server)
-command -v flite >/dev/null || missing+=(flite)
-[[ -x /usr/sbin/nginx ]] || missing+=(nginx)
-if ((${#missing[@]})); then
-  root=()
+# Debian's packages, while Python's are installed.
+programs() {
+  local missing=() root=()
+  command -v chromium >/dev/null || missing+=(chromium fonts-dejavu-core)
+  command -v redis-server >/dev/null || missing+=(redis-server)
+  command -v flite >/dev/null || missing+=(flite)
+  [[ -x /usr/sbin/nginx ]] || missing+=(nginx)
+  ((${#missing[@]})) || return 0
   ((EUID == 0)) || root=(sudo)
   "${root[@]}" apt-get update -qq
   "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-fi
+}
+programs &
+installing=$!
 
 python=${PYTHON:-.venv/bin/python}
 [[ -x $python ]] || python3 -m venv .venv
@@ -25,21 +28,29 @@ pip=("$python" -m pip --disable-pip-version-check install --quiet)
 export OPENBLAS_NUM_THREADS=1 HF_HUB_OFFLINE=1 GRADIO_ANALYTICS_ENABLED=False
 
 "$python" -m services.weights
+wait "$installing"
 if (($#)); then
   exec "$python" -m pytest "$@"
 fi
 
-# Four parts at a time on two cores: two compute, two mostly wait for real time to pass. Those that compute give way: a recording that is
-# played in real time needs a server that listens in time.
-compute() {
+# Five parts at a time on two cores: three compute, two mostly wait for real time to pass. Those that compute give way: a recording that
+# is played in real time needs a server that listens in time.
+gives_way() {
   renice --priority 10 --pid "$BASHPID" >/dev/null
+}
+checks() {
+  gives_way
   "$python" -m ruff check .
   "$python" -m ruff format --check .
   "$python" -m mypy
-  "$python" -m pytest tests/unit tests/fuzz tests/models
+  "$python" -m pytest tests/fuzz tests/models
+}
+units() {
+  gives_way
+  "$python" -m pytest tests/unit
 }
 laboratory() {
-  renice --priority 10 --pid "$BASHPID" >/dev/null
+  gives_way
   "$python" -m pytest tests/laboratory
 }
 around() {
@@ -48,7 +59,7 @@ around() {
 logs=$(mktemp -d)
 parts=()
 trap 'for part in "${parts[@]}"; do pkill -P "$part" || true; done; rm -rf "$logs"' EXIT
-for part in compute laboratory around; do
+for part in checks units laboratory around; do
   "$part" >"$logs/$part" 2>&1 &
   parts+=($!)
 done
