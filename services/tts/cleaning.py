@@ -5,7 +5,7 @@ import html
 import re
 import unicodedata
 
-from services.tts.formulae import without_tex
+from documents.tex import without_tex
 
 _THINKING = re.compile(
     r"<(think|thinking|thought|reasoning)>.*?(?:</\1>|$)|^(?:(?!<(?:think|thought|reasoning)).)*</(?:think|thinking|thought|reasoning)>",
