@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from services.making.quantisation import in_whole_numbers
+from services import weights
+from services.cache import made
+from services.making import quantisation
 from services.onnx_model import LocalService, onnx_session
 from services.weights import fetch
 from services.workers import Priority, Workers
@@ -121,7 +123,8 @@ class Embedder(LocalService[_MiniLm]):
     def _load(self) -> _MiniLm:
         from tokenizers import Tokenizer
 
-        session = onnx_session(in_whole_numbers(fetch(MODEL, self._folder)))
+        path, recipe = fetch(MODEL, self._folder), (Path(quantisation.__file__), weights.TABLE)
+        session = onnx_session(made(self._folder / "computed", "minilm", recipe, lambda: quantisation.in_whole_numbers(path)))
         tokenizer = Tokenizer.from_file(str(fetch("minilm/tokenizer.json", self._folder)))
         tokenizer.no_padding()
         tokenizer.enable_truncation(MAX_TOKENS)
