@@ -4,7 +4,6 @@ another."""
 import asyncio
 import os
 import signal
-from argparse import Namespace
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -16,9 +15,10 @@ from pytest import mark
 
 from server.replay import Rerun
 from tests.bench.client import Call, dial
-from tests.bench.server import Server, free_port, serve
+from tests.bench.server import Server, free_port
 from tests.integration.redis_servers import DebianRedis, becomes
 from tests.integration.talker import talk, ticket
+from tests.preloaded import serve
 
 pytestmark = mark.asyncio(loop_scope="module")
 
@@ -44,8 +44,8 @@ async def nodes(redis: DebianRedis) -> AsyncIterator[list[Server]]:
     ports = [free_port() for _ in range(2)]
     async with AsyncExitStack() as stack:
         common: dict[str, Any] = {"redis_url": redis.url, "secret": SECRET}
-        starting = [serve(Namespace(server=""), NODE, port=p, node_url=f"http://127.0.0.1:{p}", **common) for p in ports]
-        starting += [serve(Namespace(server=""), NODE, **common | {"secret": secret}) for secret in (SECRET, OTHER_SECRET)]
+        starting = [serve(NODE, port=p, node_url=f"http://127.0.0.1:{p}", **common) for p in ports]
+        starting += [serve(NODE, **common | {"secret": secret}) for secret in (SECRET, OTHER_SECRET)]
         yield await asyncio.gather(*(stack.enter_async_context(server) for server in starting))
 
 
@@ -117,7 +117,9 @@ async def test_of_two_that_open_a_session_at_once_one_has_it(nodes: list[Server]
     await asyncio.sleep(SETTLED_S)
     entries = await log(nodes[0].url, session)
     check(entries)
-    assert [entry["text"] for entry in entries if entry["kind"] == "transcript"] == [QUESTION]
+    # Where the store is slow, the one that loses may have had the session, and logged its question, before the other took it over.
+    asked = [entry["text"] for entry in entries if entry["kind"] == "transcript"]
+    assert asked in ([QUESTION], [QUESTION, QUESTION])
 
 
 async def test_a_token_of_another_secret_is_called_that_and_the_log_says_so(nodes: list[Server]) -> None:

@@ -42,7 +42,9 @@ class VirtualWorkers(Workers):
 
     def __init__(self, costs: Costs) -> None:
         self.costs = costs
-        self._known: dict[tuple[object, ...], Any] = {}  # the agent says many things again, and the same recording is heard again
+        self._known: dict[
+            tuple[object, ...], Any
+        ] = {}  # the agent says many things again, and the same recording is heard again
         self.begin()
 
     def begin(self) -> None:
