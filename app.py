@@ -1,8 +1,10 @@
 """Parley's way in: `python app.py` reads the settings, makes sure the models are there, and serves page and API on one port."""
 
+import contextlib
 import gc
 import logging
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -121,5 +123,17 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def _end(status: int) -> None:
+    """Ends the process with `status`. Models may still be loading on threads of theirs: a library whose objects are taken apart
+    meanwhile, as they are at an ordinary end, aborts the process, and the status is lost."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, on a full disk, or never there
+            stream.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        _end(main())
+    except KeyboardInterrupt:  # while it is still importing
+        _end(128 + signal.SIGINT)

@@ -26,6 +26,10 @@ log = logging.getLogger(__name__)
 
 PREFIX = "PARLEY_"  # of our variables
 PROXIES = {"all_proxy", "http_proxy", "https_proxy"}
+# Numbers that Gradio reads while it is imported or a page is made; a service of Kubernetes named "gradio-server" makes the first
+# of them an address.
+NUMBERS = {"GRADIO_SERVER_PORT", "GRADIO_NUM_PORTS", "GRADIO_NODE_NUM_PORTS", "GRADIO_ANALYTICS_CACHE_FREQUENCY"}
+NUMBERS_OR_NONE = {"GRADIO_DEFAULT_CONCURRENCY_LIMIT"}
 OTHERS = {"port": "port", "gradio_server_port": "port", "gradio_server_name": "host"}  # variables that many have, of some kind
 SHARED = {*OTHERS, "redis_url", "openai_api_key"}  # of others that we read too
 # Kubernetes and Docker describe every service (here one whose name begins with "parley") to every container beside it:
@@ -122,8 +126,8 @@ class DotEnv(DotEnvSettingsSource):
 
 
 def unusable() -> dict[str, str]:
-    """Variables with which HTTP clients cannot even be made, each with the reason: a proxy of an unknown kind, certificates
-    that are not there. They were set for other programs."""
+    """Variables with which HTTP clients cannot even be made or Gradio not be imported, each with the reason: a proxy of an unknown
+    kind, certificates that are not there, a number that is none. They were set for other programs."""
     found = {}
     for name, value in os.environ.items():
         try:
@@ -136,6 +140,8 @@ def unusable() -> dict[str, str]:
                 ssl.create_default_context(cafile=value)
             elif name == "SSL_CERT_DIR" and value:
                 ssl.create_default_context(capath=value)
+            elif name in NUMBERS or (name in NUMBERS_OR_NONE and value.lower() not in ("", "none")):
+                int(value)
         except (OSError, ValueError, httpx.InvalidURL) as error:
             found[name] = str(error)
     return found

@@ -60,6 +60,7 @@ class Config(uvicorn.Config):
             log_level=max(logging.WARNING, logging.getLevelName(settings.log_level)),
             access_log=False,
             backlog=BACKLOG,
+            workers=1,  # otherwise WEB_CONCURRENCY is read, where others write "auto" too
             proxy_headers=False,  # it would take any client's word for where it comes from
             timeout_graceful_shutdown=PARTING_S,
             ws_max_size=1 << 20,

@@ -135,6 +135,7 @@ def forgive(pc: RTCPeerConnection, counts: Callable[[int], bool]) -> None:
     if handle := getattr(pc.sctp, MESSAGES, None):
         setattr(pc.sctp, MESSAGES, _forgiving(handle, lambda packet: counts(sctp.parts_in(packet))))
     for part in transports_of(pc, "dtls"):
+        sctp.lose_what_cannot_leave(part)
         for name in PACKETS:
             if handle := getattr(part, name, None):
                 setattr(part, name, _forgiving(handle, lambda _: counts(1)))

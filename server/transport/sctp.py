@@ -2,10 +2,12 @@
 speak of millions of others. aiortc looks at all of them before anything else is done."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 HEAD, PART = 12, 4  # bytes before the parts of a packet, and before what a part holds (RFC 9260, section 3)
 SACK = "_receive_sack_chunk"
+SEND = "_send_data"
 GAPS = 64  # ranges of one acknowledgement that are looked at: as many as a network makes
 RANGE = 1 << 16  # numbers in a range (RFC 9260, section 3.3.4)
 NUMBERS = 1 << 32
@@ -19,6 +21,21 @@ def parts_in(packet: bytes) -> int:
         at += max(PART, (length + 3) // 4 * 4)
         count += 1
     return max(1, count)
+
+
+def lose_what_cannot_leave(dtls: Any) -> None:
+    """Loses a packet, as a network does, where the connection below has gone: aiortc learns of its end in several steps, and what
+    is sent between them ends a task with a traceback in the log."""
+    if (send := getattr(dtls, SEND, None)) is not None:
+        setattr(dtls, SEND, _losing(send))
+
+
+def _losing(send: Callable[[bytes], Awaitable[None]]) -> Callable[[bytes], Awaitable[None]]:
+    async def losing(packet: bytes) -> None:
+        with suppress(ConnectionError):
+            await send(packet)
+
+    return losing
 
 
 def acknowledge_what_was_sent(sctp: Any) -> None:

@@ -7,6 +7,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from queue import Queue
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import parse_qs
 
@@ -103,10 +104,13 @@ JOINS = TypeAdapter(Joins)
 
 class Pending(LRUCache):  # type: ignore[misc]
     """The messages that Gradio keeps for pages to fetch. When two requests read the view of one page, both delete it at their
-    end."""
+    end; and what is said to a page that has gone is said to nobody."""
 
     def __delitem__(self, page: str) -> None:
         self.pop(page, None)
+
+    def __missing__(self, page: str) -> Queue[Any]:
+        return Queue()
 
 
 class Views:

@@ -68,6 +68,11 @@ def test_a_port_in_use_is_named() -> None:
         assert f"port {port}" in refused(start("--port", str(port)))
 
 
+def test_what_is_found_wrong_while_the_models_load_is_named_too() -> None:
+    """Their libraries abort a process that is taken apart under them."""
+    assert "REDIS_URL" in refused(start("--port", "0", REDIS_URL="nonsense"))
+
+
 def test_a_missing_and_an_empty_knowledge_folder_are_named(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "nowhere"):
         assert str(folder) in refused(start("--port", "0", "--knowledge", str(folder)))
@@ -106,6 +111,9 @@ HOSTILE = {
     "HTTPS_PROXY": "socks5h://127.0.0.1:9",
     "http_proxy": "htp:/x",
     "SSL_CERT_FILE": "/nowhere/cert.pem",
+    "GRADIO_SERVER_PORT": "tcp://10.0.0.1:7860",
+    "GRADIO_DEFAULT_CONCURRENCY_LIMIT": "unlimited",
+    "WEB_CONCURRENCY": "auto",
     "HOST": "x86_64-conda-linux-gnu",
     "PORT": "COM3",
     "PARLEY_PORT": "tcp://10.0.0.1:7860",

@@ -185,6 +185,28 @@ def test_hosts_without_a_proxy_that_cannot_be_read_stop_no_client(
     httpx.Client().close()
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "kept"),
+    [
+        ("GRADIO_SERVER_PORT", "tcp://10.0.0.1:7860", False),  # of a service of Kubernetes named "gradio-server"
+        ("GRADIO_SERVER_PORT", "", False),
+        ("GRADIO_SERVER_PORT", "7861", True),
+        ("GRADIO_NUM_PORTS", "many", False),
+        ("GRADIO_NODE_NUM_PORTS", "1e2", False),
+        ("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1 h", False),
+        ("GRADIO_DEFAULT_CONCURRENCY_LIMIT", "none", True),
+        ("GRADIO_DEFAULT_CONCURRENCY_LIMIT", "", True),
+        ("GRADIO_DEFAULT_CONCURRENCY_LIMIT", "unlimited", False),
+    ],
+)
+def test_numbers_of_gradio_that_are_none_are_taken_away(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, kept: bool
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert drop_unusable() == ({} if kept else {name: value})
+    assert (name in os.environ) == kept
+
+
 def test_a_folder_that_this_user_may_not_look_into_is_no_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """`sudo -u` and containers leave the HOME of somebody else."""
     closed = tmp_path / "root"

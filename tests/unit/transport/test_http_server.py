@@ -65,6 +65,11 @@ def test_another_event_loop_that_is_installed_is_not_taken() -> None:
     assert Config(FastAPI(), Settings(_env_file=None)).loop == "asyncio"  # type: ignore[call-arg]
 
 
+def test_a_number_of_workers_that_is_for_others_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEB_CONCURRENCY", "auto")
+    assert Config(FastAPI(), Settings(_env_file=None)).workers == 1  # type: ignore[call-arg]
+
+
 async def test_a_websocket_that_is_refused_with_an_answer_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await JSONResponse({"code": "full"}, 503)(scope, receive, send)

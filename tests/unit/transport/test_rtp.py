@@ -185,3 +185,18 @@ async def test_a_connection_that_is_closed_while_it_connects_leaves_no_traceback
         await shut(pc)
     gc.collect()
     assert "RTCIceTransport is closed" not in caplog.text
+
+
+async def test_a_packet_for_which_there_is_no_connection_any_more_is_lost() -> None:
+    ours, theirs = (RTCPeerConnection(RTCConfiguration(iceServers=[])) for _ in range(2))
+    theirs.createDataChannel("text")
+    await theirs.setLocalDescription(await theirs.createOffer())
+    await ours.setRemoteDescription(theirs.localDescription)
+    assert ours.sctp is not None
+    below = ours.sctp.transport
+    with pytest.raises(ConnectionError):
+        await below._send_data(b"words")
+    forgive(ours, lambda parts: True)
+    await below._send_data(b"words")
+    for pc in (ours, theirs):
+        await shut(pc)

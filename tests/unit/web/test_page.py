@@ -7,6 +7,7 @@ import pytest
 
 from app.protocol.messages import AgentResponse, Latency, TranscriptUpdate
 from app.protocol.view import Turn, View, Viewer
+from server.web.gradio_gate import Pending
 from server.web.rendering import render
 
 NASTY = '</p><script>alert("x")</script>&'
@@ -103,3 +104,11 @@ def test_what_was_said_runs_in_its_own_direction() -> None:
     html = transcript(turn("\u05e9\u05dc\u05d5\u05dd", "\u0645\u0631\u062d\u0628\u0627", heard=""))
     assert re.findall(r"<p [^>]*dir=\"(\w+)\"><b dir=\"(\w+)\">", html) == [("auto", "ltr")] * 2
     assert '<span class="aside" dir="ltr">' in html
+
+
+def test_what_is_said_to_a_page_that_has_gone_is_kept_for_nobody() -> None:
+    """Gradio's own table raises KeyError, and its queue prints that to the log."""
+    waiting = Pending(8)
+    waiting["gone"].put_nowait("a view")
+    assert "gone" not in waiting and not len(waiting)
+    del waiting["gone"]
