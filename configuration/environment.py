@@ -113,6 +113,8 @@ class DotEnv(DotEnvSettingsSource):
             return ours(super()._read_env_files(), self.settings_cls, "the file of settings")
         path = self.env_file.path
         try:
+            if path.is_fifo():  # of a keeper of passwords, which asks its user first
+                log.warning("%s is a pipe: what is written into it is waited for", path)
             written = path.read_bytes()
             # A shell of Windows writes UTF-16 where a text is sent to a file.
             encoding = "utf-16" if written.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"

@@ -69,11 +69,12 @@ class IdleWatcher:
 
 class TimerAnnouncer(IdleWatcher):
     """Announces due timers one by one. A timer is removed when the agent begins to speak its announcement; if the user talks
-    before that, the timer is announced later."""
+    before that, or is gone before the end of it, the timer is announced later."""
 
     def __init__(self, context: ConversationContext) -> None:
         super().__init__(context)
         self._saying: Timer | None = None
+        self._said: Timer | None = None  # the one whose announcement is being spoken
         self._tried: Timer | None = None  # the one that was announced last, how often in a row, and when again
         self._times = 0
         self._again_ms = 0.0
@@ -84,7 +85,12 @@ class TimerAnnouncer(IdleWatcher):
         timers = self._context.memory.timers
         if self._context.state == "SPEAKING" and self._saying in timers:
             timers.remove(self._saying)
-            self._context.memory.talk.rang = self._saying
+            self._context.memory.talk.rang = self._said = self._saying
+        elif self._context.state != "SPEAKING":
+            if self._said is not None and isinstance(event, Disconnected):
+                timers.append(self._said)
+                self._context.changed()
+            self._said = None
         if self._context.state != "LISTENING":
             self._saying = None
         self._wake()

@@ -26,6 +26,7 @@ from services.base import VAD_WINDOW, Audio, Pcm, ServiceError, Services
 
 log = logging.getLogger(__name__)
 
+WINDOW_LIMIT_S = 5.0  # for one window to be looked at, 1 ms of work: one that hangs makes deaf, and half the backlog is gone
 BACKLOG = 320  # windows waiting for voice detection (10 s); more than that is dropped, oldest first
 
 
@@ -190,7 +191,8 @@ class HearingPipeline:
             return window.samples.astype(np.float32) * np.float32(self._gain.of(window.level) / 32768.0)
 
         try:
-            probability = await self._vad.probability(cleaned() if clean is None else cleaned)
+            async with asyncio.timeout(WINDOW_LIMIT_S):
+                probability = await self._vad.probability(cleaned() if clean is None else cleaned)
             self._faults.report("vad", None)
         except (Exception, asyncio.CancelledError) as error:
             if is_ours(error):

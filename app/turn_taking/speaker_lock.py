@@ -57,10 +57,14 @@ class SpeakerLock:
 
     async def _encode(self, speech: Audio) -> SpeakerEmbedding | None:
         try:
-            return await self._encoder.voice(speech)
+            voice = await self._encoder.voice(speech)
         except ServiceError as error:
             log.warning("whose voice it is cannot be told: %s", error)
             return None
+        if not 0.0 < float(np.linalg.norm(voice)) < np.inf:  # once learned from, it would never be another's again
+            log.warning("whose voice it is cannot be told: no vector of a voice")
+            return None
+        return voice
 
 
 def speech_of(audio: Audio) -> Audio:

@@ -46,6 +46,16 @@ _OPTIONS = {
 }
 
 
+def _is_text(path: Path) -> bool:
+    """Whether the bytes of `path` are UTF-8, as those of a URL must be; in the locale C Python takes no other letters than
+    ASCII for text."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 class EmbeddedServer:
     """One server on one folder. `ensure` starts it if none runs, here or in another process; `stop` ends it if this process
     started it. Raises StoreError with the reason when no server can be had."""
@@ -53,7 +63,7 @@ class EmbeddedServer:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
         self.socket = self.folder / "server.sock"
-        if len(os.fsencode(self.socket)) > _LONGEST_SOCKET_PATH:
+        if len(os.fsencode(self.socket)) > _LONGEST_SOCKET_PATH or not _is_text(self.socket):
             digest = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:16]
             self.socket = Path(tempfile.gettempdir()) / f"parley-{os.getuid()}-{digest}" / "server.sock"
         self._lock: int | None = None

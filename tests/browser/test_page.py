@@ -367,3 +367,31 @@ async def test_who_takes_the_microphone_away_is_told_how_to_give_it_back(url: st
         )
         await expect(page.locator("#parley-notice")).to_contain_text("Allow it in the address bar")
         await expect(page.locator("#parley-start")).to_be_visible()
+
+
+async def test_a_conversation_that_is_gone_when_it_is_to_go_on_is_told(url: str, browse: Browse) -> None:
+    async with browse(url) as page:
+        await start(page)
+        await type_in(page, "What is a barge-in?")
+        await expect(page.locator("#parley-transcript .agent").last).to_contain_text("arge-in", timeout=WAIT_MS)
+        await page.reload()
+        await expect(page.locator("#parley-notice")).to_contain_text("Your conversation is kept")
+        await page.evaluate(
+            """() => {
+              const { session_id, token } = JSON.parse(sessionStorage.getItem("parley-session"));
+              return fetch(`sessions/${session_id}`, { method: "DELETE", headers: { Authorization: `Bearer ${token}` } });
+            }"""
+        )
+        await start(page)
+        await expect(page.locator("#parley-notice")).to_contain_text("This is a new one")
+
+
+async def test_what_was_typed_on_a_dead_line_is_not_lost_to_a_reload(url: str, browse: Browse) -> None:
+    async with browse(url, script=CHANNELS) as page:
+        await start(page)
+        await page.evaluate("window.channels.at(-1).send = () => {}")
+        await type_in(page, "What is a barge-in?")
+        await expect(page.locator("#parley-text textarea")).to_be_empty()
+        await page.reload()
+        await start(page)
+        await expect(page.locator("#parley-transcript .user").last).to_contain_text("What is a barge-in?", timeout=WAIT_MS)

@@ -17,6 +17,7 @@
   const MUTED_MS = 2000; // of silence from a microphone that is there, before it is told
   const STORE = "parley-session";
   const GO_ON = "parley-go-on"; // set across a reload that is to start by itself
+  const TYPED = "parley-typed"; // what the server has not taken yet
   const STALE = new Set(["unknown_session", "wrong_token", "other_secret", "deleted"]); // a kept session that is no good any more
   const MOVED = /^gradio_api\/(component_server|queue\/join|queue\/data)\b/; // what belongs to the server that has the conversation
   const WORDS = {
@@ -37,6 +38,7 @@
     unconnected: "The connection is not there yet. Press Enter again in a moment.",
     unplugged: "The microphone is gone. Plug one in, then press Start: your conversation is kept.",
     muted: "The microphone gives no sound: the system or a switch on it has muted it.",
+    anew: "The conversation before this one is no longer kept. This is a new one.",
     frozen: "The connection is back, but the texts on this page are not: this browser lets it keep nothing to start again with.",
   };
 
@@ -51,7 +53,7 @@
   let componentOpen = false; // the component takes itself for connected, so its button stops
   let alive = false; // a message has come since it was last looked
   let sentOn = null; // the address at which a server that went down said to go on
-  let typed = []; // what the server has not taken yet
+  let anew = false; // the conversation to go on with is gone: the user is to know
   let shownBefore; // the view on the page when the connection was lost
   let playing = null; // the reply being heard: {generation, rtp, ms, at, end, progressAt}
   let last; // what was heard last, {generation, played_ms}: said again after a loss, for the server may not have got it
@@ -109,6 +111,12 @@
     keep(STORE, session && JSON.stringify(session));
   }
 
+  const unsaid = () => parse(kept(TYPED)) ?? [];
+
+  function keepUnsaid(texts) {
+    keep(TYPED, texts.length ? JSON.stringify(texts) : null);
+  }
+
   // Each use of a session begins its time to live anew.
   function renew(session) {
     if (session) store({ ...session, until: Date.now() + session.lasts_ms });
@@ -125,7 +133,9 @@
 
   // Of several servers behind one address, the one that answers names its own in `url`: the conversation goes there.
   async function openSession() {
+    const before = parse(kept(STORE));
     if (await findSession()) return;
+    anew ||= before?.begun === true;
     const response = await request(address("sessions"), { method: "POST" });
     if (!response.ok) {
       const { code, message = `status ${response.status}` } = parse(await response.text())?.error ?? {};
@@ -188,7 +198,7 @@
   // Gradio does not take up its own event stream again after an outage or a restart of the server: only a reload does.
   function checkView() {
     if (!isLive() || shown() !== shownBefore) return;
-    if (keep(GO_ON, "1")) location.reload();
+    if (keep(GO_ON, element("notice").textContent || "1")) location.reload();
     else tell(WORDS.frozen);
   }
 
@@ -254,7 +264,6 @@
   function hangUp(words) {
     wanted = false;
     attempt = 0;
-    typed = [];
     clearTimeout(retryTimer);
     retryTimer = null;
     clearTimeout(connectTimer);
@@ -318,14 +327,15 @@
       clearInterval(startTimer);
       if (attempt > 0) setTimeout(checkView, VIEW_MS);
       attempt = 0;
-      tell("");
+      tell(anew ? WORDS.anew : "");
+      anew = false;
       setLink("live", "Connected");
       renew({ ...storedSession(), begun: true });
       watch();
-      typed.forEach((text) => send({ type: "text", text }));
+      unsaid().forEach((text) => send({ type: "text", text }));
     },
     transcript({ text, final }) {
-      if (final) typed = typed.filter((words) => !text.includes(words));
+      if (final) keepUnsaid(unsaid().filter((words) => !text.includes(words)));
     },
     shutting_down({ url, after_ms }) {
       sentOn = url ?? null;
@@ -336,6 +346,7 @@
       document.documentElement.dataset.state = state;
       if (state !== "IDLE" || reason !== "stop") return; // otherwise it can be resumed
       store(null);
+      keepUnsaid([]);
       hangUp(WORDS.ended);
     },
     playback_start(message) {
@@ -366,9 +377,11 @@
     unduck({ gain }) {
       audio().volume = gain;
     },
-    error({ code, message, fatal }) {
+    error({ code, message, fatal, field }) {
       const words = WORDS[code] ?? `${message[0].toUpperCase()}${message.slice(1)}.`;
       const stale = STALE.has(code) && storedSession()?.begun;
+      anew ||= stale;
+      if (field === "text") keepUnsaid(unsaid().slice(0, -1)); // it was not taken, and that is told
       if (STALE.has(code)) store(null);
       if (stale || code === "shutting_down" || (code === "full" && attempt > 0)) retry();
       else if (fatal) hangUp(words);
@@ -504,6 +517,7 @@
         element("start").disabled = true;
         tell(WORDS[obstacle]);
       } else if (kept(GO_ON)) {
+        anew = kept(GO_ON) === WORDS.anew;
         keep(GO_ON, null);
         window.parley.start();
       } else if (storedSession()?.begun) tell(WORDS.resumable);
@@ -517,6 +531,7 @@
     stop() {
       send({ type: "stop" });
       store(null);
+      keepUnsaid([]);
       hangUp("");
     },
     interrupt() {
@@ -532,7 +547,7 @@
         tell(!wanted ? WORDS.disconnected : attempt > 0 ? WORDS.lost : WORDS.unconnected);
         return text;
       }
-      typed.push(text.trim());
+      keepUnsaid([...unsaid(), text.trim()]);
       send({ type: "text", text });
       return "";
     },

@@ -282,6 +282,30 @@ def test_deafness_is_told_once() -> None:
     assert error.code == "vad_failed"  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("window", [0, 30, 45])
+def test_a_window_that_is_never_looked_at_makes_deaf_for_a_while_only(window: int) -> None:
+    """Before a turn, in it, and in the pause after it."""
+
+    async def scene() -> Caller:
+        async with Caller() as caller:
+            whole, looked = caller.services.vad.probability, 0  # type: ignore[attr-defined]
+
+            async def probability(sound: Audio) -> float:
+                nonlocal looked
+                looked += 1
+                if looked == window + 1:
+                    await asyncio.Event().wait()
+                return float(await whole(sound))
+
+            caller.services.vad.probability = probability  # type: ignore[attr-defined]
+            await caller.say(1.2, then=12.0)
+            await _answered(caller)
+            return caller
+
+    [error] = run(scene()).of("error")
+    assert error.code == "vad_failed"  # type: ignore[union-attr]
+
+
 def test_words_that_cannot_be_had_at_the_first_pause_are_asked_for_again() -> None:
     async def scene() -> Caller:
         async with Caller() as caller:
@@ -508,3 +532,37 @@ def test_two_timers_that_are_due_at_once_are_told_one_after_the_other() -> None:
         "Your timer for 2 seconds is up.",
         "Your timer for 3 seconds is up.",
     ]
+
+
+def test_a_timer_whose_listener_goes_before_it_is_told_is_told_to_who_comes_back() -> None:
+    async def scene() -> Caller:
+        async with Caller() as caller:
+            caller.session.memory.timers.append(Timer(caller.clock.epoch_ms() + 2000, 2, "", "pasta"))
+            caller.session.receive(Text(text="typed"))
+            await caller.until("SPEAKING")
+            await caller.until("LISTENING")
+            await caller.until("SPEAKING")  # of the timer
+            assert not caller.session.memory.timers
+            await asyncio.sleep(0.5)
+            caller.session.disconnect("gone")
+            assert [timer.name for timer in caller.session.memory.timers] == ["pasta"]
+            caller.session.attach(caller.on_message)
+            caller.session.start(greeting=False, resumed=True)
+            await asyncio.sleep(10)
+            return caller
+
+    caller = run(scene())
+    assert not caller.session.memory.timers
+    assert "pasta" in caller.session.memory.history[-1].heard
+
+
+def test_a_timer_that_was_told_is_not_told_again() -> None:
+    async def scene() -> Caller:
+        async with Caller() as caller:
+            caller.session.memory.timers.append(Timer(caller.clock.epoch_ms() + 2000, 2, "", "pasta"))
+            caller.session.receive(Text(text="typed"))
+            await asyncio.sleep(15)
+            caller.session.disconnect("gone")
+            return caller
+
+    assert not run(scene()).session.memory.timers

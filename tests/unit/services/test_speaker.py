@@ -1,6 +1,7 @@
 """The user's voice: learned from the user's own turns, and compared with who else is heard."""
 
 import numpy as np
+import pytest
 
 from app.turn_taking.speaker_lock import SpeakerLock, speech_of
 from services.base import HEARING_RATE, Audio, ServiceError, SpeakerEmbedding
@@ -76,6 +77,24 @@ def test_a_model_that_fails_tells_nothing() -> None:
         return await user.likeness(sound(1.0))
 
     assert run(scene()) is None
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
+def test_what_is_no_voice_is_not_learned(value: float) -> None:
+    class Odd(FakeSpeaker):
+        async def voice(self, audio: Audio) -> SpeakerEmbedding:
+            return np.full(10, value, np.float32) if self.who < 0 else await super().voice(audio)
+
+    async def scene() -> tuple[float | None, float | None]:
+        speaker = Odd(who=-1)
+        user = SpeakerLock(speaker)
+        await user.learn(sound(5.0))
+        nobody = await user.likeness(sound(1.0))
+        speaker.who = 1
+        await user.learn(sound(5.0))
+        return nobody, await user.likeness(sound(1.0))
+
+    assert run(scene()) == (None, 1.0)
 
 
 def test_pauses_are_no_part_of_a_voice() -> None:
