@@ -395,3 +395,15 @@ async def test_what_was_typed_on_a_dead_line_is_not_lost_to_a_reload(url: str, b
         await page.reload()
         await start(page)
         await expect(page.locator("#parley-transcript .user").last).to_contain_text("What is a barge-in?", timeout=WAIT_MS)
+
+
+async def test_a_fault_that_is_over_is_not_told_any_more(url: str, browse: Browse) -> None:
+    async with browse(url) as page:
+        await start(page)
+        for number in range(12):  # more than are taken at once
+            await page.evaluate("words => window.parley.say(words)", f"Number {number}")
+        await expect(page.locator("#parley-notice")).to_contain_text("are not taken")
+        await page.wait_for_timeout(2000)
+        await type_in(page, "What is a barge-in?")
+        await expect(page.locator("#parley-transcript .user").last).to_contain_text("barge-in", timeout=WAIT_MS)
+        await expect(page.locator("#parley-notice")).to_be_empty()

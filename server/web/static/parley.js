@@ -54,6 +54,7 @@
   let alive = false; // a message has come since it was last looked
   let sentOn = null; // the address at which a server that went down said to go on
   let anew = false; // the conversation to go on with is gone: the user is to know
+  let passing; // what was told of a fault that may be over
   let shownBefore; // the view on the page when the connection was lost
   let playing = null; // the reply being heard: {generation, rtp, ms, at, end, progressAt}
   let last; // what was heard last, {generation, played_ms}: said again after a loss, for the server may not have got it
@@ -335,7 +336,9 @@
       unsaid().forEach((text) => send({ type: "text", text }));
     },
     transcript({ text, final }) {
-      if (final) keepUnsaid(unsaid().filter((words) => !text.includes(words)));
+      if (!final) return;
+      keepUnsaid(unsaid().filter((words) => !text.includes(words)));
+      if (element("notice").textContent === passing) tell(""); // the turn after it has been understood
     },
     shutting_down({ url, after_ms }) {
       sentOn = url ?? null;
@@ -385,7 +388,7 @@
       if (STALE.has(code)) store(null);
       if (stale || code === "shutting_down" || (code === "full" && attempt > 0)) retry();
       else if (fatal) hangUp(words);
-      else tell(words);
+      else tell((passing = words));
     },
   };
 

@@ -72,6 +72,8 @@ def test_an_effect_that_fails_costs_at_most_its_turn(effect: Effect, monkeypatch
             await asyncio.sleep(1)
             caller.session.receive(Interrupt())
             await asyncio.sleep(5)
+            caller.session.receive(Text(text="third"))  # while nobody speaks
+            await asyncio.sleep(5)
             caller.faults = set(caller.session.context.faults)
             await _answered(caller)
 
