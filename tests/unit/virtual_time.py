@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+THREAD_S = 2.0  # of real time: a thread that a tool has used may take so long to end
 
 
 class _Jumping(selectors.SelectSelector):
@@ -17,7 +18,7 @@ class _Jumping(selectors.SelectSelector):
         self.now = 0.0
 
     def select(self, timeout: float | None = None) -> list[Any]:
-        ready = super().select(0)
+        ready = super().select(0 if timeout is not None else THREAD_S)
         if not ready and timeout is None:
             raise RuntimeError("deadlock: nothing is scheduled and nothing can happen any more")
         if not ready and timeout:
