@@ -70,7 +70,8 @@ class Dictation:
     `postal` for which, `asks` that a line without marks is a question, `invites` one that leaves it open what is said, and how
     much of it. `email` finds a whole address at the end, `street` that of a house; `address` that one is asked for, and `written`
     that it is of another kind. The others tell how many digits make a whole number: any, one whose last group begins with one of
-    `trunks`, a card's, a postcode."""
+    `trunks`, a card's, a postcode. `least` has for a number that is asked for, or that the user names, how many digits it has at
+    least, and `part` finds that no more than some of them are meant."""
 
     digits: Words = NO_WORDS
     asked_for: re.Pattern[str] = NEVER
@@ -88,6 +89,8 @@ class Dictation:
     trunks: tuple[str, ...] = ()
     card_lengths: frozenset[int] = frozenset()
     postal_lengths: frozenset[int] = frozenset()
+    least: tuple[tuple[re.Pattern[str], int], ...] = ()
+    part: re.Pattern[str] = NEVER
 
     def dictated(self, text: str, asked: str = "") -> Dictated:
         """`asked`: what the agent said last, which tells how long a number is."""
@@ -106,6 +109,15 @@ class Dictation:
             whole = digits in self.lengths or (digits in self.trunk_lengths and first[:1] in self.trunks)
             whole = whole or (digits in self.postal_lengths and bool(self.postal.search(asked.lower())))
         return Dictated(signs, alone or long or email, (whole or email) and not trails_off(text))
+
+    def lacks_digits(self, text: str, asked: str = "") -> bool:
+        """Whether `text` ends with digits of a number that has more than these: of so few nobody is to be told that they are all.
+        `asked`: what the agent said last."""
+        last = list(takewhile(lambda word: word.isdecimal() or word in self.digits, reversed(words_of(text))))
+        digits = sum(len(word) if word.isdecimal() else 1 for word in last)
+        named = f"{self.last_question(asked)} {text.lower()}"
+        least = next((most for number, most in self.least if number.search(named)), 0)
+        return 0 < digits < least and not self.part.search(named)
 
     def place(self, text: str, asked: str = "") -> Address:
         """`asked`: what the agent said last."""

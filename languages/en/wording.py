@@ -38,6 +38,17 @@ DICTATION = Dictation(
     trunks=("0", "1"),
     card_lengths=frozenset({15, 16}),
     postal_lengths=frozenset({5, 9}),
+    # Payment cards have 13 digits and more (ISO/IEC 7812), telephone numbers without an area code 7 in North America, ZIP codes 5.
+    # Of 54 telephone numbers in recordings one is read with fewer, of 179 pauses within them 131 are after fewer.
+    least=(
+        (re.compile(r"\bcard('s)? number\b"), 13),
+        (re.compile(r"\b((tele)?phone|mobile|cell|contact|callback|fax) number\b|\bmy number('s| is)\b"), 7),
+        (re.compile(r"\bzip\b"), 5),
+    ),
+    part=re.compile(
+        r"\b((last|first|final) (\d|two|three|four|five|six|few|digits?|part)|ends (in|with)|ending|security|expir\w*|extension|"
+        r"area code|country code|pin|cvv|cvc)\b"
+    ),
 )
 # Of 286 places in task dialogues (Schema-Guided Dialogue) where "how many" or "when" was to be answered and no number or time stood
 # there yet none was the end of the turn, of 269 others 89. Where "anything else?" was answered by "no", the first sentence was the

@@ -150,6 +150,49 @@ def test_what_is_dictated_is_known_by_what_the_text_ends_with(text: str, asked: 
     assert tuple(ENGLISH.wording.dictation.dictated(text, asked)) == expected
 
 
+CARD, PHONE, ZIP = "What is your card number?", "Sure. What's the best phone number to reach you?", "And your zip code?"
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("4242", CARD),
+        ("4242, 1234, 9876", CARD),
+        ("It's five five five", PHONE),
+        ("555-123", PHONE),
+        ("941", ZIP),
+        ("My number is 0151", ""),
+        ("My phone number's 5 5 5", "How can I help you?"),
+        ("My card number is 4242 4242", ""),
+    ],
+)
+def test_a_number_with_fewer_digits_than_any_is_not_over_however_it_sounds(text: str, asked: str) -> None:
+    assert ENGLISH.wording.dictation.lacks_digits(text, asked)
+    assert required_silence(judge(ENGLISH), Said(text, 0.99, 0.99, 0.99, asked=asked)) > 1200
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("4242 4242 4242 4242", CARD),
+        ("555 1234", PHONE),
+        ("94110", ZIP),
+        ("I don't have a card", CARD),
+        ("No", PHONE),
+        ("4242", "What are the last four digits of your card number?"),
+        ("123", "What is the security code behind your card number?"),
+        ("My card number ends in 4242", ""),
+        ("415", "What is the area code of your phone number?"),
+        ("Two", "How many do you need?"),
+        ("5", "What is the number of your house?"),
+        ("I was born in 1999", ""),
+    ],
+)
+def test_a_number_that_may_be_whole_is_judged_by_its_sound(text: str, asked: str) -> None:
+    assert not ENGLISH.wording.dictation.lacks_digits(text, asked)
+    assert required_silence(judge(ENGLISH), Said(text, 0.99, 0.99, 0.99, asked=asked)) < 600
+
+
 def test_what_the_agent_asks_for_is_known_by_its_last_sentence() -> None:
     for line in (
         "What is your phone number?",
