@@ -176,7 +176,8 @@ class Answers:
 class Wording:
     """The words of a language that tell whose turn it is.
 
-    `backchannels` acknowledge, `non_lexical` are sounds such as "hm". A single one of `calls` is meant for the agent, however
+    `backchannels` acknowledge, `non_lexical` are sounds such as "hm", and those of `exclamations` what speech-to-text makes of a
+    short word that it does not know. A single one of `calls` is meant for the agent, however
     short; the few `hails` somebody may say from further away, and mean it. After one of `open_ends` a sentence has not ended,
     whatever mark speech-to-text puts there, and after one of `open_statements` only a question has ("What is it like?"). A question
     begins with one of `asking` or `auxiliary`, an order with one of `ordering`, a request as `wants`, one for a thing and not that
@@ -185,6 +186,7 @@ class Wording:
 
     backchannels: Words = NO_WORDS
     non_lexical: Words = NO_WORDS
+    exclamations: Words = NO_WORDS
     calls: Words = NO_WORDS
     hails: Words = NO_WORDS
     open_ends: Words = NO_WORDS
@@ -273,6 +275,13 @@ class Wording:
     def is_polite_to_the_end(self, text: str) -> bool:
         """The last word asks kindly, which is the last one when nothing is to follow."""
         return not self.polite.isdisjoint(words_of(text)[-1:])
+
+
+def may_be_misheard(wording: Wording, text: str, asked: str) -> bool:
+    """Whether an exclamation is all there is of the answer to a question for something (`asked`: what the agent said last): "No" and
+    "Anna" become "Oh" and "Ah"."""
+    wanted = wording.dictation.asks_briefly(asked) or wording.dictation.asks_to_dictate(asked)
+    return wanted and bool(words_of(text)) and wording.exclamations.issuperset(words_of(text))
 
 
 def _asks(wording: Wording, text: str, openers: Words, least: int) -> bool:

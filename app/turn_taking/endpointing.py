@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from app.settings import Eagerness
 from languages.base import Language
-from languages.wording import Wording, length, trails_off
+from languages.wording import Wording, length, may_be_misheard, trails_off
 from services.base import UNKNOWN_END
 
 WEIGHTS = "endpointing.json"  # in the folder of a language
@@ -28,6 +28,7 @@ LEAST_MS = 192.0  # no turn ends sooner: shorter silences are those within words
 SILENCES_MS = [LEAST_MS + 32.0 * window for window in range(51)]  # that may be required, to 1.8 s
 TAKEN_MS: Mapping[Eagerness, float] = {"low": 20000.0, "medium": 2000.0, "high": 1200.0}
 WORD_MS = 384.0  # what has no words yet may be the beginning of one
+MISHEARD_MS = 1600.0  # what may be a misheard answer may go on as well: "Oh, I think on Monday"
 # A question's `sentence_end` above which its melody need not be asked for: of 46 ends of questions a quarter have less.
 WHOLE = 0.93
 OWN = 1.5  # pauses of a speaker that count as much as everybody's
@@ -113,7 +114,7 @@ def required_silence(
 ) -> float:
     """The silence (ms) that ends a turn. `pauses`: the speaker's own pauses so far in this conversation, in ms."""
     if judge.wording.is_wordless(said.text):
-        return WORD_MS
+        return MISHEARD_MS if may_be_misheard(judge.wording, said.text, said.asked) else WORD_MS
     return LEAST_MS if said.is_complete_command else judge.silence(said, TAKEN_MS[eagerness], pauses)
 
 

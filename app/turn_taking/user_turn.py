@@ -10,7 +10,7 @@ from app.turn_taking.levels import VoiceActivity
 from app.turn_taking.overlap import MIN_VOICED_MS
 from app.turn_taking.signals import Ask, Signal
 from languages.base import Language
-from languages.wording import words_of
+from languages.wording import may_be_misheard, words_of
 
 PAUSES = 12  # of a speaker that are remembered
 LATE_MS = 5000.0  # without a pause beyond `max_turn_s`, after which a part of a turn is read in the middle of a word
@@ -42,6 +42,7 @@ class UserTurn:
         )
         self._prepared: tuple[str, float] | None = None  # (text, silence that ends it) of the current revision
         self._failures = 0  # to have the words of the current silence
+        self._misheard = False  # what was prepared may be another word than was said
         self._failed = False  # the last PREPARE was answered so
         self._silent_ms = 0.0  # where the current silence began
         self._pauses: deque[float] = deque(maxlen=PAUSES)  # the user's own, in ms, those that may be taken for an end
@@ -81,7 +82,7 @@ class UserTurn:
     def _forget_pause(self) -> None:
         self.paused = False
         self._prepared = None
-        self._failures, self._failed = 0, False
+        self._failures, self._failed, self._misheard = 0, False, False
 
     def resume(self) -> list[Signal]:
         """Goes on with the turn after a pause, by the burst under way. What was said in a long turn before the pause is still
@@ -130,6 +131,7 @@ class UserTurn:
             return []
         self._prepared = (
             said.text,
+        self._misheard = may_be_misheard(self.wording, self.whole(said.text), said.asked)
             required_silence(self._endpointing, said, eagerness or self._settings.eagerness, self._pauses),
         )
         return self.try_end()
@@ -165,7 +167,7 @@ class UserTurn:
         self.paused = False
         self._activity.in_burst = False
         text = self.whole(text)
-        unclear = not self._failed and not words_of(text) and self.spoken
+        unclear = not self._failed and self.spoken and (not words_of(text) or self._misheard)
         if unclear or (self._failed and self.voiced_ms >= MIN_VOICED_MS):
             return [TurnUnrecognised(turn=self.number, unclear=unclear)]
         if self.wording.is_wordless(text) or self.voiced_ms < MIN_VOICED_MS:

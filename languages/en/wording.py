@@ -73,6 +73,7 @@ WORDING = Wording(
         "exactly really interesting i see got it alright fine totally absolutely thank thanks you".split()
     ),
     non_lexical=_NON_LEXICAL,
+    exclamations=frozenset("oh ah aha".split()),
     calls=frozenset(
         "stop wait no hold pause quiet enough hey sorry excuse but actually what why how who when where which repeat again "
         "louder slower faster help hello hi goodbye bye parley next skip continue".split()

@@ -197,6 +197,23 @@ def test_a_voice_that_lasts_and_has_no_word_is_told_from_noise(voice: int, signa
     assert hush(turns, 512) == [signal]
 
 
+def test_an_exclamation_that_answers_a_question_may_be_a_misheard_word() -> None:
+    """ "No" becomes "Oh": whoever was asked for something is asked again, unless they go on."""
+    for asked, signal in (("Do you want milk?", TurnUnrecognised(turn=1, unclear=True)), ("", OnsetDismissed(kind="noise"))):
+        turns = policy()
+        feed(turns, 320)
+        hush(turns, 160)
+        assert turns.turn.prepared(1, Said("Oh.", 0.9, asked=asked)) == []
+        assert hush(turns, 2000) == [signal]
+    turns = policy()
+    feed(turns, 320)
+    hush(turns, 160)
+    turns.turn.prepared(1, Said("Oh.", 0.9, asked="Do you want milk?"))
+    assert hush(turns, 1000) == []
+    assert feed(turns, 96)[:1] == [Ask.DROP]
+    assert turns.turn.open, "the turn goes on"
+
+
 def test_noise_without_words_opens_no_turn_for_the_agent() -> None:
     for text in ("Hmm.", "Mm-hmm."):
         turns = policy()
