@@ -278,10 +278,15 @@ class Wording:
 
 
 def may_be_misheard(wording: Wording, text: str, asked: str) -> bool:
-    """Whether an exclamation is all there is of the answer to a question for something (`asked`: what the agent said last): "No" and
-    "Anna" become "Oh" and "Ah"."""
+    """Whether an exclamation is all there is of the answer to a question for something (`asked`: what the agent said last):
+    "No" and "Anna" become "Oh" and "Ah"."""
     wanted = wording.dictation.asks_briefly(asked) or wording.dictation.asks_to_dictate(asked)
-    return wanted and bool(words_of(text)) and wording.exclamations.issuperset(words_of(text))
+    return wanted and is_exclamation(wording, text)
+
+
+def is_exclamation(wording: Wording, text: str) -> bool:
+    """Whether `text` is one, or several of them."""
+    return bool(words_of(text)) and wording.exclamations.issuperset(words_of(text))
 
 
 def _asks(wording: Wording, text: str, openers: Words, least: int) -> bool:

@@ -10,6 +10,9 @@ from app.turn_taking.user_turn import LATE_MS, UserTurn
 from languages.base import Language
 
 RELEASE_RATIO = 0.7  # speech goes on down to this share of the onset threshold
+# The probability of a window that surely is voice. Of 44 noises and pieces of music of the development set, whole and in parts,
+# none has such a window, though 7 make a turn; 8 turns of one word nine times over, by four synthetic voices, have 39 and more.
+CLEAR = 0.9
 DUCK_RATIO = 0.6  # and over the agent it begins here: sentences are met 20-40 ms sooner, and all it costs is a duck
 
 
@@ -48,6 +51,9 @@ class TurnDetector:
         risen = watched and self._energy_onset.window(level_db) and not bystander
         if voiced:
             activity.run += 1
+            if probability >= CLEAR:
+                activity.burst_clear_ms += WINDOW_MS
+                self.turn.clear_ms += WINDOW_MS
             activity.last_voice_ms = activity.now_ms
             return self._on_voice(agent, reply_age_ms, level_db)
         activity.run = 0
@@ -87,6 +93,7 @@ class TurnDetector:
         activity.in_burst = True
         activity.burst_voiced_ms = activity.run * WINDOW_MS
         activity.burst_ms = activity.now_ms - activity.burst_voiced_ms
+        activity.burst_clear_ms = 0.0
         self.level.begin_burst()
         if self.turn.open:
             self.turn.voiced_ms += activity.burst_voiced_ms

@@ -32,11 +32,11 @@ MISHEARD_MS = 1600.0  # what may be a misheard answer may go on as well: "Oh, I 
 # A question's `sentence_end` above which its melody need not be asked for: of 46 ends of questions a quarter have less.
 WHOLE = 0.93
 OWN = 1.5  # pauses of a speaker that count as much as everybody's
-SPOKEN_OUT = 15  # words of a wish with all its details; a request that takes no details is judged as one of so many
 # The probability at most that a number is over which has fewer digits than any: of 132 silences after so few in recordings (and by
 # telephone and through Opus) one was the end, where a digit was misheard. How a group of digits sounds tells little there: many say
 # each of them as if it were the last.
 LACKING = 1 / 132
+SPOKEN_OUT = 15  # words of a wish with all its details; a request that takes no details is judged as one of so many
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ class VoiceActivity:
     in_burst: bool = False
     burst_ms: float = 0.0  # where the current burst began
     burst_voiced_ms: float = 0.0  # voice in it
+    burst_clear_ms: float = 0.0  # ... that surely is one
 
     @property
     def silence_ms(self) -> float:

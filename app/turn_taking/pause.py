@@ -10,11 +10,13 @@ from app.turn_taking.endpointing import Said, is_surely_whole
 from app.turn_taking.listener import Listener
 from app.turn_taking.recognition import Recognition
 from app.turn_taking.signals import Signal
-from app.turn_taking.user_turn import UserTurn
+from app.turn_taking.user_turn import SPOKEN_MS, UserTurn
 from services.base import Audio, Transcript
 
 ROOM_MS = 350.0  # of silence that is still to come leave time for a closer look on two cores
-PLAIN_NOISE = 0.8  # belief that nothing was said above which nobody is asked to say it again
+# Belief that nothing was said above which nobody is asked to say it again; and the same where nothing in the sound is surely voice.
+# Where it clearly is, a word that is said over and over is taken for noise by the judge of the sound, which knows no such turns.
+PLAIN_NOISE, UNVOICED_NOISE = 0.8, 0.5
 
 
 class Pause:
@@ -63,7 +65,8 @@ class Pause:
                 self._melody.cancel()
 
     async def _closer(self, heard: Transcript) -> Transcript:
-        again = await self._recognition.closer(self._audio, self._began, heard)
+        spoken = self._user_turn.clear_ms >= SPOKEN_MS
+        again = await self._recognition.closer(self._audio, self._began, heard, spoken)
         if again is not heard and self._user_turn.waits(self._revision):
             self._suggest(again)
         return again
@@ -78,7 +81,8 @@ class Pause:
     async def _propose(self, heard: Transcript) -> None:
         """Lets the turn judge whether this is all of it."""
         text, end_of_turn, is_complete_command = heard.text, 0.0, False
-        self.noise = heard.no_speech >= PLAIN_NOISE
+        least = PLAIN_NOISE if self._user_turn.clear_ms else UNVOICED_NOISE
+        self.noise = heard.no_speech >= least and self._user_turn.clear_ms < SPOKEN_MS
         if text:
             is_complete_command = is_surely_whole(
                 self._user_turn.wording, text, heard.sentence_end

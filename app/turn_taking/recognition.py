@@ -64,9 +64,10 @@ class Recognition:
         spans.mark("stt_final", self._clock.ms())
         return transcript
 
-    async def closer(self, audio: Audio, turn_ms: float, first: Transcript) -> Transcript:
-        """A closer look at the turn that gave `first`; `first` where that look is no better, or does not come in time. A
-        service over the network looks one way only and is paid by the call, so it is not asked."""
+    async def closer(self, audio: Audio, turn_ms: float, first: Transcript, spoken: bool = False) -> Transcript:
+        """A closer look at the turn that gave `first`; `first` where that look is no better, or does not come in time. `spoken`:
+        it surely is a voice, so that words which both looks find are believed. A service over the network looks one way only and
+        is paid by the call, so it is not asked."""
         if "stt" in self._services.remote:
             return first
         try:
@@ -75,7 +76,7 @@ class Recognition:
         except Exception as error:
             _failed("no closer look at a turn: %s", error)
             return first
-        return better_look(first, second)
+        return better_look(_all_of(first), _all_of(second)) if spoken and not first.text else better_look(first, second)
 
     async def _transcribe(self, audio: Audio, turn_ms: float, final: bool, thorough: bool = False) -> Transcript:
         draft, prompt = self.draft_tokens(turn_ms), self._vocabulary() if final else ""
@@ -127,6 +128,11 @@ def better_look(first: Transcript, second: Transcript) -> Transcript:
     if not words_of(second.text) or words_of(second.text) == words_of(first.text):
         return first
     return second if first.ending is None else replace(second, ending=first.ending)
+
+
+def _all_of(look: Transcript) -> Transcript:
+    """The look with all that was written, whether it was believed or not."""
+    return replace(look, text=look.text or look.written)
 
 
 def _alike(one: str, other: str) -> bool:

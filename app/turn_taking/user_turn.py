@@ -10,11 +10,14 @@ from app.turn_taking.levels import VoiceActivity
 from app.turn_taking.overlap import MIN_VOICED_MS
 from app.turn_taking.signals import Ask, Signal
 from languages.base import Language
-from languages.wording import may_be_misheard, words_of
+from languages.wording import is_exclamation, may_be_misheard, words_of
 
 PAUSES = 12  # of a speaker that are remembered
 LATE_MS = 5000.0  # without a pause beyond `max_turn_s`, after which a part of a turn is read in the middle of a word
 SPOKEN_MS = 288.0  # with so much voice a turn was spoken, even where no word of it is made out
+# So much clear voice is more than an "oh" takes: two and nine times "no", which are read as "Oh", have 0.7 s and more. There is no
+# recording of an "oh" to try it on.
+DRAWN_OUT_MS = 600.0
 UNKNOWN_MS = 1600  # silence that ends a turn whose words cannot be had
 RETRY_MS = 384  # silence after which words are asked for again that could not be had at the first silent window
 
@@ -33,6 +36,7 @@ class UserTurn:
         self.start_ms = 0.0  # where the turn began
         self.open = False  # it is under way
         self.voiced_ms = 0.0  # voice in it
+        self.clear_ms = 0.0  # ... that surely is one, by the voice detector alone
         self.told = ""  # the text of its first parts, where it is so long that it is read in parts; `start_ms` is behind them
         self.partial_ms = 0.0  # where an interim transcript was last asked for
         self.reopens_at: float | None = None  # where the last ended turn began, while it can still be reopened
@@ -41,8 +45,8 @@ class UserTurn:
             False  # it is over at its first pause whose words are known: who has typed a line has said what is to be said
         )
         self._prepared: tuple[str, float] | None = None  # (text, silence that ends it) of the current revision
-        self._failures = 0  # to have the words of the current silence
         self._misheard = False  # what was prepared may be another word than was said
+        self._failures = 0  # to have the words of the current silence
         self._failed = False  # the last PREPARE was answered so
         self._silent_ms = 0.0  # where the current silence began
         self._pauses: deque[float] = deque(maxlen=PAUSES)  # the user's own, in ms, those that may be taken for an end
@@ -55,6 +59,7 @@ class UserTurn:
         self.start_ms = start_ms
         self.partial_ms = start_ms
         self.voiced_ms = self._activity.burst_voiced_ms
+        self.clear_ms = self._activity.burst_clear_ms
         self.told = ""
         self._forget_pause()
 
@@ -129,9 +134,10 @@ class UserTurn:
         is known. `eagerness` is that of this conversation, where it differs from the settings'."""
         if not self.waits(revision):
             return []
+        whole, drawn_out = self.whole(said.text), self.clear_ms >= DRAWN_OUT_MS
+        self._misheard = may_be_misheard(self.wording, whole, said.asked) or (drawn_out and is_exclamation(self.wording, whole))
         self._prepared = (
             said.text,
-        self._misheard = may_be_misheard(self.wording, self.whole(said.text), said.asked)
             required_silence(self._endpointing, said, eagerness or self._settings.eagerness, self._pauses),
         )
         return self.try_end()

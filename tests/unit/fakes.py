@@ -56,13 +56,16 @@ class FakeEcho(Fake):
         return heard
 
 
+@dataclass
 class FakeVad(Fake):
+    voice: float = 0.95  # probability where there is sound
+
     def detector(self) -> "FakeVad":
         return self
 
     async def probability(self, window: Audio | Callable[[], Audio]) -> float:
         sound = window() if callable(window) else window
-        return 0.95 if float(np.abs(sound).mean()) * 32768 > VOICE / 2 else 0.02
+        return self.voice if float(np.abs(sound).mean()) * 32768 > VOICE / 2 else 0.02
 
     def reset(self) -> None: ...
 
@@ -120,6 +123,7 @@ class FakeStt(Fake):
     closer_s: float = 0.4
     doubtful: bool = False
     no_speech: float = 0.0
+    written: str = ""
     looks: int = 0  # that were close
 
     async def transcribe(
@@ -128,13 +132,14 @@ class FakeStt(Fake):
         if thorough:
             self.looks += 1
             await asyncio.sleep(self.closer_s)
-            return Transcript(self.text if self.closer is None else self.closer, self.no_speech, self.sentence_end)
+            text = self.text if self.closer is None else self.closer
+            return Transcript(text, self.no_speech, self.sentence_end, written=self.written)
         self.heard_s.append(len(audio) / HEARING_RATE)
         self.guesses.append(draft)
         await asyncio.sleep(self.delay_s)
         if self.error is not None:
             raise self.error
-        return Transcript(self.text, self.no_speech, self.sentence_end, self.doubtful)
+        return Transcript(self.text, self.no_speech, self.sentence_end, self.doubtful, written=self.written)
 
 
 @dataclass

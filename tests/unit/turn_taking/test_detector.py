@@ -214,6 +214,19 @@ def test_an_exclamation_that_answers_a_question_may_be_a_misheard_word() -> None
     assert turns.turn.open, "the turn goes on"
 
 
+def test_an_exclamation_is_shorter_than_a_turn_of_several_words() -> None:
+    for ms, text, signal in (
+        (960, "Oh.", TurnUnrecognised(turn=1, unclear=True)),
+        (480, "Oh.", OnsetDismissed(kind="noise")),
+        (960, "Hmm.", OnsetDismissed(kind="noise")),
+    ):
+        turns = policy()
+        feed(turns, ms, probability=0.95)
+        hush(turns, 160)
+        assert turns.turn.prepared(1, Said(text, 0.9)) == []
+        assert hush(turns, 512) == [signal]
+
+
 def test_noise_without_words_opens_no_turn_for_the_agent() -> None:
     for text in ("Hmm.", "Mm-hmm."):
         turns = policy()

@@ -7,7 +7,7 @@ import pytest
 from app.protocol.messages import TranscriptUpdate
 from app.turn_taking.recognition import better_look
 from services.base import Transcript
-from tests.unit.fakes import Caller, FakeStt, FakeTurn
+from tests.unit.fakes import Caller, FakeStt, FakeTurn, FakeVad
 from tests.unit.virtual_time import run
 
 TOLD = "there was a man in the garden"
@@ -18,13 +18,15 @@ def heard(caller: Caller) -> list[str]:
     return [message.text for message in caller.of("transcript") if isinstance(message, TranscriptUpdate) and message.final]
 
 
-def turn(text: str = TOLD, seconds: float = 1.0, **stt: Any) -> tuple[Caller, float]:
-    """A turn that is recognised as `text`: the caller, and the ms from its end to the answer (20 s where there is none)."""
+def turn(text: str = TOLD, seconds: float = 1.0, voice: float = 0.95, **stt: Any) -> tuple[Caller, float]:
+    """A turn that is recognised as `text`, each window of it a voice with the probability `voice`: the caller, and the ms from its
+    end to the answer (20 s where there is none)."""
 
     async def scene() -> tuple[Caller, float]:
         async with Caller(partial_every_ms=60_000) as caller:
             assert isinstance(caller.services.stt, FakeStt) and isinstance(caller.services.turn, FakeTurn)
-            caller.services.stt.text = text
+            assert isinstance(caller.services.vad, FakeVad)
+            caller.services.stt.text, caller.services.vad.voice = text, voice
             for name, value in stt.items():
                 setattr(caller.services.stt, name, value)
             await caller.say(seconds)
@@ -176,9 +178,21 @@ def test_a_voice_without_a_word_is_asked_again_once_and_shown() -> None:
     assert [(message.text, message.final) for message in unclear] == [("", True)] * 3
 
 
-@pytest.mark.parametrize(("seconds", "no_speech"), [(0.6, 0.95), (0.16, 0.0)])
-def test_nothing_is_said_to_noise(seconds: float, no_speech: float) -> None:
-    caller, after = turn("", seconds=seconds, no_speech=no_speech)
+def test_a_voice_that_is_taken_for_noise_is_asked_again_and_believed_where_both_looks_have_its_words() -> None:
+    """As a "no" that is said nine times without a gap."""
+    asked_again, _ = turn("", no_speech=0.95)
+    assert lines(asked_again) == ["not_caught"]
+    believed, _ = turn("", no_speech=0.95, written="Stop,")
+    assert heard(believed) == ["Stop,"]
+    doubted, after = turn("", no_speech=0.95, written="Stop,", voice=0.8)
+    assert (heard(doubted), after) == ([], 20_000.0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "no_speech", "voice"), [(0.6, 0.95, 0.8), (0.2, 0.95, 0.95), (0.16, 0.0, 0.95), (0.6, 0.6, 0.8)]
+)
+def test_nothing_is_said_to_noise(seconds: float, no_speech: float, voice: float) -> None:
+    caller, after = turn("", seconds=seconds, no_speech=no_speech, voice=voice)
     assert after == 20_000.0
     assert lines(caller) == []
     assert not caller.of("transcript")
