@@ -259,3 +259,18 @@ def _cut(whole: list[str]) -> Iterator[tuple[str, ...]]:
         words += length
     if part:
         yield tuple(part)
+
+
+def overlapping(sentences: Sequence[str], sizes: Sequence[int], most: int) -> list[str]:
+    """`sentences` in stretches that are no larger than `most` together, but for a sentence that is larger by itself. Each begins in
+    the middle of the one before."""
+    found, start = [], 0
+    while start < len(sentences):
+        end = start + 1
+        while end < len(sentences) and sum(sizes[start : end + 1]) <= most:
+            end += 1
+        found.append(" ".join(sentences[start:end]))
+        if end == len(sentences):
+            break
+        start = max(start + 1, (start + end + 1) // 2)
+    return found

@@ -123,9 +123,9 @@ class Embedder(LocalService[_MiniLm]):
     def _load(self) -> _MiniLm:
         from tokenizers import Tokenizer
 
-        path, recipe = fetch(MODEL, self._folder), (Path(quantisation.__file__), weights.TABLE)
-        session = onnx_session(made(self._folder / "computed", "minilm", recipe, lambda: quantisation.in_whole_numbers(path)))
-        tokenizer = Tokenizer.from_file(str(fetch("minilm/tokenizer.json", self._folder)))
+        path, recipe = fetch(MODEL, self.folder), (Path(quantisation.__file__), weights.TABLE)
+        session = onnx_session(made(self.folder / "computed", "minilm", recipe, lambda: quantisation.in_whole_numbers(path)))
+        tokenizer = Tokenizer.from_file(str(fetch("minilm/tokenizer.json", self.folder)))
         tokenizer.no_padding()
         tokenizer.enable_truncation(MAX_TOKENS)
         model = _MiniLm(session, tokenizer)

@@ -30,7 +30,7 @@ class LocalService(ABC, Generic[Model]):
     name: str
 
     def __init__(self, folder: Path, workers: Workers) -> None:
-        self._folder = folder
+        self.folder = folder
         self._workers = workers
         self._model: Model | None = None
         self._warming = asyncio.Lock()

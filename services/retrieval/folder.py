@@ -20,6 +20,7 @@ from services.embedding import VECTORS, Embedder, TokenVectors
 from services.followup import FollowUps
 from services.retrieval.answerability import AnswerabilityModel
 from services.retrieval.index import Embedded, Index, build, stems, texts_of
+from services.retrieval.reader import PassageReader
 from services.retrieval.vocabulary import vocabulary
 from services.workers import Priority, Workers
 
@@ -56,6 +57,7 @@ class LocalRetriever:
         self._index: Index | None = None
         self._vocabulary = ""
         self._judge = AnswerabilityModel.load(language)
+        self._reader = PassageReader(embedder.folder, workers)
         # What is kept of a text is of no use to another model or another judge.
         self._made_by = f"{VECTORS}, {hashlib.sha256(self._judge.projection.tobytes()).hexdigest()[:8]}"
         self._state: frozenset[tuple[Path, Stamp]] = frozenset()
@@ -69,7 +71,7 @@ class LocalRetriever:
         async with self._warming:
             if self._index is not None:
                 return
-            await self._embedder.warm()
+            await asyncio.gather(self._embedder.warm(), self._reader.warm())
             if self._watching is None and self._folder.is_dir():
                 self._watching = asyncio.create_task(self._watch())  # before it is read, so that no change is missed
             try:
@@ -150,7 +152,8 @@ class LocalRetriever:
         subject = self._follow_ups.subject(text) if history else ""
         for number, query in enumerate(self._follow_ups.readings(text, history)):
             reading = await self._embedder.read(query)
-            found = await self._workers.run(Priority.TEXT, self._index.search, query, reading, self._judge, limit)
+            searched = (query, reading, self._judge, limit, self._reader.read)
+            found = await self._workers.run(Priority.TEXT, self._index.search, *searched)
             found = self._of_its_own(subject, found) if number else found
             if found[0].score >= CLEAR:
                 break

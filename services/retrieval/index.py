@@ -3,13 +3,13 @@
 import math
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from documents.sections import Section
+from documents.sections import Row, Section
 from languages.base import KnowledgeWords
 from services.base import Passage
 from services.embedding import TokenVectors, Vectors
@@ -26,6 +26,7 @@ SAME = 0.85  # share of the words of two sections that are in both, from which t
 BESIDE = 50  # sections
 CANDIDATES = 400  # sections that are looked at in full
 
+Read = Callable[[str, str, Sequence[str]], float]  # see `services.retrieval.reader`
 Halves = NDArray[np.float16]  # vectors as they are kept, shape (n, DIMENSIONS)
 Kept = NDArray[np.float16 | np.float32]  # halves, but for so few sections that speed is worth more than room
 
@@ -64,15 +65,25 @@ class Index:
     ends: NDArray[np.int64]
     holders: dict[str, NDArray[np.int32]]
 
-    def search(self, text: str, reading: TokenVectors, judge: AnswerabilityModel, limit: int) -> list[Passage]:
-        """The best sections, best first; `reading` is that of `text`."""
+    def search(self, text: str, reading: TokenVectors, judge: AnswerabilityModel, limit: int, read: Read) -> list[Passage]:
+        """The best sections, best first; `reading` is that of `text`. Those of which the judge is in doubt are read with `read`."""
         hits = self.rank(text, reading.vector[0], limit)
         asked = judge.ask(text, reading, self.rarity)
-        holds = judge.probabilities(self.evidence(asked, hits))
+        first = judge.probabilities(self.evidence(asked, hits))
         return [
-            self._passage(asked, hit, 0.0 if self._names_another(asked, hit) else float(belief))
-            for hit, belief in zip(hits, holds, strict=True)
+            self._passage(asked, hit, self._holds(asked, hit, float(belief), judge, read))
+            for hit, belief in zip(hits, first, strict=True)
         ]
+
+    def _holds(self, asked: Asked, hit: Hit, first: float, judge: AnswerabilityModel, read: Read) -> float:
+        """The belief that a section holds the answer, which was believed in so much at first. The reader has learned from
+        articles: of tables it knows nothing."""
+        section = self.sections[hit.row]
+        if self._names_another(asked, hit):
+            return 0.0
+        if not judge.doubts(first) or any(isinstance(sentence, Row) for sentence in section.sentences):
+            return first
+        return judge.after_reading(first, read(asked.text, section.context, section.sentences), bool(section.asked))
 
     def _names_another(self, asked: Asked, hit: Hit) -> bool:
         """Whether what is asked about has a name that the section gives only others of its kind."""

@@ -54,7 +54,7 @@ class VoiceEncoder(LocalService["InferenceSession"]):
 
     def _load(self) -> "InferenceSession":
         self._centre = np.array(json.loads(CENTRE.read_text("utf-8")), np.float32)
-        session = onnx_session(speaker_graph(read_tensors(fetch(FILE, self._folder), "model_state")))
+        session = onnx_session(speaker_graph(read_tensors(fetch(FILE, self.folder), "model_state")))
         _embed(session, np.zeros(HEARING_RATE, np.float32))
         return session
 

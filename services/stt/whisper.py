@@ -129,9 +129,9 @@ class WhisperStt(LocalService[Whisper]):
         return self._loaded()
 
     def _load(self) -> Whisper:
-        model = fetch_all(self._folder, FILES)["whisper-base/model.bin"]
+        model = fetch_all(self.folder, FILES)["whisper-base/model.bin"]
         tokenizer, rows, tokens = spelling(model.parent, self._language)
-        nets = network(model, rows, self._language.tokens, self._workers.cores, self._folder / "computed")
+        nets = network(model, rows, self._language.tokens, self._workers.cores, self.folder / "computed")
         endings = SpeechModel.read(path) if (path := self._language.folder / ENDINGS).exists() else None
         whisper = Whisper(nets, tokenizer, self._language.code, tokens, SpeechModel.read(WHOLE_TURNS), endings, white_noise())
         read(whisper, np.zeros(HEARING_RATE, np.float32), QUICK)

@@ -86,7 +86,7 @@ class HibariTts(LocalService[_Voice]):
     def _load(self) -> _Voice:
         from hibari.g2p import ASSETS, G2P
 
-        session = onnx_session(fetch("hibari.onnx", self._folder).read_bytes() + _DURATIONS)
+        session = onnx_session(fetch("hibari.onnx", self.folder).read_bytes() + _DURATIONS)
         voice = _Voice(session, G2P(), json.loads((Path(ASSETS) / "vocab.json").read_text("utf-8")), self._language.speakable)
         _speak(voice, ["Hello,", "Parleyish", "friend."], 1.0)  # an unknown word loads the net that reads those
         return voice

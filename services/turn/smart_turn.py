@@ -41,7 +41,7 @@ class SmartTurn(LocalService["InferenceSession"]):
 
     def _load(self) -> "InferenceSession":
         # On both cores: two looks on a core each take 147 ms at once, 90 one after the other.
-        session = onnx_session(fetch("smart-turn-v3.2-cpu.onnx", self._folder), self._workers.cores)
+        session = onnx_session(fetch("smart-turn-v3.2-cpu.onnx", self.folder), self._workers.cores)
         _least(session, [np.zeros(SAMPLES, np.float32)] * 2)
         return session
 

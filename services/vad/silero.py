@@ -31,7 +31,7 @@ class SileroVad(LocalService["InferenceSession"]):
         return SileroDetector(self)
 
     def _load(self) -> "InferenceSession":
-        session = onnx_session(fetch("silero_vad_v6.onnx", self._folder))
+        session = onnx_session(fetch("silero_vad_v6.onnx", self.folder))
         state = np.zeros(STATE, np.float32)
         session.run(None, {"input": np.zeros((1, CONTEXT + VAD_WINDOW), np.float32), "h": state, "c": state})
         return session

@@ -17,6 +17,7 @@ from services.embedding import DIMENSIONS, Embedder
 from services.retrieval.answerability import WIDTH, AnswerabilityModel
 from services.retrieval.folder import LocalRetriever
 from services.retrieval.index import Embedded, build, texts_of
+from services.retrieval.reader import PassageReader
 from services.workers import Workers
 from tests.bench.report import judge, percentile
 
@@ -32,7 +33,7 @@ async def run(args: Namespace) -> dict[str, Any]:
     workers = Workers()
     embedder = Embedder(Settings().weights_dir, workers)
     await embedder.warm()
-    figures = await second_start(embedder, workers) | await searches(embedder)
+    figures = await second_start(embedder, workers) | await searches(embedder, workers)
     await workers.close()
     return judge("Large folders", figures, TARGETS)
 
@@ -65,8 +66,9 @@ async def second_start(embedder: Embedder, workers: Workers) -> dict[str, float]
     return {"passages": PASSAGES, "first_start_s": first, "second_start_s": large, "second_start_extra_s": large - own}
 
 
-async def searches(embedder: Embedder) -> dict[str, float]:
-    """Milliseconds of a search among MANY passages, with the judging of what is found, without the embedding of the question."""
+async def searches(embedder: Embedder, workers: Workers) -> dict[str, float]:
+    """Milliseconds of a search among MANY passages, with the judging and reading of what is found, without the embedding of the
+    question."""
     random = np.random.default_rng(1)
     sections = [Section(str(row), "T", "T", tuple(sentences)) for row, sentences in enumerate(passages(MANY))]
 
@@ -78,11 +80,13 @@ async def searches(embedder: Embedder) -> dict[str, float]:
     index = build(sections, [embedded() for section in sections for _ in texts_of(section)], ENGLISH.knowledge)
     built = time.perf_counter() - begun
     judging, taken = AnswerabilityModel.load(ENGLISH), []
+    reader = PassageReader(embedder.folder, workers)
+    await reader.warm()
     for row in random.integers(0, MANY, SEARCHES):
         text = " ".join(sections[row].sentences[0].split()[:8])
         reading = await embedder.read(text)
         begun = time.perf_counter()
-        index.search(text, reading, judging, 3)
+        index.search(text, reading, judging, 3, reader.read)
         taken.append((time.perf_counter() - begun) * 1000)
     return {
         "many_passages": MANY,

@@ -22,6 +22,7 @@ from services.making.quantisation import in_whole_numbers
 from services.onnx_model import onnx_session
 from services.retrieval.answerability import AnswerabilityModel
 from services.retrieval.folder import DEFAULT_FOLDER, LocalRetriever
+from services.retrieval.reader import PassageReader
 from services.weights import fetch
 from services.workers import Workers
 from tests.bench.intents import rows
@@ -54,6 +55,13 @@ def warmed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Thinking]:
     made = Thinking(tmp_path_factory.mktemp("cache"))
     asyncio.run(made.warm())
     yield made
+
+
+@pytest.fixture(scope="module")
+def reader(warmed: Thinking) -> PassageReader:
+    made = PassageReader(Settings().weights_dir, warmed.workers)
+    asyncio.run(made.warm())
+    return made
 
 
 @pytest.fixture
@@ -125,6 +133,39 @@ async def test_a_text_asked_for_twice_at_once_is_embedded_once(thinking: Thinkin
     monkeypatch.setattr(thinking.workers, "run", counted)
     await asyncio.gather(thinking.embedder.embed("What is Opus?"), thinking.embedder.embed("what is opus"))
     assert len(runs) == 1
+
+
+OFFICE = (
+    "The office",
+    ["The office was built in 1974 by Maria Lang.", "It has forty rooms on five floors.", "Dogs are allowed on Fridays."],
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "holds"),
+    [
+        ("Who built the office?", True),
+        ("When was the office built?", True),
+        ("How many rooms are there?", True),
+        ("On which day may I bring my dog?", True),
+        ("How tall is the office?", False),
+        ("Who cleans the office?", False),
+        ("How many cars can be parked there?", False),
+        ("What does a room cost?", False),
+    ],
+)
+async def test_a_question_and_a_passage_are_read_together(reader: PassageReader, question: str, holds: bool) -> None:
+    assert (reader.read(question, *OFFICE) > 0) is holds
+
+
+async def test_of_a_long_passage_every_stretch_is_read(reader: PassageReader) -> None:
+    heading, sentences = OFFICE
+    other = [f"In the year {1800 + at} nothing happened in the town that anybody wrote down in a book." for at in range(40)]
+    assert (
+        reader.read("Who built the office?", heading, [*other, *sentences, *other])
+        > 0
+        > reader.read("Who built it?", heading, other)
+    )
 
 
 def test_vectors_of_whole_numbers_point_where_the_others_do() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from documents.readers import NoDocuments, read, read_folder
-from documents.sections import LONGEST, LONGEST_SENTENCE, Document, Row, sentences
+from documents.sections import LONGEST, LONGEST_SENTENCE, Document, Row, overlapping, sentences
 from languages.en import LANGUAGE as ENGLISH
 
 GUIDE = """---
@@ -573,3 +573,20 @@ def test_a_sentence_that_stands_on_each_page_with_another_number_is_no_running_h
             file.savefig(page)
     document = read(tmp_path / "rooms.pdf", tmp_path, ENGLISH.knowledge)
     assert texts(document) == [f"Room {number} costs {number}0 euros." for number in range(1, 5)]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "stretches"),
+    [
+        ([], []),
+        ([90], ["a"]),
+        ([3, 3], ["a b"]),
+        ([4, 4, 4], ["a b", "b c"]),
+        ([9, 90, 9], ["a", "b", "c"]),
+        ([2, 2, 2, 2, 2, 2, 2], ["a b c d e", "d e f g"]),
+    ],
+)
+def test_sentences_are_read_in_stretches_each_of_which_begins_within_the_one_before(
+    sizes: list[int], stretches: list[str]
+) -> None:
+    assert overlapping("abcdefg"[: len(sizes)], sizes, 10) == stretches

@@ -6,6 +6,7 @@ import numpy as np
 
 from documents.sections import Section
 from languages.en import LANGUAGE as ENGLISH
+from services.llm.extractive import HOLDS
 from services.retrieval.answerability import WIDTH, AnswerabilityModel, Asked, features
 
 TOWER = Section("a#tower", "Tower", "Tower", ("The tower is 112 metres high.", "Ilse Branck painted it."))
@@ -81,3 +82,11 @@ def test_what_is_met_is_believed_more_than_what_is_not() -> None:
     )
     beliefs = judge.probabilities(np.array([met, unmet], np.float32))
     assert beliefs[0] > beliefs[1]
+
+
+def test_a_passage_in_doubt_is_believed_by_what_was_read_in_it() -> None:
+    judge = AnswerabilityModel.load(ENGLISH)
+    assert [judge.doubts(first) for first in (0.0, 0.5, 1.0)] == [False, True, False]
+    for tells in (False, True):
+        beliefs = [judge.after_reading(0.5, read, tells) for read in (-5.0, 0.0, 5.0)]
+        assert beliefs == sorted(beliefs) and beliefs[0] < HOLDS < beliefs[-1]
