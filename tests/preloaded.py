@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psutil
 
+from server.bootstrap.gradio_import import import_gradio
 from tests.bench.server import ROOT, Server, served
 
 _one_at_a_time = threading.Lock()
@@ -77,6 +78,7 @@ def _original() -> "subprocess.Popen[str]":
 
 def main() -> None:
     """Imports the app, and forks for each line of the standard input."""
+    import_gradio()  # first, as `create_app` does
     for name in MODULES:
         import_module(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody has to wait for those that have ended

@@ -33,7 +33,7 @@ if (($#)); then
   exec "$python" -m pytest "$@"
 fi
 
-# Five parts at a time on two cores: three compute, two mostly wait for real time to pass. Those that compute give way: a recording that
+# Six parts at a time on two cores: three compute, three mostly wait for real time to pass. Those that compute give way: a recording that
 # is played in real time needs a server that listens in time.
 gives_way() {
   renice --priority 10 --pid "$BASHPID" >/dev/null
@@ -54,12 +54,15 @@ laboratory() {
   "$python" -m pytest tests/laboratory
 }
 around() {
-  "$python" -m pytest tests/attack tests/browser tests/deploy
+  "$python" -m pytest tests/deploy tests/attack
+}
+page() {
+  "$python" -m pytest tests/browser
 }
 logs=$(mktemp -d)
 parts=()
 trap 'for part in "${parts[@]}"; do pkill -P "$part" || true; done; rm -rf "$logs"' EXIT
-for part in checks units laboratory around; do
+for part in checks units laboratory around page; do
   "$part" >"$logs/$part" 2>&1 &
   parts+=($!)
 done

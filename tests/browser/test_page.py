@@ -148,6 +148,9 @@ async def back(page: Page) -> None:
     await expect(page.locator("#parley-notice")).to_be_empty()
 
 
+SAID_MS = 2000  # after which "A barge-in" has been heard, and the page has told so
+
+
 async def ask_what_was_said(page: Page) -> None:
     await type_in(page, "What did you say last?")
     await expect(page.locator("#parley-transcript .agent").last).to_contain_text("arge-in", timeout=WAIT_MS)
@@ -246,6 +249,8 @@ async def test_a_microphone_that_is_gone_is_noticed_and_the_conversation_kept(ur
         await start(page)
         await type_in(page, "What is a barge-in?")
         await expect(page.locator("#parley-transcript .agent").last).to_contain_text("arge-in", timeout=WAIT_MS)
+        await audible(page)
+        await page.wait_for_timeout(SAID_MS)
         await page.evaluate("window.microphone.dispatchEvent(new Event('ended'))")
         await expect(page.locator("#parley-notice")).to_contain_text("microphone is gone")
         await expect(page.locator("#parley-start")).to_be_visible()
