@@ -33,24 +33,17 @@ if (($#)); then
   exec "$python" -m pytest "$@"
 fi
 
-# Five parts at a time on two cores: three compute, two mostly wait for real time to pass. Those that compute give way: a recording that
-# is played in real time needs a server that listens in time.
-gives_way() {
-  renice --priority 19 --pid "$BASHPID" >/dev/null
-}
-checks() {
-  gives_way
+# Four parts at a time on two cores: two compute, two mostly wait for real time to pass. Those that compute give way: a recording that is
+# played in real time needs a server that listens in time.
+compute() {
+  renice --priority 10 --pid "$BASHPID" >/dev/null
   "$python" -m ruff check .
   "$python" -m ruff format --check .
   "$python" -m mypy
-  "$python" -m pytest tests/fuzz tests/models
-}
-units() {
-  gives_way
-  "$python" -m pytest tests/unit
+  "$python" -m pytest tests/unit tests/fuzz tests/models
 }
 laboratory() {
-  gives_way
+  renice --priority 10 --pid "$BASHPID" >/dev/null
   "$python" -m pytest tests/laboratory
 }
 around() {
@@ -59,7 +52,7 @@ around() {
 logs=$(mktemp -d)
 parts=()
 trap 'for part in "${parts[@]}"; do pkill -P "$part" || true; done; rm -rf "$logs"' EXIT
-for part in checks units laboratory around; do
+for part in compute laboratory around; do
   "$part" >"$logs/$part" 2>&1 &
   parts+=($!)
 done

@@ -1,6 +1,7 @@
 """A server whose deadlines are short, and whoever attacks it. Every client comes from this machine, which is not counted by
 address; a header stands for other machines."""
 
+from argparse import Namespace
 from collections.abc import AsyncIterator
 
 import httpx
@@ -8,8 +9,7 @@ import pytest
 import pytest_asyncio
 
 from tests.attack.clients import HELD, Attacker, log_of
-from tests.bench.server import Server
-from tests.preloaded import serve
+from tests.bench.server import Server, serve
 
 START_S = 2.0
 IDLE_S = 6.0
@@ -26,7 +26,7 @@ async def server() -> AsyncIterator[Server]:
         "max_per_address": SHARE,
         "address_header": "X-Forwarded-For",
     }
-    async with serve(**settings) as server:
+    async with serve(Namespace(server=""), **settings) as server:
         yield server
 
 

@@ -1,6 +1,7 @@
 """What strangers can do to a server that is mounted in another app, under a prefix."""
 
 import json
+from argparse import Namespace
 from collections.abc import AsyncIterator
 
 import httpx
@@ -8,8 +9,7 @@ import pytest
 import pytest_asyncio
 
 from tests.attack.clients import Attacker, first, log_of, peer, socket_at
-from tests.bench.server import Server
-from tests.preloaded import serve
+from tests.bench.server import Server, serve
 
 MOUNTED = """
 import sys, uvicorn
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server() -> AsyncIterator[Server]:
-    async with serve(("-c", MOUNTED), "/deep/voice", start_timeout_s=2.0) as server:
+    async with serve(Namespace(server=""), ("-c", MOUNTED), "/deep/voice", start_timeout_s=2.0) as server:
         yield server
 
 

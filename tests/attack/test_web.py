@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from argparse import Namespace
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
@@ -24,9 +25,8 @@ from app.settings import Settings
 from server.transport.http_server import LAST_S, PARTING_S, Config
 from server.transport.http_server import Server as HttpServer
 from tests.attack.clients import HELD, Attacker, log_of, peer
-from tests.bench.server import ROOT, Server
+from tests.bench.server import ROOT, Server, serve
 from tests.integration.talker import talk, ticket
-from tests.preloaded import serve
 
 FILES = 1024  # that the server may open
 HALF_OPEN = 1100
@@ -64,7 +64,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server() -> AsyncIterator[Server]:
     settings = {"log_level": "DEBUG", "request_timeout_s": REQUEST_S}
-    async with serve(("-c", SERVER), **settings) as server:
+    async with serve(Namespace(server=""), ("-c", SERVER), **settings) as server:
         yield server
 
 

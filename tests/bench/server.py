@@ -9,11 +9,10 @@ import sys
 import tempfile
 import time
 from argparse import Namespace
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import urlsplit
 
 import httpx
@@ -86,53 +85,25 @@ async def _answers(http: httpx.AsyncClient, path: str) -> bool:
         return False
 
 
-class Process(Protocol):
-    """The process of a server, as `asyncio.subprocess.Process` has it."""
-
-    pid: int
-
-    @property
-    def returncode(self) -> int | None: ...
-
-    def terminate(self) -> None: ...
-
-    def kill(self) -> None: ...
-
-    async def wait(self) -> int: ...
-
-
-Run = Callable[[Sequence[str], Mapping[str, str], Path], Awaitable[Process]]
-
-
-async def run_python(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Process:
-    """`python *command`, which writes what it prints to `log`."""
-    with log.open("ab") as out:
-        return await asyncio.create_subprocess_exec(sys.executable, *command, cwd=ROOT, env=environment, stdout=out, stderr=out)
-
-
 @asynccontextmanager
 async def serve(
     args: Namespace, command: Sequence[str] = ("app.py",), path: str = "", **settings: object
 ) -> AsyncIterator[Server]:
-    """The server that `args.server` names, or a new one."""
+    """The server that `args.server` names, or a new one with these settings (`max_sessions=16` sets PARLEY_MAX_SESSIONS), run by
+    `command` (Python's arguments; `--port N` is added, a free one without `port`) and found under `path`. RuntimeError with its log
+    if it does not start."""
     if args.server:
         yield Server(url := args.server.rstrip("/"), _listener(url))
         return
-    async with served(run_python, command, path, **settings) as server:
-        yield server
-
-
-@asynccontextmanager
-async def served(run: Run, command: Sequence[str], path: str, **settings: object) -> AsyncIterator[Server]:
-    """A new server with these settings (`max_sessions=16` sets PARLEY_MAX_SESSIONS), run by `command` (Python's arguments;
-    `--port N` is added, a free one without `port`) and found under `path`. RuntimeError with its log if it does not start."""
     with tempfile.TemporaryDirectory(prefix="parley-bench-") as folder:
         port, log = settings.pop("port", None) or free_port(), Path(folder) / "server.log"
         chosen = {"greeting": False, "data_dir": folder, "log_level": "WARNING", **settings}
         environment = {**os.environ, **{f"PARLEY_{key.upper()}": str(value) for key, value in chosen.items()}}
-        log.touch()
-        begun = time.perf_counter()
-        process = await run([*command, "--port", str(port)], environment, log)
+        with log.open("wb") as out:
+            begun = time.perf_counter()
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, *command, "--port", str(port)), cwd=ROOT, env=environment, stdout=out, stderr=out
+            )
         server = Server(f"http://127.0.0.1:{port}{path}", process.pid, log=log)
         try:
             async with httpx.AsyncClient(base_url=server.url, timeout=5) as http:

@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+from argparse import Namespace
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -16,8 +17,7 @@ import soundfile
 from playwright.async_api import Page, async_playwright
 
 from tests.bench.clips import RATE, load
-from tests.bench.server import Server, free_port, run_python, served
-from tests.preloaded import serve
+from tests.bench.server import Server, free_port, serve
 
 SESSIONS = 2
 MOUNTED = """
@@ -94,7 +94,7 @@ Browse = Callable[..., AbstractAsyncContextManager[Page]]
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server() -> AsyncIterator[Server]:
-    async with serve(greeting=True, max_sessions=SESSIONS) as server:
+    async with serve(Namespace(server=""), greeting=True, max_sessions=SESSIONS) as server:
         yield server
 
 
@@ -105,7 +105,7 @@ def url(server: Server) -> str:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def mounted_url() -> AsyncIterator[str]:
-    async with serve(("-c", MOUNTED), "/voice") as server:
+    async with serve(Namespace(server=""), ("-c", MOUNTED), "/voice") as server:
         yield server.url
 
 
@@ -130,7 +130,7 @@ async def proxied_url(server: Server) -> AsyncIterator[str]:
 @pytest_asyncio.fixture(loop_scope="module")
 async def revived() -> AsyncIterator[Server]:
     """A server that comes back, on the same port, when its process (the one child of `pid`) is killed."""
-    async with served(run_python, ("-c", REVIVED), "") as server:
+    async with serve(Namespace(server=""), ("-c", REVIVED)) as server:
         yield server
 
 

@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import os
 import signal
+from argparse import Namespace
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -14,12 +15,11 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from tests.bench.server import Server, free_port
+from tests.bench.server import Server, free_port, serve
 from tests.browser.conftest import Browse
 from tests.browser.test_page import WAIT_MS, back, start, type_in
 from tests.deploy.conftest import behind_nginx
 from tests.integration.redis_servers import DebianRedis
-from tests.preloaded import serve
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -72,7 +72,7 @@ async def nodes(tmp_path_factory: Any, entry: Entry) -> AsyncIterator[list[Serve
         "cors_origins": f"http://127.0.0.1:{entry.port}",
     }
     async with AsyncExitStack() as stack:
-        starting = [serve(NODE, port=p, node_url=f"http://127.0.0.1:{p}", **common) for p in entry.ports]
+        starting = [serve(Namespace(server=""), NODE, port=p, node_url=f"http://127.0.0.1:{p}", **common) for p in entry.ports]
         yield await asyncio.gather(*(stack.enter_async_context(server) for server in starting))
     await redis.close()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from argparse import Namespace
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -12,9 +13,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from tests.bench.server import ROOT, Server, free_port
+from tests.bench.server import ROOT, Server, free_port, serve
 from tests.integration.redis_servers import DebianRedis, becomes
-from tests.preloaded import serve
 
 CONF = ROOT / "deploy" / "nginx" / "parley.conf"
 SECRET = "891f8eadac3d8d681b1096f77fe0477a"
@@ -80,7 +80,7 @@ async def behind_nginx(folder: Path, **settings: Any) -> AsyncIterator[Nodes]:
             "silence_prompt_s": 0,
             **settings,
         }
-        starting = [stack.enter_async_context(serve(("-m", "tests.deploy.node"), **shared)) for _ in "ab"]
+        starting = [stack.enter_async_context(serve(Namespace(server=""), ("-m", "tests.deploy.node"), **shared)) for _ in "ab"]
         nodes = dict(zip("ab", await asyncio.gather(*starting), strict=True))
         yield Nodes(await stack.enter_async_context(nginx(folder, nodes)), nodes)
 

@@ -3,14 +3,14 @@
 import asyncio
 import json
 import re
+from argparse import Namespace
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest_asyncio
 
 from tests.attack.clients import Attacker, first, socket_at
-from tests.bench.server import Server
-from tests.preloaded import serve
+from tests.bench.server import Server, serve
 
 MEMORY_MB = 100.0  # more than after the warm-up is a leak
 HANDLES = 10
@@ -73,7 +73,7 @@ class Target:
 async def server() -> AsyncIterator[Server]:
     """Its limits are wide: what is tried is what is behind them."""
     settings = {"start_timeout_s": 2.0, "messages_per_second": 100_000, "max_sessions": 8}
-    async with serve(("-m", "tests.fuzz.server"), **settings) as server:
+    async with serve(Namespace(server=""), ("-m", "tests.fuzz.server"), **settings) as server:
         yield server
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from argparse import Namespace
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,15 +14,15 @@ from aiortc import RTCPeerConnection
 from aiortc.mediastreams import AudioStreamTrack
 
 from tests.bench.client import dial
+from tests.bench.server import serve
 from tests.integration.talker import Message, talk, ticket
-from tests.preloaded import serve
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def url() -> AsyncIterator[str]:
-    async with serve(max_sessions=2) as server:
+    async with serve(Namespace(server=""), max_sessions=2) as server:
         yield server.url
 
 

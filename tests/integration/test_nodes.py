@@ -4,6 +4,7 @@ another."""
 import asyncio
 import os
 import signal
+from argparse import Namespace
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -15,10 +16,9 @@ from pytest import mark
 
 from server.replay import Rerun
 from tests.bench.client import Call, dial
-from tests.bench.server import Server, free_port
+from tests.bench.server import Server, free_port, serve
 from tests.integration.redis_servers import DebianRedis, becomes
 from tests.integration.talker import talk, ticket
-from tests.preloaded import serve
 
 pytestmark = mark.asyncio(loop_scope="module")
 
@@ -44,8 +44,8 @@ async def nodes(redis: DebianRedis) -> AsyncIterator[list[Server]]:
     ports = [free_port() for _ in range(2)]
     async with AsyncExitStack() as stack:
         common: dict[str, Any] = {"redis_url": redis.url, "secret": SECRET}
-        starting = [serve(NODE, port=p, node_url=f"http://127.0.0.1:{p}", **common) for p in ports]
-        starting += [serve(NODE, **common | {"secret": secret}) for secret in (SECRET, OTHER_SECRET)]
+        starting = [serve(Namespace(server=""), NODE, port=p, node_url=f"http://127.0.0.1:{p}", **common) for p in ports]
+        starting += [serve(Namespace(server=""), NODE, **common | {"secret": secret}) for secret in (SECRET, OTHER_SECRET)]
         yield await asyncio.gather(*(stack.enter_async_context(server) for server in starting))
 
 

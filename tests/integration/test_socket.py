@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket as sockets
+from argparse import Namespace
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from urllib.parse import urlsplit
@@ -15,8 +16,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.bench.clips import HERE, clips
+from tests.bench.server import serve
 from tests.integration.talker import Message, Talker, talk, ticket
-from tests.preloaded import serve
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PLACES = 3
@@ -24,7 +25,7 @@ PLACES = 3
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def url() -> AsyncIterator[str]:
-    async with serve(max_sessions=PLACES) as server:
+    async with serve(Namespace(server=""), max_sessions=PLACES) as server:
         yield server.url
 
 

@@ -1,5 +1,6 @@
 """A real WebRTC client against the running app, alone and mounted in another: what is heard is what was written."""
 
+from argparse import Namespace
 from collections.abc import AsyncIterator
 
 import numpy as np
@@ -14,7 +15,7 @@ from services.workers import Workers
 from tests.bench.client import Call, dial
 from tests.bench.clips import HERE, RATE, clips
 from tests.bench.score import segments
-from tests.preloaded import serve
+from tests.bench.server import serve
 
 MOUNTED = """
 import sys, uvicorn
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["alone", "mounted"])
 async def url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
     command, path = (("app.py",), "") if request.param == "alone" else (("-c", MOUNTED), "/voice")
-    async with serve(command, path) as server:
+    async with serve(Namespace(server=""), command, path) as server:
         yield server.url
 
 
