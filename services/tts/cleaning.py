@@ -1,5 +1,6 @@
 """What is written for the eye and not said by any voice: Markdown, tags, links, emoji, and thinking that a model has left in its
-text. How numbers, addresses and names are said is another matter, and of the voice: see text.py."""
+text. How numbers, addresses and names are said is another matter, and of the
+language: see `Language.speakable`."""
 
 import html
 import re
